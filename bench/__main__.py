@@ -1,0 +1,5 @@
+"""`python -m bench`: the same command as `bench`."""
+
+from purebench import main
+
+main()

@@ -1,0 +1,332 @@
+"""The command line: each command one call. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import click
+import typer
+
+from bench.errors import BenchError, UserError
+
+if TYPE_CHECKING:
+    from bench.registry import Registry
+
+app = typer.Typer(name="bench", add_completion=True, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+train_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a classifier or a score model by a recorded recipe.")
+app.add_typer(train_app, name="train")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no warnings.")]
+Results = Annotated[Path, typer.Option("--results", help="Folder of all records.")]
+DataDir = Annotated[Optional[Path], typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the platform's cache folder]")]
+
+KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models")
+
+
+@app.callback()
+def root(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False) -> None:
+    """Measures how robust an image classifier is when a purifier cleans its input first.
+
+    Example: bench run --defense dpsam --attack pgd-full
+    """
+
+
+@app.command("run")
+def run_command(
+    defense: Annotated[str, typer.Option(help="Name, entry point, module:object or path/file.py:object.")] = "dpsam",
+    attack: Annotated[str, typer.Option(help="Likewise; a preset.")] = "pgd-full",
+    defense_args: Annotated[list[str], typer.Option("-D", metavar="KEY=VALUE", help="Argument of the defense; repeatable.")] = [],  # noqa: B006
+    attack_args: Annotated[list[str], typer.Option("-A", metavar="KEY=VALUE", help="Argument of the attack; repeatable.")] = [],  # noqa: B006
+    dataset: Annotated[str, typer.Option(help="Name, npz:PATH or folder:PATH.")] = "fashion-mnist",
+    data_dir: DataDir = None,
+    classifier: Annotated[Optional[str], typer.Option(help="Name, weights:PATH, module:object or path/file.py:object. [default: the data set's]")] = None,
+    classifier_args: Annotated[list[str], typer.Option("-C", metavar="KEY=VALUE", help="Argument of the classifier; repeatable.")] = [],  # noqa: B006
+    score_model: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
+    score_args: Annotated[list[str], typer.Option("-S", metavar="KEY=VALUE", help="Argument of the score model; repeatable.")] = [],  # noqa: B006
+    threat: Annotated[Optional[str], typer.Option(help="linf:8/255, l2:0.5, ... [default: the data set's]")] = None,
+    samples: Annotated[str, typer.Option("--samples", "-n", help="The first n of the data set's fixed order, or all.")] = "100",
+    draws: Annotated[Optional[int], typer.Option(help="Fresh draws per image in the score. [default: 10 for stochastic defenses, else 1]")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    batch_size: Annotated[str, typer.Option(help="Images in one network call, or auto; never changes a draw.")] = "auto",
+    results: Results = Path("results"),
+    no_evidence: Annotated[bool, typer.Option("--no-evidence", help="Do not store adversarial images.")] = False,
+    mix_environments: Annotated[bool, typer.Option("--mix-environments", help="Go on under another device kind or torch release.")] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Attack one defense: resumable, and ends with clean and robust accuracy.
+
+    The same command again goes on where it stopped. Example: bench run --defense dpsam --attack pgd-full -n 200
+    """
+    from bench.arguments import parse_options
+    from bench.threat import ThreatModel
+
+    registry = make_registry()
+    names = {"defenses": defense, "attacks": attack, "datasets": dataset, "classifiers": classifier, "score_models": score_model}
+    for kind, name in names.items():
+        if name is not None:
+            registry.find(kind, name)
+    arguments = {
+        "defenses": parse_options(defense_args, "-D"), "attacks": parse_options(attack_args, "-A"),
+        "classifiers": parse_options(classifier_args, "-C"), "score_models": parse_options(score_args, "-S"),
+    }  # fmt: skip
+    parsed = ThreatModel.parse(threat) if threat else None
+    count, batch = _number(samples, "--samples", "all"), _number(batch_size, "--batch-size", "auto")
+
+    from bench.console import Progress, next_steps, summary_text
+
+    with Progress(quiet=quiet) as progress:
+        from bench.plan import Request, plan
+        from bench.runner import Options, run
+
+        request = Request(
+            defense=defense, attack=attack, dataset=dataset, classifier=classifier, score_model=score_model,
+            threat=parsed, draws=draws, seed=seed, data_dir=data_dir, arguments=arguments,
+        )  # fmt: skip
+        planned = plan(request, registry)
+        options = Options(
+            samples=count, results=results, device=device, batch_size=batch,
+            evidence=not no_evidence, mix_environments=mix_environments,
+        )  # fmt: skip
+        summary = run(planned, options, progress)
+    if as_json:
+        _print_json(summary)
+        return
+    print(summary_text(summary, planned.labels))
+    if not quiet:
+        print("\n" + next_steps(summary, _words_after("run"), dataset_size=len(planned.dataset)))
+
+
+@app.command("list")
+def list_command(
+    kind: Annotated[Optional[str], typer.Argument(help=f"One of {', '.join(KIND_NAMES)}; all if left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Names, what each is, where it comes from, and whether it is installed.
+
+    Example: bench list defenses
+    """
+    if kind is not None and kind not in KIND_NAMES:
+        raise UserError(f"expected one of {', '.join(KIND_NAMES)}, got {kind!r}; write for example: bench list defenses")
+    registry = make_registry()
+    kinds = [kind] if kind else list(KIND_NAMES)
+    rows = {name: _listing(registry, name.replace("-", "_")) for name in kinds}
+    if as_json:
+        _print_json(rows[kind] if kind else [{"kind": name, **row} for name in kinds for row in rows[name]])
+        return
+    from bench.console import columns
+
+    table = [(f"  {row['name']}", "" if row["installed"] else "(not installed)", row["summary"]) for name in kinds for row in rows[name]]
+    lines = columns(table).splitlines()
+    for name in kinds:
+        part, lines = lines[: len(rows[name])], lines[len(rows[name]) :]
+        print("\n".join([name, *part]))
+
+
+@app.command("show")
+def show_command(
+    run: Annotated[str, typer.Argument(help="Id of a run, a unique prefix of it, or its folder.")],
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """One record in full: spec, checks, accuracies, cost.
+
+    Example: bench show 6ba633
+    """
+    from bench.console import summary_text
+    from bench.records import find_record, read_record
+    from bench.summary import summarise
+
+    record = read_record(find_record(results, run))
+    if not record.lines:
+        raise UserError(f"expected a run with finished images in {record.path}, got none yet; repeat the command that began it")
+    summary = summarise(record, record.lines)
+    if as_json:
+        _print_json(summary)
+        return
+    print(summary_text(summary, record.header["labels"]))
+    print("\n" + json.dumps({"spec": summary["spec"], "checks": summary["checks"], "environment": summary["environment"]}, indent=1))
+
+
+@app.command("leaderboard")
+def leaderboard_command(
+    results: Results = Path("results"),
+    output: Annotated[str, typer.Option("--format", help="md or json.")] = "md",
+    out: Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")] = None,
+    dataset: Annotated[Optional[str], typer.Option(help="Only this data set.")] = None,
+    threat: Annotated[Optional[str], typer.Option(help="Only this threat.")] = None,
+    against: Annotated[Optional[str], typer.Option(help="Defense (as the table names it) to test the others against, paired on the same images. [default: the first row]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Clean and robust accuracy of every record, ranked by the worst case over attacks.
+
+    Example: bench leaderboard --threat linf:16/255
+    """
+    from bench.registry import own_package
+    from bench.threat import ThreatModel
+
+    leaderboards = own_package("leaderboards", "FORMATS")()
+    wanted = "json" if as_json else output
+    if wanted not in leaderboards.FORMATS:
+        raise UserError(f"expected --format {' or '.join(leaderboards.FORMATS)}, got {output!r}; choose one of them")
+    text = leaderboards.render(results, wanted, dataset=dataset, threat=str(ThreatModel.parse(threat)) if threat else None, against=against)
+    if out is None:
+        print(text)
+        return
+    try:
+        out.write_text(text + "\n")
+    except OSError as error:
+        raise UserError(f"expected to write {out}, got: {error.strerror}; choose another --out") from error
+
+
+@app.command("doctor")
+def doctor_command(as_json: Json = False) -> None:
+    """Versions, devices, data, weights and clashes; what to do about each.
+
+    Example: bench doctor
+    """
+    from bench.doctor import examine
+
+    findings = examine()
+    if as_json:
+        _print_json(findings)
+    else:
+        from bench.console import columns
+
+        print(columns([(finding["status"], finding["name"], finding["detail"] + (f"; {finding['advice']}" if finding["advice"] else "")) for finding in findings]))
+    if any(finding["status"] == "FAIL" for finding in findings):
+        raise typer.Exit(1)
+
+
+@train_app.command("classifier")
+def train_classifier(
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights and card.")] = Path("classifier"),
+    dataset: Annotated[str, typer.Option(help="fashion-mnist (its training images), npz:PATH or folder:PATH.")] = "fashion-mnist",
+    data_dir: DataDir = None,
+    epochs: Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Train a classifier; the same command again goes on after a kill.
+
+    Example: bench train classifier --out my-classifier, then bench run --classifier weights:my-classifier/model.safetensors
+    """
+    _train("classifier", out, dataset, data_dir, epochs, seed, quiet)
+
+
+@train_app.command("score")
+def train_score(
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights and card.")] = Path("score"),
+    dataset: Annotated[str, typer.Option(help="fashion-mnist (its training images), npz:PATH or folder:PATH.")] = "fashion-mnist",
+    data_dir: DataDir = None,
+    epochs: Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and noise.")] = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Train a score model; the same command again goes on after a kill.
+
+    Example: bench train score --out my-score, then bench run --score-model weights:my-score/model.safetensors
+    """
+    _train("score", out, dataset, data_dir, epochs, seed, quiet)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the command line and returns its exit code: 0 done, 1 a gate failed, 2 wrong input, 3 interrupted, 4 anything else."""
+    words = [word for word in arguments if word != "--debug"]
+    debug = len(words) < len(arguments)
+    _interrupt_on_terminate()
+    try:
+        code = typer.main.get_command(app).main(words, prog_name="bench", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        return _fail(f"{error.format_message()} (see: bench {' '.join(words[:1])} --help)", 2, debug)
+    except BenchError as error:
+        return _fail(str(error), error.exit_code, debug)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("stopped; repeat the same command to go on where it stopped: finished images are kept", 3, debug)
+    except BrokenPipeError:
+        return 4
+    except Exception as error:  # the last resort: one sentence instead of a traceback
+        return _fail(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it", 4, debug)
+
+
+def make_registry() -> Registry:
+    """The registry with all built-in tables.
+
+    Raises:
+        UserError: A foreign package of one of our names was imported instead.
+    """
+    from bench.data import TABLE as datasets
+    from bench.models import CLASSIFIERS, SCORE_MODELS
+    from bench.registry import Registry, own_package
+
+    return Registry(
+        {
+            "defenses": own_package("defenses", "TABLE")().TABLE, "attacks": own_package("attacks", "TABLE")().TABLE,
+            "datasets": datasets, "classifiers": CLASSIFIERS, "score_models": SCORE_MODELS,
+        }
+    )  # fmt: skip
+
+
+def _train(kind: str, out: Path, dataset: str, data_dir: Path | None, epochs: int | None, seed: int, quiet: bool) -> None:
+    from bench.models.recipes import train_network
+
+    path = train_network(
+        kind, out=out, dataset=dataset, data_dir=data_dir, epochs=epochs, seed=seed, registry=make_registry(),
+        report=lambda line: None if quiet else print(line, file=sys.stderr, flush=True),
+    )  # fmt: skip
+    print(path)
+
+
+def _listing(registry: Registry, kind: str) -> list[dict[str, Any]]:
+    from importlib.util import find_spec
+
+    def installed(module: str) -> bool:
+        return find_spec(module.partition(":")[0].partition(".")[0]) is not None
+
+    return [
+        {"name": found.name, "summary": found.entry.summary, "source": found.source, "installed": installed(found.entry.target)}
+        for found in registry.all(kind)
+    ]
+
+
+def _number(text: str, option: str, word: str) -> int | None:
+    if text == word:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise UserError(f"expected {option} as a whole number or {word}, got {text!r}; correct it") from error
+
+
+def _words_after(command: str) -> list[str]:
+    words = [word for word in sys.argv[1:] if word != "--debug"]
+    return words[words.index(command) + 1 :] if command in words else []
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def _fail(sentence: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"bench: {sentence}", file=sys.stderr)
+    return code
+
+
+def _interrupt_on_terminate() -> None:
+    """SIGTERM stops a run as Ctrl-C does."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)

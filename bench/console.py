@@ -1,0 +1,166 @@
+"""What the command line shows: progress, summaries, listings. Text in, text out; nothing is computed here."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.records import SampleRecord
+
+MORE_IMAGES = 1_000
+
+
+class Progress:
+    """Images done, robust so far with its interval, and time to go, on stderr; one line a shard where that is no terminal.
+
+    Arguments:
+        quiet: Show nothing.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self.bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[images]}"),
+            TextColumn("{task.fields[robust]}"), TimeElapsedColumn(), TextColumn("to go"), TimeRemainingColumn(elapsed_when_finished=False),
+            console=self.console, transient=True, disable=quiet or not self.console.is_terminal,
+        )  # fmt: skip
+        self.lines: list[SampleRecord] = []
+        self.total = 0
+
+    def __enter__(self) -> Progress:
+        self.bar.start()
+        self.task = self.bar.add_task("loading", total=None, images="", robust="")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def started(self, lines: list[SampleRecord], total: int) -> None:
+        """Shows where the run goes on."""
+        self.lines, self.total = list(lines), total
+        self.bar.update(self.task, description="attacking", total=total, completed=len(lines), **self._fields())
+        if lines and len(lines) < total:
+            self.console.print(f"going on after {len(lines)} of {total} images")
+
+    def working(self, done: float, standing: int, images: int) -> None:
+        """Moves the bar inside a shard."""
+        fields = self._fields() | {"images": f"{len(self.lines)}/{self.total} images, {standing} of {images} stand"}
+        self.bar.update(self.task, completed=min(len(self.lines) + done * images, self.total), **fields)
+
+    def finished(self, lines: list[SampleRecord]) -> None:
+        """Counts a shard."""
+        self.lines += lines
+        fields = self._fields()
+        self.bar.update(self.task, completed=len(self.lines), **fields)
+        if not self.console.is_terminal:
+            self.console.print(f"{fields['images']}, {fields['robust']}")
+
+    def _fields(self) -> dict[str, str]:
+        if not self.lines:
+            return {"images": f"0/{self.total} images", "robust": ""}
+        from bench.stats import mean_share
+        from bench.summary import shares
+
+        robust = mean_share(shares(self.lines))
+        return {"images": f"{len(self.lines)}/{self.total} images", "robust": f"robust so far {percent(robust.as_dict())}"}
+
+
+def percent(interval: dict[str, Any]) -> str:
+    """`51.0 % [41.3, 60.6]`."""
+    value, low, high = (100 * interval[key] for key in ("value", "low", "high"))
+    return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
+
+
+def summary_text(summary: dict[str, Any], labels: dict[str, str]) -> str:
+    """A run's summary for people."""
+    spec, clean, robust = summary["spec"], summary["clean_accuracy"], summary["robust_accuracy"]
+    head = f"{labels['defense']} under {labels['attack']} · {spec['dataset']['name']} {spec['threat']} · n = {summary['n']}"
+    status = "" if summary["status"] == "complete" else " (partial)"
+    return "\n".join(
+        [
+            head + status,
+            f"  clean   {percent(clean)}",
+            f"  robust  {percent(robust)}   95 %, {robust['method']}",
+            *_draw_lines(summary["draws"]),
+            f"  checks  {_checks_text(summary['checks'])}",
+            f"  cost    {_cost_text(summary['cost'])}",
+            f"  record  {summary['path']}",
+        ]
+    )
+
+
+def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int) -> str:
+    """What to run next, as commands that can be pasted."""
+    base = shlex.join(["bench", "run", *_without_samples(command)])
+    steps = []
+    if summary["n"] < dataset_size:
+        more = min(MORE_IMAGES, dataset_size) if summary["n"] < MORE_IMAGES else dataset_size
+        steps.append((f"{base} -n {more}", f"a half-width of {_half_width(more):.1f} points; goes on with this record"))
+    args = summary["spec"]["attack"]["args"]
+    if {"steps", "restarts"} <= args.keys():
+        stronger = f"{_without_arguments(base)} -A steps={2 * args['steps']} -A restarts={2 * args['restarts']}"
+        steps.append((stronger, "a stronger attack: does the number hold?"))
+    if summary["spec"]["attack"]["name"] != "null":
+        steps.append(("bench leaderboard", "this run beside the others"))
+    width = max(len(step) for step, _ in steps) if steps else 0
+    return "next\n" + "\n".join(f"  {step:<{width}}  # {why}" for step, why in steps)
+
+
+def columns(rows: list[tuple[str, ...]]) -> str:
+    """Rows of text in aligned columns."""
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)] if rows else []
+    return "\n".join("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows)
+
+
+def _draw_lines(draws: dict[str, Any]) -> list[str]:
+    if draws["k"] == 1:
+        return []
+    rules = [f"{rule} {100 * draws[rule]:.1f} % (null attack {100 * draws['null_' + rule]:.1f} %)" for rule in ("worst", "majority")]
+    return [f"  draws   mean over {draws['k']} fresh draws; {', '.join(rules)}"]
+
+
+def _checks_text(checks: dict[str, Any]) -> str:
+    parts = ["deterministic, verified" if checks.get("deterministic") else "stochastic, draws reproducible"]
+    error = checks.get("gradient_error")
+    if not checks.get("differentiable", True):
+        parts.append("not differentiable")
+    elif error is None:
+        parts.append("gradient error not measured")
+    else:
+        parts.append(f"gradient error {error:.0e}" + ("" if error < 1e-4 else " (NOT EXACT: expected below 1e-4)"))
+    return " · ".join(parts)
+
+
+def _cost_text(cost: dict[str, Any]) -> str:
+    passes = [f"{value:,} {kind.replace('_', ' ')}" for kind, value in cost.items() if kind != "seconds" and value]
+    return " · ".join([f"{cost['seconds']:.1f} s", *passes])
+
+
+def _half_width(n: int) -> float:
+    return 100 * 1.96 * 0.5 / n**0.5
+
+
+def _without_samples(command: list[str]) -> list[str]:
+    kept, skip = [], False
+    for word in command:
+        if skip or word.startswith("--samples="):
+            skip = False
+        elif word in ("-n", "--samples"):
+            skip = True
+        elif word not in ("--json", "--quiet"):
+            kept.append(word)
+    return kept
+
+
+def _without_arguments(base: str) -> str:
+    words, kept = shlex.split(base), []
+    for word in words:
+        if kept and kept[-1] == "-A" and word.split("=")[0] in ("steps", "restarts"):
+            kept.pop()
+        else:
+            kept.append(word)
+    return shlex.join(kept)

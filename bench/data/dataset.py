@@ -1,0 +1,95 @@
+"""A data set as the harness sees it: ids, images and labels in a fixed order, and a content hash."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bench.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Images and labels in the order in which subsets are taken: the first n are the subset of size n.
+
+    Arguments:
+        name: What records and tables call it.
+        ids: Sample ids, shape `(N,)`, unique, in `[0, 2^32)`.
+        images: Shape `(N, C, H, W)`; uint8 in 0..255, or floats in [0, 1].
+        labels: Shape `(N,)`, in `[0, len(classes))`.
+        classes: Names of the classes.
+
+    Raises:
+        UserError: The arrays do not fit together, or hold NaN or values out of range.
+    """
+
+    name: str
+    ids: np.ndarray
+    images: np.ndarray
+    labels: np.ndarray
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        _check_images(self.name, self.images)
+        _check_labels(self.name, self.labels, len(self.images), len(self.classes))
+        if self.ids.shape != self.labels.shape or len(np.unique(self.ids)) != len(self.ids):
+            raise UserError(f"data set {self.name!r}: expected one unique id per image, got {len(self.ids)} ids; renumber them")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of ids, images and labels as they lie in memory (little endian, row-major)."""
+        digest = hashlib.sha256()
+        for array in (self.ids.astype("<i8"), self.images, self.labels.astype("<i8")):
+            digest.update(f"{array.dtype.str}{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+    def floats(self, rows: slice | np.ndarray) -> np.ndarray:
+        """The images of some rows as float32 in [0, 1], shape `(B, C, H, W)`."""
+        chosen = self.images[rows]
+        return chosen.astype(np.float32) / np.float32(255) if chosen.dtype == np.uint8 else chosen.astype(np.float32)
+
+
+def balanced_order(labels: np.ndarray) -> np.ndarray:
+    """The positions 0..N-1 so ordered that classes take turns: any first n hold each class equally often, give or take one.
+
+    Within a class the given order is kept; classes that run out are skipped.
+    """
+    rank = np.zeros(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = labels == label
+        rank[members] = np.arange(members.sum())
+    return np.lexsort((labels, rank))
+
+
+def _check_images(name: str, images: np.ndarray) -> None:
+    if images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise UserError(f"data set {name!r}: expected images of shape (N, C, H, W) with 1 or 3 channels, got {images.shape}; reshape them")
+    if images.dtype == np.uint8:
+        return
+    if images.dtype.kind != "f":
+        raise UserError(f"data set {name!r}: expected images as uint8 or floats, got {images.dtype}; convert them")
+    if not np.isfinite(images).all():
+        bad = int(np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))[0])
+        raise UserError(f"data set {name!r}: expected finite pixels, got NaN or infinity in image {bad}; repair or drop it")
+    if images.size and (images.min() < 0 or images.max() > 1):
+        raise UserError(
+            f"data set {name!r}: expected float pixels in [0, 1], got [{images.min():g}, {images.max():g}]; divide by 255 or store uint8"
+        )
+
+
+def _check_labels(name: str, labels: np.ndarray, images: int, classes: int) -> None:
+    if labels.shape != (images,) or labels.dtype.kind not in "iu":
+        raise UserError(f"data set {name!r}: expected {images} integer labels, got {labels.dtype} of shape {labels.shape}; give one per image")
+    if not images:
+        raise UserError(f"data set {name!r}: expected at least one image, got none; check the path")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise UserError(
+            f"data set {name!r}: expected labels in 0..{classes - 1}, got {labels.min()}..{labels.max()}; renumber them from 0"
+        )

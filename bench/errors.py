@@ -1,0 +1,31 @@
+"""What can go wrong, as one sentence and an exit code: expected, got, what to do."""
+
+from __future__ import annotations
+
+
+class BenchError(Exception):
+    """Base of all errors that this package raises on purpose; its text is one sentence for the user."""
+
+    exit_code = 4
+
+
+class UserError(BenchError):
+    """The user's input was wrong: exit code 2."""
+
+    exit_code = 2
+
+
+class GateError(BenchError):
+    """A gate, audit or verification failed although the run itself worked: exit code 1."""
+
+    exit_code = 1
+
+
+class InterruptedRunError(BenchError):
+    """The run stopped early and the same command goes on where it stopped: exit code 3."""
+
+    exit_code = 3
+
+
+class AttackError(BenchError):
+    """An attack broke its contract: it left the ball or [0, 1], or returned a wrong shape."""

@@ -1,0 +1,57 @@
+"""Preconditioning of a denoising network, so that it works at every noise level."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+
+
+class PreconditionedDenoiser(nn.Module):
+    """Turns a network into a score model `denoise(y, sigma) -> E[x | y]` for `y = x + sigma * n`.
+
+    With `q^2 = sigma^2 + s^2` (`s` the spread and `m` the mean of the data):
+    `D(y) = m + s^2 / q^2 (y - m) + sigma s / q  F((y - m) / q, log(sigma) / 2)`.
+
+    References:
+        Elucidating the Design Space of Diffusion-Based Generative Models (Karras, Aittala, Aila, Laine, 2022)
+        https://arxiv.org/abs/2206.00364
+
+    Arguments:
+        network: Maps images `(B, C, H, W)` and noise levels `(B,)` or `(1,)` to images.
+        mean: Mean of the data, in pixel units.
+        spread: Standard deviation of the data, in pixel units.
+        low: Smallest noise level the network was trained for, in pixel units.
+        high: Largest noise level the network was trained for.
+    """
+
+    def __init__(self, network: nn.Module, *, mean: float, spread: float, low: float, high: float) -> None:
+        super().__init__()
+        self.network = network
+        self.mean, self.spread, self.low, self.high = mean, spread, low, high
+
+    def denoise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
+        """The expected clean image given a noisy one.
+
+        Arguments:
+            y: Noisy images, shape `(B, C, H, W)`, pixel units.
+            sigma: Noise level in pixel units, a number or shape `(B,)`.
+
+        Raises:
+            UserError: `sigma` is a number outside the range the model was trained for.
+        """
+        if isinstance(sigma, float | int) and not self.low <= sigma <= self.high:
+            raise UserError(
+                f"this score model expects sigma in [{self.low:g}, {self.high:g}], got {sigma:g}; "
+                "choose another sigma or another --score-model"
+            )
+        return self(y, torch.as_tensor(sigma, dtype=y.dtype, device=y.device).reshape(-1))
+
+    def forward(self, y: Tensor, sigma: Tensor) -> Tensor:
+        """`denoise` for noise levels of shape `(B,)` or `(1,)`, without the range check."""
+        level = sigma.view(-1, 1, 1, 1)
+        width = (level**2 + self.spread**2).sqrt()
+        centred = y - self.mean
+        skip = (self.spread / width) ** 2 * centred
+        return self.mean + skip + level * self.spread / width * self.network(centred / width, sigma.log() / 2)

@@ -1,0 +1,205 @@
+"""The recipes behind the embedded weights: train, keep the curve, go on after a kill, end with weights and a card."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.models.preconditioning import PreconditionedDenoiser
+from bench.models.weights import build, write_weights
+
+Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained: AdamW under a cosine schedule with warm-up, gradient clipping, averaged weights.
+
+    Arguments:
+        architecture: A name in `bench.models.weights.ARCHITECTURES`.
+        arguments: The architecture's arguments.
+        epochs: Passes over the training images.
+        batch: Images in a step.
+        rate: Largest learning rate.
+        decay: Weight decay.
+        average: Decay of the exponential average of the weights; the average is what is kept.
+        seed: Seed of the initial weights, the order and the noise.
+    """
+
+    architecture: str
+    arguments: dict
+    epochs: int
+    batch: int = 128
+    rate: float = 2e-3
+    decay: float = 1e-4
+    average: float = 0.999
+    seed: int = 0
+
+
+CLASSIFIER = Recipe(architecture="small-convnet", arguments={}, epochs=14, decay=0.05)
+SCORE = Recipe(
+    architecture="small-unet",
+    arguments={"widths": [16, 64], "blocks": [1, 2], "mean": 0.286, "spread": 0.353, "low": 0.05, "high": 1.0},
+    epochs=64,
+)
+
+
+def classification_loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    """Cross-entropy on images flipped at random and shifted by up to two pixels."""
+    flip = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
+    shift = torch.randint(-2, 3, (2,), generator=generator).tolist()
+    moved = F.pad(torch.where(flip, x.flip(3), x), (2, 2, 2, 2)).roll(shift, dims=(2, 3))[:, :, 2:-2, 2:-2]
+    return F.cross_entropy(model(moved), y)
+
+
+def denoising_loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+    """Squared error of the denoised images at noise levels `exp(N(-1.4, 0.9^2))`, weighted to unit scale (Karras et al. 2022)."""
+    assert isinstance(model, PreconditionedDenoiser)
+    level = (torch.randn(len(x), generator=generator) * 0.9 - 1.4).exp().clamp(0.6 * model.low, 1.5 * model.high)
+    noisy = x + level.view(-1, 1, 1, 1) * torch.randn(x.shape, generator=generator)
+    weight = (level**2 + model.spread**2) / (level * model.spread) ** 2
+    return (weight * (model(noisy, level) - x).square().mean(dim=(1, 2, 3))).mean()
+
+
+def train(
+    recipe: Recipe,
+    loss: Loss,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    out: Path,
+    figures: Callable[[nn.Module], dict[str, float]],
+    report: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Trains to the end of the recipe, going on from `out/checkpoint.pt` if there is one; returns the weights' path.
+
+    Arguments:
+        recipe: What to train and how.
+        loss: Scalar loss of a batch.
+        images: Training images, uint8 `(N, C, H, W)`.
+        labels: Training labels `(N,)`.
+        out: Folder for the checkpoint, the weights (`model.safetensors`) and their card (`model.json`).
+        figures: Quality of the finished model, for its card.
+        report: Receives one line per epoch.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    state = _Training(recipe, out / "checkpoint.pt", steps=recipe.epochs * (len(images) // recipe.batch))
+    while state.epoch < recipe.epochs:
+        started = time.monotonic()
+        value = state.run_epoch(loss, images, labels)
+        report(f"epoch {state.epoch}/{recipe.epochs}  loss {value:.4f}  {time.monotonic() - started:.0f} s")
+    model = state.averaged()
+    card = {"recipe": asdict(recipe), "trained_on": len(images), "curve": state.curve, "figures": figures(model)}
+    return write_weights(model, out / "model.safetensors", card)
+
+
+class _Training:
+    """Weights, their average, the optimizer and the curve; one epoch is a pure function of (state, seed, epoch)."""
+
+    def __init__(self, recipe: Recipe, path: Path, *, steps: int) -> None:
+        self.recipe, self.path, self.steps = recipe, path, steps
+        self.model = build(recipe.architecture, recipe.arguments)
+        initialise(self.model, torch.Generator().manual_seed(recipe.seed))
+        self.average = [p.detach().clone() for p in self.model.parameters()]
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), recipe.rate, weight_decay=recipe.decay)
+        self.epoch, self.step, self.curve = 0, 0, []
+        if path.exists():
+            self._restore(torch.load(path, weights_only=True))  # our own tensors and numbers
+
+    def run_epoch(self, loss: Loss, images: np.ndarray, labels: np.ndarray) -> float:
+        """One pass over the images; writes the checkpoint; returns the mean loss."""
+        generator = torch.Generator().manual_seed(1_000_003 * (self.recipe.seed + 1) + self.epoch)
+        order = torch.randperm(len(images), generator=generator).numpy()
+        total, batch = 0.0, self.recipe.batch
+        batches = len(images) // batch
+        for k in range(batches):
+            rows = order[k * batch : (k + 1) * batch]
+            x = torch.from_numpy(images[rows].astype(np.float32) / 255)
+            total += self._update(loss(self.model, x, torch.from_numpy(labels[rows]), generator))
+        self.epoch += 1
+        self.curve.append(round(total / batches, 5))
+        self._save()
+        return total / batches
+
+    def averaged(self) -> nn.Module:
+        """The model with its averaged weights, ready for inference."""
+        with torch.no_grad():
+            for parameter, average in zip(self.model.parameters(), self.average, strict=True):
+                parameter.copy_(average)
+        return self.model.eval().requires_grad_(False)
+
+    def _update(self, value: Tensor) -> float:
+        recipe, done = self.recipe, self.step / self.steps
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.rate * min(1.0, self.step / 200) * (1 + math.cos(math.pi * done)) / 2
+        self.optimizer.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        weight = 1 - min(recipe.average, self.step / (self.step + 50))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], weight)
+        return value.item()
+
+    def _save(self) -> None:
+        state = {
+            "model": self.model.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch, "step": self.step, "curve": self.curve,
+        }  # fmt: skip
+        temporary = self.path.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(self.path)
+
+    def _restore(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average, self.epoch = state["average"], state["epoch"]
+        self.step, self.curve = state["step"], state["curve"]
+
+
+def initialise(model: nn.Module, generator: torch.Generator) -> None:
+    """Draws initial weights from `generator` alone; a residual branch starts at zero."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)
+            if name.endswith("second"):
+                nn.init.zeros_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def classifier_figures(images: np.ndarray, labels: np.ndarray) -> Callable[[nn.Module], dict[str, float]]:
+    """Accuracy on the given images, as a function of the classifier."""
+
+    def figures(model: nn.Module) -> dict[str, float]:
+        x = torch.from_numpy(images.astype(np.float32) / 255)
+        hits = torch.cat([model(part).argmax(dim=1) for part in x.split(500)]).numpy() == labels
+        return {"test_accuracy": float(hits.mean())}
+
+    return figures
+
+
+def score_figures(images: np.ndarray) -> Callable[[nn.Module], dict[str, float]]:
+    """Root mean squared error per noise level on the given images, in pixel units, as a function of the score model."""
+
+    def figures(model: nn.Module) -> dict[str, float]:
+        assert isinstance(model, PreconditionedDenoiser)
+        x = torch.from_numpy(images.astype(np.float32) / 255)
+        generator = torch.Generator().manual_seed(0)
+        errors = {}
+        for sigma in (0.05, 0.1, 0.2, 0.3, 0.5, 1.0):
+            noisy = x + sigma * torch.randn(x.shape, generator=generator)
+            clean = torch.cat([model.denoise(part, sigma) for part in noisy.split(500)])
+            errors[f"rmse_at_{sigma:g}"] = float((clean - x).square().mean().sqrt())
+        return errors
+
+    return figures

@@ -1,0 +1,89 @@
+"""Weights as safetensors beside a card that says what they are: architecture, recipe, sha256, figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import nn
+
+from bench.errors import UserError
+from bench.models.convnet import SmallConvNet
+from bench.models.preconditioning import PreconditionedDenoiser
+from bench.models.unet import SmallUNet
+
+
+def small_unet(*, mean: float, spread: float, low: float, high: float, **arguments: object) -> PreconditionedDenoiser:
+    """A `SmallUNet` inside its preconditioning."""
+    return PreconditionedDenoiser(SmallUNet(**arguments), mean=mean, spread=spread, low=low, high=high)  # type: ignore[arg-type]
+
+
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"small-convnet": SmallConvNet, "small-unet": small_unet}
+EMBEDDED = Path(__file__).parent / "weights"
+
+
+def build(architecture: str, arguments: dict) -> nn.Module:
+    """A network without trained weights.
+
+    Raises:
+        UserError: No such architecture, or arguments it does not take.
+    """
+    if architecture not in ARCHITECTURES:
+        raise UserError(f"expected an architecture among {', '.join(ARCHITECTURES)}, got {architecture!r}; check the card of the weights")
+    try:
+        return ARCHITECTURES[architecture](**arguments)
+    except TypeError as error:
+        raise UserError(f"expected arguments of {architecture}, got {arguments} ({error}); check the card of the weights") from error
+
+
+def write_weights(model: nn.Module, path: Path, card: dict) -> Path:
+    """Writes weights and card (`path` with `.json`), each beside and renamed into place; returns `path`.
+
+    Arguments:
+        model: The network.
+        path: A `.safetensors` path.
+        card: What is known of the weights; `recipe.architecture` and `recipe.arguments` rebuild the network.
+    """
+    content = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
+    card = {**card, "parameters": sum(p.numel() for p in model.parameters()), "sha256": hashlib.sha256(content).hexdigest()}
+    for target, data in ((path, content), (path.with_suffix(".json"), json.dumps(card, indent=1).encode())):
+        temporary = target.with_name(target.name + ".tmp")
+        temporary.write_bytes(data)
+        temporary.replace(target)
+    return path
+
+
+def read_weights(path: Path) -> nn.Module:
+    """The network that `write_weights` wrote, frozen and in inference mode; its hash is checked against the card.
+
+    Raises:
+        UserError: A file is missing, damaged, or does not fit its card.
+    """
+    card, content = read_card(path), _read(path)
+    if hashlib.sha256(content).hexdigest() != card["sha256"]:
+        raise UserError(f"expected {path} with sha256 {card['sha256'][:12]}…, got another content; the weights are damaged: reinstall or train them again")
+    model = build(card["recipe"]["architecture"], card["recipe"]["arguments"])
+    try:
+        model.load_state_dict(load(content))
+    except (RuntimeError, SafetensorError) as error:
+        raise UserError(f"expected weights of {card['recipe']['architecture']} in {path}, got others ({error}); check the card") from error
+    return model.eval().requires_grad_(False)
+
+
+def read_card(path: Path) -> dict:
+    """The card beside the weights at `path`."""
+    try:
+        return json.loads(_read(path.with_suffix(".json")))
+    except json.JSONDecodeError as error:
+        raise UserError(f"expected a JSON card beside {path}, got: {error}; restore the file") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"expected the weights file {path}, got: {error.strerror}; reinstall purebench or train them") from error

@@ -1,0 +1,128 @@
+"""Counts of network passes, per image: what a robust accuracy has cost."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import FunctionCtx
+
+from bench.protocols import ScoreModel
+
+KINDS = ("classifier_forward", "classifier_backward", "score_forward", "score_backward", "score_hvp")
+
+
+@dataclass
+class Tally:
+    """Passes per image, in units of one image through one network.
+
+    `forward` is an evaluation, `backward` a gradient sweep that reached the network's input, `hvp` a sweep through the
+    graph of such a gradient (double backward), as a Hessian-vector product needs.
+    """
+
+    counts: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    ids: tuple[int, ...] = ()
+    size: int = 1
+
+    def begin(self, ids: tuple[int, ...], size: int) -> None:
+        """The passes that follow belong to the images `ids`, in a batch padded to `size` rows."""
+        self.ids, self.size = ids, size
+
+    def add(self, kind: str, rows: int) -> None:
+        """A pass of `rows` rows, `rows / size` for each image."""
+        for sample in self.ids:
+            self.counts[sample][kind] += rows // self.size
+
+    def of(self, sample: int) -> dict[str, int]:
+        """All counts of one image."""
+        return {kind: self.counts[sample][kind] for kind in KINDS}
+
+
+class CountedClassifier(nn.Module):
+    """A classifier whose passes are counted."""
+
+    def __init__(self, classifier: nn.Module, tally: Tally) -> None:
+        super().__init__()
+        self.classifier, self.tally = classifier, tally
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits, as the classifier gives them."""
+        return self.classifier(_watch(x, "classifier", self.tally))
+
+
+class CountedScoreModel:
+    """A score model whose passes are counted."""
+
+    def __init__(self, score: ScoreModel, tally: Tally) -> None:
+        self.score, self.tally = score, tally
+
+    def denoise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
+        """The denoised images, as the score model gives them."""
+        return self.score.denoise(_watch(y, "score", self.tally), sigma)  # type: ignore[arg-type]
+
+
+def mark(logits: Tensor, begin: Callable[[], None]) -> Tensor:
+    """`logits`, such that a backward pass through them calls `begin` first."""
+    return _Mark.apply(logits, begin) if logits.requires_grad else logits
+
+
+def _watch(x: Tensor, network: str, tally: Tally) -> Tensor:
+    tally.add(f"{network}_forward", len(x))
+    return _Watch.apply(x, _Call(network, tally, len(x))) if x.requires_grad else x
+
+
+@dataclass
+class _Call:
+    network: str
+    tally: Tally
+    rows: int
+    second: bool = False
+
+    def backward(self) -> None:
+        """A sweep reached the input; the one that ends a second-order sweep was counted as that."""
+        if not self.second:
+            self.tally.add(f"{self.network}_backward", self.rows)
+        self.second = False
+
+    def hvp(self) -> None:
+        self.tally.add(f"{self.network}_hvp", self.rows)
+        self.second = True
+
+
+class _Watch(Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor, call: _Call) -> Tensor:
+        ctx.call = call
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, v: Tensor) -> tuple[Tensor, None]:
+        ctx.call.backward()
+        return _WatchBackward.apply(v, ctx.call), None
+
+
+class _WatchBackward(Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, v: Tensor, call: _Call) -> Tensor:
+        ctx.call = call
+        return v.view_as(v)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, w: Tensor) -> tuple[Tensor, None]:
+        ctx.call.hvp()
+        return w, None
+
+
+class _Mark(Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, logits: Tensor, begin: Callable[[], None]) -> Tensor:
+        ctx.begin = begin
+        return logits.view_as(logits)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, v: Tensor) -> tuple[Tensor, None]:
+        ctx.begin()
+        return v, None

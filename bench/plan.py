@@ -1,0 +1,215 @@
+"""From names to parts: what a run needs, every argument filled in and every hash taken."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from bench.arguments import complete, label, plain, takes
+from bench.data.dataset import Dataset
+from bench.errors import UserError
+from bench.gradient import GradientMode
+from bench.protocols import Attack, Defense, ScoreModel
+from bench.registry import Found, Registry
+from bench.spec import Component, RunSpec
+from bench.threat import ThreatModel
+
+STOCHASTIC_DRAWS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for, by name; None stands for the default of the data set or of the defense.
+
+    Arguments:
+        defense: Name of the defense.
+        attack: Name of the attack.
+        dataset: Name of the data set.
+        classifier: Name of the classifier.
+        score_model: Name of the score model.
+        threat: Threat model.
+        draws: Fresh draws per image in the score.
+        seed: Seed of all draws.
+        data_dir: Where data sets lie or are downloaded to.
+        arguments: Arguments by kind of component (`defenses`, `attacks`, `classifiers`, `score_models`).
+    """
+
+    defense: str = "dpsam"
+    attack: str = "pgd-full"
+    dataset: str = "fashion-mnist"
+    classifier: str | None = None
+    score_model: str | None = None
+    threat: ThreatModel | None = None
+    draws: int | None = None
+    seed: int = 0
+    data_dir: Path | None = None
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The parts of a run, ready to use, and its spec.
+
+    Arguments:
+        spec: What the run id is computed from.
+        labels: Short names of defense and attack for tables: the arguments that differ from the defaults.
+        dataset: The images.
+        threat: The threat model.
+        classifier: Images to logits, on the CPU.
+        score: The score model, if the defense needs one.
+        make_defense: The defense, from a score model.
+        attack: The attack with its arguments filled in.
+        gradient: What the attacker differentiates.
+    """
+
+    spec: RunSpec
+    labels: dict[str, str]
+    dataset: Dataset
+    threat: ThreatModel
+    classifier: nn.Module
+    score: ScoreModel | None
+    make_defense: Callable[[ScoreModel | None], Defense]
+    attack: Attack
+    gradient: GradientMode
+
+
+def plan(request: Request, registry: Registry) -> Plan:
+    """Finds, imports and builds every part; all names and arguments are checked before anything heavy is loaded.
+
+    Raises:
+        UserError: A name, an argument, a file or a value is wrong.
+    """
+    data = registry.find("datasets", request.dataset)
+    defense = _Part(registry.find("defenses", request.defense), request.arguments, "-D")
+    attack = _Part(registry.find("attacks", request.attack), request.arguments, "-A")
+    classifier = _Part(registry.find("classifiers", _default(request, data, "classifier")), request.arguments, "-C")
+    needs_score = takes(defense.target, "score")
+    score = _Part(registry.find("score_models", _default(request, data, "score_model")), request.arguments, "-S") if needs_score else None
+    threat = request.threat or _default_threat(data)
+    gradient = _gradient(attack)
+    _check_defense_class(defense)
+    _check_draws(request, defense)
+
+    dataset = _load_dataset(data, request.data_dir)
+    network = _load_classifier(classifier)
+    score_model = _load_score(score) if score else None
+    stochastic = not defense.target.deterministic
+    spec = RunSpec(
+        defense=defense.component(),
+        attack=attack.component(gradient=gradient.value),
+        classifier=classifier.component(sha256=fingerprint(network) or classifier.found.source_sha256()),
+        score_model=score.component(sha256=fingerprint(score_model) or score.found.source_sha256()) if score else None,
+        dataset=Component(name=dataset.name, sha256=dataset.sha256),
+        threat=str(threat),
+        draws=request.draws or (STOCHASTIC_DRAWS if stochastic else 1),
+        seed=request.seed,
+    )
+    make = partial(_make_defense, defense)
+    make(score_model)  # the values themselves are checked now, before any work
+    return Plan(
+        spec=spec, labels={"defense": defense.label, "attack": attack.label}, dataset=dataset, threat=threat, classifier=network,
+        score=score_model, make_defense=make, attack=partial(attack.target, **attack.values), gradient=gradient,
+    )  # fmt: skip
+
+
+def fingerprint(model: object) -> str | None:
+    """Hash of a network's architecture-independent state: names, types, shapes and bytes of its tensors; None if it has none."""
+    if not isinstance(model, nn.Module):
+        return None
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+class _Part:
+    """A component found by name and imported, with its arguments filled in."""
+
+    def __init__(self, found: Found, arguments: Mapping[str, Mapping[str, Any]], flag: str) -> None:
+        self.found, self.flag = found, flag
+        self.target = found.load()
+        if not callable(self.target):
+            raise UserError(f"expected {found.name} to be a class or a function, got {type(self.target).__name__}; name another object")
+        given = {**found.entry.args, **arguments.get(found.kind, {})}
+        self.values = complete(self.target, given, what=found.name, flag=flag)
+        self.label = label(found.name, self.target, self.values, found.entry.args)
+
+    def component(self, *, sha256: str | None = None, gradient: str | None = None) -> Component:
+        """The part's entry in the spec."""
+        return Component(name=self.found.name, args=plain(self.values), sha256=sha256 or self.found.source_sha256(), gradient=gradient)
+
+
+def _default(request: Request, data: Found, role: str) -> str:
+    name = getattr(request, role) or data.entry.defaults.get(role)
+    if name is None:
+        flag = role.replace("_", "-")
+        raise UserError(f"expected --{flag} for the data set {request.dataset}, got none; only built-in data sets have a default (see: bench list {flag}s)")
+    return name
+
+
+def _default_threat(data: Found) -> ThreatModel:
+    if not data.entry.threats:
+        raise UserError(f"expected --threat for the data set {data.name}, got none; write for example --threat linf:8/255")
+    return ThreatModel.parse(data.entry.threats[0])
+
+
+def _gradient(attack: _Part) -> GradientMode:
+    """A preset's mode; an attack given by its path may carry one as its attribute `gradient`."""
+    name = getattr(attack.target, "gradient", attack.found.entry.gradient)
+    try:
+        return GradientMode(name)
+    except ValueError as error:
+        modes = ", ".join(mode.value for mode in GradientMode)
+        raise UserError(f"expected the attack's gradient among {modes}, got {name!r}; correct the attack") from error
+
+
+def _check_defense_class(defense: _Part) -> None:
+    if not callable(getattr(defense.target, "purify", None)) or not isinstance(getattr(defense.target, "deterministic", None), bool):
+        raise UserError(
+            f"expected {defense.found.name} to be a class with purify(x, noise) and `deterministic: ClassVar[bool]`, got {defense.target!r}; "
+            "add what is missing"
+        )
+
+
+def _check_draws(request: Request, defense: _Part) -> None:
+    if request.draws is not None and (request.draws < 1 or (request.draws > 1 and defense.target.deterministic)):
+        raise UserError(
+            f"expected --draws of at least 1, and 1 for a deterministic defense, got {request.draws} for {defense.found.name}; leave it out"
+        )
+    if not 0 <= request.seed < 1 << 64:
+        raise UserError(f"expected --seed in [0, 2^64), got {request.seed}; choose a smaller one")
+
+
+def _load_dataset(data: Found, data_dir: Path | None) -> Dataset:
+    factory = data.load()
+    arguments = {"data_dir": data_dir} if takes(factory, "data_dir") else {}
+    dataset = factory(**data.entry.args, **arguments)
+    if not isinstance(dataset, Dataset):
+        raise UserError(f"expected {data.name} to return a bench.data.dataset.Dataset, got {type(dataset).__name__}; correct the factory")
+    return dataset
+
+
+def _load_classifier(part: _Part) -> nn.Module:
+    network = part.target(**part.values)
+    if not isinstance(network, nn.Module):
+        raise UserError(f"expected {part.found.name} to return a torch.nn.Module, got {type(network).__name__}; correct the factory")
+    return network.eval().requires_grad_(False)
+
+
+def _load_score(part: _Part) -> ScoreModel:
+    score = part.target(**part.values)
+    if not callable(getattr(score, "denoise", None)):
+        raise UserError(f"expected {part.found.name} to return an object with denoise(y, sigma), got {type(score).__name__}; correct the factory")
+    return score.eval().requires_grad_(False) if isinstance(score, nn.Module) else score
+
+
+def _make_defense(part: _Part, score: ScoreModel | None) -> Defense:
+    roles = {"score": score} if takes(part.target, "score") else {}
+    return part.target(**roles, **part.values)

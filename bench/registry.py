@@ -1,0 +1,184 @@
+"""Names to components: the literal tables, entry points, `module:object` and `path/file.py:object`."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench.errors import UserError
+
+KINDS = {
+    "defenses": "defense",
+    "attacks": "attack",
+    "datasets": "data set",
+    "classifiers": "classifier",
+    "score_models": "score model",
+}
+"""Kinds of components, as entry-point groups call them (`purebench.defenses`, ...), and as sentences do."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a table: what a name stands for.
+
+    Arguments:
+        target: `module:object`.
+        summary: One line of what it is.
+        args: Arguments that the name fixes (a preset); the user's own go before them.
+        gradient: For attacks: what is differentiated, a value of `GradientMode`.
+        cite: Where the preset comes from.
+        defaults: For data sets: the names of its classifier and score model.
+        threats: For data sets: its boards, the default first.
+        parameter: For a family `name:REST`: the argument that takes the rest.
+    """
+
+    target: str
+    summary: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    gradient: str = "full"
+    cite: str = ""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    threats: tuple[str, ...] = ()
+    parameter: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A name that exists, not imported yet."""
+
+    kind: str
+    name: str
+    entry: Entry
+    source: str
+
+    def load(self) -> Any:
+        """Imports the component.
+
+        Raises:
+            UserError: The module or the object in it does not exist, or fails on import.
+        """
+        module, _, attribute = self.entry.target.rpartition(":")
+        try:
+            target = _import(module)
+            for part in attribute.split("."):
+                target = getattr(target, part)
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise UserError(f"expected to import the {KINDS[self.kind]} {self.name!r}, got {type(error).__name__}: {error}; check {self.entry.target}") from error
+        return target
+
+    def source_sha256(self) -> str | None:
+        """Hash of the file of a component that is not built in, so that another version is another run."""
+        if self.source == "built-in":
+            return None
+        module = _import(self.entry.target.rpartition(":")[0])
+        path = getattr(module, "__file__", None)
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else None
+
+
+class Registry:
+    """All components that can be named on the command line.
+
+    Arguments:
+        tables: For each kind in `KINDS`, the built-in table.
+    """
+
+    def __init__(self, tables: Mapping[str, Mapping[str, Entry]]) -> None:
+        self.tables = tables
+
+    def find(self, kind: str, name: str) -> Found:
+        """What a name stands for, without importing it.
+
+        Raises:
+            UserError: Nothing has this name; close names are suggested.
+        """
+        if name in self.tables[kind] and not self.tables[kind][name].parameter:
+            return Found(kind, name, self.tables[kind][name], "built-in")
+        point = self._points(kind).get(name)
+        if point:
+            return Found(kind, name, Entry(point.value, point.dist.name if point.dist else "entry point"), f"entry point {point.value}")
+        family, colon, rest = name.partition(":")
+        if colon and family in self.tables[kind] and self.tables[kind][family].parameter:
+            entry = self.tables[kind][family]
+            return Found(kind, name, replace(entry, args={entry.parameter: rest}, parameter=""), "built-in")
+        if colon:
+            module, _, attribute = name.rpartition(":")
+            if not attribute or not module:
+                raise UserError(f"expected a {KINDS[kind]} as module:object or path/file.py:object, got {name!r}; name both parts")
+            if module.endswith(".py") and not Path(module).is_file():
+                raise UserError(f"expected the file of the {KINDS[kind]} {name!r}, got no file {module}; check the path")
+            return Found(kind, name, Entry(name, "given by its path"), name)
+        raise UserError(self._unknown(kind, name))
+
+    def all(self, kind: str) -> list[Found]:
+        """Every named component of a kind: the built-in ones, then entry points."""
+        table = self.tables[kind]
+        points = [self.find(kind, name) for name in self._points(kind) if name not in table]
+        return [Found(kind, _spelled(name, entry), entry, "built-in") for name, entry in table.items()] + points
+
+    def _points(self, kind: str) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=f"purebench.{kind}")}
+
+    def _unknown(self, kind: str, name: str) -> str:
+        known = [*(_spelled(key, entry) for key, entry in self.tables[kind].items()), *self._points(kind)]
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
+        return f"expected a {KINDS[kind]}, got {name!r}; {hint} (see: bench list {kind.replace('_', '-')})"
+
+
+def _spelled(name: str, entry: Entry) -> str:
+    return f"{name}:{entry.parameter.upper()}" if entry.parameter else name
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """` (did you mean ...?)` if a known name is close, else nothing."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def own_package(name: str, attribute: str) -> Callable[[], ModuleType]:
+    """Imports one of this distribution's top-level packages, and says so if a foreign one of that name came instead.
+
+    Raises:
+        UserError: Another package of this name shadows ours.
+    """
+
+    def load() -> ModuleType:
+        module = importlib.import_module(name)
+        if not hasattr(module, attribute):
+            raise UserError(
+                f"expected purebench's package {name!r}, got another one from {getattr(module, '__file__', None) or list(module.__path__)}; "
+                "run in another folder or uninstall that package"
+            )
+        return module
+
+    return load
+
+
+def _import(module: str) -> ModuleType:
+    if not module.endswith(".py"):
+        return importlib.import_module(module)
+    path = Path(module).resolve()
+    name = f"purebench_file_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise UserError(f"expected a Python file, got {module}; check the path")
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules[name] = loaded
+        try:
+            spec.loader.exec_module(loaded)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]

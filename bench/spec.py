@@ -1,0 +1,60 @@
+"""What a run is: everything that may change a number, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+RUN_ID_LENGTH = 12
+
+
+class Component(BaseModel):
+    """A named part with all of its arguments, and the hash of its weights, data or source.
+
+    Arguments:
+        name: As on the command line.
+        args: Every argument, defaults filled in.
+        sha256: Of weights or data; of the source file for a part that is not built in; None for a built-in algorithm.
+        gradient: For an attack: the gradient mode.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    args: dict[str, Any] = {}
+    sha256: str | None = None
+    gradient: str | None = None
+
+
+class RunSpec(BaseModel):
+    """Defense, attack, models, data, threat, draws and seed. Device, batch size, engine and n are not part of it.
+
+    Arguments:
+        threat: Canonical text of the threat model.
+        draws: Fresh draws per image in the score.
+        seed: Seed of all draws.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    defense: Component
+    attack: Component
+    classifier: Component
+    score_model: Component | None
+    dataset: Component
+    threat: str
+    draws: int
+    seed: int
+
+    @property
+    def run_id(self) -> str:
+        """The first 12 hexadecimal digits of the SHA-256 of the canonical JSON."""
+        return hashlib.sha256(canonical(self.model_dump()).encode()).hexdigest()[:RUN_ID_LENGTH]
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys and no spaces; NaN is refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,62 @@
+"""The figures of a run, all of them computed from its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.records import Record, SampleRecord
+from bench.stats import mean_share
+
+CLEAN, ROBUST = "clean", "adversarial"
+
+
+def hits(lines: Sequence[SampleRecord], which: str = ROBUST) -> np.ndarray:
+    """Whether each draw of each image was right, bool `(n, k)`; `which` is `clean` or `adversarial`."""
+    predictions = np.array([getattr(line, which) for line in lines])
+    return predictions == np.array([line.label for line in lines])[:, None]
+
+
+def shares(lines: Sequence[SampleRecord], which: str = ROBUST) -> np.ndarray:
+    """Each image's share of right draws, shape `(n,)`."""
+    return hits(lines, which).mean(axis=1)
+
+
+def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None = None) -> dict[str, Any]:
+    """The summary document of `bench run --json`.
+
+    Arguments:
+        record: The record, for its header.
+        lines: The images to summarise, at least one.
+        asked: Number of images that were asked for; fewer lines make the status `partial`.
+    """
+    header, k = record.header, len(lines[0].clean)
+    complete = len(lines) >= asked if asked is not None else record.sealed
+    environments = header["environments"]
+    return {
+        "run_id": header["run_id"],
+        "path": record.path.as_posix(),
+        "status": "complete" if complete else "partial",
+        "n": len(lines),
+        "spec": header["spec"],
+        "clean_accuracy": mean_share(shares(lines, CLEAN)).as_dict(),
+        "robust_accuracy": mean_share(shares(lines)).as_dict(),
+        "draws": {"k": k, **_rules(lines, ROBUST, ""), **_rules(lines, CLEAN, "null_")},
+        "checks": header["checks"],
+        "cost": {"seconds": round(sum(line.seconds for line in lines), 3), **_cost(lines)},
+        "environment": environments[lines[-1].environment],
+    }
+
+
+def _rules(lines: Sequence[SampleRecord], which: str, prefix: str) -> dict[str, float]:
+    """Accuracy under each rule over draws; on the clean predictions it is the null attack's."""
+    right = hits(lines, which)
+    votes = np.array([np.bincount(getattr(line, which)).argmax() == line.label for line in lines])
+    rules = {"mean": right.mean(axis=1), "worst": right.all(axis=1), "majority": votes}
+    return {prefix + name: float(values.mean()) for name, values in rules.items()}
+
+
+def _cost(lines: Sequence[SampleRecord]) -> dict[str, int]:
+    return {kind: sum(line.cost[kind] for line in lines) for kind in lines[0].cost}

@@ -1,0 +1,77 @@
+"""What the attacker may do: a norm and an exact radius."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+
+from bench.errors import UserError
+
+NORMS = ("linf", "l2")
+
+
+@dataclass(frozen=True)
+class ThreatModel:
+    """Perturbations of norm at most `eps` that keep the image in [0, 1].
+
+    Arguments:
+        norm: `linf` or `l2`, over all pixels and channels of one image.
+        eps: Radius in pixel units, an exact fraction: in (0, 1] for `linf`, in (0, 100] for `l2`.
+
+    Raises:
+        UserError: Another norm, or a radius out of range.
+    """
+
+    norm: str
+    eps: Fraction
+
+    def __post_init__(self) -> None:
+        if self.norm not in NORMS:
+            raise UserError(f"expected a threat norm among {', '.join(NORMS)}, got {self.norm!r}; write it like linf:8/255 or l2:0.5")
+        largest = 1 if self.norm == "linf" else 100
+        if not 0 < self.eps <= largest:
+            raise UserError(
+                f"expected eps in (0, {largest}] for {self.norm}, got {_text(self.eps)}; pixels lie in [0, 1], so write 8/255 and not 8"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> ThreatModel:
+        """Reads `linf:8/255`, `linf:0.1` or `l2:0.5`; numbers are read exactly.
+
+        Raises:
+            UserError: The text is not of that form, or the radius is out of range.
+        """
+        match = re.fullmatch(r"\s*(\w+)\s*:\s*(\S+)\s*", text)
+        try:
+            norm, eps = match.groups() if match else ("", "")
+            return cls(norm.lower(), Fraction(eps)) if match else _malformed(text)
+        except (ValueError, ZeroDivisionError):
+            return _malformed(text)
+
+    def __str__(self) -> str:
+        return f"{self.norm}:{_text(self.eps)}"
+
+    @property
+    def slug(self) -> str:
+        """The threat as a folder name: `linf-16-255`."""
+        return f"{self.norm}-{_text(self.eps).replace('/', '-')}"
+
+    @property
+    def radius(self) -> float:
+        """`eps` as a float."""
+        return float(self.eps)
+
+
+def _malformed(text: str) -> ThreatModel:
+    raise UserError(f"expected a threat like linf:8/255 or l2:0.5, got {text!r}; give a norm, a colon and a radius in pixel units")
+
+
+def _text(eps: Fraction) -> str:
+    """Pixel levels where they are whole, else a decimal where it is exact, else the fraction."""
+    if (eps * 255).denominator == 1 and eps.denominator != 1:
+        return f"{eps * 255}/255"
+    decimal = repr(float(eps))
+    exact = math.isfinite(float(eps)) and "e" not in decimal and Fraction(decimal) == eps
+    return (decimal.removesuffix(".0") if exact else str(eps))

@@ -1,0 +1,32 @@
+"""Noise, then one pass of the denoiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bench.noise import Noise
+from bench.protocols import Images, ScoreModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenoiseOnce:
+    """Drowns the perturbation in Gaussian noise and denoises once: `D(x + sigma n)`, clamped to [0, 1].
+
+    References:
+        (Certified!!) Adversarial Robustness for Free! (Carlini, Tramer, Dvijotham, Rice, Sun, Kolter, 2023)
+        https://arxiv.org/abs/2206.10550
+
+    Arguments:
+        score: The denoiser.
+        sigma: Noise level, pixel units.
+    """
+
+    deterministic: ClassVar[bool] = False
+
+    score: ScoreModel
+    sigma: float = 0.3
+
+    def purify(self, x: Images, noise: Noise) -> Images:
+        """The denoised images; one draw of noise per image."""
+        return self.score.denoise(x + self.sigma * noise.normal(x), self.sigma).clamp(0, 1)
