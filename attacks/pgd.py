@@ -127,8 +127,7 @@ class _Search:
         rows = self._active()
         if len(rows):
             draws = FINAL_DRAWS if self.model.stochastic else 1
-            noise = self.noise[rows]
-            seen = [margin(self.model(z[rows], noise.at(number * max(draws, self.draws) + e)), self.y[rows]) for e in range(draws)]
+            seen = [margin(self.model(z[rows], self._draw(rows, number, e)), self.y[rows]) for e in range(draws)]
             self._keep(z, rows, torch.stack(seen).mean(dim=0), z[rows])
 
     def _active(self) -> Tensor:
@@ -136,13 +135,15 @@ class _Search:
         return everyone[self.worst >= 0] if self.model.decisive else everyone
 
     def _slope(self, z: Images, rows: Tensor, loss: Objective, number: int) -> tuple[Tensor, Tensor]:
-        total: Tensor | None = None
+        total, logits = torch.zeros_like(z), torch.empty(0)
         for e in range(self.draws):
-            noise = self.noise[rows].at(number * max(FINAL_DRAWS, self.draws) + e if self.model.stochastic else number)
-            logits, _, gradient = self.model.differentiate(z, self.y[rows], noise, loss)
-            total = gradient if total is None else total + gradient
-        assert total is not None
+            logits, _, gradient = self.model.differentiate(z, self.y[rows], self._draw(rows, number, e), loss)
+            total += gradient
         return margin(logits, self.y[rows]), total
+
+    def _draw(self, rows: Tensor, number: int, e: int) -> Noise:
+        """The e-th of the draws of this gradient or comparison, which no other one uses."""
+        return self.noise[rows].at(number * max(FINAL_DRAWS, self.draws) + e)
 
     def _keep(self, z: Images, rows: Tensor, margins: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
         better = margins < self.worst[rows]
@@ -166,4 +167,6 @@ def _check(
     if not losses or not set(losses) <= set(LOSSES):
         raise UserError(f"expected losses among {', '.join(LOSSES)}, got {','.join(losses)!r}; write -A losses=cw,ce")
     if schedule not in ("cosine", "constant") or start not in ("random", "zero"):
-        raise UserError(f"expected schedule cosine or constant and start random or zero, got {schedule!r} and {start!r}; correct the -A arguments")
+        raise UserError(
+            f"expected schedule cosine or constant and start random or zero, got {schedule!r} and {start!r}; correct the -A arguments"
+        )

@@ -72,7 +72,9 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
-def label(name: str, function: Callable[..., Any], values: Mapping[str, Any], fixed: Mapping[str, Any] | None = None) -> str:
+def label(
+    name: str, function: Callable[..., Any], values: Mapping[str, Any], fixed: Mapping[str, Any] | None = None
+) -> str:
     """The name followed by the arguments that differ from the defaults: `dpsam rho=0`."""
     defaults = {key: parameter.default for key, parameter in _schema(function).items()} | dict(fixed or {})
     changed = [f"{key}={_text(value)}" for key, value in values.items() if value != defaults[key]]
@@ -99,7 +101,9 @@ def _convert(value: Any, parameter: inspect.Parameter, where: str) -> Any:
         converted = TypeAdapter(kind).validate_python(prepared)
     except ValidationError as error:
         name = getattr(kind, "__name__", str(kind)) if get_origin(kind) is None else str(kind)
-        raise UserError(f"expected {where}{name}, got {value!r} ({error.errors()[0]['msg'].lower()}); correct the value") from error
+        raise UserError(
+            f"expected {where}{name}, got {value!r} ({error.errors()[0]['msg'].lower()}); correct the value"
+        ) from error
     if isinstance(converted, float) and not math.isfinite(converted):
         raise UserError(f"expected {where}a finite number, got {value!r}; correct the value")
     return converted

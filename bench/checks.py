@@ -35,12 +35,18 @@ def verify_claims(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise
     name = plan.spec.defense.name
     logits, again = model(x, noise), model(x, noise)
     if not torch.equal(logits, again):
-        raise UserError(f"expected {name} to give the same logits twice for the same image and draw, got a difference of {float((logits - again).abs().max()):.1e}; draw from `noise` only")
+        raise UserError(
+            f"expected {name} to give the same logits twice for the same image and draw, got a difference of {float((logits - again).abs().max()):.1e}; draw from `noise` only"
+        )
     if logits.shape[1] != len(plan.dataset.classes):
-        raise UserError(f"expected logits for the {len(plan.dataset.classes)} classes of {plan.dataset.name}, got {logits.shape[1]}; choose another --classifier")
+        raise UserError(
+            f"expected logits for the {len(plan.dataset.classes)} classes of {plan.dataset.name}, got {logits.shape[1]}; choose another --classifier"
+        )
     pure = model.purify(x, noise).detach()
     if pure.min() < -1e-6 or pure.max() > 1 + 1e-6:
-        raise UserError(f"expected {name} to return pixels in [0, 1], got [{float(pure.min()):g}, {float(pure.max()):g}]; clamp them")
+        raise UserError(
+            f"expected {name} to return pixels in [0, 1], got [{float(pure.min()):g}, {float(pure.max()):g}]; clamp them"
+        )
     checks: dict[str, Any] = {"deterministic": model.deterministic, "range": [float(pure.min()), float(pure.max())]}
     if model.mode is not GradientMode.FULL:
         return {**checks, "differentiable": False}
@@ -59,7 +65,9 @@ def gradient_error(model: DefendedClassifier, x: Images, noise: Noise) -> float:
     """
     direction = noise.of("check").normal(x)
     readout = noise.of("check").normal(model(x, noise), step=1)
-    _, _, gradient = model.differentiate(x, torch.zeros(len(x), dtype=torch.long), noise, lambda logits, _: (logits * readout).sum(dim=1))
+    _, _, gradient = model.differentiate(
+        x, torch.zeros(len(x), dtype=torch.long), noise, lambda logits, _: (logits * readout).sum(dim=1)
+    )
     slope = (gradient * direction).sum(dim=(1, 2, 3))
     ahead, behind = (_project_on(model, x + sign * STEP * direction, noise, readout) for sign in (1, -1))
     difference = (ahead - behind) / (2 * STEP)

@@ -18,14 +18,21 @@ from bench.errors import BenchError, UserError
 if TYPE_CHECKING:
     from bench.registry import Registry
 
-app = typer.Typer(name="bench", add_completion=True, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-train_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Train a classifier or a score model by a recorded recipe.")
+app = typer.Typer(
+    name="bench", add_completion=True, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+train_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Train a classifier or a score model by a recorded recipe."
+)
 app.add_typer(train_app, name="train")
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no warnings.")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of all records.")]
-DataDir = Annotated[Optional[Path], typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the platform's cache folder]")]
+DataDir = Annotated[
+    Optional[Path],
+    typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the platform's cache folder]"),
+]
 
 KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models")
 
@@ -42,23 +49,43 @@ def root(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; m
 def run_command(
     defense: Annotated[str, typer.Option(help="Name, entry point, module:object or path/file.py:object.")] = "dpsam",
     attack: Annotated[str, typer.Option(help="Likewise; a preset.")] = "pgd-full",
-    defense_args: Annotated[list[str], typer.Option("-D", metavar="KEY=VALUE", help="Argument of the defense; repeatable.")] = [],  # noqa: B006
-    attack_args: Annotated[list[str], typer.Option("-A", metavar="KEY=VALUE", help="Argument of the attack; repeatable.")] = [],  # noqa: B006
+    defense_args: Annotated[
+        list[str], typer.Option("-D", metavar="KEY=VALUE", help="Argument of the defense; repeatable.")
+    ] = [],  # noqa: B006
+    attack_args: Annotated[
+        list[str], typer.Option("-A", metavar="KEY=VALUE", help="Argument of the attack; repeatable.")
+    ] = [],  # noqa: B006
     dataset: Annotated[str, typer.Option(help="Name, npz:PATH or folder:PATH.")] = "fashion-mnist",
     data_dir: DataDir = None,
-    classifier: Annotated[Optional[str], typer.Option(help="Name, weights:PATH, module:object or path/file.py:object. [default: the data set's]")] = None,
-    classifier_args: Annotated[list[str], typer.Option("-C", metavar="KEY=VALUE", help="Argument of the classifier; repeatable.")] = [],  # noqa: B006
+    classifier: Annotated[
+        Optional[str],
+        typer.Option(help="Name, weights:PATH, module:object or path/file.py:object. [default: the data set's]"),
+    ] = None,
+    classifier_args: Annotated[
+        list[str], typer.Option("-C", metavar="KEY=VALUE", help="Argument of the classifier; repeatable.")
+    ] = [],  # noqa: B006
     score_model: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
-    score_args: Annotated[list[str], typer.Option("-S", metavar="KEY=VALUE", help="Argument of the score model; repeatable.")] = [],  # noqa: B006
+    score_args: Annotated[
+        list[str], typer.Option("-S", metavar="KEY=VALUE", help="Argument of the score model; repeatable.")
+    ] = [],  # noqa: B006
     threat: Annotated[Optional[str], typer.Option(help="linf:8/255, l2:0.5, ... [default: the data set's]")] = None,
-    samples: Annotated[str, typer.Option("--samples", "-n", help="The first n of the data set's fixed order, or all.")] = "100",
-    draws: Annotated[Optional[int], typer.Option(help="Fresh draws per image in the score. [default: 10 for stochastic defenses, else 1]")] = None,
+    samples: Annotated[
+        str, typer.Option("--samples", "-n", help="The first n of the data set's fixed order, or all.")
+    ] = "100",
+    draws: Annotated[
+        Optional[int],
+        typer.Option(help="Fresh draws per image in the score. [default: 10 for stochastic defenses, else 1]"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    batch_size: Annotated[str, typer.Option(help="Images in one network call, or auto; never changes a draw.")] = "auto",
+    batch_size: Annotated[
+        str, typer.Option(help="Images in one network call, or auto; never changes a draw.")
+    ] = "auto",
     results: Results = Path("results"),
     no_evidence: Annotated[bool, typer.Option("--no-evidence", help="Do not store adversarial images.")] = False,
-    mix_environments: Annotated[bool, typer.Option("--mix-environments", help="Go on under another device kind or torch release.")] = False,
+    mix_environments: Annotated[
+        bool, typer.Option("--mix-environments", help="Go on under another device kind or torch release.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -70,7 +97,13 @@ def run_command(
     from bench.threat import ThreatModel
 
     registry = make_registry()
-    names = {"defenses": defense, "attacks": attack, "datasets": dataset, "classifiers": classifier, "score_models": score_model}
+    names = {
+        "defenses": defense,
+        "attacks": attack,
+        "datasets": dataset,
+        "classifiers": classifier,
+        "score_models": score_model,
+    }
     for kind, name in names.items():
         if name is not None:
             registry.find(kind, name)
@@ -115,7 +148,9 @@ def list_command(
     Example: bench list defenses
     """
     if kind is not None and kind not in KIND_NAMES:
-        raise UserError(f"expected one of {', '.join(KIND_NAMES)}, got {kind!r}; write for example: bench list defenses")
+        raise UserError(
+            f"expected one of {', '.join(KIND_NAMES)}, got {kind!r}; write for example: bench list defenses"
+        )
     registry = make_registry()
     kinds = [kind] if kind else list(KIND_NAMES)
     rows = {name: _listing(registry, name.replace("-", "_")) for name in kinds}
@@ -124,7 +159,11 @@ def list_command(
         return
     from bench.console import columns
 
-    table = [(f"  {row['name']}", "" if row["installed"] else "(not installed)", row["summary"]) for name in kinds for row in rows[name]]
+    table = [
+        (f"  {row['name']}", "" if row["installed"] else "(not installed)", row["summary"])
+        for name in kinds
+        for row in rows[name]
+    ]
     lines = columns(table).splitlines()
     for name in kinds:
         part, lines = lines[: len(rows[name])], lines[len(rows[name]) :]
@@ -147,13 +186,20 @@ def show_command(
 
     record = read_record(find_record(results, run))
     if not record.lines:
-        raise UserError(f"expected a run with finished images in {record.path}, got none yet; repeat the command that began it")
+        raise UserError(
+            f"expected a run with finished images in {record.path}, got none yet; repeat the command that began it"
+        )
     summary = summarise(record, record.lines)
     if as_json:
         _print_json(summary)
         return
     print(summary_text(summary, record.header["labels"]))
-    print("\n" + json.dumps({"spec": summary["spec"], "checks": summary["checks"], "environment": summary["environment"]}, indent=1))
+    print(
+        "\n"
+        + json.dumps(
+            {"spec": summary["spec"], "checks": summary["checks"], "environment": summary["environment"]}, indent=1
+        )
+    )
 
 
 @app.command("leaderboard")
@@ -163,7 +209,12 @@ def leaderboard_command(
     out: Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")] = None,
     dataset: Annotated[Optional[str], typer.Option(help="Only this data set.")] = None,
     threat: Annotated[Optional[str], typer.Option(help="Only this threat.")] = None,
-    against: Annotated[Optional[str], typer.Option(help="Defense (as the table names it) to test the others against, paired on the same images. [default: the first row]")] = None,
+    against: Annotated[
+        Optional[str],
+        typer.Option(
+            help="Defense (as the table names it) to test the others against, paired on the same images. [default: the first row]"
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Clean and robust accuracy of every record, ranked by the worst case over attacks.
@@ -177,7 +228,9 @@ def leaderboard_command(
     wanted = "json" if as_json else output
     if wanted not in leaderboards.FORMATS:
         raise UserError(f"expected --format {' or '.join(leaderboards.FORMATS)}, got {output!r}; choose one of them")
-    text = leaderboards.render(results, wanted, dataset=dataset, threat=str(ThreatModel.parse(threat)) if threat else None, against=against)
+    text = leaderboards.render(
+        results, wanted, dataset=dataset, threat=str(ThreatModel.parse(threat)) if threat else None, against=against
+    )
     if out is None:
         print(text)
         return
@@ -201,7 +254,18 @@ def doctor_command(as_json: Json = False) -> None:
     else:
         from bench.console import columns
 
-        print(columns([(finding["status"], finding["name"], finding["detail"] + (f"; {finding['advice']}" if finding["advice"] else "")) for finding in findings]))
+        print(
+            columns(
+                [
+                    (
+                        finding["status"],
+                        finding["name"],
+                        finding["detail"] + (f"; {finding['advice']}" if finding["advice"] else ""),
+                    )
+                    for finding in findings
+                ]
+            )
+        )
     if any(finding["status"] == "FAIL" for finding in findings):
         raise typer.Exit(1)
 
@@ -209,7 +273,9 @@ def doctor_command(as_json: Json = False) -> None:
 @train_app.command("classifier")
 def train_classifier(
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights and card.")] = Path("classifier"),
-    dataset: Annotated[str, typer.Option(help="fashion-mnist (its training images), npz:PATH or folder:PATH.")] = "fashion-mnist",
+    dataset: Annotated[
+        str, typer.Option(help="fashion-mnist (its training images), npz:PATH or folder:PATH.")
+    ] = "fashion-mnist",
     data_dir: DataDir = None,
     epochs: Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
@@ -225,7 +291,9 @@ def train_classifier(
 @train_app.command("score")
 def train_score(
     out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights and card.")] = Path("score"),
-    dataset: Annotated[str, typer.Option(help="fashion-mnist (its training images), npz:PATH or folder:PATH.")] = "fashion-mnist",
+    dataset: Annotated[
+        str, typer.Option(help="fashion-mnist (its training images), npz:PATH or folder:PATH.")
+    ] = "fashion-mnist",
     data_dir: DataDir = None,
     epochs: Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and noise.")] = 0,
@@ -276,7 +344,9 @@ def make_registry() -> Registry:
     )  # fmt: skip
 
 
-def _train(kind: str, out: Path, dataset: str, data_dir: Path | None, epochs: int | None, seed: int, quiet: bool) -> None:
+def _train(
+    kind: str, out: Path, dataset: str, data_dir: Path | None, epochs: int | None, seed: int, quiet: bool
+) -> None:
     from bench.models.recipes import train_network
 
     path = train_network(
@@ -293,7 +363,12 @@ def _listing(registry: Registry, kind: str) -> list[dict[str, Any]]:
         return find_spec(module.partition(":")[0].partition(".")[0]) is not None
 
     return [
-        {"name": found.name, "summary": found.entry.summary, "source": found.source, "installed": installed(found.entry.target)}
+        {
+            "name": found.name,
+            "summary": found.entry.summary,
+            "source": found.source,
+            "installed": installed(found.entry.target),
+        }
         for found in registry.all(kind)
     ]
 

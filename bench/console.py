@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,14 +60,17 @@ class Progress:
         if not self.console.is_terminal:
             self.console.print(f"{fields['images']}, {fields['robust']}")
 
-    def _fields(self) -> dict[str, str]:
+    def _fields(self) -> dict[str, Any]:
         if not self.lines:
             return {"images": f"0/{self.total} images", "robust": ""}
         from bench.stats import mean_share
         from bench.summary import shares
 
         robust = mean_share(shares(self.lines))
-        return {"images": f"{len(self.lines)}/{self.total} images", "robust": f"robust so far {percent(robust.as_dict())}"}
+        return {
+            "images": f"{len(self.lines)}/{self.total} images",
+            "robust": f"robust so far {percent(robust.as_dict())}",
+        }
 
 
 def percent(interval: dict[str, Any]) -> str:
@@ -110,16 +114,22 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
     return "next\n" + "\n".join(f"  {step:<{width}}  # {why}" for step, why in steps)
 
 
-def columns(rows: list[tuple[str, ...]]) -> str:
+def columns(rows: Sequence[tuple[str, ...]]) -> str:
     """Rows of text in aligned columns."""
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)] if rows else []
-    return "\n".join("  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        for row in rows
+    )
 
 
 def _draw_lines(draws: dict[str, Any]) -> list[str]:
     if draws["k"] == 1:
         return []
-    rules = [f"{rule} {100 * draws[rule]:.1f} % (null attack {100 * draws['null_' + rule]:.1f} %)" for rule in ("worst", "majority")]
+    rules = [
+        f"{rule} {100 * draws[rule]:.1f} % (null attack {100 * draws['null_' + rule]:.1f} %)"
+        for rule in ("worst", "majority")
+    ]
     return [f"  draws   mean over {draws['k']} fresh draws; {', '.join(rules)}"]
 
 
@@ -157,7 +167,8 @@ def _without_samples(command: list[str]) -> list[str]:
 
 
 def _without_arguments(base: str) -> str:
-    words, kept = shlex.split(base), []
+    words: list[str] = shlex.split(base)
+    kept: list[str] = []
     for word in words:
         if kept and kept[-1] == "-A" and word.split("=")[0] in ("steps", "restarts"):
             kept.pop()

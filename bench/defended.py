@@ -55,7 +55,9 @@ class DefendedClassifier:
 
     def view(self, mode: GradientMode) -> DefendedClassifier:
         """The same classifier and defense, counted together, under another gradient mode."""
-        return DefendedClassifier(self.network, self.defense, mode=mode, chunk=self.chunk, tally=self.tally, advance=self.advance)
+        return DefendedClassifier(
+            self.network, self.defense, mode=mode, chunk=self.chunk, tally=self.tally, advance=self.advance
+        )
 
     @property
     def deterministic(self) -> bool:
@@ -91,7 +93,9 @@ class DefendedClassifier:
             AttackError: The mode gives no gradients.
         """
         if self.mode is GradientMode.NONE:
-            raise AttackError("expected an attack that needs scores only, got one that asks for gradients; choose another gradient mode")
+            raise AttackError(
+                "expected an attack that needs scores only, got one that asks for gradients; choose another gradient mode"
+            )
         parts = []
         for rows in self._chunks(len(x)):
             leaf = x[rows].detach().requires_grad_()
@@ -123,10 +127,14 @@ class DefendedClassifier:
         except (BenchError, torch.OutOfMemoryError):
             raise
         except Exception as error:
-            raise UserError(f"expected {name}.purify to return images, got {type(error).__name__}: {error}; run it under --debug") from error
+            raise UserError(
+                f"expected {name}.purify to return images, got {type(error).__name__}: {error}; run it under --debug"
+            ) from error
         if not isinstance(pure, Tensor) or pure.shape != x.shape:
             got = tuple(pure.shape) if isinstance(pure, Tensor) else type(pure).__name__
-            raise UserError(f"expected {name}.purify to return images of shape {tuple(x.shape)}, got {got}; keep the shape")
+            raise UserError(
+                f"expected {name}.purify to return images of shape {tuple(x.shape)}, got {got}; keep the shape"
+            )
         if not torch.isfinite(pure.detach()).all():
             raise UserError(f"expected {name}.purify to return finite pixels, got NaN or infinity; lower its step size")
         return pure
@@ -143,11 +151,15 @@ class DefendedClassifier:
         begin()
         spare = self.chunk - count
         if spare:
-            rows = torch.cat([torch.arange(count, device=x.device), torch.zeros(spare, dtype=torch.long, device=x.device)])
+            rows = torch.cat(
+                [torch.arange(count, device=x.device), torch.zeros(spare, dtype=torch.long, device=x.device)]
+            )
             x, noise = torch.cat([x, x[:1].detach().expand(spare, *x.shape[1:])]), noise[rows]
         logits = mark(self.classifier(self.purify(x, noise)), begin)
         if logits.dim() != 2 or len(logits) != self.chunk:
-            raise UserError(f"expected the classifier to return logits of shape ({self.chunk}, classes), got {tuple(logits.shape)}; check --classifier")
+            raise UserError(
+                f"expected the classifier to return logits of shape ({self.chunk}, classes), got {tuple(logits.shape)}; check --classifier"
+            )
         if not torch.isfinite(logits.detach()).all():
             raise UserError("expected finite logits, got NaN or infinity; check the classifier and its weights")
         logits = logits[:count]

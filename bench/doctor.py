@@ -11,7 +11,17 @@ from typing import TypedDict
 from bench.errors import UserError
 from purebench import foreign_package
 
-PACKAGES = ("purebench", "torch", "torchvision", "pyautoattack", "robustbench", "pandas", "scipy", "pydantic", "safetensors")
+PACKAGES = (
+    "purebench",
+    "torch",
+    "torchvision",
+    "pyautoattack",
+    "robustbench",
+    "pandas",
+    "scipy",
+    "pydantic",
+    "safetensors",
+)
 EXTRAS = {"torchattacks": "torchattacks", "diffusers": "hub", "ray": "ray"}
 
 
@@ -51,24 +61,44 @@ def _extras() -> list[Finding]:
     findings = []
     for name, extra in EXTRAS.items():
         found = importlib.util.find_spec(name) is not None
-        findings.append(_finding(name, version(name) if found else "not installed (optional)", status="ok" if found else "note", advice="" if found else f'pip install "purebench[{extra}]"'))
+        findings.append(
+            _finding(
+                name,
+                version(name) if found else "not installed (optional)",
+                status="ok" if found else "note",
+                advice="" if found else f'pip install "purebench[{extra}]"',
+            )
+        )
     return findings
 
 
 def _own_packages() -> Finding:
     problem = foreign_package()
-    return _finding("packages", problem or "bench, defenses, attacks and leaderboards are purebench's own", status="FAIL" if problem else "ok")
+    return _finding(
+        "packages",
+        problem or "bench, defenses, attacks and leaderboards are purebench's own",
+        status="FAIL" if problem else "ok",
+    )
 
 
 def _robustbench() -> Finding:
-    """torchattacks' wheel carries a stale top-level `robustbench`: whichever was installed last wins."""
+    """The wheel of torchattacks carries a stale top-level `robustbench`: whichever was installed last wins."""
     try:
         installed = distribution("robustbench")
     except PackageNotFoundError:
         return _finding("robustbench files", "not installed", status="FAIL", advice="pip install robustbench")
-    changed = [str(file) for file in installed.files or [] if file.suffix == ".py" and file.hash and not _intact(Path(str(installed.locate_file(file))), file.hash.value)]
+    changed = [
+        str(file)
+        for file in installed.files or []
+        if file.suffix == ".py" and file.hash and not _intact(Path(str(installed.locate_file(file))), file.hash.value)
+    ]
     if changed:
-        return _finding("robustbench files", f"{len(changed)} files are another package's, such as {changed[0]}", status="FAIL", advice="pip install --force-reinstall --no-deps robustbench")
+        return _finding(
+            "robustbench files",
+            f"{len(changed)} files are another package's, such as {changed[0]}",
+            status="FAIL",
+            advice="pip install --force-reinstall --no-deps robustbench",
+        )
     return _finding("robustbench files", "as its wheel lists them")
 
 
@@ -88,7 +118,12 @@ def _device() -> Finding:
         return _finding("device", f"cuda: {torch.cuda.get_device_name()}")
     if torch.backends.mps.is_available():
         return _finding("device", "mps")
-    return _finding("device", f"cpu, {torch.get_num_threads()} threads", status="note", advice="a GPU is optional; --device auto takes one if it is there")
+    return _finding(
+        "device",
+        f"cpu, {torch.get_num_threads()} threads",
+        status="note",
+        advice="a GPU is optional; --device auto takes one if it is there",
+    )
 
 
 def _data() -> Finding:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 
 Step = Callable[..., Tensor]
 Pullback = Callable[..., tuple[Tensor | None, ...]]
@@ -68,7 +69,7 @@ def _automatic(step: Step) -> Pullback:
 
 class _Unroll(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, step: Step, pullback: Pullback, steps: int, x: Tensor, *context: Tensor) -> Tensor:
+    def forward(ctx: Any, step: Step, pullback: Pullback, steps: int, x: Tensor, *context: Tensor) -> Tensor:
         iterates = []
         for _ in range(steps):
             iterates.append(x)
@@ -79,7 +80,7 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, v: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
         iterates, context = ctx.saved_tensors[: ctx.steps], ctx.saved_tensors[ctx.steps :]
         totals: list[Tensor | None] = [None] * len(context)
         for x in reversed(iterates):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 from torch.autograd import Function
-from torch.autograd.function import FunctionCtx
 
 from bench.protocols import ScoreModel
 
@@ -94,35 +94,35 @@ class _Call:
 
 class _Watch(Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor, call: _Call) -> Tensor:
+    def forward(ctx: Any, x: Tensor, call: _Call) -> Tensor:
         ctx.call = call
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, v: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, v: Tensor) -> tuple[Tensor, None]:
         ctx.call.backward()
         return _WatchBackward.apply(v, ctx.call), None
 
 
 class _WatchBackward(Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, v: Tensor, call: _Call) -> Tensor:
+    def forward(ctx: Any, v: Tensor, call: _Call) -> Tensor:
         ctx.call = call
         return v.view_as(v)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, w: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, w: Tensor) -> tuple[Tensor, None]:
         ctx.call.hvp()
         return w, None
 
 
 class _Mark(Function):
     @staticmethod
-    def forward(ctx: FunctionCtx, logits: Tensor, begin: Callable[[], None]) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, begin: Callable[[], None]) -> Tensor:
         ctx.begin = begin
         return logits.view_as(logits)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, v: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, v: Tensor) -> tuple[Tensor, None]:
         ctx.begin()
         return v, None

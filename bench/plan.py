@@ -90,7 +90,11 @@ def plan(request: Request, registry: Registry) -> Plan:
     attack = _Part(registry.find("attacks", request.attack), request.arguments, "-A")
     classifier = _Part(registry.find("classifiers", _default(request, data, "classifier")), request.arguments, "-C")
     needs_score = takes(defense.target, "score")
-    score = _Part(registry.find("score_models", _default(request, data, "score_model")), request.arguments, "-S") if needs_score else None
+    score = (
+        _Part(registry.find("score_models", _default(request, data, "score_model")), request.arguments, "-S")
+        if needs_score
+        else None
+    )
     threat = request.threat or _default_threat(data)
     gradient = _gradient(attack)
     _check_defense_class(defense)
@@ -136,27 +140,38 @@ class _Part:
         self.found, self.flag = found, flag
         self.target = found.load()
         if not callable(self.target):
-            raise UserError(f"expected {found.name} to be a class or a function, got {type(self.target).__name__}; name another object")
+            raise UserError(
+                f"expected {found.name} to be a class or a function, got {type(self.target).__name__}; name another object"
+            )
         given = {**found.entry.args, **arguments.get(found.kind, {})}
         self.values = complete(self.target, given, what=found.name, flag=flag)
         self.label = label(found.name, self.target, self.values, found.entry.args)
 
     def component(self, *, sha256: str | None = None, gradient: str | None = None) -> Component:
         """The part's entry in the spec."""
-        return Component(name=self.found.name, args=plain(self.values), sha256=sha256 or self.found.source_sha256(), gradient=gradient)
+        return Component(
+            name=self.found.name,
+            args=plain(self.values),
+            sha256=sha256 or self.found.source_sha256(),
+            gradient=gradient,
+        )
 
 
 def _default(request: Request, data: Found, role: str) -> str:
     name = getattr(request, role) or data.entry.defaults.get(role)
     if name is None:
         flag = role.replace("_", "-")
-        raise UserError(f"expected --{flag} for the data set {request.dataset}, got none; only built-in data sets have a default (see: bench list {flag}s)")
+        raise UserError(
+            f"expected --{flag} for the data set {request.dataset}, got none; only built-in data sets have a default (see: bench list {flag}s)"
+        )
     return name
 
 
 def _default_threat(data: Found) -> ThreatModel:
     if not data.entry.threats:
-        raise UserError(f"expected --threat for the data set {data.name}, got none; write for example --threat linf:8/255")
+        raise UserError(
+            f"expected --threat for the data set {data.name}, got none; write for example --threat linf:8/255"
+        )
     return ThreatModel.parse(data.entry.threats[0])
 
 
@@ -171,7 +186,9 @@ def _gradient(attack: _Part) -> GradientMode:
 
 
 def _check_defense_class(defense: _Part) -> None:
-    if not callable(getattr(defense.target, "purify", None)) or not isinstance(getattr(defense.target, "deterministic", None), bool):
+    if not callable(getattr(defense.target, "purify", None)) or not isinstance(
+        getattr(defense.target, "deterministic", None), bool
+    ):
         raise UserError(
             f"expected {defense.found.name} to be a class with purify(x, noise) and `deterministic: ClassVar[bool]`, got {defense.target!r}; "
             "add what is missing"
@@ -192,22 +209,30 @@ def _load_dataset(data: Found, data_dir: Path | None) -> Dataset:
     arguments = {"data_dir": data_dir} if takes(factory, "data_dir") else {}
     dataset = factory(**data.entry.args, **arguments)
     if not isinstance(dataset, Dataset):
-        raise UserError(f"expected {data.name} to return a bench.data.dataset.Dataset, got {type(dataset).__name__}; correct the factory")
+        raise UserError(
+            f"expected {data.name} to return a bench.data.dataset.Dataset, got {type(dataset).__name__}; correct the factory"
+        )
     return dataset
 
 
 def _load_classifier(part: _Part) -> nn.Module:
     network = part.target(**part.values)
     if not isinstance(network, nn.Module):
-        raise UserError(f"expected {part.found.name} to return a torch.nn.Module, got {type(network).__name__}; correct the factory")
+        raise UserError(
+            f"expected {part.found.name} to return a torch.nn.Module, got {type(network).__name__}; correct the factory"
+        )
     return network.eval().requires_grad_(False)
 
 
 def _load_score(part: _Part) -> ScoreModel:
     score = part.target(**part.values)
     if not callable(getattr(score, "denoise", None)):
-        raise UserError(f"expected {part.found.name} to return an object with denoise(y, sigma), got {type(score).__name__}; correct the factory")
-    return score.eval().requires_grad_(False) if isinstance(score, nn.Module) else score
+        raise UserError(
+            f"expected {part.found.name} to return an object with denoise(y, sigma), got {type(score).__name__}; correct the factory"
+        )
+    if isinstance(score, nn.Module):
+        score.eval().requires_grad_(False)
+    return score
 
 
 def _make_defense(part: _Part, score: ScoreModel | None) -> Defense:

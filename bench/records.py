@@ -92,7 +92,9 @@ def find_record(results: Path, run: str) -> Path:
     fitting = [path for path in record_paths(results) if run and path.name.startswith(run)]
     if len(fitting) != 1:
         found = f"{len(fitting)} of them" if fitting else "none"
-        raise UserError(f"expected the id, a unique prefix or the folder of one run in {results}, got {run!r}, which fits {found}; see: bench leaderboard")
+        raise UserError(
+            f"expected the id, a unique prefix or the folder of one run in {results}, got {run!r}, which fits {found}; see: bench leaderboard"
+        )
     return fitting[0]
 
 
@@ -118,18 +120,24 @@ class RecordWriter:
             path.mkdir(parents=True, exist_ok=True)
             self._file = open(path / "samples.jsonl", "a+b", buffering=0)  # noqa: SIM115 - held, and locked, until close
         except OSError as error:
-            raise UserError(f"expected a folder that can be written at {path}, got: {error.strerror}; choose another --results") from error
+            raise UserError(
+                f"expected a folder that can be written at {path}, got: {error.strerror}; choose another --results"
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise UserError(f"expected the record {path} to be free, got one that another process is writing; wait for it or stop it") from error
+            raise UserError(
+                f"expected the record {path} to be free, got one that another process is writing; wait for it or stop it"
+            ) from error
         self._open(header)
 
     def _open(self, header: dict[str, Any]) -> None:
         if (self.path / "run.json").exists():
             self.header = _read_header(self.path)
             if self.header["run_id"] != header["run_id"]:
-                raise UserError(f"expected the record of run {header['run_id']} in {self.path}, got that of {self.header['run_id']}; move it away")
+                raise UserError(
+                    f"expected the record of run {header['run_id']} in {self.path}, got that of {self.header['run_id']}; move it away"
+                )
         else:
             self.header = header
             self._write("run.json", _json(header))
@@ -177,8 +185,15 @@ class RecordWriter:
 
     def seal(self) -> None:
         """Writes `SHA256SUMS` over every file of the record: it is complete."""
-        files = sorted(file for file in self.path.rglob("*") if file.is_file() and file.name != "SHA256SUMS" and file.suffix != ".tmp")
-        sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(self.path).as_posix()}\n" for file in files]
+        files = sorted(
+            file
+            for file in self.path.rglob("*")
+            if file.is_file() and file.name != "SHA256SUMS" and file.suffix != ".tmp"
+        )
+        sums = [
+            f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(self.path).as_posix()}\n"
+            for file in files
+        ]
         self._write("SHA256SUMS", "".join(sums).encode())
 
     def _unseal(self) -> None:
@@ -222,7 +237,9 @@ def _read_header(path: Path) -> dict[str, Any]:
         raise UserError(f"expected JSON in {file}, got: {error}; restore the file or move the folder away") from error
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         got = header.get("format") if isinstance(header, dict) else type(header).__name__
-        raise UserError(f"expected a record of format {FORMAT} in {path}, got format {got}; use the purebench release that wrote it or another --results")
+        raise UserError(
+            f"expected a record of format {FORMAT} in {path}, got format {got}; use the purebench release that wrote it or another --results"
+        )
     return header
 
 
@@ -246,7 +263,9 @@ def _parse(file: Path, lines: Iterable[bytes]) -> Iterable[SampleRecord]:
                 f"expected one JSON object per line in {file}, got a damaged line {number}; restore the file, or move the record away to run again"
             ) from error
         if line.id in seen:
-            raise UserError(f"expected each image once in {file}, got id {line.id} again in line {number}; move the record away to run again")
+            raise UserError(
+                f"expected each image once in {file}, got id {line.id} again in line {number}; move the record away to run again"
+            )
         seen.add(line.id)
         yield line
 
@@ -257,5 +276,9 @@ def _json(value: dict[str, Any]) -> bytes:
 
 def _full(path: Path, error: OSError) -> Exception:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return InterruptedRunError(f"expected space to write the record {path}, got a full disk; free some and repeat the same command: what is finished is kept")
-    return UserError(f"expected to write the record {path}, got: {error.strerror}; check the folder and repeat the same command")
+        return InterruptedRunError(
+            f"expected space to write the record {path}, got a full disk; free some and repeat the same command: what is finished is kept"
+        )
+    return UserError(
+        f"expected to write the record {path}, got: {error.strerror}; check the folder and repeat the same command"
+    )

@@ -74,7 +74,9 @@ class Found:
         except UserError:
             raise
         except (Exception, SystemExit) as error:
-            raise UserError(f"expected to import the {KINDS[self.kind]} {self.name!r}, got {type(error).__name__}: {error}; check {self.entry.target}") from error
+            raise UserError(
+                f"expected to import the {KINDS[self.kind]} {self.name!r}, got {type(error).__name__}: {error}; check {self.entry.target}"
+            ) from error
         return target
 
     def source_sha256(self) -> str | None:
@@ -106,7 +108,12 @@ class Registry:
             return Found(kind, name, self.tables[kind][name], "built-in")
         point = self._points(kind).get(name)
         if point:
-            return Found(kind, name, Entry(point.value, point.dist.name if point.dist else "entry point"), f"entry point {point.value}")
+            return Found(
+                kind,
+                name,
+                Entry(point.value, point.dist.name if point.dist else "entry point"),
+                f"entry point {point.value}",
+            )
         family, colon, rest = name.partition(":")
         if colon and family in self.tables[kind] and self.tables[kind][family].parameter:
             entry = self.tables[kind][family]
@@ -114,9 +121,13 @@ class Registry:
         if colon:
             module, _, attribute = name.rpartition(":")
             if not attribute or not module:
-                raise UserError(f"expected a {KINDS[kind]} as module:object or path/file.py:object, got {name!r}; name both parts")
+                raise UserError(
+                    f"expected a {KINDS[kind]} as module:object or path/file.py:object, got {name!r}; name both parts"
+                )
             if module.endswith(".py") and not Path(module).is_file():
-                raise UserError(f"expected the file of the {KINDS[kind]} {name!r}, got no file {module}; check the path")
+                raise UserError(
+                    f"expected the file of the {KINDS[kind]} {name!r}, got no file {module}; check the path"
+                )
             return Found(kind, name, Entry(name, "given by its path"), name)
         raise UserError(self._unknown(kind, name))
 

@@ -114,7 +114,9 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(f"expected --device auto, cpu, cuda, cuda:N or mps as this machine has it, got {name!r}; see: bench doctor") from error
+        raise UserError(
+            f"expected --device auto, cpu, cuda, cuda:N or mps as this machine has it, got {name!r}; see: bench doctor"
+        ) from error
     return device
 
 
@@ -217,8 +219,14 @@ class Worker:
         result = self.plan.attack(view, x, y, self.plan.threat, noise)
         name = self.plan.spec.attack.name
         if not isinstance(result, Tensor) or result.shape != x.shape or result.dtype != x.dtype:
-            got = f"{result.dtype} of shape {tuple(result.shape)}" if isinstance(result, Tensor) else type(result).__name__
-            raise AttackError(f"expected the attack {name} to return {x.dtype} of shape {tuple(x.shape)}, got {got}; correct the attack")
+            got = (
+                f"{result.dtype} of shape {tuple(result.shape)}"
+                if isinstance(result, Tensor)
+                else type(result).__name__
+            )
+            raise AttackError(
+                f"expected the attack {name} to return {x.dtype} of shape {tuple(x.shape)}, got {got}; correct the attack"
+            )
         result = result.detach()
         check_in_ball(name, result, x, self.plan.threat, noise.ids)
         return result
@@ -234,7 +242,12 @@ class Worker:
         score = None if self.plan.score is None else CountedScoreModel(self.plan.score, tally)
         advance: Callable[[float, int], None] = lambda done, standing: self.reporter.working(done, standing, images)  # noqa: E731
         return DefendedClassifier(
-            self.plan.classifier, self.plan.make_defense(score), mode=mode, chunk=self.batch, tally=tally, advance=advance
+            self.plan.classifier,
+            self.plan.make_defense(score),
+            mode=mode,
+            chunk=self.batch,
+            tally=tally,
+            advance=advance,
         )
 
     def _inputs(self, positions: np.ndarray) -> tuple[Images, Tensor, Noise]:
@@ -250,7 +263,9 @@ def check_in_ball(name: str, result: Images, x: Images, threat: ThreatModel, ids
     outside = ~(_distance(result - x, threat) <= threat.radius * (1 + TOLERANCE) + 1e-7)
     outside |= ~((result >= 0) & (result <= 1)).flatten(1).all(dim=1)
     if outside.any():
-        raise AttackError(f"expected the attack {name} to stay in the ball {threat} and in [0, 1], got violations on samples {ids[outside].tolist()}; correct the attack")
+        raise AttackError(
+            f"expected the attack {name} to stay in the ball {threat} and in [0, 1], got violations on samples {ids[outside].tolist()}; correct the attack"
+        )
 
 
 def _distance(delta: Tensor, threat: ThreatModel) -> Tensor:
@@ -297,7 +312,9 @@ def _git() -> str | None:
     if not (root / ".git").exists():
         return None
     try:
-        done = subprocess.run(["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -29,7 +29,9 @@ class ThreatModel:
 
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
-            raise UserError(f"expected a threat norm among {', '.join(NORMS)}, got {self.norm!r}; write it like linf:8/255 or l2:0.5")
+            raise UserError(
+                f"expected a threat norm among {', '.join(NORMS)}, got {self.norm!r}; write it like linf:8/255 or l2:0.5"
+            )
         largest = 1 if self.norm == "linf" else 100
         if not 0 < self.eps <= largest:
             raise UserError(
@@ -65,7 +67,9 @@ class ThreatModel:
 
 
 def _malformed(text: str) -> ThreatModel:
-    raise UserError(f"expected a threat like linf:8/255 or l2:0.5, got {text!r}; give a norm, a colon and a radius in pixel units")
+    raise UserError(
+        f"expected a threat like linf:8/255 or l2:0.5, got {text!r}; give a norm, a colon and a radius in pixel units"
+    )
 
 
 def _text(eps: Fraction) -> str:
@@ -74,4 +78,4 @@ def _text(eps: Fraction) -> str:
         return f"{eps * 255}/255"
     decimal = repr(float(eps))
     exact = math.isfinite(float(eps)) and "e" not in decimal and Fraction(decimal) == eps
-    return (decimal.removesuffix(".0") if exact else str(eps))
+    return decimal.removesuffix(".0") if exact else str(eps)

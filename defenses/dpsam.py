@@ -62,7 +62,9 @@ class DPSAM:
 
     def __post_init__(self) -> None:
         if self.bank < 0 or self.bank % 2:
-            raise UserError(f"expected bank to be an even number, got {self.bank}; the noise vectors come in antithetic pairs")
+            raise UserError(
+                f"expected bank to be an even number, got {self.bank}; the noise vectors come in antithetic pairs"
+            )
         if self.sigma <= 0 or min(self.steps, self.step_size, self.rho, self.radius) < 0:
             raise UserError(
                 "expected sigma > 0 and steps, step_size, rho, radius >= 0, got "
@@ -81,7 +83,9 @@ class DPSAM:
         """The noise vectors, shape `(M, C, H, W)` (one row of zeros for M = 0), in the dtype and on the device of `x`."""
         if not self.bank:
             return torch.zeros_like(x[:1])
-        half = Noise(BANK_SEED, torch.arange(self.bank // 2, device=x.device), "bank").normal(x.new_empty(self.bank // 2, *x.shape[1:]))
+        half = Noise(BANK_SEED, torch.arange(self.bank // 2, device=x.device), "bank").normal(
+            x.new_empty(self.bank // 2, *x.shape[1:])
+        )
         return torch.cat([half, -half])
 
     def error(self, bank: Tensor, x: Images) -> Tensor:

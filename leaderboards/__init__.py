@@ -7,7 +7,9 @@ from pathlib import Path
 FORMATS = ("md", "json")
 
 
-def render(results: Path, output: str, *, dataset: str | None = None, threat: str | None = None, against: str | None = None) -> str:
+def render(
+    results: Path, output: str, *, dataset: str | None = None, threat: str | None = None, against: str | None = None
+) -> str:
     """The leaderboard of all records below `results` as text in one of `FORMATS`.
 
     Raises:

@@ -28,7 +28,15 @@ def _board(board: Board) -> str:
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    p = "" if row.paired_p is None else "<.001" if row.paired_p < 0.001 else f"{row.paired_p:.3f}".lstrip("0") if row.paired_p < 1 else "1"
+    p = (
+        ""
+        if row.paired_p is None
+        else "<.001"
+        if row.paired_p < 0.001
+        else f"{row.paired_p:.3f}".lstrip("0")
+        if row.paired_p < 1
+        else "1"
+    )
     return (
         row.defense, row.attack, str(row.n), _interval(row.clean), _interval(row.robust), _interval(row.worst_case),
         p, ", ".join(row.flags), f"`{row.run_ids[0]}`",

@@ -78,17 +78,28 @@ def collect(results: Path, *, dataset: str | None, threat: str | None, against: 
     Raises:
         UserError: No record fits, or `against` names no defense of any board.
     """
-    records = [record for record in map(read_record, record_paths(results)) if record.lines and _wanted(record, dataset, threat)]
+    records = [
+        record
+        for record in map(read_record, record_paths(results))
+        if record.lines and _wanted(record, dataset, threat)
+    ]
     if not records:
-        raise UserError(f"expected finished runs below {results}, got none that fit; make one: bench run --defense dpsam --attack pgd-full")
+        raise UserError(
+            f"expected finished runs below {results}, got none that fit; make one: bench run --defense dpsam --attack pgd-full"
+        )
     boards: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
     for record in records:
         spec = record.header["spec"]
         boards[spec["dataset"]["name"], spec["threat"], canonical([spec["classifier"], spec["dataset"]])].append(record)
     if against and against not in {record.header["labels"]["defense"] for record in records}:
         names = sorted({record.header["labels"]["defense"] for record in records})
-        raise UserError(f"expected --against to name a defense of the table ({', '.join(names)}), got {against!r}; copy its name")
-    return [_board(name, level, group, against) for (name, level, _), group in sorted(boards.items(), key=lambda item: item[0][:2])]
+        raise UserError(
+            f"expected --against to name a defense of the table ({', '.join(names)}), got {against!r}; copy its name"
+        )
+    return [
+        _board(name, level, group, against)
+        for (name, level, _), group in sorted(boards.items(), key=lambda item: item[0][:2])
+    ]
 
 
 def as_json(boards: Iterable[Board]) -> str:
@@ -112,7 +123,11 @@ def _board(dataset: str, threat: str, records: list[Record], against: str | None
     reference = next((key for key in ranked if labels[key] == against), ranked[0])
     others = [key for key in ranked if key != reference]
     tests = dict(zip(others, holm([_paired(worst[key], worst[reference]) for key in others]), strict=True))
-    rows = [_row(record, groups[key], worst[key], tests.get(key)) for key in ranked for record in _strongest_first(groups[key])]
+    rows = [
+        _row(record, groups[key], worst[key], tests.get(key))
+        for key in ranked
+        for record in _strongest_first(groups[key])
+    ]
     return Board(dataset, threat, labels[reference], rows)
 
 
@@ -135,7 +150,11 @@ def _worst_case(group: list[Record]) -> dict[int, float]:
 
 def _paired(a: dict[int, float], b: dict[int, float]) -> float:
     common = [sample for sample in a if sample in b]
-    return paired_p(np.array([a[sample] for sample in common]), np.array([b[sample] for sample in common])) if common else 1.0
+    return (
+        paired_p(np.array([a[sample] for sample in common]), np.array([b[sample] for sample in common]))
+        if common
+        else 1.0
+    )
 
 
 def _strongest_first(group: list[Record]) -> list[Record]:

@@ -26,7 +26,9 @@ def npz(*, path: str) -> Dataset:
         with np.load(path, allow_pickle=False) as archive:
             images, labels = archive["images"], archive["labels"]
     except KeyError as error:
-        raise UserError(f"expected arrays named images and labels in {path}, got no such name ({error}); save them under these names") from error
+        raise UserError(
+            f"expected arrays named images and labels in {path}, got no such name ({error}); save them under these names"
+        ) from error
     except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
         raise UserError(f"expected an .npz file at {path}, got: {error}; check the path") from error
     return _dataset(f"npz-{Path(path).stem}", _channels_first(path, images), labels)
@@ -43,7 +45,12 @@ def folder(*, path: str) -> Dataset:
     """
     root = Path(path)
     names = sorted(child.name for child in root.iterdir() if child.is_dir()) if root.is_dir() else []
-    files = [(file, label) for label, name in enumerate(names) for file in sorted((root / name).iterdir()) if file.suffix.lower() in SUFFIXES]
+    files = [
+        (file, label)
+        for label, name in enumerate(names)
+        for file in sorted((root / name).iterdir())
+        if file.suffix.lower() in SUFFIXES
+    ]
     if not files:
         raise UserError(f"expected {path} to hold one folder of images per class, got no images; check the path")
     images = [_read_image(file) for file, _ in files]
@@ -56,7 +63,9 @@ def folder(*, path: str) -> Dataset:
 
 def _dataset(name: str, images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...] | None = None) -> Dataset:
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(images):
-        raise UserError(f"data set {name!r}: expected {len(images)} integer labels, got {labels.dtype} of shape {labels.shape}; give one per image")
+        raise UserError(
+            f"data set {name!r}: expected {len(images)} integer labels, got {labels.dtype} of shape {labels.shape}; give one per image"
+        )
     names = classes or tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
     order = balanced_order(labels)
     return Dataset(name=name, ids=order, images=images[order], labels=labels[order].astype(np.int64), classes=names)
@@ -69,7 +78,9 @@ def _channels_first(path: str, images: np.ndarray) -> np.ndarray:
         return images
     if images.ndim == 4 and images.shape[3] in (1, 3):
         return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    raise UserError(f"expected images of shape (N, H, W), (N, H, W, C) or (N, C, H, W) in {path}, got {images.shape}; reshape them")
+    raise UserError(
+        f"expected images of shape (N, H, W), (N, H, W, C) or (N, C, H, W) in {path}, got {images.shape}; reshape them"
+    )
 
 
 def _read_image(file: Path) -> np.ndarray:

@@ -36,7 +36,9 @@ class Dataset:
         _check_images(self.name, self.images)
         _check_labels(self.name, self.labels, len(self.images), len(self.classes))
         if self.ids.shape != self.labels.shape or len(np.unique(self.ids)) != len(self.ids):
-            raise UserError(f"data set {self.name!r}: expected one unique id per image, got {len(self.ids)} ids; renumber them")
+            raise UserError(
+                f"data set {self.name!r}: expected one unique id per image, got {len(self.ids)} ids; renumber them"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -70,14 +72,18 @@ def balanced_order(labels: np.ndarray) -> np.ndarray:
 
 def _check_images(name: str, images: np.ndarray) -> None:
     if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise UserError(f"data set {name!r}: expected images of shape (N, C, H, W) with 1 or 3 channels, got {images.shape}; reshape them")
+        raise UserError(
+            f"data set {name!r}: expected images of shape (N, C, H, W) with 1 or 3 channels, got {images.shape}; reshape them"
+        )
     if images.dtype == np.uint8:
         return
     if images.dtype.kind != "f":
         raise UserError(f"data set {name!r}: expected images as uint8 or floats, got {images.dtype}; convert them")
     if not np.isfinite(images).all():
         bad = int(np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))[0])
-        raise UserError(f"data set {name!r}: expected finite pixels, got NaN or infinity in image {bad}; repair or drop it")
+        raise UserError(
+            f"data set {name!r}: expected finite pixels, got NaN or infinity in image {bad}; repair or drop it"
+        )
     if images.size and (images.min() < 0 or images.max() > 1):
         raise UserError(
             f"data set {name!r}: expected float pixels in [0, 1], got [{images.min():g}, {images.max():g}]; divide by 255 or store uint8"
@@ -86,7 +92,9 @@ def _check_images(name: str, images: np.ndarray) -> None:
 
 def _check_labels(name: str, labels: np.ndarray, images: int, classes: int) -> None:
     if labels.shape != (images,) or labels.dtype.kind not in "iu":
-        raise UserError(f"data set {name!r}: expected {images} integer labels, got {labels.dtype} of shape {labels.shape}; give one per image")
+        raise UserError(
+            f"data set {name!r}: expected {images} integer labels, got {labels.dtype} of shape {labels.shape}; give one per image"
+        )
     if not images:
         raise UserError(f"data set {name!r}: expected at least one image, got none; check the path")
     if labels.min() < 0 or labels.max() >= classes:

@@ -87,7 +87,11 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         content = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"expected the data file {path}, got: {error}; reinstall purebench or check --data-dir") from error
+        raise UserError(
+            f"expected the data file {path}, got: {error}; reinstall purebench or check --data-dir"
+        ) from error
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise UserError(f"expected {path} to hold sha256 {SHA256[name][:12]}…, got another content; fetch the file again")
+        raise UserError(
+            f"expected {path} to hold sha256 {SHA256[name][:12]}…, got another content; fetch the file again"
+        )
     return content

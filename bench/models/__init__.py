@@ -3,10 +3,22 @@
 from bench.registry import Entry
 
 CLASSIFIERS = {
-    "fashion-mnist-cnn": Entry("bench.models.embedded:fashion_mnist_classifier", "Four convolutions, 28 x 28 grey; inside the package."),
-    "weights": Entry("bench.models.embedded:weights", "A .safetensors file with its card, as bench train writes it.", parameter="path"),
+    "fashion-mnist-cnn": Entry(
+        "bench.models.embedded:fashion_mnist_classifier", "Four convolutions, 28 x 28 grey; inside the package."
+    ),
+    "weights": Entry(
+        "bench.models.embedded:weights",
+        "A .safetensors file with its card, as bench train writes it.",
+        parameter="path",
+    ),
 }
 SCORE_MODELS = {
-    "fashion-mnist-unet": Entry("bench.models.embedded:fashion_mnist_score_model", "A small U-Net for sigma in [0.05, 1]; inside the package."),
-    "weights": Entry("bench.models.embedded:weights", "A .safetensors file with its card, as bench train writes it.", parameter="path"),
+    "fashion-mnist-unet": Entry(
+        "bench.models.embedded:fashion_mnist_score_model", "A small U-Net for sigma in [0.05, 1]; inside the package."
+    ),
+    "weights": Entry(
+        "bench.models.embedded:weights",
+        "A .safetensors file with its card, as bench train writes it.",
+        parameter="path",
+    ),
 }

@@ -10,7 +10,15 @@ import numpy as np
 
 from bench.data.fashion_mnist import HELD_OUT, fashion_mnist, fashion_mnist_training
 from bench.errors import UserError
-from bench.models.training import CLASSIFIER, SCORE, classification_loss, classifier_figures, denoising_loss, score_figures, train
+from bench.models.training import (
+    CLASSIFIER,
+    SCORE,
+    classification_loss,
+    classifier_figures,
+    denoising_loss,
+    score_figures,
+    train,
+)
 from bench.registry import Registry
 
 Arrays = tuple[np.ndarray, np.ndarray]
@@ -51,7 +59,9 @@ def train_network(
     if dataset != "fashion-mnist":
         recipe = replace(recipe, arguments={**recipe.arguments, **_fitted(kind, images, classes)})
     loss, figures = (
-        (classification_loss, classifier_figures(test_images, test_labels)) if kind == "classifier" else (denoising_loss, score_figures(test_images))
+        (classification_loss, classifier_figures(test_images, test_labels))
+        if kind == "classifier"
+        else (denoising_loss, score_figures(test_images))
     )
     return train(recipe, loss, images, labels, out=out, figures=figures, report=report)
 
@@ -72,6 +82,12 @@ def _fitted(kind: str, images: np.ndarray, classes: int) -> dict[str, float | in
     """The arguments of an architecture that the data decide."""
     _, channels, height, width = images.shape
     if height != width or height % 4:
-        raise UserError(f"expected square images with a side that is a multiple of 4, got {height} x {width}; crop or pad them")
-    scale = {"mean": round(float(images.mean() / 255), 4), "spread": round(float(images.std() / 255), 4), "channels": channels}
+        raise UserError(
+            f"expected square images with a side that is a multiple of 4, got {height} x {width}; crop or pad them"
+        )
+    scale = {
+        "mean": round(float(images.mean() / 255), 4),
+        "spread": round(float(images.std() / 255), 4),
+        "channels": channels,
+    }
     return scale | ({"classes": classes, "size": height} if kind == "classifier" else {})

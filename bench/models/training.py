@@ -62,7 +62,7 @@ def classification_loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch
 
 def denoising_loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
     """Squared error of the denoised images at noise levels `exp(N(-1.4, 0.9^2))`, weighted to unit scale (Karras et al. 2022)."""
-    assert isinstance(model, PreconditionedDenoiser)
+    model = _denoiser(model)
     level = (torch.randn(len(x), generator=generator) * 0.9 - 1.4).exp().clamp(0.6 * model.low, 1.5 * model.high)
     noisy = x + level.view(-1, 1, 1, 1) * torch.randn(x.shape, generator=generator)
     weight = (level**2 + model.spread**2) / (level * model.spread) ** 2
@@ -110,7 +110,8 @@ class _Training:
         initialise(self.model, torch.Generator().manual_seed(recipe.seed))
         self.average = [p.detach().clone() for p in self.model.parameters()]
         self.optimizer = torch.optim.AdamW(self.model.parameters(), recipe.rate, weight_decay=recipe.decay)
-        self.epoch, self.step, self.curve = 0, 0, []
+        self.epoch, self.step = 0, 0
+        self.curve: list[float] = []
         if path.exists():
             self._restore(torch.load(path, weights_only=True))  # our own tensors and numbers
 
@@ -166,6 +167,12 @@ class _Training:
         self.step, self.curve = state["step"], state["curve"]
 
 
+def _denoiser(model: nn.Module) -> PreconditionedDenoiser:
+    if not isinstance(model, PreconditionedDenoiser):
+        raise TypeError(f"expected a PreconditionedDenoiser, got {type(model).__name__}")
+    return model
+
+
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
     """Draws initial weights from `generator` alone; a residual branch starts at zero."""
     for name, module in model.named_modules():
@@ -192,7 +199,7 @@ def score_figures(images: np.ndarray) -> Callable[[nn.Module], dict[str, float]]
     """Root mean squared error per noise level on the given images, in pixel units, as a function of the score model."""
 
     def figures(model: nn.Module) -> dict[str, float]:
-        assert isinstance(model, PreconditionedDenoiser)
+        model = _denoiser(model)
         x = torch.from_numpy(images.astype(np.float32) / 255)
         generator = torch.Generator().manual_seed(0)
         errors = {}

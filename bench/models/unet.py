@@ -35,7 +35,9 @@ class SmallUNet(nn.Module):
         blocks: Residual blocks at half resolution (each way) and at quarter resolution.
     """
 
-    def __init__(self, *, channels: int = 1, widths: tuple[int, int] = (16, 64), blocks: tuple[int, int] = (1, 2)) -> None:
+    def __init__(
+        self, *, channels: int = 1, widths: tuple[int, int] = (16, 64), blocks: tuple[int, int] = (1, 2)
+    ) -> None:
         super().__init__()
         fine, coarse = widths
         self.sizes = [fine] * blocks[0] + [coarse] * blocks[1] + [fine] * blocks[0]
@@ -46,6 +48,7 @@ class SmallUNet(nn.Module):
         self.residuals = nn.ModuleList(Residual(size) for size in self.sizes)
         self.level = nn.Sequential(nn.Linear(16, 64), nn.SiLU(), nn.Linear(64, sum(self.sizes)))
         self.depth = blocks[0]
+        self.frequencies: Tensor
         self.register_buffer("frequencies", torch.linspace(0.5, 4.0, 8), persistent=False)
 
     def forward(self, x: Tensor, level: Tensor) -> Tensor:

@@ -33,11 +33,15 @@ def build(architecture: str, arguments: dict) -> nn.Module:
         UserError: No such architecture, or arguments it does not take.
     """
     if architecture not in ARCHITECTURES:
-        raise UserError(f"expected an architecture among {', '.join(ARCHITECTURES)}, got {architecture!r}; check the card of the weights")
+        raise UserError(
+            f"expected an architecture among {', '.join(ARCHITECTURES)}, got {architecture!r}; check the card of the weights"
+        )
     try:
         return ARCHITECTURES[architecture](**arguments)
     except TypeError as error:
-        raise UserError(f"expected arguments of {architecture}, got {arguments} ({error}); check the card of the weights") from error
+        raise UserError(
+            f"expected arguments of {architecture}, got {arguments} ({error}); check the card of the weights"
+        ) from error
 
 
 def write_weights(model: nn.Module, path: Path, card: dict) -> Path:
@@ -49,7 +53,11 @@ def write_weights(model: nn.Module, path: Path, card: dict) -> Path:
         card: What is known of the weights; `recipe.architecture` and `recipe.arguments` rebuild the network.
     """
     content = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
-    card = {**card, "parameters": sum(p.numel() for p in model.parameters()), "sha256": hashlib.sha256(content).hexdigest()}
+    card = {
+        **card,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
     for target, data in ((path, content), (path.with_suffix(".json"), json.dumps(card, indent=1).encode())):
         temporary = target.with_name(target.name + ".tmp")
         temporary.write_bytes(data)
@@ -65,12 +73,16 @@ def read_weights(path: Path) -> nn.Module:
     """
     card, content = read_card(path), _read(path)
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
-        raise UserError(f"expected {path} with sha256 {card['sha256'][:12]}…, got another content; the weights are damaged: reinstall or train them again")
+        raise UserError(
+            f"expected {path} with sha256 {card['sha256'][:12]}…, got another content; the weights are damaged: reinstall or train them again"
+        )
     model = build(card["recipe"]["architecture"], card["recipe"]["arguments"])
     try:
         model.load_state_dict(load(content))
     except (RuntimeError, SafetensorError) as error:
-        raise UserError(f"expected weights of {card['recipe']['architecture']} in {path}, got others ({error}); check the card") from error
+        raise UserError(
+            f"expected weights of {card['recipe']['architecture']} in {path}, got others ({error}); check the card"
+        ) from error
     return model.eval().requires_grad_(False)
 
 
@@ -86,4 +98,6 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(f"expected the weights file {path}, got: {error.strerror}; reinstall purebench or train them") from error
+        raise UserError(
+            f"expected the weights file {path}, got: {error.strerror}; reinstall purebench or train them"
+        ) from error
