@@ -1,37 +1,18 @@
-"""The one loop over shards: predictions, attack, predictions, one line per image."""
+"""The one loop over shards: find what is missing, have it executed, append it, sum up."""
 
 from __future__ import annotations
 
-import platform
-import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-import bench
-from bench.checks import IMAGES, verify_claims
-from bench.defended import DefendedClassifier
-from bench.errors import AttackError, UserError
-from bench.gradient import GradientMode
-from bench.margin import margin
-from bench.noise import Noise
-from bench.passes import CountedScoreModel, Tally
+from bench.errors import UserError
 from bench.plan import Plan
-from bench.protocols import Images
 from bench.records import FORMAT, SHARD, Record, RecordWriter, SampleRecord
-from bench.spec import RUN_ID_LENGTH, canonical
 from bench.summary import summarise
-from bench.threat import ThreatModel
-
-TOLERANCE = 1e-5
-"""By which rounding may carry an adversarial image out of the ball, relative to its radius."""
-CPU_BATCH, GPU_BATCH = 16, SHARD
+from bench.worker import Worker, pick_device
 
 
 class Reporter(Protocol):
@@ -80,9 +61,9 @@ def run(plan: Plan, options: Options, reporter: Reporter) -> dict[str, Any]:
         raise UserError(f"expected --batch-size of at least 1, got {options.batch_size}; leave it out for auto")
     device = pick_device(options.device)
     path = record_path(plan, options.results)
-    worker = Worker(plan, device, options.batch_size, reporter)
+    worker = Worker(plan, device, options.batch_size, reporter.working)
     with RecordWriter(path, _header(plan, worker, path)) as writer:
-        worker.adopt(writer, explicit=options.batch_size is not None, mix=options.mix_environments)
+        worker.adopt(writer.header, path, mix=options.mix_environments)
         reporter.started(_first(writer.lines, plan, count), count)
         for shard, positions in _missing(plan, count, writer.finished):
             lines, images = worker.execute(positions)
@@ -98,179 +79,6 @@ def run(plan: Plan, options: Options, reporter: Reporter) -> dict[str, Any]:
 def record_path(plan: Plan, results: Path) -> Path:
     """`results/<dataset>/<threat>/<run id>`."""
     return results / plan.dataset.name / plan.threat.slug / plan.spec.run_id
-
-
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes CUDA, then MPS, then the CPU. TF32 is switched off.
-
-    Raises:
-        UserError: No such device here.
-    """
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(
-            f"expected --device auto, cpu, cuda, cuda:N or mps as this machine has it, got {name!r}; see: bench doctor"
-        ) from error
-    return device
-
-
-class Worker:
-    """Executes shards of one plan on one device.
-
-    Arguments:
-        plan: The parts of the run.
-        device: Where to compute.
-        batch_size: Images in one network call; None for auto.
-        reporter: Told about progress inside a shard.
-    """
-
-    def __init__(self, plan: Plan, device: torch.device, batch_size: int | None, reporter: Reporter) -> None:
-        self.plan, self.device, self.reporter = plan, device, reporter
-        self.auto = batch_size is None
-        self.batch = batch_size or (CPU_BATCH if device.type == "cpu" else GPU_BATCH)
-        plan.classifier.to(device)
-        if isinstance(plan.score, nn.Module):
-            plan.score.to(device)
-
-    @property
-    def environment(self) -> dict[str, Any]:
-        """What may change the rounding of a number."""
-        return {
-            "purebench": bench.__version__, "torch": torch.__version__, "device": self.device.type,
-            "device_name": _device_name(self.device), "batch_size": self.batch,
-            "tf32": torch.backends.cuda.matmul.allow_tf32, "git": _git(),
-        }  # fmt: skip
-
-    @property
-    def environment_key(self) -> str:
-        """A short hash of the environment, by which lines refer to it."""
-        import hashlib
-
-        return hashlib.sha256(canonical(self.environment).encode()).hexdigest()[:RUN_ID_LENGTH]
-
-    def adopt(self, writer: RecordWriter, *, explicit: bool, mix: bool) -> None:
-        """Checks that a record may go on here, and takes over its batch size unless one was given.
-
-        Raises:
-            UserError: Device kind, torch or purebench release differ, and mixing was not allowed.
-        """
-        for before in writer.header["environments"].values():
-            for key in ("device", "torch", "purebench"):
-                if before[key] != self.environment[key] and not mix:
-                    raise UserError(
-                        f"expected to go on with {key} {before[key]}, under which {writer.path} was begun, got {self.environment[key]}; "
-                        "pass --mix-environments, or choose another --results"
-                    )
-            if not explicit:
-                self.batch = before["batch_size"]
-
-    def execute(self, positions: np.ndarray) -> tuple[list[SampleRecord], np.ndarray]:
-        """Lines and adversarial images of some positions of the data set; halves an automatic batch size on out-of-memory."""
-        while True:
-            try:
-                return self._execute(positions)
-            except torch.OutOfMemoryError:
-                if not self.auto or self.batch == 1:
-                    raise
-                self.batch //= 2
-                torch.cuda.empty_cache()
-
-    def claims(self) -> dict[str, Any]:
-        """The verified claims of the defense, on the first images of the data set."""
-        positions = np.arange(min(IMAGES, len(self.plan.dataset)))
-        x, _, noise = self._inputs(positions)
-        differentiable = getattr(self.plan.make_defense(self.plan.score), "differentiable", True)
-        mode = GradientMode.FULL if differentiable else GradientMode.NONE
-        return verify_claims(self.plan, self._model(mode, Tally(), len(x)), x, noise)
-
-    def _execute(self, positions: np.ndarray) -> tuple[list[SampleRecord], np.ndarray]:
-        started = time.monotonic()
-        x, y, noise = self._inputs(positions)
-        tally = Tally()
-        view = self._model(self.plan.gradient, tally, len(x))
-        deployed = view.view(GradientMode.NONE)
-        clean, _ = self._score(deployed, x, y, noise)
-        rows = torch.nonzero((clean == y[:, None]).any(dim=1))[:, 0]
-        adversarial = x.clone()
-        if len(rows):
-            adversarial[rows] = self._attack(view, x[rows], y[rows], noise[rows].of("attack"))
-        predictions, margins = self._score(deployed, adversarial, y, noise)
-        distances = _distance(adversarial - x, self.plan.threat)
-        seconds = (time.monotonic() - started) / len(x)
-        columns = [noise.ids, y, clean, predictions, margins.double(), distances.double()]
-        rows_of = zip(*(column.tolist() for column in columns), strict=True)
-        lines = [self._line(values, tally, seconds) for values in rows_of]
-        return lines, adversarial.cpu().numpy()
-
-    def _line(self, values: tuple[Any, ...], tally: Tally, seconds: float) -> SampleRecord:
-        sample, label, clean, adversarial, margins, distance = values
-        return SampleRecord(
-            id=sample, label=label, clean=clean, adversarial=adversarial, margin=margins, distance=distance,
-            cost=tally.of(sample), seconds=round(seconds, 6), environment=self.environment_key,
-        )  # fmt: skip
-
-    def _attack(self, view: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> Images:
-        result = self.plan.attack(view, x, y, self.plan.threat, noise)
-        name = self.plan.spec.attack.name
-        if not isinstance(result, Tensor) or result.shape != x.shape or result.dtype != x.dtype:
-            got = (
-                f"{result.dtype} of shape {tuple(result.shape)}"
-                if isinstance(result, Tensor)
-                else type(result).__name__
-            )
-            raise AttackError(
-                f"expected the attack {name} to return {x.dtype} of shape {tuple(x.shape)}, got {got}; correct the attack"
-            )
-        result = result.detach()
-        check_in_ball(name, result, x, self.plan.threat, noise.ids)
-        return result
-
-    def _score(self, deployed: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """Predictions and margins, each `(B, k)`, under the scoring draws."""
-        with torch.no_grad():
-            logits = [deployed(x, noise.of("score").at(draw)) for draw in range(self.plan.spec.draws)]
-            predictions = torch.stack([part.argmax(dim=1) for part in logits], dim=1)
-            return predictions, torch.stack([margin(part, y) for part in logits], dim=1)
-
-    def _model(self, mode: GradientMode, tally: Tally, images: int) -> DefendedClassifier:
-        score = None if self.plan.score is None else CountedScoreModel(self.plan.score, tally)
-        advance: Callable[[float, int], None] = lambda done, standing: self.reporter.working(done, standing, images)  # noqa: E731
-        return DefendedClassifier(
-            self.plan.classifier,
-            self.plan.make_defense(score),
-            mode=mode,
-            chunk=self.batch,
-            tally=tally,
-            advance=advance,
-        )
-
-    def _inputs(self, positions: np.ndarray) -> tuple[Images, Tensor, Noise]:
-        dataset = self.plan.dataset
-        x = torch.from_numpy(dataset.floats(positions)).to(self.device)
-        y = torch.from_numpy(dataset.labels[positions]).to(self.device)
-        ids = torch.from_numpy(dataset.ids[positions].astype(np.int64)).to(self.device)
-        return x, y, Noise(self.plan.spec.seed, ids)
-
-
-def check_in_ball(name: str, result: Images, x: Images, threat: ThreatModel, ids: Tensor) -> None:
-    """Raises `AttackError`, naming the attack and the samples, unless every image is in the ball and in [0, 1]."""
-    outside = ~(_distance(result - x, threat) <= threat.radius * (1 + TOLERANCE) + 1e-7)
-    outside |= ~((result >= 0) & (result <= 1)).flatten(1).all(dim=1)
-    if outside.any():
-        raise AttackError(
-            f"expected the attack {name} to stay in the ball {threat} and in [0, 1], got violations on samples {ids[outside].tolist()}; correct the attack"
-        )
-
-
-def _distance(delta: Tensor, threat: ThreatModel) -> Tensor:
-    flat = delta.flatten(1)
-    return flat.abs().amax(dim=1) if threat.norm == "linf" else torch.linalg.vector_norm(flat, dim=1)
 
 
 def _count(samples: int | None, size: int) -> int:
@@ -300,21 +108,3 @@ def _header(plan: Plan, worker: Worker, path: Path) -> dict[str, Any]:
         "format": FORMAT, "run_id": plan.spec.run_id, "spec": plan.spec.model_dump(), "labels": plan.labels,
         "checks": checks, "environments": {},
     }  # fmt: skip
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-
-
-def _git() -> str | None:
-    """The commit of the checkout that purebench runs from, if it runs from one."""
-    root = Path(bench.__file__).parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
