@@ -84,14 +84,19 @@ def label(
 def _schema(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     try:
         signature = inspect.signature(function, eval_str=True)
-    except NameError:  # annotations that exist for type checkers only
+    except (NameError, AttributeError, TypeError):  # annotations that exist for type checkers only
         signature = inspect.signature(function)
+    except ValueError as error:
+        raise UserError(
+            f"expected a class or function with a signature, got {function!r}; write one around it"
+        ) from error
     kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return {name: parameter for name, parameter in signature.parameters.items() if parameter.kind in kinds}
 
 
 def _convert(value: Any, parameter: inspect.Parameter, where: str) -> Any:
     from pydantic import TypeAdapter, ValidationError
+    from pydantic.errors import PydanticUserError
 
     kind = parameter.annotation
     if isinstance(kind, str) or kind is inspect.Parameter.empty:
@@ -104,7 +109,12 @@ def _convert(value: Any, parameter: inspect.Parameter, where: str) -> Any:
         raise UserError(
             f"expected {where}{name}, got {value!r} ({error.errors()[0]['msg'].lower()}); correct the value"
         ) from error
-    if isinstance(converted, float) and not math.isfinite(converted):
+    except PydanticUserError as error:
+        raise UserError(
+            f"expected {where}{kind}, which cannot be written as text, got {value!r}; leave it at its default"
+        ) from error
+    parts = converted if isinstance(converted, tuple) else (converted,)
+    if any(isinstance(part, float) and not math.isfinite(part) for part in parts):
         raise UserError(f"expected {where}a finite number, got {value!r}; correct the value")
     return converted
 
@@ -114,13 +124,17 @@ def _prepare(value: Any, kind: Any) -> Any:
     if not isinstance(value, str):
         return value
     if get_origin(kind) is tuple or kind is tuple:
-        return tuple(part.strip() for part in value.split(",") if part.strip())
+        return tuple(_fraction(part.strip(), kind) for part in value.split(",") if part.strip())
     if value.lower() == "none" and kind is not str:
         return None
+    return _fraction(value, kind)
+
+
+def _fraction(value: str, kind: Any) -> float | str:
     if "float" in str(kind) and "/" in value:
         try:
             return float(Fraction(value))
-        except (ValueError, ZeroDivisionError):
+        except (ValueError, ZeroDivisionError, OverflowError):
             return value
     return value
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.defended import DefendedClassifier
-from bench.errors import UserError
+from bench.errors import BenchError, UserError
 from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.plan import Plan
@@ -33,7 +33,7 @@ def verify_claims(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise
         UserError: The defense claims to be deterministic and is not, or leaves [0, 1], or the classifier has other classes.
     """
     name = plan.spec.defense.name
-    logits, again = model(x, noise), model(x, noise)
+    logits, again = _first_logits(plan, model, x, noise), model(x, noise)
     if not torch.equal(logits, again):
         raise UserError(
             f"expected {name} to give the same logits twice for the same image and draw, got a difference of {float((logits - again).abs().max()):.1e}; draw from `noise` only"
@@ -78,19 +78,43 @@ def _project_on(model: DefendedClassifier, x: Images, noise: Noise, readout: Ten
     return (model(x, noise) * readout).sum(dim=1).detach()
 
 
+def _first_logits(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Tensor:
+    try:
+        return model(x, noise)
+    except (BenchError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        raise UserError(
+            f"expected the classifier to take images of shape {tuple(x.shape[1:])} as {plan.dataset.name} holds them, "
+            f"got {type(error).__name__}: {error}; choose another --classifier"
+        ) from error
+
+
 def _gradient_checks(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> dict[str, Any]:
     labels = torch.zeros(len(x), dtype=torch.long, device=x.device)
-    _, _, gradient = model.differentiate(x, labels, noise, lambda logits, y: logits.logsumexp(dim=1) - logits[:, 0])
+    try:
+        _, _, gradient = model.differentiate(x, labels, noise, lambda logits, y: logits.logsumexp(dim=1) - logits[:, 0])
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise UserError(
+            f"expected gradients through {plan.spec.defense.name} and the classifier, got {type(error).__name__}: {error}; "
+            "keep the graph, or set `differentiable = False` on the defense"
+        ) from error
     nonzero = float((gradient.flatten(1) != 0).any(dim=1).float().mean())
     finite = bool(torch.isfinite(gradient).all())
     return {"gradient_finite": finite, "gradient_nonzero": nonzero, "gradient_error": _double_error(plan, x, noise)}
 
 
 def _double_error(plan: Plan, x: Images, noise: Noise) -> float | None:
-    """`gradient_error` of double-precision copies on the CPU; None for a score model that cannot be copied to double."""
+    """`gradient_error` of double-precision copies on the CPU; None for networks that cannot be copied or run in double."""
     if plan.score is not None and not isinstance(plan.score, nn.Module):
         return None
-    score: ScoreModel | None = copy.deepcopy(plan.score).cpu().double() if isinstance(plan.score, nn.Module) else None
-    model = DefendedClassifier(copy.deepcopy(plan.classifier).cpu().double(), plan.make_defense(score), chunk=len(x))
     inner = 0.1 + 0.8 * x.cpu().double()  # away from the corners, where clamps have kinks
-    return gradient_error(model, inner, Noise(noise.seed, noise.ids.cpu(), noise.purpose))
+    try:
+        classifier = copy.deepcopy(plan.classifier).cpu().double()
+        score: ScoreModel | None = copy.deepcopy(plan.score).cpu().double() if plan.score is not None else None
+        model = DefendedClassifier(classifier, plan.make_defense(score), chunk=len(x))
+        return gradient_error(model, inner, Noise(noise.seed, noise.ids.cpu(), noise.purpose))
+    except (RuntimeError, TypeError, NotImplementedError):
+        return None

@@ -6,11 +6,12 @@ import json
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
-import click
 import typer
 
 from bench.errors import BenchError, UserError
@@ -18,16 +19,26 @@ from bench.errors import BenchError, UserError
 if TYPE_CHECKING:
     from bench.registry import Registry
 
-app = typer.Typer(
-    name="bench", add_completion=True, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False
-)
+app = typer.Typer(name="bench", add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 train_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Train a classifier or a score model by a recorded recipe."
+    rich_markup_mode=None,
+    help="Train a classifier or a score model by a recorded recipe.\n\nExample: bench train classifier --out my-classifier",
 )
 app.add_typer(train_app, name="train")
 
+CLICK_ERROR: Any = typer.BadParameter.__mro__[2]  # newer releases of typer carry their own copy of click
+INTERRUPTED = 130
+"""What newer releases of typer return after Ctrl-C, which they do not pass on."""
+
+
+def _silence(quiet: bool) -> bool:
+    if quiet:
+        warnings.simplefilter("ignore")
+    return quiet
+
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no warnings.")]
+Quiet = Annotated[bool, typer.Option("--quiet", callback=_silence, help="No progress and no warnings.")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of all records.")]
 DataDir = Annotated[
     Optional[Path],
@@ -111,7 +122,7 @@ def run_command(
         "defenses": parse_options(defense_args, "-D"), "attacks": parse_options(attack_args, "-A"),
         "classifiers": parse_options(classifier_args, "-C"), "score_models": parse_options(score_args, "-S"),
     }  # fmt: skip
-    parsed = ThreatModel.parse(threat) if threat else None
+    parsed = None if threat is None else ThreatModel.parse(threat)
     count, batch = _number(samples, "--samples", "all"), _number(batch_size, "--batch-size", "auto")
 
     from bench.console import Progress, next_steps, summary_text
@@ -228,9 +239,8 @@ def leaderboard_command(
     wanted = "json" if as_json else output
     if wanted not in leaderboards.FORMATS:
         raise UserError(f"expected --format {' or '.join(leaderboards.FORMATS)}, got {output!r}; choose one of them")
-    text = leaderboards.render(
-        results, wanted, dataset=dataset, threat=str(ThreatModel.parse(threat)) if threat else None, against=against
-    )
+    level = None if threat is None else str(ThreatModel.parse(threat))
+    text = leaderboards.render(results, wanted, dataset=dataset, threat=level, against=against)
     if out is None:
         print(text)
         return
@@ -312,13 +322,17 @@ def main(arguments: Sequence[str]) -> int:
     debug = len(words) < len(arguments)
     _interrupt_on_terminate()
     try:
-        code = typer.main.get_command(app).main(words, prog_name="bench", standalone_mode=False)
+        code = typer.main.get_command(app).main(words or ["--help"], prog_name="bench", standalone_mode=False)
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
-    except click.ClickException as error:
-        return _fail(f"{error.format_message()} (see: bench {' '.join(words[:1])} --help)", 2, debug)
+    except CLICK_ERROR as error:
+        context = getattr(error, "ctx", None)  # which a few errors lack
+        command = context.command_path if context else " ".join(["bench", *takewhile(str.isalpha, words)])
+        return _fail(f"{error.format_message()} (see: {command} --help)", 2, debug)
     except BenchError as error:
         return _fail(str(error), error.exit_code, debug)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped; repeat the same command to go on where it stopped: finished images are kept", 3, debug)
     except BrokenPipeError:
         return 4
@@ -394,7 +408,7 @@ def _print_json(value: object) -> None:
 def _fail(sentence: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"bench: {sentence}", file=sys.stderr)
+    print(f"bench: {' '.join(sentence.split())}", file=sys.stderr)
     return code
 
 

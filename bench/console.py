@@ -157,11 +157,11 @@ def _half_width(n: int) -> float:
 def _without_samples(command: list[str]) -> list[str]:
     kept, skip = [], False
     for word in command:
-        if skip or word.startswith("--samples="):
+        if skip:
             skip = False
         elif word in ("-n", "--samples"):
             skip = True
-        elif word not in ("--json", "--quiet"):
+        elif word not in ("--json", "--quiet") and not word.startswith(("-n", "--samples=")):
             kept.append(word)
     return kept
 
@@ -170,8 +170,9 @@ def _without_arguments(base: str) -> str:
     words: list[str] = shlex.split(base)
     kept: list[str] = []
     for word in words:
-        if kept and kept[-1] == "-A" and word.split("=")[0] in ("steps", "restarts"):
-            kept.pop()
+        attached = word.startswith("-A") and word != "-A"
+        if (attached or kept[-1:] == ["-A"]) and word.removeprefix("-A").split("=")[0] in ("steps", "restarts"):
+            kept = kept if attached else kept[:-1]
         else:
             kept.append(word)
     return shlex.join(kept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import platform
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -60,15 +59,11 @@ def _packages() -> list[Finding]:
 def _extras() -> list[Finding]:
     findings = []
     for name, extra in EXTRAS.items():
-        found = importlib.util.find_spec(name) is not None
-        findings.append(
-            _finding(
-                name,
-                version(name) if found else "not installed (optional)",
-                status="ok" if found else "note",
-                advice="" if found else f'pip install "purebench[{extra}]"',
-            )
-        )
+        try:
+            findings.append(_finding(name, version(name)))
+        except PackageNotFoundError:
+            advice = f'pip install "purebench[{extra}]"'
+            findings.append(_finding(name, "not installed (optional)", status="note", advice=advice))
     return findings
 
 

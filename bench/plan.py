@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +14,7 @@ from torch import nn
 
 from bench.arguments import complete, label, plain, takes
 from bench.data.dataset import Dataset
-from bench.errors import UserError
+from bench.errors import BenchError, UserError
 from bench.gradient import GradientMode
 from bench.protocols import Attack, Defense, ScoreModel
 from bench.registry import Found, Registry
@@ -21,6 +22,7 @@ from bench.spec import Component, RunSpec
 from bench.threat import ThreatModel
 
 STOCHASTIC_DRAWS = 10
+ATTACK_INPUTS = ("model", "x", "y", "threat", "noise")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +101,9 @@ def plan(request: Request, registry: Registry) -> Plan:
     gradient = _gradient(attack)
     _check_defense_class(defense)
     _check_draws(request, defense)
+    _check_attack(attack)
 
-    dataset = _load_dataset(data, request.data_dir)
+    dataset = _load_dataset(_Part(data, {}, "--dataset"), request.data_dir)
     network = _load_classifier(classifier)
     score_model = _load_score(score) if score else None
     stochastic = not defense.target.deterministic
@@ -204,19 +207,27 @@ def _check_draws(request: Request, defense: _Part) -> None:
         raise UserError(f"expected --seed in [0, 2^64), got {request.seed}; choose a smaller one")
 
 
-def _load_dataset(data: Found, data_dir: Path | None) -> Dataset:
-    factory = data.load()
-    arguments = {"data_dir": data_dir} if takes(factory, "data_dir") else {}
-    dataset = factory(**data.entry.args, **arguments)
+def _check_attack(attack: _Part) -> None:
+    try:
+        inspect.signature(attack.target).bind(*ATTACK_INPUTS, **attack.values)
+    except TypeError as error:
+        raise UserError(
+            f"expected {attack.found.name} to be an attack, a function of {', '.join(ATTACK_INPUTS)} and keyword-only arguments, got: {error}; "
+            "correct its signature"
+        ) from error
+
+
+def _load_dataset(part: _Part, data_dir: Path | None) -> Dataset:
+    dataset = _build(part, **({"data_dir": data_dir} if takes(part.target, "data_dir") else {}))
     if not isinstance(dataset, Dataset):
         raise UserError(
-            f"expected {data.name} to return a bench.data.dataset.Dataset, got {type(dataset).__name__}; correct the factory"
+            f"expected {part.found.name} to return a bench.data.dataset.Dataset, got {type(dataset).__name__}; correct the factory"
         )
     return dataset
 
 
 def _load_classifier(part: _Part) -> nn.Module:
-    network = part.target(**part.values)
+    network = _build(part)
     if not isinstance(network, nn.Module):
         raise UserError(
             f"expected {part.found.name} to return a torch.nn.Module, got {type(network).__name__}; correct the factory"
@@ -225,7 +236,7 @@ def _load_classifier(part: _Part) -> nn.Module:
 
 
 def _load_score(part: _Part) -> ScoreModel:
-    score = part.target(**part.values)
+    score = _build(part)
     if not callable(getattr(score, "denoise", None)):
         raise UserError(
             f"expected {part.found.name} to return an object with denoise(y, sigma), got {type(score).__name__}; correct the factory"
@@ -237,4 +248,16 @@ def _load_score(part: _Part) -> ScoreModel:
 
 def _make_defense(part: _Part, score: ScoreModel | None) -> Defense:
     roles = {"score": score} if takes(part.target, "score") else {}
-    return part.target(**roles, **part.values)
+    return _build(part, **roles)
+
+
+def _build(part: _Part, **roles: object) -> Any:
+    """Calls what may be another's code, whose errors are the user's to correct."""
+    try:
+        return part.target(**roles, **part.values)
+    except BenchError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"expected to build {part.found.name}, got {type(error).__name__}: {error}; correct it or its {part.flag} arguments"
+        ) from error

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from bench.errors import InterruptedRunError, UserError
 
 FORMAT = 1
+HEADER = {"format", "run_id", "spec", "labels", "checks", "environments"}
 SHARD = 50
 """Consecutive positions of a data set's order that run together."""
 
@@ -126,10 +127,15 @@ class RecordWriter:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            self._file.close()
             raise UserError(
                 f"expected the record {path} to be free, got one that another process is writing; wait for it or stop it"
             ) from error
-        self._open(header)
+        try:
+            self._open(header)
+        except BaseException:
+            self._file.close()
+            raise
 
     def _open(self, header: dict[str, Any]) -> None:
         if (self.path / "run.json").exists():
@@ -158,6 +164,7 @@ class RecordWriter:
     def add_environment(self, key: str, environment: dict[str, Any]) -> None:
         """Names an environment that lines will refer to."""
         if key not in self.header["environments"]:
+            self._unseal()
             self.header = {**self.header, "environments": {**self.header["environments"], key: environment}}
             self._write("run.json", _json(self.header))
 
@@ -240,6 +247,9 @@ def _read_header(path: Path) -> dict[str, Any]:
         raise UserError(
             f"expected a record of format {FORMAT} in {path}, got format {got}; use the purebench release that wrote it or another --results"
         )
+    missing = HEADER - header.keys()
+    if missing:
+        raise UserError(f"expected {file} to hold {', '.join(sorted(missing))}, got none of that; restore the file")
     return header
 
 

@@ -122,7 +122,7 @@ class Registry:
             module, _, attribute = name.rpartition(":")
             if not attribute or not module:
                 raise UserError(
-                    f"expected a {KINDS[kind]} as module:object or path/file.py:object, got {name!r}; name both parts"
+                    f"expected {_one(kind)} as module:object or path/file.py:object, got {name!r}; name both parts"
                 )
             if module.endswith(".py") and not Path(module).is_file():
                 raise UserError(
@@ -141,10 +141,14 @@ class Registry:
         return {point.name: point for point in entry_points(group=f"purebench.{kind}")}
 
     def _unknown(self, kind: str, name: str) -> str:
-        known = [*(_spelled(key, entry) for key, entry in self.tables[kind].items()), *self._points(kind)]
+        known = [found.name for found in self.all(kind)]
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
-        return f"expected a {KINDS[kind]}, got {name!r}; {hint} (see: bench list {kind.replace('_', '-')})"
+        return f"expected {_one(kind)}, got {name!r}; {hint} (see: bench list {kind.replace('_', '-')})"
+
+
+def _one(kind: str) -> str:
+    return f"{'an' if KINDS[kind][0] in 'aeiou' else 'a'} {KINDS[kind]}"
 
 
 def _spelled(name: str, entry: Entry) -> str:

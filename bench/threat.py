@@ -49,7 +49,7 @@ class ThreatModel:
         try:
             norm, eps = match.groups() if match else ("", "")
             return cls(norm.lower(), Fraction(eps)) if match else _malformed(text)
-        except (ValueError, ZeroDivisionError):
+        except (ValueError, ZeroDivisionError, OverflowError):
             return _malformed(text)
 
     def __str__(self) -> str:

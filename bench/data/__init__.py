@@ -3,7 +3,7 @@
 from bench.registry import Entry
 
 _FASHION = {"classifier": "fashion-mnist-cnn", "score_model": "fashion-mnist-unet"}
-_BOARDS = ("linf:16/255", "linf:8/255", "l2:1.5")
+_BOARDS = ("linf:20/255", "linf:16/255", "linf:8/255", "l2:1.5")
 
 TABLE = {
     "fashion-mnist": Entry(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,10 @@ from bench.data.dataset import Dataset, balanced_order
 from bench.errors import UserError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+MOST_CLASSES = 100_000
+
+# The last two: an .npy file gives an array, which is no context manager.
+_UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError)
 
 
 def npz(*, path: str) -> Dataset:
@@ -29,7 +34,7 @@ def npz(*, path: str) -> Dataset:
         raise UserError(
             f"expected arrays named images and labels in {path}, got no such name ({error}); save them under these names"
         ) from error
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
+    except _UNREADABLE as error:
         raise UserError(f"expected an .npz file at {path}, got: {error}; check the path") from error
     return _dataset(f"npz-{Path(path).stem}", _channels_first(path, images), labels)
 
@@ -66,6 +71,10 @@ def _dataset(name: str, images: np.ndarray, labels: np.ndarray, classes: tuple[s
         raise UserError(
             f"data set {name!r}: expected {len(images)} integer labels, got {labels.dtype} of shape {labels.shape}; give one per image"
         )
+    if labels.max(initial=0) >= MOST_CLASSES:
+        raise UserError(
+            f"data set {name!r}: expected labels in 0..{MOST_CLASSES - 1}, got {labels.max()}; renumber them from 0"
+        )
     names = classes or tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
     order = balanced_order(labels)
     return Dataset(name=name, ids=order, images=images[order], labels=labels[order].astype(np.int64), classes=names)
@@ -88,6 +97,8 @@ def _read_image(file: Path) -> np.ndarray:
 
     try:
         with Image.open(file) as image:
-            return np.asarray(image.convert("L" if image.mode in ("1", "L", "I;16") else "RGB"))
+            if image.mode.startswith("I"):  # 16-bit grey, which `convert` would clip and not scale
+                return np.rint(np.asarray(image) / 257).astype(np.uint8)
+            return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
     except (OSError, UnidentifiedImageError) as error:
         raise UserError(f"expected an image at {file}, got: {error}; repair or remove it") from error

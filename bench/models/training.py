@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.errors import UserError
 from bench.models.preconditioning import PreconditionedDenoiser
 from bench.models.weights import build, write_weights
 
@@ -44,7 +45,7 @@ class Recipe:
     seed: int = 0
 
 
-CLASSIFIER = Recipe(architecture="small-convnet", arguments={}, epochs=14, decay=0.05)
+CLASSIFIER = Recipe(architecture="small-convnet", arguments={}, epochs=8)
 SCORE = Recipe(
     architecture="small-unet",
     arguments={"widths": [16, 64], "blocks": [1, 2], "mean": 0.286, "spread": 0.353, "low": 0.05, "high": 1.0},
@@ -53,11 +54,9 @@ SCORE = Recipe(
 
 
 def classification_loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-    """Cross-entropy on images flipped at random and shifted by up to two pixels."""
+    """Cross-entropy on images flipped at random."""
     flip = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
-    shift = torch.randint(-2, 3, (2,), generator=generator).tolist()
-    moved = F.pad(torch.where(flip, x.flip(3), x), (2, 2, 2, 2)).roll(shift, dims=(2, 3))[:, :, 2:-2, 2:-2]
-    return F.cross_entropy(model(moved), y)
+    return F.cross_entropy(model(torch.where(flip, x.flip(3), x)), y)
 
 
 def denoising_loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
@@ -89,7 +88,14 @@ def train(
         out: Folder for the checkpoint, the weights (`model.safetensors`) and their card (`model.json`).
         figures: Quality of the finished model, for its card.
         report: Receives one line per epoch.
+
+    Raises:
+        UserError: The images do not fill one batch, or the checkpoint is another recipe's.
     """
+    if len(images) < recipe.batch:
+        raise UserError(
+            f"expected at least {recipe.batch} training images, one batch of the recipe, got {len(images)}; add images"
+        )
     out.mkdir(parents=True, exist_ok=True)
     state = _Training(recipe, out / "checkpoint.pt", steps=recipe.epochs * (len(images) // recipe.batch))
     while state.epoch < recipe.epochs:
@@ -154,13 +160,17 @@ class _Training:
     def _save(self) -> None:
         state = {
             "model": self.model.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict(),
-            "epoch": self.epoch, "step": self.step, "curve": self.curve,
+            "epoch": self.epoch, "step": self.step, "curve": self.curve, "recipe": asdict(self.recipe),
         }  # fmt: skip
         temporary = self.path.with_suffix(".tmp")
         torch.save(state, temporary)
         temporary.replace(self.path)
 
     def _restore(self, state: dict) -> None:
+        if state.get("recipe", asdict(self.recipe)) != asdict(self.recipe):
+            raise UserError(
+                f"expected a checkpoint of the same recipe, seed and epochs in {self.path}, got one of another; choose another --out or remove it"
+            )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average, self.epoch = state["average"], state["epoch"]

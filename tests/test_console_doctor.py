@@ -1,0 +1,165 @@
+"""What people read: figures, next steps, columns, and the doctor's findings."""
+
+import shlex
+from itertools import pairwise
+
+import pytest
+
+import bench.doctor
+from bench.arguments import parse_options
+from bench.console import Progress, columns, next_steps, percent, summary_text
+from bench.doctor import examine
+from bench.records import SampleRecord
+
+INTERVAL = {"value": 0.51, "low": 0.4130, "high": 0.6058, "method": "wilson"}
+
+
+def summary(**changes):
+    values = {
+        "path": "results/a/b/c", "status": "complete", "n": 100,
+        "spec": {
+            "attack": {"name": "pgd-full", "args": {"steps": 20, "restarts": 1}}, "dataset": {"name": "fashion-mnist"},
+            "threat": "linf:8/255",
+        },
+        "clean_accuracy": INTERVAL | {"value": 0.88}, "robust_accuracy": INTERVAL,
+        "draws": {"k": 1}, "checks": {"deterministic": True, "gradient_error": 2e-9},
+        "cost": {"seconds": 61.04, "classifier_forward": 12_345, "score_hvp": 0},
+    }  # fmt: skip
+    return values | changes
+
+
+def commands(text):
+    """The commands of a list of next steps, as words."""
+    return [shlex.split(line.partition("  #")[0]) for line in text.splitlines()[1:]]
+
+
+def test_percent():
+    assert percent(INTERVAL) == "51.0 % [41.3, 60.6]"
+
+
+def test_summary():
+    assert summary_text(summary(), {"defense": "dpsam", "attack": "pgd-full steps=20"}).splitlines() == [
+        "dpsam under pgd-full steps=20 · fashion-mnist linf:8/255 · n = 100",
+        "  clean   88.0 % [41.3, 60.6]",
+        "  robust  51.0 % [41.3, 60.6]   95 %, wilson",
+        "  checks  deterministic, verified · gradient error 2e-09",
+        "  cost    61.0 s · 12,345 classifier forward",
+        "  record  results/a/b/c",
+    ]
+
+
+def test_summary_of_a_stochastic_defense():
+    draws = {"k": 10, "worst": 0.2, "null_worst": 0.7, "majority": 0.55, "null_majority": 0.9}
+    checks = {"deterministic": False, "gradient_error": 0.3}
+    text = summary_text(summary(draws=draws, checks=checks, status="partial"), {"defense": "d", "attack": "a"})
+    assert "n = 100 (partial)" in text
+    assert "mean over 10 fresh draws; worst 20.0 % (null attack 70.0 %), majority 55.0 % (null attack 90.0 %)" in text
+    assert "stochastic, draws reproducible · gradient error 3e-01 (NOT EXACT: expected below 1e-4)" in text
+
+
+@pytest.mark.parametrize(
+    ("checks", "words"),
+    [
+        ({"deterministic": True, "differentiable": False}, "deterministic, verified · not differentiable"),
+        ({"deterministic": True, "gradient_error": None}, "deterministic, verified · gradient error not measured"),
+    ],
+)
+def test_summary_of_checks(checks, words):
+    assert f"  checks  {words}\n" in summary_text(summary(checks=checks), {"defense": "d", "attack": "a"})
+
+
+def test_next_steps():
+    assert next_steps(summary(), ["--defense", "none"], dataset_size=10_000).splitlines() == [
+        "next",
+        "  bench run --defense none -n 1000                    # a half-width of 3.1 points; goes on with this record",
+        "  bench run --defense none -A steps=40 -A restarts=2  # a stronger attack: does the number hold?",
+        "  bench leaderboard                                   # this run beside the others",
+    ]
+
+
+@pytest.mark.parametrize("given", [["-n", "50"], ["-n50"], ["--samples", "50"], ["--samples=50"]])
+def test_next_steps_name_the_samples_once(given):
+    more = commands(next_steps(summary(), [*given, "--json", "--defense", "a b"], dataset_size=300))[0]
+    assert more == ["bench", "run", "--defense", "a b", "-n", "300"]
+
+
+@pytest.mark.parametrize("given", [["-A", "steps=20", "-A", "eot=3"], ["-Asteps=20", "-A", "eot=3"]])
+def test_next_steps_name_each_argument_once(given):
+    stronger = commands(next_steps(summary(), [*given, "-D", "steps=2"], dataset_size=100))[0]
+    assert stronger == ["bench", "run", "-A", "eot=3", "-D", "steps=2", "-A", "steps=40", "-A", "restarts=2"]
+    options = [value for flag, value in pairwise(stronger) if flag == "-A"]
+    assert parse_options(options, "-A") == {"eot": "3", "steps": "40", "restarts": "2"}
+
+
+def test_after_a_thousand_images_all_of_them():
+    more = commands(next_steps(summary(n=1_000), [], dataset_size=10_000))[0]
+    assert more == ["bench", "run", "-n", "10000"]
+
+
+def test_columns():
+    assert columns([("a", "bbb", "first"), ("aaa", "", "second")]) == "a    bbb  first\naaa       second"
+    assert columns([]) == ""
+
+
+def test_progress_without_a_terminal_is_a_line_a_shard(capsys):
+    line = SampleRecord(
+        id=1, label=0, clean=[0], adversarial=[0], margin=[1.0], distance=0.0, cost={}, seconds=0.0, environment="e"
+    )
+    with Progress(quiet=False) as progress:
+        progress.started([line], 3)
+        progress.finished([line.model_copy(update={"id": 2, "adversarial": [1]})])
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        "going on after 1 of 3 images",
+        "2/3 images, robust so far 50.0 % [9.5, 90.5]",
+    ]
+
+
+def test_quiet_progress_is_silent(capsys):
+    with Progress(quiet=True) as progress:
+        progress.started([], 3)
+        progress.working(0.5, 1, 3)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.fixture(scope="module")
+def findings():
+    return {finding["name"]: finding for finding in examine()}
+
+
+def test_the_doctor_finds_nothing_wrong(findings):
+    assert {finding["status"] for finding in findings.values()} <= {"ok", "note"}
+    assert {findings[name]["status"] for name in ("python", "purebench", "torch", "packages", "fashion-mnist")} == {
+        "ok"
+    }
+    assert findings["fashion-mnist"]["detail"].startswith("10000 test images, sha256 ")
+    assert findings["robustbench files"]["detail"] == "as its wheel lists them"
+
+
+def test_the_doctor_says_how_to_get_what_is_not_installed(findings):
+    for name, extra in bench.doctor.EXTRAS.items():
+        missing = findings[name]["status"] == "note"
+        assert findings[name]["advice"] == (f'pip install "purebench[{extra}]"' if missing else "")
+
+
+def test_a_folder_of_an_extras_name_is_not_the_extra(monkeypatch, tmp_path):
+    (tmp_path / "no-such-distribution").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(bench.doctor, "EXTRAS", {"no-such-distribution": "hub"})
+    assert [finding["detail"] for finding in bench.doctor._extras()] == ["not installed (optional)"]
+
+
+def test_the_doctor_reports_a_shadowed_package(monkeypatch):
+    monkeypatch.setattr(bench.doctor, "foreign_package", lambda: "expected purebench's own package 'attacks'")
+    assert bench.doctor._own_packages() == {
+        "name": "packages", "status": "FAIL", "detail": "expected purebench's own package 'attacks'", "advice": "",
+    }  # fmt: skip
+
+
+def test_the_doctor_notices_files_of_another_package(monkeypatch):
+    monkeypatch.setattr(bench.doctor, "_intact", lambda file, digest: "eval" not in file.name)
+    finding = bench.doctor._robustbench()
+    assert finding["status"] == "FAIL"
+    assert "files are another package's, such as robustbench/eval" in finding["detail"]
+    assert finding["advice"] == "pip install --force-reinstall --no-deps robustbench"

@@ -1,0 +1,271 @@
+"""What lies on disk after any moment of a kill, and what is refused on reading."""
+
+import errno
+import hashlib
+import json
+import os
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import bench.records
+from bench.errors import InterruptedRunError, UserError
+from bench.records import FORMAT, RecordWriter, SampleRecord, find_record, read_record, record_paths
+
+HEADER = {"format": FORMAT, "run_id": "abc123", "spec": {}, "labels": {}, "checks": {}, "environments": {}}
+
+
+def line(sample, **changes):
+    values = {
+        "id": sample, "label": 3, "clean": [3], "adversarial": [5], "margin": [-0.5], "distance": 0.03,
+        "cost": {"classifier_forward": 2}, "seconds": 0.1, "environment": "e",
+    }  # fmt: skip
+    return SampleRecord.model_validate(values | changes)
+
+
+def images(*values):
+    return np.stack([np.full((1, 2, 2), value, np.float32) for value in values])
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "fashion-mnist" / "linf-8-255" / "abc123"
+
+
+def write(path, *samples):
+    with RecordWriter(path, HEADER) as writer:
+        writer.append(0, [line(sample) for sample in samples], None)
+
+
+def test_what_was_appended_is_read(path):
+    with RecordWriter(path, HEADER) as writer:
+        writer.add_environment("e", {"device": "cpu"})
+        writer.append(0, [line(4), line(2)], None)
+        writer.append(1, [line(9)], None)
+        assert writer.finished == {2, 4, 9}
+    record = read_record(path)
+    assert record.lines == [line(4), line(2), line(9)]
+    assert record.header == HEADER | {"environments": {"e": {"device": "cpu"}}}
+    assert (record.run_id, record.sealed) == ("abc123", False)
+
+
+def test_one_json_object_a_line(path):
+    write(path, 4)
+    assert json.loads((path / "samples.jsonl").read_text()) == line(4).model_dump()
+
+
+def test_a_writer_goes_on(path):
+    write(path, 1)
+    with RecordWriter(path, HEADER | {"checks": {"late": True}}) as writer:
+        assert writer.header == HEADER
+        assert writer.finished == {1}
+        writer.append(0, [line(2)], None)
+    assert [line.id for line in read_record(path).lines] == [1, 2]
+
+
+def test_a_torn_last_line_is_dropped(path):
+    write(path, 1, 2)
+    whole = (path / "samples.jsonl").read_bytes()
+    (path / "samples.jsonl").write_bytes(whole[:-5])
+    assert [line.id for line in read_record(path).lines] == [1]
+    write(path, 2)
+    assert (path / "samples.jsonl").read_bytes() == whole
+
+
+@pytest.mark.parametrize("damage", ["{}", "not json", "", '{"id": 2'])
+def test_a_damaged_line_inside_is_an_error(path, damage):
+    write(path, 1, 2, 3)
+    lines = (path / "samples.jsonl").read_text().splitlines()
+    (path / "samples.jsonl").write_text("\n".join([lines[0], damage, lines[2]]) + "\n")
+    with pytest.raises(
+        UserError, match=r"expected one JSON object per line in .*samples\.jsonl, got a damaged line 2;"
+    ):
+        read_record(path)
+
+
+def test_an_image_twice_is_an_error(path):
+    write(path, 1, 2)
+    with open(path / "samples.jsonl", "a") as file:
+        file.write(line(1).model_dump_json() + "\n")
+    with pytest.raises(UserError, match=r"expected each image once in .*, got id 1 again in line 3;"):
+        read_record(path)
+
+
+def test_a_second_writer_is_refused(path):
+    with RecordWriter(path, HEADER):
+        with pytest.raises(UserError, match="to be free, got one that another process is writing; wait for it"):
+            RecordWriter(path, HEADER)
+        read_record(path)
+    RecordWriter(path, HEADER).__exit__()
+
+
+def test_another_run_is_refused_and_the_record_freed(path):
+    write(path, 1)
+    with pytest.raises(
+        UserError, match=r"expected the record of run other in .*, got that of abc123; move it away"
+    ) as refused:
+        RecordWriter(path, HEADER | {"run_id": "other"})
+    with RecordWriter(path, HEADER) as writer:
+        assert writer.finished == {1}
+    assert refused.value.exit_code == 2  # the error was alive all along, and with it what its traceback holds
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ('{"format": 99}', f"expected a record of format {FORMAT} in .*, got format 99; use the purebench release"),
+        ("{}", "got format None"),
+        ("[1]", "got format list"),
+        (
+            f'{{"format": {FORMAT}, "run_id": "a"}}',
+            r"run\.json to hold checks, environments, labels, spec, got none of",
+        ),
+        ('{"format": ', r"expected JSON in .*run\.json, got: "),
+    ],
+)
+def test_headers_that_cannot_be_read(path, content, sentence):
+    path.mkdir(parents=True)
+    (path / "run.json").write_text(content)
+    with pytest.raises(UserError, match=sentence):
+        read_record(path)
+    with pytest.raises(UserError, match=sentence):
+        RecordWriter(path, HEADER)
+
+
+def test_no_record(tmp_path):
+    with pytest.raises(UserError, match=r"expected a record with run\.json in .*, got: No such file"):
+        read_record(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(
+        UserError, match=r"expected a folder that can be written at .*, got: Not a directory; choose another --results"
+    ):
+        RecordWriter(tmp_path / "file" / "run", HEADER)
+
+
+def test_the_seal_covers_every_file(path):
+    with RecordWriter(path, HEADER) as writer:
+        writer.append(0, [line(1)], images(0.5))
+        writer.seal()
+    sums = dict(reversed(row.split("  ")) for row in (path / "SHA256SUMS").read_text().splitlines())
+    assert list(sums) == ["adversarial/00000.safetensors", "run.json", "samples.jsonl"]
+    for name, digest in sums.items():
+        assert hashlib.sha256((path / name).read_bytes()).hexdigest() == digest
+    assert read_record(path).sealed
+
+
+@pytest.mark.parametrize(
+    "change", [lambda w: w.append(0, [line(2)], None), lambda w: w.add_environment("f", {"device": "cuda"})]
+)
+def test_a_change_breaks_the_seal(path, change):
+    write(path, 1)
+    with RecordWriter(path, HEADER) as writer:
+        writer.seal()
+        change(writer)
+        assert not read_record(path).sealed
+        writer.seal()
+    assert read_record(path).sealed
+
+
+def test_evidence_lies_in_the_order_of_the_lines(path):
+    with RecordWriter(path, HEADER) as writer:
+        writer.append(3, [line(8), line(6)], images(0.25, 0.75))
+        writer.append(3, [line(7)], images(0.5))
+    stored = load_file(path / "adversarial" / "00003.safetensors")
+    assert stored["ids"].tolist() == [8, 6, 7]
+    assert stored["images"][:, 0, 0, 0].tolist() == [0.25, 0.75, 0.5]
+
+
+def test_evidence_without_a_line_is_replaced(path, monkeypatch):
+    with RecordWriter(path, HEADER) as writer:
+        writer.append(0, [line(1)], images(0.25))
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.records.SampleRecord, "model_dump_json", lambda self: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                writer.append(0, [line(2)], images(0.5))
+    with RecordWriter(path, HEADER) as writer:
+        writer.append(0, [line(2)], images(0.75))
+    stored = load_file(path / "adversarial" / "00000.safetensors")
+    assert stored["ids"].tolist() == [1, 2]
+    assert stored["images"][:, 0, 0, 0].tolist() == [0.25, 0.75]
+
+
+@pytest.mark.parametrize("evidence", [None, images(0.5)])
+def test_a_full_disk_keeps_the_earlier_lines(path, monkeypatch, evidence):
+    with RecordWriter(path, HEADER) as writer:
+        writer.append(0, [line(1)], images(0.25))
+
+        def full(_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(
+            InterruptedRunError, match="got a full disk; free some and repeat the same command: what is"
+        ):
+            writer.append(0, [line(2)], evidence)
+        assert writer.finished == {1}
+        monkeypatch.undo()
+    assert [line.id for line in read_record(path).lines] == [1]
+    assert load_file(path / "adversarial" / "00000.safetensors")["ids"].tolist() == [1]
+    assert not list(path.rglob("*.tmp"))
+
+
+def test_half_a_write_is_taken_back(path):
+    with RecordWriter(path, HEADER) as writer:
+        writer.append(0, [line(1)], None)
+        before, whole = (path / "samples.jsonl").read_bytes(), writer._file
+
+        class Half:
+            def write(self, text):
+                return whole.write(text[: len(text) // 2])
+
+            def __getattr__(self, name):
+                return getattr(whole, name)
+
+        writer._file = Half()
+        with pytest.raises(InterruptedRunError, match="got a full disk"):
+            writer.append(0, [line(2), line(3)], None)
+        assert (path / "samples.jsonl").read_bytes() == before
+
+
+def test_another_write_error_is_the_users(path, monkeypatch):
+    def refused(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with RecordWriter(path, HEADER) as writer:
+        monkeypatch.setattr(os, "fsync", refused)
+        with pytest.raises(
+            UserError, match=r"expected to write the record .*, got: Input/output error; check the folder"
+        ):
+            writer.append(0, [line(1)], None)
+
+
+@pytest.fixture
+def three(tmp_path):
+    """A results folder with three runs."""
+    for dataset, threat, run in (("a", "linf-8-255", "abc123"), ("a", "l2-0.5", "abd456"), ("b", "l2-0.5", "fff789")):
+        RecordWriter(tmp_path / dataset / threat / run, HEADER).__exit__()
+    return tmp_path
+
+
+def test_record_paths(three):
+    assert [path.name for path in record_paths(three)] == ["abd456", "abc123", "fff789"]
+
+
+@pytest.mark.parametrize("run", ["abc", "abc123"])
+def test_found_by_id_or_prefix(three, run):
+    assert find_record(three, run) == three / "a" / "linf-8-255" / "abc123"
+
+
+def test_found_by_folder(three, tmp_path):
+    folder = three / "b" / "l2-0.5" / "fff789"
+    assert find_record(tmp_path / "elsewhere", str(folder)) == folder
+
+
+@pytest.mark.parametrize(("run", "count"), [("ab", "2 of them"), ("abcx", "none"), ("", "none")])
+def test_not_found(three, run, count):
+    with pytest.raises(UserError, match=f"expected the id, a unique prefix or .*, got '{run}', which fits {count};"):
+        find_record(three, run)
