@@ -11,8 +11,8 @@ import pytest
 
 from bench.cli import main
 
-TINY = "run --defense none --attack null -n 2 --results results"
-ONCE = "run --defense denoise-once --attack pgd-full -A steps=2 -A eot=2 -A losses=cw -n 2 --draws 2 --batch-size 2 --results results"
+TINY = "run --threat linf:16/255 --defense none --attack null -n 2 --results results"
+ONCE = "run --threat linf:16/255 --defense denoise-once --attack pgd-full -A steps=2 -A eot=2 -A losses=cw -n 2 --draws 2 --batch-size 2 --results results"
 
 PART = {"name", "args", "sha256", "gradient"}
 INTERVAL = {"value", "low", "high", "successes", "n", "method"}

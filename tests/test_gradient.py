@@ -1,0 +1,61 @@
+"""Unrolling and straight-through against closed forms and autograd."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench.gradient import straight_through, unroll
+
+
+def smooth(x, anchor=0.0):
+    return 0.5 * x + 0.3 * torch.sin(x.roll(1, dims=1)) + 0.1 * anchor
+
+
+def start():
+    return torch.linspace(-1, 1, 10, dtype=torch.float64).view(2, 5).requires_grad_()
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5])
+def test_unroll_is_the_loop_and_its_gradient(steps):
+    mine, theirs = start(), start()
+    y = unroll(smooth, mine, mine, steps=steps)
+    z = theirs
+    for _ in range(steps):
+        z = smooth(z, theirs)
+    assert torch.equal(y, z)
+    y.square().sum().backward()
+    z.square().sum().backward()
+    torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-14, atol=1e-14)
+
+
+def test_unroll_passes_the_numerical_check():
+    assert torch.autograd.gradcheck(lambda x: unroll(smooth, x, steps=3), (start(),))
+
+
+def test_a_linear_step_gives_the_power_of_its_factor():
+    x = torch.ones(1, 1, dtype=torch.float64, requires_grad=True)
+    unroll(lambda z: 0.9 * z, x, steps=7).backward()
+    assert float(x.grad) == pytest.approx(0.9**7, rel=1e-15)
+
+
+def test_a_step_with_an_inner_gradient_is_differentiated_if_it_keeps_its_graph():
+    """Gradient descent on sum(x^4) / 4 with rate r: x' = x - r x^3, derivative 1 - 3 r x^2."""
+
+    def descend(x):
+        with torch.enable_grad():
+            leaf = x if x.requires_grad else x.detach().requires_grad_()
+            (g,) = torch.autograd.grad((leaf**4 / 4).sum(), leaf, create_graph=x.requires_grad)
+        return x - 0.1 * g
+
+    x = start()
+    unroll(descend, x, steps=1).sum().backward()
+    torch.testing.assert_close(x.grad, 1 - 0.3 * x.detach() ** 2)
+
+
+def test_straight_through_has_the_value_and_the_identity():
+    x = start()
+    y = straight_through(lambda z: (z * 4).round() / 4, x)
+    torch.testing.assert_close(y, (x * 4).round() / 4)
+    (y * torch.arange(10).view(2, 5)).sum().backward()
+    assert torch.equal(x.grad, torch.arange(10.0, dtype=torch.float64).view(2, 5))
