@@ -38,7 +38,7 @@ def verify_claims(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise
         raise UserError(
             f"expected {name} to give the same logits twice for the same image and draw, got a difference of {float((logits - again).abs().max()):.1e}; draw from `noise` only"
         )
-    if logits.shape[1] != len(plan.dataset.classes):
+    if not _fits(logits.shape[1], plan.dataset.classes):
         raise UserError(
             f"expected logits for the {len(plan.dataset.classes)} classes of {plan.dataset.name}, got {logits.shape[1]}; choose another --classifier"
         )
@@ -51,6 +51,17 @@ def verify_claims(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise
     if model.mode is not GradientMode.FULL:
         return {**checks, "differentiable": False}
     return {**checks, "differentiable": True, **_gradient_checks(plan, model, x, noise)}
+
+
+def _fits(logits: int, classes: tuple[str, ...]) -> bool:
+    """Named classes want as many logits; numbered ones may be some of the classifier's."""
+    numbered = classes == tuple(map(str, range(len(classes))))
+    return logits >= len(classes) if numbered else logits == len(classes)
+
+
+def interior(x: Images, noise: Noise) -> Images:
+    """The images in float64, moved away from where purifiers have kinks: off the ends of [0, 1], and no two pixels equal."""
+    return 0.1 + 0.7 * x.double() + 0.1 * noise.of("check").uniform(x, step=2)
 
 
 def gradient_error(model: DefendedClassifier, x: Images, noise: Noise) -> float:
@@ -110,11 +121,11 @@ def _double_error(plan: Plan, x: Images, noise: Noise) -> float | None:
     """`gradient_error` of double-precision copies on the CPU; None for networks that cannot be copied or run in double."""
     if plan.score is not None and not isinstance(plan.score, nn.Module):
         return None
-    inner = 0.1 + 0.8 * x.cpu().double()  # away from the corners, where clamps have kinks
+    draws = Noise(noise.seed, noise.ids.cpu(), noise.purpose)
     try:
         classifier = copy.deepcopy(plan.classifier).cpu().double()
         score: ScoreModel | None = copy.deepcopy(plan.score).cpu().double() if plan.score is not None else None
         model = DefendedClassifier(classifier, plan.make_defense(score), chunk=len(x))
-        return gradient_error(model, inner, Noise(noise.seed, noise.ids.cpu(), noise.purpose))
+        return gradient_error(model, interior(x.cpu(), draws), draws)
     except (RuntimeError, TypeError, NotImplementedError):
         return None

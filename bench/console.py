@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.records import SampleRecord
 
-MORE_IMAGES = 1_000
+DEFAULT_IMAGES, MORE_IMAGES = 100, 1_000
 
 
 class Progress:
@@ -106,10 +107,13 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
         steps.append((f"{base} -n {more}", f"a half-width of {_half_width(more):.1f} points; goes on with this record"))
     args = summary["spec"]["attack"]["args"]
     if {"steps", "restarts"} <= args.keys():
-        stronger = f"{_without_arguments(base)} -A steps={2 * args['steps']} -A restarts={2 * args['restarts']}"
+        count = f" -n {summary['n']}" if summary["n"] != DEFAULT_IMAGES else ""
+        stronger = f"{_without_arguments(base)}{count} -A steps={2 * args['steps']} -A restarts={2 * args['restarts']}"
         steps.append((stronger, "a stronger attack: does the number hold?"))
     if summary["spec"]["attack"]["name"] != "null":
-        steps.append(("bench leaderboard", "this run beside the others"))
+        folder = Path(summary["path"]).parents[2]
+        board = "bench leaderboard" + ("" if folder == Path("results") else f" --results {shlex.quote(str(folder))}")
+        steps.append((board, "this run beside the others"))
     width = max(len(step) for step, _ in steps) if steps else 0
     return "next\n" + "\n".join(f"  {step:<{width}}  # {why}" for step, why in steps)
 

@@ -156,7 +156,7 @@ class DefendedClassifier:
             )
             x, noise = torch.cat([x, x[:1].detach().expand(spare, *x.shape[1:])]), noise[rows]
         logits = mark(self.classifier(self.purify(x, noise)), begin)
-        if logits.dim() != 2 or len(logits) != self.chunk:
+        if logits.dim() != 2 or len(logits) != self.chunk or logits.shape[1] < 2:
             raise UserError(
                 f"expected the classifier to return logits of shape ({self.chunk}, classes), got {tuple(logits.shape)}; check --classifier"
             )

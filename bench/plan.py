@@ -21,7 +21,7 @@ from bench.registry import Found, Registry
 from bench.spec import Component, RunSpec
 from bench.threat import ThreatModel
 
-STOCHASTIC_DRAWS = 10
+STOCHASTIC_DRAWS, MOST_DRAWS = 10, 10_000
 ATTACK_INPUTS = ("model", "x", "y", "threat", "noise")
 
 
@@ -199,9 +199,10 @@ def _check_defense_class(defense: _Part) -> None:
 
 
 def _check_draws(request: Request, defense: _Part) -> None:
-    if request.draws is not None and (request.draws < 1 or (request.draws > 1 and defense.target.deterministic)):
+    most = 1 if defense.target.deterministic else MOST_DRAWS
+    if request.draws is not None and not 1 <= request.draws <= most:
         raise UserError(
-            f"expected --draws of at least 1, and 1 for a deterministic defense, got {request.draws} for {defense.found.name}; leave it out"
+            f"expected --draws of at least 1, at most {MOST_DRAWS}, and 1 for a deterministic defense, got {request.draws} for {defense.found.name}; leave it out"
         )
     if not 0 <= request.seed < 1 << 64:
         raise UserError(f"expected --seed in [0, 2^64), got {request.seed}; choose a smaller one")

@@ -6,6 +6,7 @@ import difflib
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -67,6 +68,8 @@ class Found:
             UserError: The module or the object in it does not exist, or fails on import.
         """
         module, _, attribute = self.entry.target.rpartition(":")
+        if self.source != "built-in" and os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())  # as `python -m` would, but last
         try:
             target = _import(module)
             for part in attribute.split("."):
@@ -143,6 +146,8 @@ class Registry:
     def _unknown(self, kind: str, name: str) -> str:
         known = [found.name for found in self.all(kind)]
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        if name.endswith(".py"):
+            return f"expected {_one(kind)} as path/file.py:object, got {name!r} without an object; add a colon and its name"
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
         return f"expected {_one(kind)}, got {name!r}; {hint} (see: bench list {kind.replace('_', '-')})"
 

@@ -46,7 +46,7 @@ def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None =
         "draws": {"k": k, **_rules(lines, ROBUST, ""), **_rules(lines, CLEAN, "null_")},
         "checks": header["checks"],
         "cost": {"seconds": round(sum(line.seconds for line in lines), 3), **_cost(lines)},
-        "environment": environments[lines[-1].environment],
+        "environment": environments.get(lines[-1].environment),
     }
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.ball import uniform_in_ball
-from bench.checks import gradient_error
+from bench.checks import gradient_error, interior
 from bench.defended import DefendedClassifier
 from bench.errors import BenchError
 from bench.gradient import GradientMode
@@ -168,7 +168,7 @@ class _Defense:
         if not getattr(self.defense, "differentiable", True):
             return ""
         model = DefendedClassifier(_Linear(self.x[0].numel()), self.double, chunk=len(self.x))
-        error = gradient_error(model, 0.1 + 0.8 * self.x.double(), self.noise)
+        error = gradient_error(model, interior(self.x, self.noise), self.noise)
         return (
             ""
             if error < EXACT

@@ -10,6 +10,7 @@ from fractions import Fraction
 from bench.errors import UserError
 
 NORMS = ("linf", "l2")
+SMALLEST = Fraction(1, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class ThreatModel:
 
     Arguments:
         norm: `linf` or `l2`, over all pixels and channels of one image.
-        eps: Radius in pixel units, an exact fraction: in (0, 1] for `linf`, in (0, 100] for `l2`.
+        eps: Radius in pixel units, an exact fraction: in [1e-6, 1] for `linf`, in [1e-6, 100] for `l2`.
 
     Raises:
         UserError: Another norm, or a radius out of range.
@@ -33,9 +34,9 @@ class ThreatModel:
                 f"expected a threat norm among {', '.join(NORMS)}, got {self.norm!r}; write it like linf:8/255 or l2:0.5"
             )
         largest = 1 if self.norm == "linf" else 100
-        if not 0 < self.eps <= largest:
+        if not SMALLEST <= self.eps <= largest:
             raise UserError(
-                f"expected eps in (0, {largest}] for {self.norm}, got {_text(self.eps)}; pixels lie in [0, 1], so write 8/255 and not 8"
+                f"expected eps in [1e-6, {largest}] for {self.norm}, got {_short(self.eps)}; pixels lie in [0, 1], so write 8/255 and not 8"
             )
 
     @classmethod
@@ -70,6 +71,11 @@ def _malformed(text: str) -> ThreatModel:
     raise UserError(
         f"expected a threat like linf:8/255 or l2:0.5, got {text!r}; give a norm, a colon and a radius in pixel units"
     )
+
+
+def _short(eps: Fraction) -> str:
+    text = _text(eps)
+    return text if len(text) < 20 else f"{float(eps):g}"
 
 
 def _text(eps: Fraction) -> str:

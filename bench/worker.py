@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import bench
 from bench.checks import IMAGES, verify_claims
 from bench.defended import DefendedClassifier
-from bench.errors import AttackError, UserError
+from bench.errors import AttackError, BenchError, UserError
 from bench.gradient import GradientMode
 from bench.margin import margin
 from bench.noise import Noise
@@ -45,7 +45,7 @@ def pick_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.empty(1, device=device).sum().item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UserError(
             f"expected --device auto, cpu, cuda, cuda:N or mps as this machine has it, got {name!r}; see: bench doctor"
@@ -150,8 +150,15 @@ class Worker:
         )  # fmt: skip
 
     def _attack(self, view: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> Images:
-        result = self.plan.attack(view, x, y, self.plan.threat, noise)
         name = self.plan.spec.attack.name
+        try:
+            result = self.plan.attack(view, x, y, self.plan.threat, noise)
+        except (BenchError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            raise AttackError(
+                f"expected the attack {name} to return images, got {type(error).__name__}: {error}; run again with --debug"
+            ) from error
         if not isinstance(result, Tensor) or result.shape != x.shape or result.dtype != x.dtype:
             got = (
                 f"{result.dtype} of shape {tuple(result.shape)}"

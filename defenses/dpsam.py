@@ -53,7 +53,7 @@ class DPSAM:
 
     score: ScoreModel
     sigma: float = 0.3
-    bank: int = 4
+    bank: int = 2
     steps: int = 4
     step_size: float = 0.5
     rho: float = 0.1

@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """All rows of one data set, threat, classifier and score model.
+    """All rows of one data set, threat and classifier.
 
     Arguments:
         dataset: Name of the data set.
@@ -116,7 +116,7 @@ def _board(dataset: str, threat: str, records: list[Record], against: str | None
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         spec = record.header["spec"]
-        groups[canonical([spec["defense"], spec["score_model"], spec["draws"]])].append(record)
+        groups[canonical([spec["defense"], spec["score_model"], spec["draws"], spec["seed"]])].append(record)
     worst = {key: _worst_case(group) for key, group in groups.items()}
     ranked = sorted(groups, key=lambda key: (-float(np.mean(list(worst[key].values()))), key))
     labels = {key: groups[key][0].header["labels"]["defense"] for key in groups}

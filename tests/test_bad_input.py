@@ -37,7 +37,7 @@ class Logits(nn.Module):
 
 def right(): return Logits(lambda x: x.flatten(1)[:, :3])
 def wrong_shape(): return Logits(lambda x: x)
-def wrong_classes(): return Logits(lambda x: x.flatten(1)[:, :5])
+def wrong_classes(): return Logits(lambda x: x.flatten(1)[:, :2])
 def nan_logits(): return Logits(lambda x: x.flatten(1)[:, :3] * float("nan"))
 def picky(): return nn.Sequential(nn.Flatten(), nn.Linear(7, 3))
 def no_module(): return "logits"
@@ -110,9 +110,9 @@ INPUTS = [
     ("malformed threat", RUN + "--threat 8/255", 2, "expected a threat like linf:8/255 or l2:0.5, got '8/255'|give a norm"),
     ("empty threat", RUN + "--threat ''", 2, "expected a threat like linf:8/255 or l2:0.5, got ''"),
     ("unknown norm", RUN + "--threat l7:0.1", 2, "expected a threat norm among linf, l2, got 'l7'; write"),
-    ("eps 0", RUN + "--threat linf:0", 2, "expected eps in (0, 1]|got 0;"),
-    ("negative eps", RUN + "--threat linf:-8/255", 2, "expected eps in (0, 1]|got -8/255;"),
-    ("eps above 1", RUN + "--threat linf:8", 2, "expected eps in (0, 1]|got 8|write 8/255 and not 8"),
+    ("eps 0", RUN + "--threat linf:0", 2, "expected eps in [1e-6, 1]|got 0;"),
+    ("negative eps", RUN + "--threat linf:-8/255", 2, "expected eps in [1e-6, 1]|got -8/255;"),
+    ("eps above 1", RUN + "--threat linf:8", 2, "expected eps in [1e-6, 1]|got 8|write 8/255 and not 8"),
     ("eps with a zero denominator", RUN + "--threat linf:1/0", 2, "expected a threat like"),
     # numbers
     ("n = 0", RUN + "-n 0", 2, "expected --samples in 1..10000 or all, got 0"),
@@ -159,7 +159,7 @@ INPUTS = [
     ("folder without images", OWN + "--dataset folder:absent", 2, "expected absent to hold one folder of images per class, got no images; check"),
     # the user's classifier
     ("logits of the wrong shape", OWN + "--classifier parts.py:wrong_shape", 2, "expected the classifier to return logits of shape (|got (|check --classifier"),
-    ("logits of other classes", OWN + "--classifier parts.py:wrong_classes", 2, "expected logits for the 3 classes of npz-good, got 5; choose another --classifier"),
+    ("logits of other classes", OWN + "--classifier parts.py:wrong_classes", 2, "expected logits for the 3 classes of npz-good, got 2; choose another --classifier"),
     ("NaN logits", OWN + "--classifier parts.py:nan_logits", 2, "expected finite logits, got NaN or infinity; check the classifier"),
     ("classifier of other images", OWN + "--classifier parts.py:picky", 2, "expected the classifier to take images of shape (1, 8, 8)|RuntimeError|choose another --classifier"),
     ("factory of no classifier", OWN + "--classifier parts.py:no_module", 2, "to return a torch.nn.Module, got str; correct the factory"),

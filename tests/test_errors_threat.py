@@ -60,13 +60,13 @@ def test_malformed(text):
 
 @pytest.mark.parametrize("text", ["linf:8", "linf:0", "linf:-8/255", "linf:256/255"])
 def test_radius_out_of_range(text):
-    with pytest.raises(UserError, match=r"expected eps in \(0, 1\] for linf, got .*; .* write 8/255 and not 8"):
+    with pytest.raises(UserError, match=r"expected eps in \[1e-6, 1\] for linf, got .*; .* write 8/255 and not 8"):
         ThreatModel.parse(text)
 
 
 def test_l2_has_a_larger_range():
     assert ThreatModel.parse("l2:8").eps == 8
-    with pytest.raises(UserError, match=r"expected eps in \(0, 100\] for l2, got 101"):
+    with pytest.raises(UserError, match=r"expected eps in \[1e-6, 100\] for l2, got 101"):
         ThreatModel.parse("l2:101")
 
 

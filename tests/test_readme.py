@@ -1,0 +1,43 @@
+"""The README's commands and snippets do what it says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+
+def block(mark):
+    return re.search(rf"<!-- {mark} -->\n```\w+\n(.*?)```", README, re.DOTALL).group(1)
+
+
+def test_the_snippet_is_short_passes_the_kit_and_runs(tmp_path, monkeypatch, capsys):
+    snippet = block("snippet")
+    assert len(snippet.splitlines()) < 30
+    (tmp_path / "median.py").write_text(snippet)
+    monkeypatch.chdir(tmp_path)
+    check, attack = block("snippet commands").splitlines()
+    assert check == "python median.py"
+    done = subprocess.run([sys.executable, "median.py"], capture_output=True, text=True, check=True)
+    assert done.stdout.count("problem=''") == 6
+    words = attack.removeprefix("bench ").split()
+    assert main([*words[:-1], "2", "-A", "steps=2", "--quiet"]) == 0
+    assert "median.py:Median rounds=2 under pgd-full steps=2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mark", ["run", "test"])
+def test_installing_and_running_is_one_line(mark):
+    assert len(block(mark).strip().splitlines()) == 1
+
+
+def test_every_command_that_the_readme_names_exists(capsys):
+    for command in set(re.findall(r"`?bench (run|list|show|leaderboard|doctor|train|\w+)", block("run") + README)):
+        if command in ("run", "list", "show", "leaderboard", "doctor", "train"):
+            assert main([command, "--help"]) == 0
