@@ -67,7 +67,7 @@ def pgd(
         threat: The ball.
         noise: One stream per image.
         steps: Gradient steps per loss and restart, at least 1.
-        step_size: Length of the first step in the threat's norm, pixel units. By default `eps / 2` under the cosine
+        step_size: Length of the first step in the threat's norm, pixel units. By default `eps` under the cosine
             schedule and `2.5 eps / steps` under the constant one.
         schedule: `cosine` (to zero) or `constant`.
         restarts: Starts per loss, at least 1.
@@ -79,7 +79,7 @@ def pgd(
         UserError: An argument is out of its range.
     """
     _check(steps, step_size, schedule, restarts, losses, start, eot)
-    first = step_size or (threat.radius / 2 if schedule == "cosine" else 2.5 * threat.radius / steps)
+    first = step_size or (threat.radius if schedule == "cosine" else 2.5 * threat.radius / steps)
     search = _Search(model, x, y, threat, noise, draws=eot if model.stochastic else 1)
     runs = [(loss, restart) for restart in range(restarts) for loss in losses]
     for number, (loss, _) in enumerate(runs):
