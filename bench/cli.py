@@ -205,12 +205,9 @@ def show_command(
         _print_json(summary)
         return
     print(summary_text(summary, record.header["labels"]))
-    print(
-        "\n"
-        + json.dumps(
-            {"spec": summary["spec"], "checks": summary["checks"], "environment": summary["environment"]}, indent=1
-        )
-    )
+    for note in record.header.get("notes", []):
+        print(f"  note    {note}")
+    print("\n" + json.dumps({key: summary[key] for key in ("spec", "checks", "environment")}, indent=1))
 
 
 @app.command("leaderboard")

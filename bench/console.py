@@ -32,6 +32,7 @@ class Progress:
         )  # fmt: skip
         self.lines: list[SampleRecord] = []
         self.total = 0
+        self.fields: dict[str, Any] = {}
 
     def __enter__(self) -> Progress:
         self.bar.start()
@@ -44,19 +45,20 @@ class Progress:
     def started(self, lines: list[SampleRecord], total: int) -> None:
         """Shows where the run goes on."""
         self.lines, self.total = list(lines), total
-        self.bar.update(self.task, description="attacking", total=total, completed=len(lines), **self._fields())
+        self.fields = self._fields()
+        self.bar.update(self.task, description="attacking", total=total, completed=len(lines), **self.fields)
         if lines and len(lines) < total:
             self.console.print(f"going on after {len(lines)} of {total} images")
 
     def working(self, done: float, standing: int, images: int) -> None:
         """Moves the bar inside a shard."""
-        fields = self._fields() | {"images": f"{len(self.lines)}/{self.total} images, {standing} of {images} stand"}
+        fields = self.fields | {"images": f"{len(self.lines)}/{self.total} images, {standing} of {images} stand"}
         self.bar.update(self.task, completed=min(len(self.lines) + done * images, self.total), **fields)
 
     def finished(self, lines: list[SampleRecord]) -> None:
         """Counts a shard."""
         self.lines += lines
-        fields = self._fields()
+        self.fields = fields = self._fields()
         self.bar.update(self.task, completed=len(self.lines), **fields)
         if not self.console.is_terminal:
             self.console.print(f"{fields['images']}, {fields['robust']}")

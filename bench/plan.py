@@ -61,6 +61,7 @@ class Plan:
     Arguments:
         spec: What the run id is computed from.
         labels: Short names of defense and attack for tables: the arguments that differ from the defaults.
+        notes: What the parts want every record to say, such as whose choice their defaults are.
         dataset: The images.
         threat: The threat model.
         classifier: Images to logits, on the CPU.
@@ -72,6 +73,7 @@ class Plan:
 
     spec: RunSpec
     labels: dict[str, str]
+    notes: list[str]
     dataset: Dataset
     threat: ThreatModel
     classifier: nn.Module
@@ -120,7 +122,7 @@ def plan(request: Request, registry: Registry) -> Plan:
     make = partial(_make_defense, defense)
     make(score_model)  # the values themselves are checked now, before any work
     return Plan(
-        spec=spec, labels={"defense": defense.label, "attack": attack.label}, dataset=dataset, threat=threat, classifier=network,
+        spec=spec, labels={"defense": defense.label, "attack": attack.label}, notes=_notes(defense, attack), dataset=dataset, threat=threat, classifier=network,
         score=score_model, make_defense=make, attack=partial(attack.target, **attack.values), gradient=gradient,
     )  # fmt: skip
 
@@ -186,6 +188,11 @@ def _gradient(attack: _Part) -> GradientMode:
     except ValueError as error:
         modes = ", ".join(mode.value for mode in GradientMode)
         raise UserError(f"expected the attack's gradient among {modes}, got {name!r}; correct the attack") from error
+
+
+def _notes(*parts: _Part) -> list[str]:
+    """What a component says of itself in its attribute `provenance`."""
+    return [f"{part.found.name}: {part.target.provenance}" for part in parts if hasattr(part.target, "provenance")]
 
 
 def _check_defense_class(defense: _Part) -> None:

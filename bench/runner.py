@@ -106,5 +106,6 @@ def _header(plan: Plan, worker: Worker, path: Path) -> dict[str, Any]:
     checks = {} if (path / "run.json").exists() else worker.claims()
     return {
         "format": FORMAT, "run_id": plan.spec.run_id, "spec": plan.spec.model_dump(), "labels": plan.labels,
+        "notes": plan.notes,
         "checks": checks, "environments": {},
     }  # fmt: skip
