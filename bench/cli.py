@@ -45,6 +45,8 @@ DataDir = Annotated[
     typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the platform's cache folder]"),
 ]
 
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+
 KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models")
 
 
@@ -88,7 +90,7 @@ def run_command(
         typer.Option(help="Fresh draws per image in the score. [default: 10 for stochastic defenses, else 1]"),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: Device = "auto",
     batch_size: Annotated[
         str, typer.Option(help="Images in one network call, or auto; never changes a draw.")
     ] = "auto",
@@ -286,13 +288,14 @@ def train_classifier(
     data_dir: DataDir = None,
     epochs: Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Train a classifier; the same command again goes on after a kill.
 
     Example: bench train classifier --out my-classifier, then bench run --classifier weights:my-classifier/model.safetensors
     """
-    _train("classifier", out, dataset, data_dir, epochs, seed, quiet)
+    _train("classifier", out, dataset, data_dir, epochs, seed, device, quiet)
 
 
 @train_app.command("score")
@@ -304,13 +307,14 @@ def train_score(
     data_dir: DataDir = None,
     epochs: Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and noise.")] = 0,
+    device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Train a score model; the same command again goes on after a kill.
 
     Example: bench train score --out my-score, then bench run --score-model weights:my-score/model.safetensors
     """
-    _train("score", out, dataset, data_dir, epochs, seed, quiet)
+    _train("score", out, dataset, data_dir, epochs, seed, device, quiet)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -356,12 +360,12 @@ def make_registry() -> Registry:
 
 
 def _train(
-    kind: str, out: Path, dataset: str, data_dir: Path | None, epochs: int | None, seed: int, quiet: bool
+    kind: str, out: Path, dataset: str, data_dir: Path | None, epochs: int | None, seed: int, device: str, quiet: bool
 ) -> None:
     from bench.models.recipes import train_network
 
     path = train_network(
-        kind, out=out, dataset=dataset, data_dir=data_dir, epochs=epochs, seed=seed, registry=make_registry(),
+        kind, out=out, dataset=dataset, data_dir=data_dir, epochs=epochs, seed=seed, device=device, registry=make_registry(),
         report=lambda line: None if quiet else print(line, file=sys.stderr, flush=True),
     )  # fmt: skip
     print(path)

@@ -8,11 +8,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from bench.device import pick_device
 from bench.errors import UserError
 from bench.plan import Plan
 from bench.records import FORMAT, SHARD, Record, RecordWriter, SampleRecord
 from bench.summary import summarise
-from bench.worker import Worker, pick_device
+from bench.worker import Worker
 
 
 class Reporter(Protocol):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.fashion_mnist import HELD_OUT, fashion_mnist, fashion_mnist_training
+from bench.device import pick_device
 from bench.errors import UserError
 from bench.models.training import (
     CLASSIFIER,
@@ -32,6 +33,7 @@ def train_network(
     data_dir: Path | None,
     epochs: int | None,
     seed: int,
+    device: str,
     registry: Registry,
     report: Callable[[str], None],
 ) -> Path:
@@ -41,10 +43,11 @@ def train_network(
         kind: `classifier` or `score`.
         out: Folder for checkpoint, weights and card.
         dataset: `fashion-mnist` trains on its training images without the held-out ones and is judged on its test images;
-            any other data set keeps its last tenth to be judged on.
+            any other data set keeps one image in ten of each class to be judged on.
         data_dir: Where the training images lie.
         epochs: Passes over the images; None for the recipe's.
         seed: Seed of weights, order, augmentation and noise.
+        device: Where to train, as `bench run --device` takes it.
         registry: Where the data set's name is looked up.
         report: Receives one line per epoch.
 
@@ -63,7 +66,7 @@ def train_network(
         if kind == "classifier"
         else (denoising_loss, score_figures(test_images))
     )
-    return train(recipe, loss, images, labels, out=out, figures=figures, report=report)
+    return train(recipe, loss, images, labels, out=out, figures=figures, device=pick_device(device), report=report)
 
 
 def _split(dataset: str, data_dir: Path | None, registry: Registry) -> tuple[Arrays, Arrays, int]:
@@ -74,8 +77,11 @@ def _split(dataset: str, data_dir: Path | None, registry: Registry) -> tuple[Arr
     found = registry.find("datasets", dataset)
     data = found.load()(**found.entry.args)
     images = np.rint(data.floats(slice(None)) * 255).astype(np.uint8)
-    last = max(1, len(data) // 10)
-    return (images[:-last], data.labels[:-last]), (images[-last:], data.labels[-last:]), len(data.classes)
+    held = (
+        np.arange(len(data)) // len(data.classes) % 10 == 9
+    )  # classes take turns in the order: whole rounds are held out
+    held[-1] = True
+    return (images[~held], data.labels[~held]), (images[held], data.labels[held]), len(data.classes)
 
 
 def _fitted(kind: str, images: np.ndarray, classes: int) -> dict[str, float | int]:

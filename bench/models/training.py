@@ -17,6 +17,7 @@ from bench.errors import UserError
 from bench.models.preconditioning import PreconditionedDenoiser
 from bench.models.weights import build, write_weights
 
+CPU = torch.device("cpu")
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 
 
@@ -55,7 +56,7 @@ SCORE = Recipe(
 
 def classification_loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
     """Cross-entropy on images flipped at random."""
-    flip = torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5
+    flip = (torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5).to(x.device)
     return F.cross_entropy(model(torch.where(flip, x.flip(3), x)), y)
 
 
@@ -63,7 +64,8 @@ def denoising_loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Gene
     """Squared error of the denoised images at noise levels `exp(N(-1.4, 0.9^2))`, weighted to unit scale (Karras et al. 2022)."""
     model = _denoiser(model)
     level = (torch.randn(len(x), generator=generator) * 0.9 - 1.4).exp().clamp(0.6 * model.low, 1.5 * model.high)
-    noisy = x + level.view(-1, 1, 1, 1) * torch.randn(x.shape, generator=generator)
+    level, noise = level.to(x.device), torch.randn(x.shape, generator=generator).to(x.device)
+    noisy = x + level.view(-1, 1, 1, 1) * noise
     weight = (level**2 + model.spread**2) / (level * model.spread) ** 2
     return (weight * (model(noisy, level) - x).square().mean(dim=(1, 2, 3))).mean()
 
@@ -76,6 +78,7 @@ def train(
     *,
     out: Path,
     figures: Callable[[nn.Module], dict[str, float]],
+    device: torch.device = CPU,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Trains to the end of the recipe, going on from `out/checkpoint.pt` if there is one; returns the weights' path.
@@ -86,7 +89,8 @@ def train(
         images: Training images, uint8 `(N, C, H, W)`.
         labels: Training labels `(N,)`.
         out: Folder for the checkpoint, the weights (`model.safetensors`) and their card (`model.json`).
-        figures: Quality of the finished model, for its card.
+        figures: Quality of the finished model, on the CPU, for its card.
+        device: Where to train; weights, order and noise are drawn on the CPU, so they are the same everywhere.
         report: Receives one line per epoch.
 
     Raises:
@@ -97,7 +101,7 @@ def train(
             f"expected at least {recipe.batch} training images, one batch of the recipe, got {len(images)}; add images"
         )
     out.mkdir(parents=True, exist_ok=True)
-    state = _Training(recipe, out / "checkpoint.pt", steps=recipe.epochs * (len(images) // recipe.batch))
+    state = _Training(recipe, out / "checkpoint.pt", steps=recipe.epochs * (len(images) // recipe.batch), device=device)
     while state.epoch < recipe.epochs:
         started = time.monotonic()
         value = state.run_epoch(loss, images, labels)
@@ -110,16 +114,17 @@ def train(
 class _Training:
     """Weights, their average, the optimizer and the curve; one epoch is a pure function of (state, seed, epoch)."""
 
-    def __init__(self, recipe: Recipe, path: Path, *, steps: int) -> None:
-        self.recipe, self.path, self.steps = recipe, path, steps
+    def __init__(self, recipe: Recipe, path: Path, *, steps: int, device: torch.device) -> None:
+        self.recipe, self.path, self.steps, self.device = recipe, path, steps, device
         self.model = build(recipe.architecture, recipe.arguments)
         initialise(self.model, torch.Generator().manual_seed(recipe.seed))
+        self.model.to(device)
         self.average = [p.detach().clone() for p in self.model.parameters()]
         self.optimizer = torch.optim.AdamW(self.model.parameters(), recipe.rate, weight_decay=recipe.decay)
         self.epoch, self.step = 0, 0
         self.curve: list[float] = []
         if path.exists():
-            self._restore(torch.load(path, weights_only=True))  # our own tensors and numbers
+            self._restore(torch.load(path, map_location=device, weights_only=True))  # our own tensors and numbers
 
     def run_epoch(self, loss: Loss, images: np.ndarray, labels: np.ndarray) -> float:
         """One pass over the images; writes the checkpoint; returns the mean loss."""
@@ -129,8 +134,9 @@ class _Training:
         batches = len(images) // batch
         for k in range(batches):
             rows = order[k * batch : (k + 1) * batch]
-            x = torch.from_numpy(images[rows].astype(np.float32) / 255)
-            total += self._update(loss(self.model, x, torch.from_numpy(labels[rows]), generator))
+            x = torch.from_numpy(images[rows].astype(np.float32) / 255).to(self.device)
+            y = torch.from_numpy(labels[rows]).to(self.device)
+            total += self._update(loss(self.model, x, y, generator))
         self.epoch += 1
         self.curve.append(round(total / batches, 5))
         self._save()
@@ -141,7 +147,7 @@ class _Training:
         with torch.no_grad():
             for parameter, average in zip(self.model.parameters(), self.average, strict=True):
                 parameter.copy_(average)
-        return self.model.eval().requires_grad_(False)
+        return self.model.cpu().eval().requires_grad_(False)
 
     def _update(self, value: Tensor) -> float:
         recipe, done = self.recipe, self.step / self.steps
