@@ -32,6 +32,16 @@ def test_the_snippet_is_short_passes_the_kit_and_runs(tmp_path, monkeypatch, cap
     assert "median.py:Median rounds=2 under pgd-full steps=2" in capsys.readouterr().out
 
 
+def test_the_attack_and_the_data_set_run(tmp_path, monkeypatch, capsys):
+    (tmp_path / "mine.py").write_text(block("more"))
+    monkeypatch.chdir(tmp_path)
+    for command in block("more commands").splitlines():
+        assert main([*command.removeprefix("bench ").split()[:-1], "4", "--quiet"]) == 0
+    text = capsys.readouterr().out
+    assert "tweedie under mine.py:fgsm · fashion-mnist linf:20/255 · n = 4" in text
+    assert "none under pgd-full · squares linf:8/255 · n = 4" in text
+
+
 @pytest.mark.parametrize("mark", ["run", "test"])
 def test_installing_and_running_is_one_line(mark):
     assert len(block(mark).strip().splitlines()) == 1
