@@ -17,8 +17,8 @@ from bench.spec import canonical
 from bench.stats import Interval, holm, mean_share, paired_p
 from bench.summary import CLEAN, shares
 
-MANY = 1_000
-"""Below this number of images a row is flagged: its half-width exceeds 3 points."""
+MANY = 256
+"""Below this number of images a row is flagged: its half-width exceeds 6 points."""
 
 
 @dataclass(frozen=True, kw_only=True)

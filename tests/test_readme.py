@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from leaderboards import render
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -45,6 +46,13 @@ def test_the_attack_and_the_data_set_run(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("mark", ["run", "test"])
 def test_installing_and_running_is_one_line(mark):
     assert len(block(mark).strip().splitlines()) == 1
+
+
+def test_the_table_is_that_of_the_reference_records():
+    board = render(Path(__file__).parent.parent / "results" / "reference", "md", against="dpsam")
+    rows = [line for line in board.splitlines() if line.startswith("|")]
+    assert len(rows) == 8
+    assert all(row in README for row in rows)
 
 
 def test_every_command_that_the_readme_names_exists(capsys):
