@@ -94,6 +94,8 @@ def plan(request: Request, registry: Registry) -> Plan:
     attack = _Part(registry.find("attacks", request.attack), request.arguments, "-A")
     classifier = _Part(registry.find("classifiers", _default(request, data, "classifier")), request.arguments, "-C")
     needs_score = takes(defense.target, "score")
+    if not needs_score and request.arguments.get("score_models"):
+        raise UserError(f"expected no -S for {defense.found.name}, which needs no score model, got some; drop them")
     score = (
         _Part(registry.find("score_models", _default(request, data, "score_model")), request.arguments, "-S")
         if needs_score
