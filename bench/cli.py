@@ -234,7 +234,7 @@ def leaderboard_command(
     from bench.registry import own_package
     from bench.threat import ThreatModel
 
-    leaderboards = own_package("leaderboards", "FORMATS")()
+    leaderboards = own_package("leaderboards", "FORMATS")
     wanted = "json" if as_json else output
     if wanted not in leaderboards.FORMATS:
         raise UserError(f"expected --format {' or '.join(leaderboards.FORMATS)}, got {output!r}; choose one of them")
@@ -353,7 +353,7 @@ def make_registry() -> Registry:
 
     return Registry(
         {
-            "defenses": own_package("defenses", "TABLE")().TABLE, "attacks": own_package("attacks", "TABLE")().TABLE,
+            "defenses": own_package("defenses", "TABLE").TABLE, "attacks": own_package("attacks", "TABLE").TABLE,
             "datasets": datasets, "classifiers": CLASSIFIERS, "score_models": SCORE_MODELS,
         }
     )  # fmt: skip

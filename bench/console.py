@@ -140,14 +140,16 @@ def _draw_lines(draws: dict[str, Any]) -> list[str]:
 
 
 def _checks_text(checks: dict[str, Any]) -> str:
+    from bench.summary import EXACT
+
     parts = ["deterministic, verified" if checks.get("deterministic") else "stochastic, draws reproducible"]
-    error = checks.get("gradient_error")
+    error, bar = checks.get("gradient_error"), f"{EXACT:.0e}".replace("e-0", "e-")
     if not checks.get("differentiable", True):
         parts.append("not differentiable")
     elif error is None:
         parts.append("gradient error not measured")
     else:
-        parts.append(f"gradient error {error:.0e}" + ("" if error < 1e-4 else " (NOT EXACT: expected below 1e-4)"))
+        parts.append(f"gradient error {error:.0e}" + ("" if error < EXACT else f" (NOT EXACT: expected below {bar})"))
     return " · ".join(parts)
 
 

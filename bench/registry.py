@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -166,23 +166,19 @@ def suggest(name: str, known: list[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def own_package(name: str, attribute: str) -> Callable[[], ModuleType]:
+def own_package(name: str, attribute: str) -> ModuleType:
     """Imports one of this distribution's top-level packages, and says so if a foreign one of that name came instead.
 
     Raises:
         UserError: Another package of this name shadows ours.
     """
-
-    def load() -> ModuleType:
-        module = importlib.import_module(name)
-        if not hasattr(module, attribute):
-            raise UserError(
-                f"expected purebench's package {name!r}, got another one from {getattr(module, '__file__', None) or list(module.__path__)}; "
-                "run in another folder or uninstall that package"
-            )
-        return module
-
-    return load
+    module = importlib.import_module(name)
+    if not hasattr(module, attribute):
+        raise UserError(
+            f"expected purebench's package {name!r}, got another one from {getattr(module, '__file__', None) or list(module.__path__)}; "
+            "run in another folder or uninstall that package"
+        )
+    return module
 
 
 def _import(module: str) -> ModuleType:

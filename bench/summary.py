@@ -11,6 +11,8 @@ from bench.records import Record, SampleRecord
 from bench.stats import mean_share
 
 CLEAN, ROBUST = "clean", "adversarial"
+EXACT = 1e-4
+"""Largest relative error of a gradient, against a central difference, that counts as exact."""
 
 
 def hits(lines: Sequence[SampleRecord], which: str = ROBUST) -> np.ndarray:

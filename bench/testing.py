@@ -20,13 +20,12 @@ from bench.gradient import GradientMode
 from bench.margin import margin
 from bench.noise import ForbiddenNoise, Noise
 from bench.protocols import Attack, Defense, Images
+from bench.summary import EXACT
 from bench.threat import ThreatModel
 from bench.worker import check_in_ball
 
 SAME = 1e-9
 """Largest difference, in float64, between results that should be equal but for the order of sums."""
-EXACT = 1e-4
-"""Largest relative error of a gradient that counts as exact."""
 THREATS = ("linf:8/255", "l2:0.5")
 
 

@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.records import Record, read_record, record_paths
 from bench.spec import canonical
 from bench.stats import Interval, holm, mean_share, paired_p
-from bench.summary import CLEAN, shares
+from bench.summary import CLEAN, EXACT, shares
 
 MANY = 256
 """Below this number of images a row is flagged: its half-width exceeds 6 points."""
@@ -167,7 +167,7 @@ def _flags(record: Record) -> list[str]:
     known = {
         "partial": not record.sealed,
         "small n": len(record.lines) < MANY,
-        "gradient not exact": error is not None and error > 1e-4,
+        "gradient not exact": error is not None and error > EXACT,
         "inexact gradient mode": spec["attack"]["gradient"] != "full",
     }
     return [flag for flag, holds in known.items() if holds]

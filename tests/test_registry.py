@@ -142,14 +142,14 @@ def test_suggest():
 
 
 def test_own_package(monkeypatch):
-    assert "none" in own_package("defenses", "TABLE")().TABLE
+    assert "none" in own_package("defenses", "TABLE").TABLE
     foreign = ModuleType("defenses")
     foreign.__file__ = "elsewhere/defenses.py"
     monkeypatch.setitem(sys.modules, "defenses", foreign)
     with pytest.raises(
         UserError, match=r"expected purebench's package 'defenses', got another one from elsewhere/defenses\.py"
     ):
-        own_package("defenses", "TABLE")()
+        own_package("defenses", "TABLE")
 
 
 def test_all_packages_are_our_own():
