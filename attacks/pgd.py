@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from bench.ball import project, steepest, uniform_in_ball
 from bench.defended import DefendedClassifier, Objective
 from bench.errors import UserError
-from bench.margin import margin
+from bench.losses import named_losses
 from bench.noise import Noise
+from bench.pace import GRADIENT_IN_EVALUATIONS, Work
 from bench.protocols import Images
+from bench.search import Search
 from bench.threat import ThreatModel
-
-FINAL_DRAWS = 10
-"""Draws of a stochastic defense over which the ends of the restarts are compared."""
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of each image."""
-    return F.cross_entropy(logits, labels, reduction="none")
-
-
-def carlini_wagner(logits: Tensor, labels: Tensor) -> Tensor:
-    """The negative margin of each image (Carlini and Wagner, 2017, https://arxiv.org/abs/1608.04644)."""
-    return -margin(logits, labels)
-
-
-LOSSES: dict[str, Objective] = {"cw": carlini_wagner, "ce": cross_entropy}
 
 
 def pgd(
@@ -48,11 +31,13 @@ def pgd(
     losses: tuple[str, ...] = ("cw", "ce"),
     start: str = "random",
     eot: int = 10,
+    budget: int | None = None,
 ) -> Images:
     """Ascends each loss from each start; an image keeps the point of the smallest margin and rests once it is broken.
 
-    Where the attacker cannot see what the score will see (a stochastic defense, a blind view), no image rests, and the
-    ends of the runs are compared by their mean margin.
+    Where the attacker cannot see what the score will see (fresh draws of a stochastic defense, a blind view), no image
+    rests, and the ends of the runs are compared on draws of their own: by the share of draws that are right, then by
+    mean margin.
 
     References:
         Towards Deep Learning Models Resistant to Adversarial Attacks (Madry, Makelov, Schmidt, Tsipras, Vladu, 2018)
@@ -71,101 +56,87 @@ def pgd(
             schedule and `2.5 eps / steps` under the constant one.
         schedule: `cosine` (to zero) or `constant`.
         restarts: Starts per loss, at least 1.
-        losses: Tried one after the other: `cw` (margin), `ce` (cross-entropy).
+        losses: Tried one after the other: `cw` (margin), `ce` (cross-entropy), `dlr` (ratio of logit differences).
         start: `random` (uniform in the ball) or `zero` (the image).
-        eot: Draws averaged in each gradient of a stochastic defense, at least 1; a deterministic one takes 1.
+        eot: Fresh draws averaged in each gradient of a stochastic defense, at least 1; a deterministic one takes 1.
+        budget: Forward-equivalents per image (a gradient counts as three) that the steps are cut down to, if given.
 
     Raises:
         UserError: An argument is out of its range.
     """
-    _check(steps, step_size, schedule, restarts, losses, start, eot)
+    _check(steps, step_size, schedule, restarts, start, eot)
+    search = Search(model, x, y, noise, eot=eot)
+    runs = [(loss, restart) for restart in range(restarts) for loss in named_losses(losses)]
+    steps = within(budget, steps, runs=len(runs), draws=search.draws)
     first = step_size or (threat.radius if schedule == "cosine" else 2.5 * threat.radius / steps)
-    search = _Search(model, x, y, threat, noise, draws=eot if model.stochastic else 1)
-    runs = [(loss, restart) for restart in range(restarts) for loss in losses]
     for number, (loss, _) in enumerate(runs):
         z = uniform_in_ball(x, threat, noise.of("start").at(number)) if start == "random" else x.clone()
         for k in range(steps):
-            search.step(z, LOSSES[loss], number * (steps + 1) + k, _length(first, schedule, k, steps))
-            model.advance((number + (k + 1) / steps) / len(runs), search.standing)
-        search.finish(z, number * (steps + 1) + steps)
+            _step(search, z, loss, threat, _length(first, schedule, k, steps))
+            search.report(_left(steps, done=number * steps + k + 1, runs=len(runs)))
+        rows = search.active
+        search.confirm(rows, z[rows])
     return search.best
 
 
-@dataclass
-class _Search:
-    """The best point of each image so far, and which images are still being attacked."""
+def work(
+    *,
+    deterministic: bool,
+    classes: int,
+    steps: int,
+    restarts: int,
+    losses: tuple[str, ...],
+    eot: int,
+    budget: int | None,
+    **_: object,
+) -> Work:
+    """What `pgd` does to an image that never breaks."""
+    runs, draws = restarts * len(losses), 1 if deterministic else eot
+    steps = within(budget, steps, runs=runs, draws=draws)
+    return Work(evaluations=runs * (1 if deterministic else 10), gradients=runs * steps * draws)
 
-    model: DefendedClassifier
-    x: Images
-    y: Tensor
-    threat: ThreatModel
-    noise: Noise
-    draws: int
 
-    def __post_init__(self) -> None:
-        self.best = self.x.clone()
-        self.worst = torch.full((len(self.x),), torch.inf, dtype=self.x.dtype, device=self.x.device)
+def within(budget: int | None, steps: int, *, runs: int, draws: int) -> int:
+    """The number of gradient steps that a budget allows, at most `steps`.
 
-    @property
-    def standing(self) -> int:
-        """How many images are not broken yet, as far as the attacker sees."""
-        return int((self.worst >= 0).sum())
+    Raises:
+        UserError: It allows none.
+    """
+    if budget is None:
+        return steps
+    allowed = int(budget / runs / draws // GRADIENT_IN_EVALUATIONS)
+    if allowed < 1:
+        raise UserError(
+            f"expected a budget of at least {int(GRADIENT_IN_EVALUATIONS) * runs * draws} forward-equivalents for one step, got {budget}; raise -A budget="
+        )
+    return min(steps, allowed)
 
-    def step(self, z: Images, loss: Objective, number: int, length: float) -> None:
-        """Moves the active rows of `z` uphill in place, remembering where they were if that was better."""
-        rows = self._active()
-        if not len(rows):
-            return
-        margins, gradient = self._slope(z[rows], rows, loss, number)
-        if self.model.decisive:
-            rows, gradient = self._keep(z, rows, margins, gradient)
-        moved = z[rows] + length * steepest(gradient, self.threat)
-        z[rows] = project(moved, self.x[rows], self.threat)
 
-    def finish(self, z: Images, number: int) -> None:
-        """Compares the end of a run with the best point so far."""
-        rows = self._active()
-        if len(rows):
-            draws = FINAL_DRAWS if self.model.stochastic else 1
-            seen = [margin(self.model(z[rows], self._draw(rows, number, e)), self.y[rows]) for e in range(draws)]
-            self._keep(z, rows, torch.stack(seen).mean(dim=0), z[rows])
+def _step(search: Search, z: Images, loss: Objective, threat: ThreatModel, length: float) -> None:
+    """Moves the active rows of `z` uphill in place."""
+    rows = search.active
+    if not len(rows):
+        return
+    logits, _, gradient = search.model.expect(z[rows], search.y[rows], search.estimate(rows), loss)
+    standing = search.see(rows, z[rows], logits)
+    rows, gradient = rows[standing], gradient[standing]
+    z[rows] = project(z[rows] + length * steepest(gradient, threat), search.x[rows], threat)
 
-    def _active(self) -> Tensor:
-        everyone = torch.arange(len(self.x), device=self.x.device)
-        return everyone[self.worst >= 0] if self.model.decisive else everyone
 
-    def _slope(self, z: Images, rows: Tensor, loss: Objective, number: int) -> tuple[Tensor, Tensor]:
-        total, logits = torch.zeros_like(z), torch.empty(0)
-        for e in range(self.draws):
-            logits, _, gradient = self.model.differentiate(z, self.y[rows], self._draw(rows, number, e), loss)
-            total += gradient
-        return margin(logits, self.y[rows]), total
-
-    def _draw(self, rows: Tensor, number: int, e: int) -> Noise:
-        """The e-th of the draws of this gradient or comparison, which no other one uses."""
-        return self.noise[rows].at(number * max(FINAL_DRAWS, self.draws) + e)
-
-    def _keep(self, z: Images, rows: Tensor, margins: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        better = margins < self.worst[rows]
-        self.best[rows[better]], self.worst[rows[better]] = z[rows[better]], margins[better]
-        standing = self.worst[rows] >= 0
-        return rows[standing], gradient[standing]
+def _left(steps: int, *, done: int, runs: int) -> Work:
+    return Work(gradients=steps * runs - done)
 
 
 def _length(first: float, schedule: str, k: int, steps: int) -> float:
     return first * (1 + math.cos(math.pi * k / steps)) / 2 if schedule == "cosine" else first
 
 
-def _check(
-    steps: int, step_size: float | None, schedule: str, restarts: int, losses: tuple[str, ...], start: str, eot: int
-) -> None:
+def _check(steps: int, step_size: float | None, schedule: str, restarts: int, start: str, eot: int) -> None:
     if min(steps, restarts, eot) < 1 or (step_size is not None and step_size <= 0):
         raise UserError(
             "expected steps, restarts, eot >= 1 and step_size > 0, got "
             f"steps={steps}, restarts={restarts}, eot={eot}, step_size={step_size}; correct the -A arguments"
         )
-    if not losses or not set(losses) <= set(LOSSES):
-        raise UserError(f"expected losses among {', '.join(LOSSES)}, got {','.join(losses)!r}; write -A losses=cw,ce")
     if schedule not in ("cosine", "constant") or start not in ("random", "zero"):
         raise UserError(
             f"expected schedule cosine or constant and start random or zero, got {schedule!r} and {start!r}; correct the -A arguments"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from bench.ball import uniform_in_ball
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
-from bench.margin import margin
 from bench.noise import Noise
+from bench.pace import Work
 from bench.protocols import Images
+from bench.search import Search
 from bench.threat import ThreatModel
 
 
@@ -32,16 +32,16 @@ def random(
     """
     if tries < 1:
         raise UserError(f"expected tries >= 1, got {tries}; correct -A tries=")
-    best, worst = x.clone(), torch.full((len(x),), torch.inf, dtype=x.dtype, device=x.device)
-    active = torch.arange(len(x), device=x.device)
+    search = Search(model, x, y, noise, confirming=1)
     for k in range(tries):
-        guess = uniform_in_ball(x[active], threat, noise[active].of("tries").at(k))
-        value = margin(model(guess, noise[active].at(k)), y[active])
-        better = value < worst[active]
-        best[active[better]], worst[active[better]] = guess[better], value[better]
-        if model.decisive:
-            active = active[worst[active] >= 0]
-        model.advance((k + 1) / tries, len(active))
-        if not len(active):
+        rows = search.active
+        if not len(rows):
             break
-    return best
+        search.confirm(rows, uniform_in_ball(x[rows], threat, noise[rows].of("tries").at(k)))
+        search.report(Work(evaluations=tries - k - 1))
+    return search.best
+
+
+def work(*, tries: int, **_: object) -> Work:
+    """What `random` does to an image that never breaks."""
+    return Work(evaluations=tries)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.defended import DefendedClassifier
+from bench.device import out_of_memory
 from bench.errors import BenchError, UserError
 from bench.gradient import GradientMode
 from bench.noise import Noise
@@ -92,9 +93,11 @@ def _project_on(model: DefendedClassifier, x: Images, noise: Noise, readout: Ten
 def _first_logits(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Tensor:
     try:
         return model(x, noise)
-    except (BenchError, torch.OutOfMemoryError):
+    except BenchError:
         raise
     except Exception as error:
+        if out_of_memory(error):
+            raise
         raise UserError(
             f"expected the classifier to take images of shape {tuple(x.shape[1:])} as {plan.dataset.name} holds them, "
             f"got {type(error).__name__}: {error}; choose another --classifier"
@@ -105,9 +108,9 @@ def _gradient_checks(plan: Plan, model: DefendedClassifier, x: Images, noise: No
     labels = torch.zeros(len(x), dtype=torch.long, device=x.device)
     try:
         _, _, gradient = model.differentiate(x, labels, noise, lambda logits, y: logits.logsumexp(dim=1) - logits[:, 0])
-    except torch.OutOfMemoryError:
-        raise
     except RuntimeError as error:
+        if out_of_memory(error):
+            raise
         raise UserError(
             f"expected gradients through {plan.spec.defense.name} and the classifier, got {type(error).__name__}: {error}; "
             "keep the graph, or set `differentiable = False` on the defense"

@@ -288,6 +288,12 @@ def train_classifier(
     data_dir: DataDir = None,
     epochs: Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
+    adversarial: Annotated[
+        bool, typer.Option("--adversarial", help="Train on adversarial examples (Madry et al. 2018).")
+    ] = False,
+    threat: Annotated[
+        Optional[str], typer.Option(help="Their ball, with --adversarial: linf:8/255, ... [default: the data set's]")
+    ] = None,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
@@ -295,7 +301,7 @@ def train_classifier(
 
     Example: bench train classifier --out my-classifier, then bench run --classifier weights:my-classifier/model.safetensors
     """
-    _train("classifier", out, dataset, data_dir, epochs, seed, device, quiet)
+    _train("classifier", out, dataset, data_dir, epochs, seed, device, quiet, adversarial, threat)
 
 
 @train_app.command("score")
@@ -360,12 +366,18 @@ def make_registry() -> Registry:
 
 
 def _train(
-    kind: str, out: Path, dataset: str, data_dir: Path | None, epochs: int | None, seed: int, device: str, quiet: bool
-) -> None:
+    kind: str, out: Path, dataset: str, data_dir: Path | None, epochs: int | None, seed: int, device: str, quiet: bool,
+    adversarial: bool = False, threat: str | None = None,
+) -> None:  # fmt: skip
+    from bench.threat import ThreatModel
+
+    parsed = None if threat is None else ThreatModel.parse(threat)
+
     from bench.models.recipes import train_network
 
     path = train_network(
         kind, out=out, dataset=dataset, data_dir=data_dir, epochs=epochs, seed=seed, device=device, registry=make_registry(),
+        adversarial=adversarial, threat=parsed,
         report=lambda line: None if quiet else print(line, file=sys.stderr, flush=True),
     )  # fmt: skip
     print(path)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from bench.device import out_of_memory
 from bench.errors import AttackError, BenchError, UserError
 from bench.gradient import GradientMode, straight_through
 from bench.noise import ForbiddenNoise, Noise
+from bench.pace import Pace, Work
 from bench.passes import CountedClassifier, Tally, mark
 from bench.protocols import Defense, Images
 
@@ -28,10 +32,10 @@ class DefendedClassifier:
         mode: What the attacker differentiates.
         chunk: Images in one network call.
         tally: Receives the pass counts.
-        advance: Called by attacks with the share of their work that is done and the number of images not broken yet.
-
-    Raises:
-        UserError: Full gradients are asked of a defense that says it has none.
+        pace: Receives the times of chunks, and what attacks say of their progress.
+        known: How many of the scored draws the attacker knows and attacks; 0 if it has to draw its own.
+        later: What other attacks will still do to every image that stands when this one ends.
+        said: Receives what attacks say of each image.
     """
 
     def __init__(
@@ -42,22 +46,39 @@ class DefendedClassifier:
         mode: GradientMode = GradientMode.FULL,
         chunk: int = 16,
         tally: Tally | None = None,
-        advance: Callable[[float, int], None] = lambda done, standing: None,
+        pace: Pace | None = None,
+        known: int = 0,
+        later: Work = Work(),  # noqa: B008 - frozen
+        said: dict[str, list[Any]] | None = None,
     ) -> None:
         if mode is GradientMode.FULL and not getattr(defense, "differentiable", True):
             raise UserError(
                 f"{type(defense).__name__} says it is not differentiable, so there is no full gradient; use --attack pgd-bpda or pgd-blind"
             )
-        self.tally = tally or Tally()
+        self.tally, self.pace = tally or Tally(), pace or Pace()
         self.network, self.defense, self.mode, self.chunk = classifier, defense, mode, chunk
-        self.advance = advance
+        self.known, self.later = known, later
+        self.said: dict[str, list[Any]] = {} if said is None else said
         self.classifier = CountedClassifier(classifier, self.tally)
 
     def view(self, mode: GradientMode) -> DefendedClassifier:
         """The same classifier and defense, counted together, under another gradient mode."""
-        return DefendedClassifier(
-            self.network, self.defense, mode=mode, chunk=self.chunk, tally=self.tally, advance=self.advance
-        )
+        return self._with(mode=mode)
+
+    def before(self, later: Work) -> DefendedClassifier:
+        """The same view for an attack after which others will do this much to every image that still stands."""
+        return self._with(later=self.later + later)
+
+    def replaced(self, classifier: nn.Module) -> DefendedClassifier:
+        """Another classifier without any purifier, counted together: what a transfer attack sees."""
+        return self._with(classifier=classifier, mode=GradientMode.BLIND)
+
+    def _with(self, **changes: Any) -> DefendedClassifier:
+        parts: dict[str, Any] = {
+            "classifier": self.network, "defense": self.defense, "mode": self.mode, "chunk": self.chunk, "tally": self.tally,
+            "pace": self.pace, "known": self.known, "later": self.later, "said": self.said,
+        }  # fmt: skip
+        return DefendedClassifier(**(parts | changes))
 
     @property
     def deterministic(self) -> bool:
@@ -71,8 +92,16 @@ class DefendedClassifier:
 
     @property
     def decisive(self) -> bool:
-        """Whether a wrong label that the attacker sees is one that the score will see."""
-        return self.deterministic and self.mode is not GradientMode.BLIND
+        """Whether what the attacker sees is what the score will see, so that a broken image may rest."""
+        return (self.deterministic or self.known > 0) and self.mode is not GradientMode.BLIND
+
+    def advance(self, left: Work, standing: int, *, draws: int = 1) -> None:
+        """An attack says where it is: what is left for each standing image and draw, and how many images stand."""
+        self.pace.report(left + self.later, standing, standing * draws, self.chunk)
+
+    def remark(self, **columns: Sequence[Any]) -> None:
+        """An attack says something of each image it was given, as JSON values; it is stored in their lines."""
+        self.said.update({name: list(values) for name, values in columns.items()})
 
     def __call__(self, x: Images, noise: Noise) -> Tensor:
         """Logits of images under the draw that `noise` names, shape `(B, classes)`; differentiable as the mode says.
@@ -81,13 +110,47 @@ class DefendedClassifier:
             x: Images `(B, C, H, W)`.
             noise: One stream per image.
         """
-        return torch.cat([self._chunk(x[rows], noise[rows]) for rows in self._chunks(len(x))])
+        return self.sample(x, noise)[0]
+
+    def sample(self, x: Images, noise: Noise) -> Tensor:
+        """Logits under several draws, batched, shape `(draws, B, classes)`.
+
+        Arguments:
+            x: Images `(B, C, H, W)`.
+            noise: As many draws as `noise.spread` made of the images' streams.
+        """
+        parts = []
+        for start, stop in self._chunks(len(noise)):
+            began = time.monotonic()
+            rows = torch.arange(start, stop, device=x.device) % len(x)
+            parts.append(self._logits(x[rows], noise[start:stop]))
+            if not x.requires_grad:
+                self.pace.took("evaluation", time.monotonic() - began)
+        return torch.cat(parts).view(len(noise) // len(x), len(x), -1)
 
     def differentiate(self, x: Images, y: Tensor, noise: Noise, objective: Objective) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, objective and its gradient, chunk by chunk, so that one chunk's graph is alive at a time.
+        """Logits, objective and its gradient under one draw.
 
         Returns:
             Logits `(B, classes)`, values `(B,)` and gradients of the shape of `x`, all detached.
+
+        Raises:
+            AttackError: The mode gives no gradients.
+        """
+        logits, values, gradient = self.expect(x, y, noise, objective)
+        return logits[0], values[0], gradient
+
+    def expect(self, x: Images, y: Tensor, noise: Noise, objective: Objective) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits and objective under several draws, and the mean gradient: batched over draws, one chunk's graph alive at a time.
+
+        Arguments:
+            x: Images `(B, C, H, W)`.
+            y: Labels `(B,)`, or whatever else the objective takes of each image.
+            noise: As many draws as `noise.spread` made of the images' streams.
+            objective: What is differentiated.
+
+        Returns:
+            Logits `(draws, B, classes)`, values `(draws, B)` and gradients of the shape of `x`, all detached.
 
         Raises:
             AttackError: The mode gives no gradients.
@@ -96,15 +159,37 @@ class DefendedClassifier:
             raise AttackError(
                 "expected an attack that needs scores only, got one that asks for gradients; choose another gradient mode"
             )
-        parts = []
-        for rows in self._chunks(len(x)):
+        logits, values, total, draws = [], [], torch.zeros_like(x), len(noise) // len(x)
+        for start, stop in self._chunks(len(noise)):
+            began = time.monotonic()
+            rows = torch.arange(start, stop, device=x.device) % len(x)
             leaf = x[rows].detach().requires_grad_()
-            logits = self._chunk(leaf, noise[rows])
-            values = objective(logits, y[rows])
-            (gradient,) = torch.autograd.grad(values.sum(), leaf)
-            parts.append((logits.detach(), values.detach(), gradient))
-        logits, values, gradients = (torch.cat(column) for column in zip(*parts, strict=True))
-        return logits, values, gradients
+            logits.append(self._logits(leaf, noise[start:stop]))
+            values.append(objective(logits[-1], y[rows]))
+            (gradient,) = torch.autograd.grad(values[-1].sum(), leaf)
+            self._add(total, gradient, start)
+            logits[-1], values[-1] = logits[-1].detach(), values[-1].detach()
+            self.pace.took("gradient", time.monotonic() - began)
+        return (
+            torch.cat(logits).view(draws, len(x), -1),
+            torch.cat(values).view(draws, len(x)),
+            total / draws if draws > 1 else total,
+        )
+
+    def pull_back(self, x: Images, noise: Noise, v: Tensor) -> Tensor:
+        """The vector `v` at the purified images, carried back to the images through the purifier as the mode says.
+
+        Arguments:
+            x: Images `(B, C, H, W)`.
+            noise: One stream per image.
+            v: The shape of `x`.
+        """
+        parts = []
+        for start, stop in self._chunks(len(x)):
+            leaf = x[start:stop].detach().requires_grad_()
+            pure = self._padded(leaf, noise[start:stop], self.purify)
+            parts.append(torch.autograd.grad(pure, leaf, v[start:stop])[0])
+        return torch.cat(parts)
 
     def purify(self, x: Images, noise: Noise) -> Images:
         """What the classifier is shown: purified images, differentiable as the mode says.
@@ -124,9 +209,11 @@ class DefendedClassifier:
         name = type(self.defense).__name__
         try:
             pure = self.defense.purify(x, noise)
-        except (BenchError, torch.OutOfMemoryError):
+        except BenchError:
             raise
         except Exception as error:
+            if out_of_memory(error):
+                raise
             raise UserError(
                 f"expected {name}.purify to return images, got {type(error).__name__}: {error}; run it under --debug"
             ) from error
@@ -139,10 +226,33 @@ class DefendedClassifier:
             raise UserError(f"expected {name}.purify to return finite pixels, got NaN or infinity; lower its step size")
         return pure
 
-    def _chunks(self, count: int) -> Iterator[slice]:
-        return (slice(start, min(start + self.chunk, count)) for start in range(0, count, self.chunk))
+    def _chunks(self, count: int) -> list[tuple[int, int]]:
+        return [(start, min(start + self.chunk, count)) for start in range(0, count, self.chunk)]
 
-    def _chunk(self, x: Images, noise: Noise) -> Tensor:
+    def _add(self, total: Tensor, gradient: Tensor, start: int) -> None:
+        """Adds the gradients of rows `start...` of a batch spread over draws to their images', one draw after the other."""
+        while len(gradient):
+            row = start % len(total)
+            count = min(len(total) - row, len(gradient))
+            total[row : row + count] += gradient[:count]
+            gradient, start = gradient[count:], start + count
+
+    def _logits(self, x: Images, noise: Noise) -> Tensor:
+        logits = self._padded(x, noise, self._classified)
+        return logits.detach() if self.mode is GradientMode.NONE else logits
+
+    def _classified(self, x: Images, noise: Noise) -> Tensor:
+        logits = self.classifier(self.purify(x, noise))
+        if logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
+            raise UserError(
+                f"expected the classifier to return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}; check --classifier"
+            )
+        if not torch.isfinite(logits.detach()).all():
+            raise UserError("expected finite logits, got NaN or infinity; check the classifier and its weights")
+        return logits
+
+    def _padded(self, x: Images, noise: Noise, compute: Callable[[Images, Noise], Tensor]) -> Tensor:
+        """`compute` of a full chunk, of which `x` are the first rows; the passes are counted as those of its images."""
         count, ids = len(x), tuple(noise.ids.tolist())
 
         def begin() -> None:
@@ -155,12 +265,4 @@ class DefendedClassifier:
                 [torch.arange(count, device=x.device), torch.zeros(spare, dtype=torch.long, device=x.device)]
             )
             x, noise = torch.cat([x, x[:1].detach().expand(spare, *x.shape[1:])]), noise[rows]
-        logits = mark(self.classifier(self.purify(x, noise)), begin)
-        if logits.dim() != 2 or len(logits) != self.chunk or logits.shape[1] < 2:
-            raise UserError(
-                f"expected the classifier to return logits of shape ({self.chunk}, classes), got {tuple(logits.shape)}; check --classifier"
-            )
-        if not torch.isfinite(logits.detach()).all():
-            raise UserError("expected finite logits, got NaN or infinity; check the classifier and its weights")
-        logits = logits[:count]
-        return logits.detach() if self.mode is GradientMode.NONE else logits
+        return mark(compute(x, noise), begin)[:count]

@@ -55,16 +55,17 @@ class Noise:
         seed: The run's seed, in `[0, 2^64)`.
         ids: Sample ids, int64 `(B,)` in `[0, 2^32)`.
         purpose: A key of `PURPOSES`.
-        draw: Number of the draw, in `[0, 2^24)`.
+        draw: Number of the draw, in `[0, 2^24)`; a tensor `(B,)` gives each image one of its own.
     """
 
     seed: int
     ids: Tensor
     purpose: str = "score"
-    draw: int = 0
+    draw: int | Tensor = 0
 
     def __post_init__(self) -> None:
-        if self.purpose not in PURPOSES or not 0 <= self.draw < 1 << 24 or not 0 <= self.seed < 1 << 64:
+        one = self.draw if isinstance(self.draw, int) else 0  # a tensor's values are not fetched from the device
+        if self.purpose not in PURPOSES or not 0 <= one < 1 << 24 or not 0 <= self.seed < 1 << 64:
             raise ValueError(
                 f"expected a purpose among {', '.join(PURPOSES)}, a draw in [0, 2^24) and a seed in [0, 2^64), "
                 f"got {self.purpose!r}, {self.draw} and {self.seed}"
@@ -75,7 +76,8 @@ class Noise:
 
     def __getitem__(self, rows: Tensor | slice) -> Noise:
         """The noise of some rows of the batch: the same draws for the same images."""
-        return replace(self, ids=self.ids[rows])
+        draw = self.draw if isinstance(self.draw, int) else self.draw[rows]
+        return replace(self, ids=self.ids[rows], draw=draw)
 
     def of(self, purpose: str) -> Noise:
         """The same images' draws for another purpose."""
@@ -85,13 +87,23 @@ class Noise:
         """The same images' draw of another number."""
         return replace(self, draw=draw)
 
+    def spread(self, draws: int) -> Noise:
+        """One draw of every image, then the next of every image, and so on: `draws` times as many rows."""
+        if draws == 1:
+            return self
+        if isinstance(self.draw, int):
+            self.at(self.draw + draws - 1)  # the last one is in range too
+        rows = torch.arange(draws, device=self.ids.device).repeat_interleave(len(self.ids))
+        return replace(self, ids=self.ids.repeat(draws), draw=self.draw + rows)
+
     def words(self, count: int, *, step: int = 0) -> Tensor:
         """Random 32-bit words, int64 `(4, B, ceil(count / 4))`: element j of row i lies at `[j % 4, i, j // 4]`."""
         blocks = torch.arange(math.ceil(count / 4), device=self.ids.device)
         rows, columns = len(self.ids), len(blocks)
         counter = torch.empty((4, rows, columns), dtype=torch.int64, device=self.ids.device)
         counter[0], counter[1] = blocks, step
-        counter[2], counter[3] = self.ids[:, None], PURPOSES[self.purpose] << 24 | self.draw
+        draw = self.draw if isinstance(self.draw, int) else self.draw[:, None]
+        counter[2], counter[3] = self.ids[:, None], PURPOSES[self.purpose] << 24 | draw
         return philox(counter, (self.seed & _LOW, self.seed >> 32))
 
     def uniform(self, like: Tensor, *, step: int = 0) -> Tensor:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from bench.arguments import complete, label, plain, takes
 from bench.data.dataset import Dataset
 from bench.errors import BenchError, UserError
 from bench.gradient import GradientMode
+from bench.pace import Work
 from bench.protocols import Attack, Defense, ScoreModel
 from bench.registry import Found, Registry
 from bench.spec import Component, RunSpec
@@ -69,6 +72,9 @@ class Plan:
         make_defense: The defense, from a score model.
         attack: The attack with its arguments filled in.
         gradient: What the attacker differentiates.
+        known: The number of scored draws that the attacker knows, 0 if it has to draw its own.
+        whole_shards: Whether the attack is another package's, whose result depends on the shard: only whole ones run.
+        work: What the attack does to an image that never breaks; None if it does not say.
     """
 
     spec: RunSpec
@@ -81,6 +87,9 @@ class Plan:
     make_defense: Callable[[ScoreModel | None], Defense]
     attack: Attack
     gradient: GradientMode
+    known: int = 0
+    whole_shards: bool = False
+    work: Work | None = None
 
 
 def plan(request: Request, registry: Registry) -> Plan:
@@ -102,30 +111,35 @@ def plan(request: Request, registry: Registry) -> Plan:
         else None
     )
     threat = request.threat or _default_threat(data)
-    gradient = _gradient(attack)
+    gradient, knowledge = _gradient(attack), _knowledge(attack)
     _check_defense_class(defense)
-    _check_draws(request, defense)
+    _check_suits(attack, defense, registry)
+    draws = _draws(request, attack, defense)
     _check_attack(attack)
 
     dataset = _load_dataset(_Part(data, {}, "--dataset"), request.data_dir)
     network = _load_classifier(classifier)
     score_model = _load_score(score) if score else None
-    stochastic = not defense.target.deterministic
+    surrogate = _surrogate(attack, registry)
     spec = RunSpec(
         defense=defense.component(),
-        attack=attack.component(gradient=gradient.value),
+        attack=attack.component(
+            sha256=fingerprint(surrogate), gradient=gradient.value, knowledge=knowledge, package=_release(attack)
+        ),
         classifier=classifier.component(sha256=fingerprint(network) or classifier.found.source_sha256()),
         score_model=score.component(sha256=fingerprint(score_model) or score.found.source_sha256()) if score else None,
         dataset=Component(name=dataset.name, sha256=dataset.sha256),
         threat=str(threat),
-        draws=request.draws or (STOCHASTIC_DRAWS if stochastic else 1),
+        draws=draws,
         seed=request.seed,
     )
     make = partial(_make_defense, defense)
     make(score_model)  # the values themselves are checked now, before any work
     return Plan(
         spec=spec, labels={"defense": defense.label, "attack": attack.label}, notes=_notes(defense, attack), dataset=dataset, threat=threat, classifier=network,
-        score=score_model, make_defense=make, attack=partial(attack.target, **attack.values), gradient=gradient,
+        score=score_model, make_defense=make, gradient=gradient, known=draws if knowledge == "known" else 0,
+        attack=partial(attack.target, **({} if surrogate is None else {"surrogate": surrogate}), **attack.values),
+        whole_shards=bool(_trait(attack, "package")), work=_work(attack, defense.target.deterministic, knowledge, draws, dataset),
     )  # fmt: skip
 
 
@@ -154,13 +168,10 @@ class _Part:
         self.values = complete(self.target, given, what=found.name, flag=flag)
         self.label = label(found.name, self.target, self.values, found.entry.args)
 
-    def component(self, *, sha256: str | None = None, gradient: str | None = None) -> Component:
+    def component(self, *, sha256: str | None = None, **traits: str | None) -> Component:
         """The part's entry in the spec."""
         return Component(
-            name=self.found.name,
-            args=plain(self.values),
-            sha256=sha256 or self.found.source_sha256(),
-            gradient=gradient,
+            name=self.found.name, args=plain(self.values), sha256=sha256 or self.found.source_sha256(), **traits
         )
 
 
@@ -182,9 +193,13 @@ def _default_threat(data: Found) -> ThreatModel:
     return ThreatModel.parse(data.entry.threats[0])
 
 
+def _trait(attack: _Part, name: str) -> Any:
+    """What a preset's entry says; an attack given by its path may say it by an attribute of that name."""
+    return getattr(attack.target, name, getattr(attack.found.entry, name))
+
+
 def _gradient(attack: _Part) -> GradientMode:
-    """A preset's mode; an attack given by its path may carry one as its attribute `gradient`."""
-    name = getattr(attack.target, "gradient", attack.found.entry.gradient)
+    name = _trait(attack, "gradient")
     try:
         return GradientMode(name)
     except ValueError as error:
@@ -192,9 +207,40 @@ def _gradient(attack: _Part) -> GradientMode:
         raise UserError(f"expected the attack's gradient among {modes}, got {name!r}; correct the attack") from error
 
 
+def _knowledge(attack: _Part) -> str:
+    knowledge = _trait(attack, "knowledge")
+    if knowledge not in ("fresh", "known"):
+        raise UserError(f"expected the attack's knowledge to be fresh or known, got {knowledge!r}; correct the attack")
+    return knowledge
+
+
+def _release(attack: _Part) -> str | None:
+    package = _trait(attack, "package")
+    return f"{package} {version(package)}" if package else None
+
+
+def _surrogate(attack: _Part, registry: Registry) -> nn.Module | None:
+    """The classifier that a transfer attack names."""
+    if not takes(attack.target, "surrogate"):
+        return None
+    return _load_classifier(_Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A"))
+
+
+def _work(attack: _Part, deterministic: bool, knowledge: str, draws: int, dataset: Dataset) -> Work | None:
+    """What the attack's own formula says; with known draws every estimate takes all of them."""
+    formula = (
+        getattr(sys.modules[attack.target.__module__], "work", None) if hasattr(attack.target, "__module__") else None
+    )
+    if not callable(formula):
+        return None
+    known = {"eot": draws} if knowledge == "known" and "eot" in attack.values else {}
+    return formula(**(attack.values | known), deterministic=deterministic, classes=len(dataset.classes))
+
+
 def _notes(*parts: _Part) -> list[str]:
-    """What a component says of itself in its attribute `provenance`."""
-    return [f"{part.found.name}: {part.target.provenance}" for part in parts if hasattr(part.target, "provenance")]
+    """What a component says of itself in its attribute `provenance`, and a preset in its entry."""
+    says = [(part.found.name, getattr(part.target, "provenance", "") or part.found.entry.remark) for part in parts]
+    return [f"{name}: {text}" for name, text in says if text]
 
 
 def _check_defense_class(defense: _Part) -> None:
@@ -207,14 +253,30 @@ def _check_defense_class(defense: _Part) -> None:
         )
 
 
-def _check_draws(request: Request, defense: _Part) -> None:
-    most = 1 if defense.target.deterministic else MOST_DRAWS
+def _check_suits(attack: _Part, defense: _Part, registry: Registry) -> None:
+    wanted = attack.found.entry.suits
+    kind = "deterministic" if defense.target.deterministic else "stochastic"
+    if wanted and wanted != kind:
+        raise UserError(
+            f"expected a {wanted} defense for {attack.found.name}, got {defense.found.name}, which is {kind}; use --attack {attack.found.entry.instead}"
+        )
+
+
+def _draws(request: Request, attack: _Part, defense: _Part) -> int:
+    """The number of scored draws: asked for, prescribed by a protocol, or the default."""
+    stochastic, prescribed = not defense.target.deterministic, attack.found.entry.draws
+    most = MOST_DRAWS if stochastic else 1
     if request.draws is not None and not 1 <= request.draws <= most:
         raise UserError(
             f"expected --draws of at least 1, at most {MOST_DRAWS}, and 1 for a deterministic defense, got {request.draws} for {defense.found.name}; leave it out"
         )
+    if stochastic and prescribed and request.draws not in (None, prescribed):
+        raise UserError(
+            f"expected {attack.found.name} to score {prescribed} draws, as its paper does, got --draws {request.draws}; leave it out"
+        )
     if not 0 <= request.seed < 1 << 64:
         raise UserError(f"expected --seed in [0, 2^64), got {request.seed}; choose a smaller one")
+    return request.draws or (prescribed or STOCHASTIC_DRAWS if stochastic else 1)
 
 
 def _check_attack(attack: _Part) -> None:

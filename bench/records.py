@@ -36,6 +36,7 @@ class SampleRecord(BaseModel):
         cost: Passes through each network.
         seconds: The image's share of its shard's time.
         environment: Key of the header's `environments`.
+        said: What the attack says of the image, such as whether it claims to have broken it, and warnings.
     """
 
     id: int
@@ -47,6 +48,7 @@ class SampleRecord(BaseModel):
     cost: dict[str, int]
     seconds: float
     environment: str
+    said: dict[str, Any] = {}
 
 
 @dataclass(frozen=True)

@@ -36,20 +36,34 @@ class Entry:
         summary: One line of what it is.
         args: Arguments that the name fixes (a preset); the user's own go before them.
         gradient: For attacks: what is differentiated, a value of `GradientMode`.
+        knowledge: For attacks: what is known of a stochastic defense's scored draws, `fresh` (nothing) or `known`.
+        draws: For attacks: the number of scored draws that a protocol prescribes; 0 leaves it open.
+        suits: For attacks: `deterministic` or `stochastic` if the attack is for such defenses only.
+        instead: For attacks with `suits`: what to use for the others.
+        package: For attacks: the distribution whose code runs; it is handed whole shards, since it knows no image ids.
+        remark: For protocols: what is kept of the paper and what is changed.
         cite: Where the preset comes from.
         defaults: For data sets: the names of its classifier and score model.
         threats: For data sets: its boards, the default first.
         parameter: For a family `name:REST`: the argument that takes the rest.
+        family: Whether the target is a function from that argument to the component, so that its signature may depend on it.
     """
 
     target: str
     summary: str
     args: Mapping[str, Any] = field(default_factory=dict)
     gradient: str = "full"
+    knowledge: str = "fresh"
+    draws: int = 0
+    suits: str = ""
+    instead: str = ""
+    package: str = ""
+    remark: str = ""
     cite: str = ""
     defaults: Mapping[str, str] = field(default_factory=dict)
     threats: tuple[str, ...] = ()
     parameter: str = ""
+    family: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ class Found:
         if self.source != "built-in" and os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())  # as `python -m` would, but last
         try:
-            target = _import(module)
+            target: Any = _import(module)
             for part in attribute.split("."):
                 target = getattr(target, part)
         except UserError:
@@ -80,7 +94,7 @@ class Found:
             raise UserError(
                 f"expected to import the {KINDS[self.kind]} {self.name!r}, got {type(error).__name__}: {error}; check {self.entry.target}"
             ) from error
-        return target
+        return target(self.name.partition(":")[2]) if self.entry.family else target
 
     def source_sha256(self) -> str | None:
         """Hash of the file of a component that is not built in, so that another version is another run."""
@@ -120,7 +134,8 @@ class Registry:
         family, colon, rest = name.partition(":")
         if colon and family in self.tables[kind] and self.tables[kind][family].parameter:
             entry = self.tables[kind][family]
-            return Found(kind, name, replace(entry, args={entry.parameter: rest}, parameter=""), "built-in")
+            fixed = {} if entry.family else {entry.parameter: rest}
+            return Found(kind, name, replace(entry, args={**entry.args, **fixed}, parameter=""), "built-in")
         if colon:
             module, _, attribute = name.rpartition(":")
             if not attribute or not module:

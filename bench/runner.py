@@ -89,7 +89,9 @@ def _count(samples: int | None, size: int) -> int:
 
 
 def _missing(plan: Plan, count: int, finished: set[int]) -> list[tuple[int, np.ndarray]]:
-    """Shards and the positions in them that are asked for and not in the record yet."""
+    """Shards and the positions in them that are asked for and not in the record yet; whole shards if the attack needs them."""
+    if plan.whole_shards:
+        count = min(-(-count // SHARD) * SHARD, len(plan.dataset))
     open_positions = [p for p in range(count) if int(plan.dataset.ids[p]) not in finished]
     shards = sorted({p // SHARD for p in open_positions})
     return [(shard, np.array([p for p in open_positions if p // SHARD == shard])) for shard in shards]

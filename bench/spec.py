@@ -19,6 +19,8 @@ class Component(BaseModel):
         args: Every argument, defaults filled in.
         sha256: Of weights or data; of the source file for a part that is not built in; None for a built-in algorithm.
         gradient: For an attack: the gradient mode.
+        knowledge: For an attack: `fresh` or `known`, what it knows of the draws that are scored.
+        package: For an attack that another package carries out: its name and release.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -27,6 +29,8 @@ class Component(BaseModel):
     args: dict[str, Any] = {}
     sha256: str | None = None
     gradient: str | None = None
+    knowledge: str | None = None
+    package: str | None = None
 
 
 class RunSpec(BaseModel):

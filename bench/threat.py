@@ -9,7 +9,8 @@ from fractions import Fraction
 
 from bench.errors import UserError
 
-NORMS = ("linf", "l2")
+NORMS = {"linf": 1, "l2": 100, "l1": 10_000}
+"""Norms, and the largest radius of each in pixel units."""
 SMALLEST = Fraction(1, 1_000_000)
 
 
@@ -18,8 +19,9 @@ class ThreatModel:
     """Perturbations of norm at most `eps` that keep the image in [0, 1].
 
     Arguments:
-        norm: `linf` or `l2`, over all pixels and channels of one image.
-        eps: Radius in pixel units, an exact fraction: in [1e-6, 1] for `linf`, in [1e-6, 100] for `l2`.
+        norm: `linf`, `l2` or `l1`, over all pixels and channels of one image.
+        eps: Radius in pixel units, an exact fraction: in [1e-6, 1] for `linf`, in [1e-6, 100] for `l2`,
+            in [1e-6, 10000] for `l1`.
 
     Raises:
         UserError: Another norm, or a radius out of range.
@@ -33,7 +35,7 @@ class ThreatModel:
             raise UserError(
                 f"expected a threat norm among {', '.join(NORMS)}, got {self.norm!r}; write it like linf:8/255 or l2:0.5"
             )
-        largest = 1 if self.norm == "linf" else 100
+        largest = NORMS[self.norm]
         if not SMALLEST <= self.eps <= largest:
             raise UserError(
                 f"expected eps in [1e-6, {largest}] for {self.norm}, got {_short(self.eps)}; pixels lie in [0, 1], so write 8/255 and not 8"

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 import bench
 from bench.checks import IMAGES, verify_claims
 from bench.defended import DefendedClassifier
+from bench.device import out_of_memory
 from bench.errors import AttackError, BenchError, UserError
 from bench.gradient import GradientMode
 from bench.margin import margin
 from bench.noise import Noise
+from bench.pace import Pace
 from bench.passes import CountedScoreModel, Tally
 from bench.plan import Plan
 from bench.protocols import Images
@@ -28,6 +30,7 @@ from bench.records import SHARD, SampleRecord
 from bench.spec import RUN_ID_LENGTH, canonical
 from bench.threat import ThreatModel
 
+ORDERS = {"linf": torch.inf, "l2": 2, "l1": 1}
 TOLERANCE = 1e-5
 """By which rounding may carry an adversarial image out of the ball, relative to its radius."""
 CPU_BATCH, GPU_BATCH = 16, SHARD
@@ -49,6 +52,7 @@ class Worker:
         self.plan, self.device, self.working = plan, device, working
         self.auto, self.git = batch_size is None, _git()
         self.batch = batch_size or (CPU_BATCH if device.type == "cpu" else GPU_BATCH)
+        self.pace = Pace()
         plan.classifier.to(device)
         if isinstance(plan.score, nn.Module):
             plan.score.to(device)
@@ -88,8 +92,8 @@ class Worker:
         while True:
             try:
                 return self._execute(positions)
-            except torch.OutOfMemoryError:
-                if not self.auto or self.batch == 1:
+            except (torch.OutOfMemoryError, RuntimeError) as error:
+                if not out_of_memory(error) or not self.auto or self.batch == 1:
                     raise
                 self.batch //= 2
                 torch.cuda.empty_cache()
@@ -106,7 +110,8 @@ class Worker:
         started = time.monotonic()
         x, y, noise = self._inputs(positions)
         tally = Tally()
-        view = self._model(self.plan.gradient, tally, len(x))
+        said: dict[str, list[Any]] = {}
+        view = self._model(self.plan.gradient, tally, len(x), said)
         deployed = view.view(GradientMode.NONE)
         clean, _ = self._score(deployed, x, y, noise)
         rows = torch.nonzero((clean == y[:, None]).any(dim=1))[:, 0]
@@ -119,23 +124,29 @@ class Worker:
         columns = [noise.ids, y, clean, predictions, margins.double(), distances.double()]
         key = self.environment_key
         rows_of = zip(*(column.tolist() for column in columns), strict=True)
-        lines = [self._line(values, tally, seconds, key) for values in rows_of]
+        words = dict(zip(rows.tolist(), _by_image(said, len(rows), self.plan.spec.attack.name), strict=True))
+        lines = [self._line(values, tally, seconds, key, words.get(row, {})) for row, values in enumerate(rows_of)]
         return lines, adversarial.cpu().numpy()
 
-    def _line(self, values: tuple[Any, ...], tally: Tally, seconds: float, environment: str) -> SampleRecord:
+    def _line(
+        self, values: tuple[Any, ...], tally: Tally, seconds: float, environment: str, said: dict[str, Any]
+    ) -> SampleRecord:
         sample, label, clean, adversarial, margins, distance = values
         return SampleRecord(
             id=sample, label=label, clean=clean, adversarial=adversarial, margin=margins, distance=distance,
-            cost=tally.of(sample), seconds=round(seconds, 6), environment=environment,
+            cost=tally.of(sample), seconds=round(seconds, 6), environment=environment, said=said,
         )  # fmt: skip
 
     def _attack(self, view: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> Images:
         name = self.plan.spec.attack.name
+        view.pace.start()
         try:
             result = self.plan.attack(view, x, y, self.plan.threat, noise)
-        except (BenchError, torch.OutOfMemoryError):
+        except BenchError:
             raise
         except Exception as error:
+            if out_of_memory(error):
+                raise
             raise AttackError(
                 f"expected the attack {name} to return images, got {type(error).__name__}: {error}; run again with --debug"
             ) from error
@@ -155,21 +166,19 @@ class Worker:
     def _score(self, deployed: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
         """Predictions and margins, each `(B, k)`, under the scoring draws."""
         with torch.no_grad():
-            logits = [deployed(x, noise.of("score").at(draw)) for draw in range(self.plan.spec.draws)]
-            predictions = torch.stack([part.argmax(dim=1) for part in logits], dim=1)
-            return predictions, torch.stack([margin(part, y) for part in logits], dim=1)
+            logits = deployed.sample(x, noise.of("score").spread(self.plan.spec.draws))
+            margins = torch.stack([margin(part, y) for part in logits], dim=1)
+            return logits.argmax(dim=2).T.contiguous(), margins
 
-    def _model(self, mode: GradientMode, tally: Tally, images: int) -> DefendedClassifier:
+    def _model(
+        self, mode: GradientMode, tally: Tally, images: int, said: dict[str, list[Any]] | None = None
+    ) -> DefendedClassifier:
         score = None if self.plan.score is None else CountedScoreModel(self.plan.score, tally)
-        advance: Callable[[float, int], None] = lambda done, standing: self.working(done, standing, images)  # noqa: E731
+        self.pace.working = lambda done, standing: self.working(done, standing, images)
         return DefendedClassifier(
-            self.plan.classifier,
-            self.plan.make_defense(score),
-            mode=mode,
-            chunk=self.batch,
-            tally=tally,
-            advance=advance,
-        )
+            self.plan.classifier, self.plan.make_defense(score), mode=mode, chunk=self.batch, tally=tally, pace=self.pace,
+            known=self.plan.known, said=said,
+        )  # fmt: skip
 
     def _inputs(self, positions: np.ndarray) -> tuple[Images, Tensor, Noise]:
         dataset = self.plan.dataset
@@ -189,9 +198,19 @@ def check_in_ball(name: str, result: Images, x: Images, threat: ThreatModel, ids
         )
 
 
+def _by_image(said: dict[str, list[Any]], count: int, name: str) -> list[dict[str, Any]]:
+    """What the attack said, image by image."""
+    for key, values in said.items():
+        if len(values) != count:
+            raise AttackError(
+                f"expected the attack {name} to remark on each of its {count} images, got {len(values)} values of {key!r}; correct the attack"
+            )
+    return [{key: values[row] for key, values in said.items()} for row in range(count)]
+
+
 def _distance(delta: Tensor, threat: ThreatModel) -> Tensor:
     flat = delta.flatten(1)
-    return flat.abs().amax(dim=1) if threat.norm == "linf" else torch.linalg.vector_norm(flat, dim=1)
+    return torch.linalg.vector_norm(flat, ord=ORDERS[threat.norm], dim=1)
 
 
 def _device_name(device: torch.device) -> str:

@@ -10,12 +10,13 @@ from pyautoattack.autopgd_base import APGDAttack
 from torch import nn
 
 from attacks.null import null
-from attacks.pgd import LOSSES, pgd
+from attacks.pgd import pgd
 from attacks.random import random
 from bench.data.fashion_mnist import fashion_mnist
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
 from bench.gradient import GradientMode
+from bench.losses import LOSSES
 from bench.margin import margin
 from bench.models.embedded import fashion_mnist_classifier
 from bench.noise import Noise
@@ -139,7 +140,7 @@ def test_null_changes_nothing(fashion):
         {"step_size": -1.0},
         {"step_size": 0.0},
         {"losses": ()},
-        {"losses": ("dlr",)},
+        {"losses": ("hinge",)},
         {"schedule": "linear"},
         {"start": "far"},
     ],

@@ -10,7 +10,8 @@ import torch
 
 from bench.data.fashion_mnist import fashion_mnist
 from bench.errors import UserError
-from bench.models.embedded import fashion_mnist_classifier, fashion_mnist_score_model
+from bench.models.adversarial import Adversary
+from bench.models.embedded import fashion_mnist_at, fashion_mnist_classifier, fashion_mnist_score_model
 from bench.models.preconditioning import PreconditionedDenoiser
 from bench.models.training import classifier_figures, score_figures
 from bench.models.weights import EMBEDDED, read_card
@@ -25,6 +26,28 @@ def test_the_classifier_is_as_accurate_as_its_card_says():
     assert figures["test_accuracy"] >= 0.91
 
 
+def test_the_adversarially_trained_classifier_is_as_robust_as_its_card_says():
+    data, card = fashion_mnist(), read_card(EMBEDDED / "fashion-mnist-at.safetensors")
+    adversary = Adversary(**card["recipe"]["adversary"])
+    figures = classifier_figures(data.images, data.labels, adversary)(fashion_mnist_at())
+    assert figures["test_accuracy"] == pytest.approx(card["figures"]["test_accuracy"], abs=2e-4)
+    found, said = figures["under_pgd"], card["figures"]["under_pgd"]
+    assert found == said | {"accuracy": pytest.approx(said["accuracy"], abs=2e-3)}
+    assert (found["threat"], found["images"]) == ("linf:20/255", 1000)
+    assert figures["test_accuracy"] >= 0.8
+    assert found["accuracy"] >= 0.7
+
+
+def test_the_readme_says_what_the_card_of_the_adversarially_trained_classifier_says():
+    card = read_card(EMBEDDED / "fashion-mnist-at.safetensors")
+    figures, pgd = card["figures"], card["figures"]["under_pgd"]
+    (row,) = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `fashion-mnist-at`")]
+    assert f" {card['parameters']:,} " in row
+    assert f" {figures['test_accuracy']:.2%} accuracy".replace("%", " %") in row
+    assert f"{pgd['accuracy']:.1%} of the first {pgd['images']:,}".replace("%", " %") in row
+    assert f"`{pgd['threat']}`" in row
+
+
 def test_the_score_model_is_as_good_as_its_card_says():
     card = read_card(EMBEDDED / "fashion-mnist-score.safetensors")
     figures = score_figures(fashion_mnist().images)(fashion_mnist_score_model())
@@ -32,7 +55,7 @@ def test_the_score_model_is_as_good_as_its_card_says():
     assert figures["rmse_at_0.3"] <= 0.087
 
 
-@pytest.mark.parametrize("load", [fashion_mnist_classifier, fashion_mnist_score_model])
+@pytest.mark.parametrize("load", [fashion_mnist_classifier, fashion_mnist_at, fashion_mnist_score_model])
 def test_networks_are_frozen_smooth_and_without_batch_statistics(load):
     kinds = {type(module).__name__ for module in load().modules()}
     assert not kinds & {"BatchNorm2d", "Dropout", "ReLU"}

@@ -6,6 +6,10 @@ CLASSIFIERS = {
     "fashion-mnist-cnn": Entry(
         "bench.models.embedded:fashion_mnist_classifier", "Four convolutions, 28 x 28 grey; inside the package."
     ),
+    "fashion-mnist-at": Entry(
+        "bench.models.embedded:fashion_mnist_at",
+        "Four narrower convolutions, adversarially trained at linf:20/255; inside the package.",
+    ),
     "weights": Entry(
         "bench.models.embedded:weights",
         "A .safetensors file with its card, as bench train writes it.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 
@@ -14,21 +16,30 @@ class SmallConvNet(nn.Module):
         size: Height and width of the images, a multiple of 4.
         mean: Mean of the data, subtracted from the images.
         spread: Standard deviation of the data, which divides them.
+        widths: Channels after each convolution, multiples of 8.
     """
 
     def __init__(
-        self, *, classes: int = 10, channels: int = 1, size: int = 28, mean: float = 0.2860, spread: float = 0.3530
+        self,
+        *,
+        classes: int = 10,
+        channels: int = 1,
+        size: int = 28,
+        mean: float = 0.2860,
+        spread: float = 0.3530,
+        widths: Sequence[int] = (24, 48, 64, 64),
     ) -> None:
         super().__init__()
         self.mean, self.spread = mean, spread
+        first, second, third, last = widths
         self.features = nn.Sequential(
-            *_stage(channels, 24, stride=1),
-            *_stage(24, 48, stride=2),
-            *_stage(48, 64, stride=2),
-            *_stage(64, 64, stride=1),
+            *_stage(channels, first, stride=1),
+            *_stage(first, second, stride=2),
+            *_stage(second, third, stride=2),
+            *_stage(third, last, stride=1),
         )
         self.readout = nn.Sequential(
-            nn.Flatten(), nn.Linear(64 * (size // 4) ** 2, 128), nn.SiLU(), nn.Linear(128, classes)
+            nn.Flatten(), nn.Linear(last * (size // 4) ** 2, 128), nn.SiLU(), nn.Linear(128, classes)
         )
 
     def forward(self, x: Tensor) -> Tensor:

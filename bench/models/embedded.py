@@ -14,6 +14,11 @@ def fashion_mnist_classifier() -> nn.Module:
     return read_weights(EMBEDDED / "fashion-mnist-classifier.safetensors")
 
 
+def fashion_mnist_at() -> nn.Module:
+    """An adversarially trained classifier of Fashion-MNIST; its card says against what, and how good it is."""
+    return read_weights(EMBEDDED / "fashion-mnist-at.safetensors")
+
+
 def fashion_mnist_score_model() -> nn.Module:
     """A score model of Fashion-MNIST; its card says how it was trained and how good it is."""
     return read_weights(EMBEDDED / "fashion-mnist-score.safetensors")

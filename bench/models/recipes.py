@@ -11,9 +11,13 @@ import numpy as np
 from bench.data.fashion_mnist import HELD_OUT, fashion_mnist, fashion_mnist_training
 from bench.device import pick_device
 from bench.errors import UserError
+from bench.models.adversarial import Adversary
 from bench.models.training import (
+    ADVERSARIAL_CLASSIFIER,
     CLASSIFIER,
     SCORE,
+    Recipe,
+    adversarial_loss,
     classification_loss,
     classifier_figures,
     denoising_loss,
@@ -21,6 +25,7 @@ from bench.models.training import (
     train,
 )
 from bench.registry import Registry
+from bench.threat import ThreatModel
 
 Arrays = tuple[np.ndarray, np.ndarray]
 
@@ -36,6 +41,8 @@ def train_network(
     device: str,
     registry: Registry,
     report: Callable[[str], None],
+    adversarial: bool = False,
+    threat: ThreatModel | None = None,
 ) -> Path:
     """Trains a `classifier` or a `score` model and returns the path of its weights.
 
@@ -50,23 +57,49 @@ def train_network(
         device: Where to train, as `bench run --device` takes it.
         registry: Where the data set's name is looked up.
         report: Receives one line per epoch.
+        adversarial: Whether a classifier is trained on adversarial examples.
+        threat: Their ball, `linf`; None for the data set's default.
 
     Raises:
-        UserError: The data cannot be had, or do not fit the architecture.
+        UserError: The data cannot be had or do not fit the architecture, or the threat is not one to train against.
     """
     if epochs is not None and epochs < 1:
         raise UserError(f"expected --epochs of at least 1, got {epochs}; leave it out for the recipe's")
-    (images, labels), (test_images, test_labels), classes = _split(dataset, data_dir, registry)
-    recipe = CLASSIFIER if kind == "classifier" else SCORE
+    recipe = _recipe(kind, _adversary(adversarial, threat, dataset, registry))
     recipe = replace(recipe, seed=seed, epochs=epochs or recipe.epochs)
+    (images, labels), (test_images, test_labels), classes = _split(dataset, data_dir, registry)
     if dataset != "fashion-mnist":
         recipe = replace(recipe, arguments={**recipe.arguments, **_fitted(kind, images, classes)})
     loss, figures = (
-        (classification_loss, classifier_figures(test_images, test_labels))
+        (
+            adversarial_loss(recipe.adversary) if recipe.adversary else classification_loss,
+            classifier_figures(test_images, test_labels, recipe.adversary),
+        )
         if kind == "classifier"
         else (denoising_loss, score_figures(test_images))
     )
     return train(recipe, loss, images, labels, out=out, figures=figures, device=pick_device(device), report=report)
+
+
+def _recipe(kind: str, adversary: Adversary | None) -> Recipe:
+    if adversary:
+        return replace(ADVERSARIAL_CLASSIFIER, adversary=adversary)
+    return CLASSIFIER if kind == "classifier" else SCORE
+
+
+def _adversary(adversarial: bool, threat: ThreatModel | None, dataset: str, registry: Registry) -> Adversary | None:
+    if not adversarial:
+        if threat is not None:
+            raise UserError(
+                f"expected --adversarial with --threat, got --threat {threat} alone; add it or drop --threat"
+            )
+        return None
+    boards = registry.find("datasets", dataset).entry.threats
+    if threat is None and not boards:
+        raise UserError(
+            f"expected --threat for the data set {dataset}, got none; write for example --threat linf:8/255"
+        )
+    return Adversary(threat=str(threat or boards[0]))
 
 
 def _split(dataset: str, data_dir: Path | None, registry: Registry) -> tuple[Arrays, Arrays, int]:

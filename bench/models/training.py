@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.errors import UserError
+from bench.models.adversarial import Adversary, pgd_figures
 from bench.models.preconditioning import PreconditionedDenoiser
 from bench.models.weights import build, write_weights
 
@@ -34,6 +36,7 @@ class Recipe:
         decay: Weight decay.
         average: Decay of the exponential average of the weights; the average is what is kept.
         seed: Seed of the initial weights, the order and the noise.
+        adversary: What replaces the training images of an adversarially trained classifier; None for plain training.
     """
 
     architecture: str
@@ -44,9 +47,15 @@ class Recipe:
     decay: float = 1e-4
     average: float = 0.999
     seed: int = 0
+    adversary: Adversary | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as cards and checkpoints keep it; plain training has no entry `adversary`."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 CLASSIFIER = Recipe(architecture="small-convnet", arguments={}, epochs=8)
+ADVERSARIAL_CLASSIFIER = Recipe(architecture="small-convnet", arguments={"widths": [16, 32, 32, 32]}, epochs=12)
 SCORE = Recipe(
     architecture="small-unet",
     arguments={"widths": [16, 64], "blocks": [1, 2], "mean": 0.286, "spread": 0.353, "low": 0.05, "high": 1.0},
@@ -56,8 +65,16 @@ SCORE = Recipe(
 
 def classification_loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
     """Cross-entropy on images flipped at random."""
-    flip = (torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5).to(x.device)
-    return F.cross_entropy(model(torch.where(flip, x.flip(3), x)), y)
+    return F.cross_entropy(model(_flipped(x, generator)), y)
+
+
+def adversarial_loss(adversary: Adversary) -> Loss:
+    """Cross-entropy on adversarial examples of images flipped at random (Madry et al. 2018)."""
+
+    def loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        return F.cross_entropy(model(adversary.examples(model, _flipped(x, generator), y, generator)), y)
+
+    return loss
 
 
 def denoising_loss(model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
@@ -77,7 +94,7 @@ def train(
     labels: np.ndarray,
     *,
     out: Path,
-    figures: Callable[[nn.Module], dict[str, float]],
+    figures: Callable[[nn.Module], dict[str, Any]],
     device: torch.device = CPU,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
@@ -107,7 +124,7 @@ def train(
         value = state.run_epoch(loss, images, labels)
         report(f"epoch {state.epoch}/{recipe.epochs}  loss {value:.4f}  {time.monotonic() - started:.0f} s")
     model = state.averaged()
-    card = {"recipe": asdict(recipe), "trained_on": len(images), "curve": state.curve, "figures": figures(model)}
+    card = {"recipe": recipe.as_dict(), "trained_on": len(images), "curve": state.curve, "figures": figures(model)}
     return write_weights(model, out / "model.safetensors", card)
 
 
@@ -166,14 +183,14 @@ class _Training:
     def _save(self) -> None:
         state = {
             "model": self.model.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict(),
-            "epoch": self.epoch, "step": self.step, "curve": self.curve, "recipe": asdict(self.recipe),
+            "epoch": self.epoch, "step": self.step, "curve": self.curve, "recipe": self.recipe.as_dict(),
         }  # fmt: skip
         temporary = self.path.with_suffix(".tmp")
         torch.save(state, temporary)
         temporary.replace(self.path)
 
     def _restore(self, state: dict) -> None:
-        if state.get("recipe", asdict(self.recipe)) != asdict(self.recipe):
+        if state.get("recipe", self.recipe.as_dict()) != self.recipe.as_dict():
             raise UserError(
                 f"expected a checkpoint of the same recipe, seed and epochs in {self.path}, got one of another; choose another --out or remove it"
             )
@@ -181,6 +198,11 @@ class _Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.average, self.epoch = state["average"], state["epoch"]
         self.step, self.curve = state["step"], state["curve"]
+
+
+def _flipped(x: Tensor, generator: torch.Generator) -> Tensor:
+    flip = (torch.rand(len(x), 1, 1, 1, generator=generator) < 0.5).to(x.device)
+    return torch.where(flip, x.flip(3), x)
 
 
 def _denoiser(model: nn.Module) -> PreconditionedDenoiser:
@@ -200,13 +222,16 @@ def initialise(model: nn.Module, generator: torch.Generator) -> None:
                 nn.init.zeros_(module.bias)
 
 
-def classifier_figures(images: np.ndarray, labels: np.ndarray) -> Callable[[nn.Module], dict[str, float]]:
-    """Accuracy on the given images, as a function of the classifier."""
+def classifier_figures(
+    images: np.ndarray, labels: np.ndarray, adversary: Adversary | None = None
+) -> Callable[[nn.Module], dict[str, Any]]:
+    """Accuracy on the given images, and under a short attack if there is an adversary, as a function of the classifier."""
 
-    def figures(model: nn.Module) -> dict[str, float]:
+    def figures(model: nn.Module) -> dict[str, Any]:
         x = torch.from_numpy(images.astype(np.float32) / 255)
         hits = torch.cat([model(part).argmax(dim=1) for part in x.split(500)]).numpy() == labels
-        return {"test_accuracy": float(hits.mean())}
+        robust = {"under_pgd": pgd_figures(model, images, labels, adversary.threat)} if adversary else {}
+        return {"test_accuracy": float(hits.mean()), **robust}
 
     return figures
 

@@ -1,0 +1,74 @@
+"""How long evaluations take here, and so how much time an attack still needs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+GRADIENT_IN_EVALUATIONS = 3.0
+"""What a gradient costs, in evaluations, until both have been timed: one sweep forward and one backward of twice its work."""
+RECENT = 0.2
+"""Weight of the latest chunk in the running mean."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Evaluations and gradients of the defended classifier, per image and draw.
+
+    Arguments:
+        evaluations: Forward passes through the whole defended classifier.
+        gradients: Gradients through it, each with its own forward pass.
+    """
+
+    evaluations: float = 0
+    gradients: float = 0
+
+    def __add__(self, other: Work) -> Work:
+        return Work(self.evaluations + other.evaluations, self.gradients + other.gradients)
+
+    def __mul__(self, times: float) -> Work:
+        return Work(self.evaluations * times, self.gradients * times)
+
+    @property
+    def forward_equivalents(self) -> float:
+        """The work in evaluations, a gradient counting as three."""
+        return self.evaluations + GRADIENT_IN_EVALUATIONS * self.gradients
+
+
+@dataclass
+class Pace:
+    """Running mean of the seconds that one chunk takes, by what is computed of it.
+
+    Arguments:
+        working: Told the share of an attack's time that has passed, and the number of images that stand.
+    """
+
+    working: Callable[[float, int], None] = lambda done, standing: None
+    means: dict[str, float] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def start(self) -> None:
+        """An attack begins now."""
+        self.started = time.monotonic()
+
+    def took(self, kind: str, seconds: float) -> None:
+        """A chunk has been evaluated (`evaluation`) or differentiated (`gradient`)."""
+        mean = self.means.get(kind, seconds)
+        self.means[kind] = mean + RECENT * (seconds - mean)
+
+    def seconds(self, work: Work) -> float:
+        """Time that this much work on one chunk takes."""
+        evaluation, gradient = self.means.get("evaluation"), self.means.get("gradient")
+        if evaluation is None:
+            evaluation = (gradient or 0.0) / GRADIENT_IN_EVALUATIONS
+        if gradient is None:
+            gradient = evaluation * GRADIENT_IN_EVALUATIONS
+        return work.evaluations * evaluation + work.gradients * gradient
+
+    def report(self, left: Work, standing: int, rows: int, chunk: int) -> None:
+        """An attack has this much left to do for each of its rows."""
+        passed = time.monotonic() - self.started
+        remaining = self.seconds(left) * math.ceil(rows / chunk)
+        self.working(passed / (passed + remaining) if passed + remaining else 1.0, standing)
