@@ -70,7 +70,7 @@ def pgd(
     steps = within(budget, steps, runs=len(runs), draws=search.draws)
     first = step_size or (threat.radius if schedule == "cosine" else 2.5 * threat.radius / steps)
     for number, (loss, _) in enumerate(runs):
-        z = uniform_in_ball(x, threat, noise.of("start").at(number)) if start == "random" else x.clone()
+        z = uniform_in_ball(x, threat, noise.of("start").after(number)) if start == "random" else x.clone()
         for k in range(steps):
             _step(search, z, loss, threat, _length(first, schedule, k, steps))
             search.report(_left(steps, done=number * steps + k + 1, runs=len(runs)))

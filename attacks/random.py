@@ -37,7 +37,7 @@ def random(
         rows = search.active
         if not len(rows):
             break
-        search.confirm(rows, uniform_in_ball(x[rows], threat, noise[rows].of("tries").at(k)))
+        search.confirm(rows, uniform_in_ball(x[rows], threat, noise[rows].of("tries").after(k)))
         search.report(Work(evaluations=tries - k - 1))
     return search.best
 

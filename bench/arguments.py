@@ -124,7 +124,7 @@ def _prepare(value: Any, kind: Any) -> Any:
     if not isinstance(value, str):
         return value
     if get_origin(kind) is tuple or kind is tuple:
-        return tuple(_fraction(part.strip(), kind) for part in value.split(",") if part.strip())
+        return tuple(_fraction(part.strip(), kind) for part in value.strip("[]").split(",") if part.strip())
     if value.lower() == "none" and kind is not str:
         return None
     return _fraction(value, kind)

@@ -92,7 +92,8 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str]) -> str:
             head + status,
             f"  clean   {percent(clean)}",
             f"  robust  {percent(robust)}   95 %, {robust['method']}",
-            *_draw_lines(summary["draws"]),
+            *_draw_lines(summary["draws"], summary["spec"]["attack"].get("knowledge")),
+            *_said_lines(summary),
             f"  checks  {_checks_text(summary['checks'])}",
             f"  cost    {_cost_text(summary['cost'])}",
             f"  record  {summary['path']}",
@@ -129,14 +130,23 @@ def columns(rows: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-def _draw_lines(draws: dict[str, Any]) -> list[str]:
+def _said_lines(summary: dict[str, Any]) -> list[str]:
+    lines = []
+    if "claimed_accuracy" in summary and summary["draws"]["k"] > 1:
+        lines.append(f"  claimed {100 * summary['claimed_accuracy']:.1f} % by the attack itself, on its own draws: biased, not a score")
+    if summary.get("flags"):
+        lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in summary["flags"].items()))
+    return lines
+
+
+def _draw_lines(draws: dict[str, Any], knowledge: str | None) -> list[str]:
     if draws["k"] == 1:
         return []
     rules = [
         f"{rule} {100 * draws[rule]:.1f} % (null attack {100 * draws['null_' + rule]:.1f} %)"
         for rule in ("worst", "majority")
     ]
-    return [f"  draws   mean over {draws['k']} fresh draws; {', '.join(rules)}"]
+    return [f"  draws   mean over {draws['k']} {'draws that the attacker knows' if knowledge == 'known' else 'fresh draws'}; {', '.join(rules)}"]
 
 
 def _checks_text(checks: dict[str, Any]) -> str:

@@ -87,6 +87,10 @@ class Noise:
         """The same images' draw of another number."""
         return replace(self, draw=draw)
 
+    def after(self, count: int) -> Noise:
+        """The same images' draw that comes `count` later."""
+        return replace(self, draw=self.draw + count)
+
     def spread(self, draws: int) -> Noise:
         """One draw of every image, then the next of every image, and so on: `draws` times as many rows."""
         if draws == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,13 @@ class Tally:
         """A pass of `rows` rows, `rows / size` for each image."""
         for sample in self.ids:
             self.counts[sample][kind] += rows // self.size
+
+    def level(self, ids: Sequence[int]) -> None:
+        """Shares the passes of these images out evenly, for an attack whose rows have no ids; what is left over goes to the first."""
+        for kind in KINDS:
+            share, over = divmod(sum(self.counts[sample][kind] for sample in ids), len(ids))
+            for place, sample in enumerate(ids):
+                self.counts[sample][kind] = share + (place < over)
 
     def of(self, sample: int) -> dict[str, int]:
         """All counts of one image."""

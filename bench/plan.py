@@ -281,7 +281,8 @@ def _draws(request: Request, attack: _Part, defense: _Part) -> int:
 
 def _check_attack(attack: _Part) -> None:
     try:
-        inspect.signature(attack.target).bind(*ATTACK_INPUTS, **attack.values)
+        roles = {"surrogate": None} if takes(attack.target, "surrogate") else {}
+        inspect.signature(attack.target).bind(*ATTACK_INPUTS, **roles, **attack.values)
     except TypeError as error:
         raise UserError(
             f"expected {attack.found.name} to be an attack, a function of {', '.join(ATTACK_INPUTS)} and keyword-only arguments, got: {error}; "

@@ -65,8 +65,9 @@ def run(plan: Plan, options: Options, reporter: Reporter) -> dict[str, Any]:
     worker = Worker(plan, device, options.batch_size, reporter.working)
     with RecordWriter(path, _header(plan, worker, path)) as writer:
         worker.adopt(writer.header, path, mix=options.mix_environments)
-        reporter.started(_first(writer.lines, plan, count), count)
-        for shard, positions in _missing(plan, count, writer.finished):
+        total = _rounded(plan, count)
+        reporter.started(_first(writer.lines, plan, total), total)
+        for shard, positions in _missing(plan, total, writer.finished):
             lines, images = worker.execute(positions)
             writer.add_environment(worker.environment_key, worker.environment)
             writer.append(shard, lines, images if options.evidence else None)
@@ -88,10 +89,13 @@ def _count(samples: int | None, size: int) -> int:
     return size if samples is None else samples
 
 
+def _rounded(plan: Plan, count: int) -> int:
+    """The images that run: whole shards where the attack's result depends on them."""
+    return min(-(-count // SHARD) * SHARD, len(plan.dataset)) if plan.whole_shards else count
+
+
 def _missing(plan: Plan, count: int, finished: set[int]) -> list[tuple[int, np.ndarray]]:
-    """Shards and the positions in them that are asked for and not in the record yet; whole shards if the attack needs them."""
-    if plan.whole_shards:
-        count = min(-(-count // SHARD) * SHARD, len(plan.dataset))
+    """Shards and the positions in them that are asked for and not in the record yet."""
     open_positions = [p for p in range(count) if int(plan.dataset.ids[p]) not in finished]
     shards = sorted({p // SHARD for p in open_positions})
     return [(shard, np.array([p for p in open_positions if p // SHARD == shard])) for shard in shards]

@@ -26,7 +26,7 @@ class Search:
         model: The attacker's view.
         x: Images `(B, C, H, W)`.
         y: Labels `(B,)`.
-        noise: One stream per image.
+        noise: One stream per image; estimates take its draw and the ones that follow.
         eot: Draws in one estimate if the defense is stochastic and its draws are not known.
         confirming: Draws of `confirm`, likewise.
     """
@@ -94,7 +94,7 @@ class Search:
         if self.model.known:
             return noise.of("score").at(0).spread(self.model.known)
         first, self.drawn = self.drawn, self.drawn + wanted
-        return noise.at(first).spread(wanted)
+        return noise.after(first).spread(wanted)
 
     def _keep(self, rows: Tensor, points: Images, logits: Tensor) -> None:
         margins = margin(logits.flatten(0, 1), self.y[rows].repeat(len(logits))).view(len(logits), len(rows))

@@ -46,10 +46,24 @@ def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None =
         "clean_accuracy": mean_share(shares(lines, CLEAN)).as_dict(),
         "robust_accuracy": mean_share(shares(lines)).as_dict(),
         "draws": {"k": k, **_rules(lines, ROBUST, ""), **_rules(lines, CLEAN, "null_")},
+        **_said(lines),
         "checks": header["checks"],
         "cost": {"seconds": round(sum(line.seconds for line in lines), 3), **_cost(lines)},
         "environment": environments.get(lines[-1].environment),
     }
+
+
+def _said(lines: Sequence[SampleRecord]) -> dict[str, Any]:
+    """What the attack claims for itself and warns of, if it says so; an image that it was not given was never right."""
+    told = [line.said for line in lines if line.said]
+    said: dict[str, Any] = {}
+    if any("claimed" in words for words in told):
+        survivors = sum(words.get("claimed") is False for words in told)
+        said["claimed_accuracy"] = survivors / len(lines)
+    if any("flags" in words for words in told):
+        flags = sorted({flag for words in told for flag in words.get("flags", [])})
+        said["flags"] = {flag: sum(flag in words.get("flags", []) for words in told) for flag in flags}
+    return said
 
 
 def _rules(lines: Sequence[SampleRecord], which: str, prefix: str) -> dict[str, float]:

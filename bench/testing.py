@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from bench.ball import uniform_in_ball
 from bench.checks import gradient_error, interior
 from bench.defended import DefendedClassifier
-from bench.errors import BenchError
+from bench.errors import BenchError, UserError
 from bench.gradient import GradientMode
 from bench.margin import margin
 from bench.noise import ForbiddenNoise, Noise
@@ -70,7 +70,12 @@ def check_defense(defense: Defense, *, images: Images | None = None) -> list[Che
 
 
 def check_attack(
-    attack: Attack, *, gradient: str = "full", optimal: bool = True, independent: bool = True
+    attack: Attack,
+    *,
+    gradient: str = "full",
+    optimal: bool = True,
+    independent: bool = True,
+    threats: tuple[str, ...] = THREATS,
 ) -> list[Check]:
     """Checks an attack: shape, ball, reproducibility, independence of the batch, and the optimum of a linear classifier.
 
@@ -79,6 +84,7 @@ def check_attack(
         gradient: The gradient mode it is meant for, a value of `GradientMode`.
         optimal: Whether it should find the known worst point of a linear classifier (not for null and random attacks).
         independent: Whether an image's result may not depend on its batch (wrapped attacks cannot promise that).
+        threats: Threat models to check it under, at least one; only their norms count for the linear classifier.
 
     Returns:
         Every check, all without a problem.
@@ -86,7 +92,7 @@ def check_attack(
     Raises:
         ContractError: At least one check failed.
     """
-    subject = _Attack(attack, GradientMode(gradient))
+    subject = _Attack(attack, GradientMode(gradient), threats)
     checks: dict[str, Callable[[], str]] = {
         "shape, dtype, ball and [0, 1]": subject.ball,
         "input left alone": subject.input_unchanged,
@@ -176,13 +182,16 @@ class _Defense:
 
 
 class _Attack:
-    """The subject attacks an undefended linear classifier of two classes, whose worst point is known in closed form."""
+    """The subject attacks an undefended linear classifier, two of whose classes can win: its worst point is known in closed form."""
 
-    def __init__(self, attack: Attack, mode: GradientMode) -> None:
+    def __init__(self, attack: Attack, mode: GradientMode, threats: tuple[str, ...]) -> None:
         self.attack, self.mode = attack, mode
+        self.threats = [ThreatModel.parse(text) for text in threats]
+        if not threats:
+            raise UserError('expected at least one threat to check under, got none; write threats=("l2:0.5",)')
         self.x = default_images().double()
         self.inner = 0.3 + 0.4 * self.x
-        self.classifier = _Linear(self.x[0].numel())
+        self.classifier = _FourClasses(self.x[0].numel())
         self.y = self.classifier(self.inner).argmax(dim=1)
         self.noise = Noise(7, torch.arange(100, 100 + len(self.x)), "attack")
 
@@ -191,8 +200,7 @@ class _Attack:
         return self.attack(model, x, y, threat, noise)
 
     def ball(self) -> str:
-        for text in THREATS:
-            threat = ThreatModel.parse(text)
+        for threat in self.threats:
             for start in (self.x, uniform_in_ball(self.inner, threat, self.noise)):
                 result = self.run(start, self.y, threat, self.noise)
                 if result.shape != start.shape or result.dtype != start.dtype:
@@ -202,11 +210,11 @@ class _Attack:
 
     def input_unchanged(self) -> str:
         x = self.x.clone()
-        self.run(x, self.y, ThreatModel.parse(THREATS[0]), self.noise)
+        self.run(x, self.y, self.threats[0], self.noise)
         return "" if torch.equal(x, self.x) else "expected the input to be left alone, got it changed in place"
 
     def reproducible(self) -> str:
-        first, second = (self.run(self.x, self.y, ThreatModel.parse(THREATS[0]), self.noise) for _ in range(2))
+        first, second = (self.run(self.x, self.y, self.threats[0], self.noise) for _ in range(2))
         return (
             ""
             if torch.equal(first, second)
@@ -214,17 +222,18 @@ class _Attack:
         )
 
     def independence(self) -> str:
-        threat = ThreatModel.parse(THREATS[0])
+        threat = self.threats[0]
         return _independent(lambda rows: self.run(self.x[rows], self.y[rows], threat, self.noise[rows]), len(self.x))
 
     def global_randomness(self) -> str:
-        return _global_randomness(lambda: self.run(self.x, self.y, ThreatModel.parse(THREATS[0]), self.noise))
+        return _global_randomness(lambda: self.run(self.x, self.y, self.threats[0], self.noise))
 
     def optimum(self) -> str:
         """A ball so small that no image can be broken: the attack has to go to its border."""
         slope = self.classifier.weight[1] - self.classifier.weight[0]
         clean = margin(self.classifier(self.inner), self.y)
-        for norm, dual in (("linf", slope.abs().sum()), ("l2", slope.norm())):
+        duals = {"linf": slope.abs().sum(), "l2": slope.norm(), "l1": slope.abs().max()}
+        for norm, dual in ((norm, duals[norm]) for norm in dict.fromkeys(threat.norm for threat in self.threats)):
             threat = ThreatModel.parse(f"{norm}:{min(float(0.5 * clean.min() / dual), 0.1):.6f}")
             reached = clean - margin(self.classifier(self.run(self.inner, self.y, threat, self.noise)), self.y)
             share = float((reached / (threat.radius * dual)).min())
@@ -242,6 +251,15 @@ class _Linear(nn.Module):
 
     def forward(self, x: Images) -> Tensor:
         return (x.flatten(1) - 0.5) @ self.weight.T + torch.tensor([0.0, 3.0], dtype=x.dtype)
+
+
+class _FourClasses(_Linear):
+    """Two more classes that never win: losses that need three or four classes rise with the margin's fall, too."""
+
+    def forward(self, x: Images) -> Tensor:
+        logits = super().forward(x)
+        middle = logits.mean(dim=1, keepdim=True)
+        return torch.cat([logits, middle - 1000, middle - 1001], dim=1)
 
 
 class _Undefended:

@@ -1,0 +1,215 @@
+"""AutoPGD: gradient ascent with momentum whose step size adapts to each image."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from bench.ball import project, steepest, uniform_in_ball
+from bench.defended import DefendedClassifier, Objective
+from bench.errors import UserError
+from bench.losses import LOSSES, toward_target
+from bench.noise import Noise
+from bench.pace import GRADIENT_IN_EVALUATIONS, Work
+from bench.protocols import Images
+from bench.search import CONFIRMING, Search
+from bench.threat import ThreatModel
+
+FIRST_WINDOW, WINDOW_DECREASE, SHORTEST_WINDOW = 0.22, 0.03, 0.06
+"""Steps until the step size is looked at again, as shares of all steps."""
+RISING = 0.75
+"""Share of the steps of a window that must raise the loss, else the step size is halved."""
+INERTIA = 0.75
+WIDE = {3: 0.3, 2: 0.3}
+"""Balls, in radii, that a run with a wide start passes through, and the share of its steps in each."""
+
+
+def apgd(
+    model: DefendedClassifier,
+    x: Images,
+    y: Tensor,
+    threat: ThreatModel,
+    noise: Noise,
+    *,
+    steps: int = 100,
+    restarts: int = 1,
+    loss: str = "ce",
+    targets: int = 9,
+    start: str = "random",
+    eot: int = 10,
+    budget: int | None = None,
+) -> Images:
+    """Ascends with momentum from the longest step; where a window of steps brought too little, the image halves its step
+    and goes on from its best point. An image rests once it is broken.
+
+    The algorithm of the paper, but that a broken image leaves at once, that each image draws its own start, and that l1
+    takes the general steps of this package instead of the sparse schedule of its own.
+
+    References:
+        Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks (Croce, Hein, 2020)
+        https://arxiv.org/abs/2003.01690
+
+    Arguments:
+        model: The attacker's view.
+        x: Images `(B, C, H, W)`.
+        y: Labels `(B,)`.
+        threat: The ball.
+        noise: One stream per image.
+        steps: Gradient steps per run, at least 1.
+        restarts: Runs per loss or target, at least 1.
+        loss: `ce`, `cw`, `dlr`, or `target`: the targeted ratio, once for each of the likeliest wrong classes.
+        targets: Their number, at least 1; at most all wrong classes are taken.
+        start: `random` (uniform in the ball), `zero` (the image), or `wide`: random, then first three tenths of the steps
+            in a ball of three radii and three in one of two (Croce, Hein, 2021, https://arxiv.org/abs/2103.01208).
+        eot: Fresh draws averaged in each gradient of a stochastic defense, at least 1; a deterministic one takes 1.
+        budget: Forward-equivalents per image (a gradient counts as three) that the steps are cut down to, if given.
+
+    Raises:
+        UserError: An argument is out of its range.
+    """
+    _check(steps, restarts, loss, targets, start, eot)
+    search = Search(model, x, y, noise, eot=eot)
+    labels = _pairs(search, targets) if loss == "target" else [y]
+    objective = toward_target if loss == "target" else LOSSES[loss]
+    runs = [wanted for wanted in labels for _ in range(restarts)]
+    if budget is not None:
+        steps = _within(budget, steps, len(runs) * search.draws)
+    for number, wanted in enumerate(runs):
+        z = uniform_in_ball(x, threat, noise.of("start").after(number)) if start != "zero" else x.clone()
+        later = (len(runs) - number - 1) * (steps + 1)
+        if start == "wide":
+            z = _narrowed(search, objective, wanted, threat, z, steps, later)
+        last = steps if start != "wide" else steps - sum(_wide_steps(steps))
+        _Ascent(search, objective, wanted, threat, z).climb(last, later=later)
+    return search.best
+
+
+def work(
+    *, deterministic: bool, classes: int, steps: int, restarts: int, loss: str, targets: int, eot: int, budget: int | None = None, **_: object
+) -> Work:
+    """What `apgd` does to an image that never breaks."""
+    runs, draws = restarts * (min(targets, classes - 1) if loss == "target" else 1), 1 if deterministic else eot
+    if budget is not None:
+        steps = _within(budget, steps, runs * draws)
+    confirming = 0 if deterministic else runs * CONFIRMING
+    return Work(evaluations=confirming + (draws if loss == "target" else 0), gradients=runs * draws * (steps + 1))
+
+
+def _wide_steps(steps: int) -> list[int]:
+    return [int(share * steps) for share in WIDE.values()]
+
+
+def _narrowed(
+    search: Search, objective: Objective, labels: Tensor, threat: ThreatModel, z: Images, steps: int, later: int
+) -> Images:
+    """The ends of runs in wider balls, pulled back into the ball: a start that looked beyond its border."""
+    for times, count in zip(WIDE, _wide_steps(steps), strict=True):
+        wide = replace(threat, eps=times * threat.eps)
+        ascent = _Ascent(search, objective, labels, wide, project(z, search.x, wide), outside=True)
+        ascent.climb(count, later=later + steps)
+        z = ascent.best
+    return project(z, search.x, threat)
+
+
+class _Ascent:
+    """One run from one start: each image's point, step size, and the best point by its loss."""
+
+    def __init__(
+        self,
+        search: Search,
+        objective: Objective,
+        labels: Tensor,
+        threat: ThreatModel,
+        z: Images,
+        *,
+        outside: bool = False,
+    ) -> None:
+        self.outside = outside
+        self.search, self.objective, self.labels, self.threat = search, objective, labels, threat
+        self.z, self.old, self.best = z, z.clone(), z.clone()
+        self.gradient, self.best_gradient = torch.zeros_like(z), torch.zeros_like(z)
+        self.value = torch.full((len(z),), -torch.inf, dtype=z.dtype, device=z.device)
+        self.best_value, self.rises = self.value.clone(), torch.zeros_like(self.value)
+        self.length = torch.full((len(z), 1, 1, 1), 2 * threat.radius, dtype=z.dtype, device=z.device)
+        self.halved = torch.ones_like(self.value, dtype=torch.bool)
+        self.value_before = self.value.clone()
+
+    def climb(self, steps: int, *, later: int) -> None:
+        window, waited = max(int(FIRST_WINDOW * steps), 1), 0
+        self._evaluate()
+        self.value_before = self.best_value.clone()
+        for k in range(steps):
+            if not len(self.search.active):
+                return
+            self._move(INERTIA if k else 1.0)
+            before = self.value.clone()
+            self._evaluate()
+            self.rises += self.value > before
+            waited += 1
+            if waited == window:
+                self._adapt(window)
+                window, waited = max(window - max(int(WINDOW_DECREASE * steps), 1), int(SHORTEST_WINDOW * steps), 1), 0
+            self.search.report(Work(gradients=steps - k - 1 + later))
+        if not self.search.model.decisive and not self.outside:
+            self.search.confirm(self.search.active, self.best)
+
+    def _evaluate(self) -> None:
+        rows = self.search.active
+        if not len(rows):
+            return
+        points = self.z[rows]
+        logits, values, gradient = self.search.model.expect(
+            points, self.labels[rows], self.search.estimate(rows), self.objective
+        )
+        value = values.mean(dim=0)
+        if not self.outside:
+            self.search.see(rows, points, logits)
+        self.value[rows], self.gradient[rows] = value, gradient
+        better = value > self.best_value[rows]
+        improved = rows[better]
+        self.best[improved], self.best_value[improved] = points[better], value[better]
+        self.best_gradient[improved] = gradient[better]
+
+    def _move(self, inertia: float) -> None:
+        rows = self.search.active
+        here, x = self.z[rows], self.search.x[rows]
+        ahead = project(here + self.length[rows] * steepest(self.gradient[rows], self.threat), x, self.threat)
+        moved = here + inertia * (ahead - here) + (1 - inertia) * (here - self.old[rows])
+        self.old[rows], self.z[rows] = here, project(moved, x, self.threat)
+
+    def _adapt(self, window: int) -> None:
+        stuck = (self.rises <= RISING * window) | (~self.halved & (self.value_before >= self.best_value))
+        self.length[stuck] /= 2
+        self.z[stuck], self.gradient[stuck] = self.best[stuck], self.best_gradient[stuck]
+        self.halved, self.value_before = stuck, self.best_value.clone()
+        self.rises = torch.zeros_like(self.rises)
+
+
+def _pairs(search: Search, targets: int) -> list[Tensor]:
+    """Label and target for each of the likeliest wrong classes on the images themselves, one tensor `(B, 2)` per rank."""
+    rows = torch.arange(len(search.x), device=search.x.device)
+    logits = search.model.sample(search.x, search.estimate(rows)).mean(dim=0)
+    order = logits.scatter(1, search.y[:, None], torch.inf).argsort(dim=1, descending=True, stable=True)
+    return [torch.stack((search.y, order[:, rank]), dim=1) for rank in range(1, min(targets, logits.shape[1] - 1) + 1)]
+
+
+def _within(budget: int, steps: int, estimates: int) -> int:
+    allowed = int(budget / estimates // GRADIENT_IN_EVALUATIONS) - 1
+    if allowed < 1:
+        raise UserError(
+            f"expected a budget of at least {int(2 * GRADIENT_IN_EVALUATIONS * estimates)} forward-equivalents for one step, got {budget}; raise -A budget="
+        )
+    return min(steps, allowed)
+
+
+def _check(steps: int, restarts: int, loss: str, targets: int, start: str, eot: int) -> None:
+    if min(steps, restarts, targets, eot) < 1:
+        raise UserError(
+            f"expected steps, restarts, targets, eot >= 1, got steps={steps}, restarts={restarts}, targets={targets}, eot={eot}; correct the -A arguments"
+        )
+    if loss not in (*LOSSES, "target") or start not in ("random", "zero", "wide"):
+        raise UserError(
+            f"expected loss among {', '.join(LOSSES)}, target and start random, zero or wide, got {loss!r} and {start!r}; correct the -A arguments"
+        )

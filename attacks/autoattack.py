@@ -1,0 +1,249 @@
+"""AutoAttack by its reference code, fed with keyed draws; what it reports becomes data."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.ball import project
+from bench.defended import DefendedClassifier
+from bench.errors import UserError
+from bench.noise import Noise
+from bench.pace import Work
+from bench.protocols import Images
+from bench.search import Search
+from bench.threat import ThreatModel
+from bench.wrapped import KeyedRows, global_seed, seed_of
+
+NORMS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
+MEMBERS = {
+    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
+    "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
+    "rand": ("apgd-ce", "apgd-dlr"),
+    "custom": (),
+}
+FLAGS = {
+    "randomized defense": "randomized",
+    "probability distribution": "softmax",
+    "zero gradient": "zero gradient",
+    "Square Attack has decreased": "square stronger than the rest",
+    "dynamic defense": "dynamic",
+    "classes": "class count",
+}
+"""What occurs in the warnings of the reference code, and the word that the record gets for it."""
+STEPS, QUERIES, TARGETS, EOT, RESTARTS = 100, 5000, 9, 20, 5
+
+
+def autoattack(
+    model: DefendedClassifier,
+    x: Images,
+    y: Tensor,
+    threat: ThreatModel,
+    noise: Noise,
+    *,
+    version: str = "standard",
+    attacks: tuple[str, ...] = (),
+) -> Images:
+    """The reference code on one whole shard, unchanged but for a class count below ten; resumed by shards.
+
+    Its draws are keyed by (shard, call, row), its seed by the shard; global random state and trace function are put back.
+    What it claims of each image and its warnings go to the record. It calls an image of a stochastic defense robust or
+    broken after a single draw, and hands the former back unchanged: for those, the ends of its own runs are compared on
+    fresh draws instead, and the score never uses its draws.
+
+    References:
+        Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks (Croce, Hein, 2020)
+        https://arxiv.org/abs/2003.01690
+
+    Arguments:
+        model: The attacker's view.
+        x: Images `(B, C, H, W)`, those of one shard.
+        y: Labels `(B,)`.
+        threat: The ball.
+        noise: One stream per image.
+        version: `standard`, `plus`, `rand` (20 draws in each gradient), or `custom`.
+        attacks: For `custom`: among `apgd-ce`, `apgd-dlr`, `apgd-t`, `fab`, `fab-t`, `square`, in that order.
+
+    Raises:
+        UserError: The version or an attack does not exist, or the classes are too few for its losses.
+    """
+    from pyautoattack import AutoAttack
+
+    members = _members(version, attacks)
+    classes = model.sample(x[:1], noise[:1]).shape[2]
+    _check_classes(members, classes)
+    network = _Network(model, noise, y, dtype=x.dtype, classes=classes, eot=EOT if version == "rand" else 1)
+    with global_seed(seed_of(noise)), _heard(network.note) as flags, _own_counters():
+        code = AutoAttack(
+            network, attacks=list(attacks) if version == "custom" else None, device=str(x.device), eps=threat.radius,
+            norm=NORMS[threat.norm], seed=seed_of(noise), version=version,
+        )  # fmt: skip
+        for member in (code.apgd_targeted, code.fab):
+            member.n_target_classes = min(member.n_target_classes, classes - 1)
+        ends = [_ends(code.apgd), _ends(code.apgd_targeted)]
+        network.begin(members)
+        found, labels = code.run_standard_evaluation(x.float(), y, batch_size=len(x))
+    result = project(found.to(x), x, threat)
+    if model.stochastic:
+        result = _compared(model, x, y, threat, noise.after(network.calls), [result, *_whole([*ends[0], *ends[1]], x)])
+    model.tally.level(tuple(noise.ids.tolist()))
+    model.remark(claimed=(labels != y).tolist(), flags=[sorted(flags)] * len(x))
+    return result
+
+
+def work(*, deterministic: bool, classes: int, version: str, attacks: tuple[str, ...], **_: object) -> Work:
+    """What the reference code does to an image that never breaks."""
+    members = MEMBERS[version] or attacks
+    eot = EOT if version == "rand" else 1
+    return sum((_cost(name, classes, eot, version) for name in members), Work(evaluations=8))
+
+
+class _Network(KeyedRows):
+    """The defended classifier as the reference code sees it; follows where in its schedule it is."""
+
+    def __init__(
+        self, model: DefendedClassifier, noise: Noise, labels: Tensor, *, dtype: torch.dtype, classes: int, eot: int
+    ) -> None:
+        super().__init__(model, noise, dtype=dtype)
+        self.labels, self.classes, self.eot, self.standing = labels, classes, eot, len(labels)
+        self.members: list[str] = []
+        self.left = Work()
+
+    def begin(self, members: tuple[str, ...]) -> None:
+        """The members that will run."""
+        self.members = list(members)
+
+    def note(self, message: str) -> None:
+        """Reads the log: which member begins, how many images stand."""
+        if message.startswith("running "):
+            name = message.removeprefix("running ")
+            self.members = self.members[self.members.index(name) + 1 :]
+            self.left = self._cost(name)
+        elif message.endswith("successfully perturbed"):
+            broken, _, _, count, *_ = message.rpartition(" - ")[2].split()
+            self.standing = int(count) - int(broken)
+
+    def forward(self, x: Images) -> Tensor:
+        """Logits of rows without ids."""
+        logits = super().forward(x)
+        done = Work(gradients=1) if x.requires_grad else Work(evaluations=1)
+        self.left = Work(
+            max(self.left.evaluations - done.evaluations, 0), max(self.left.gradients - done.gradients, 0)
+        )
+        later = sum((self._cost(name) for name in self.members), Work())
+        self.model.before(later).advance(self.left, self.standing)
+        return logits
+
+    def _cost(self, name: str) -> Work:
+        return _cost(name, self.classes, self.eot, "")
+
+
+def _cost(name: str, classes: int, eot: int, version: str) -> Work:
+    """Evaluations and gradients of one member for an image that it does not break."""
+    targets = min(TARGETS, classes - 1)
+    restarts = RESTARTS if version == "plus" else 1
+    return {
+        "apgd-ce": Work(restarts, restarts * eot * (STEPS + 1)),
+        "apgd-dlr": Work(restarts, restarts * eot * (STEPS + 1)),
+        "apgd-t": Work(targets + 1, targets * eot * (STEPS + 1)),
+        "fab": Work(restarts * STEPS, restarts * STEPS * classes),
+        "fab-t": Work(targets * (STEPS + 3), targets * STEPS),
+        "square": Work(QUERIES + 3, 0),
+    }[name]
+
+
+@contextmanager
+def _heard(note: Callable[[str], None]) -> Iterator[set[str]]:
+    """The flags among the warnings of the reference code, whose log is read and goes nowhere else meanwhile."""
+    logger, flags = logging.getLogger("auto-attack"), set[str]()
+
+    class Ear(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            message = record.getMessage()
+            if record.levelno < logging.WARNING:
+                note(message)
+            else:
+                flags.add(next((flag for sign, flag in FLAGS.items() if sign in message), message))
+
+    ear, level, propagate = Ear(), logger.level, logger.propagate
+    logger.addHandler(ear)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    try:
+        yield flags
+    finally:
+        logger.removeHandler(ear)
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+@contextmanager
+def _own_counters() -> Iterator[None]:
+    """The check for dynamic defenses counts in a global and switches tracing off: both as if it had not run."""
+    from pyautoattack.checks import funcs
+
+    before, trace = dict(funcs), sys.gettrace()
+    funcs.update(dict.fromkeys(funcs, 0))
+    try:
+        yield
+    finally:
+        funcs.update(before)
+        sys.settrace(trace)
+
+
+def _ends(attack: Any) -> list[tuple[Tensor, Tensor]]:
+    """Fills, while it runs, with where each run of APGD began and ended: rows are told apart by their images."""
+    ends: list[tuple[Tensor, Tensor]] = []
+    run = attack.attack_single_run
+
+    def recorded(images: Tensor, labels: Tensor, x_init: Tensor | None = None) -> tuple[Tensor, ...]:
+        best, right, loss, broken = run(images, labels, x_init=x_init)
+        points = torch.where((right > 0).view(-1, 1, 1, 1), best, broken)
+        ends.append((images.detach().clone(), points.detach().clone()))
+        return best, right, loss, broken
+
+    attack.attack_single_run = recorded
+    return ends
+
+
+def _whole(ends: list[tuple[Tensor, Tensor]], x: Images) -> Iterator[Images]:
+    """Ends as points for all images; those that took no part stay where they are."""
+    index = {row.numpy(force=True).tobytes(): k for k, row in enumerate(x.float())}
+    for images, points in ends:
+        whole = x.clone()
+        rows = [index[image.numpy(force=True).tobytes()] for image in images]
+        whole[rows] = points.to(x)
+        yield whole
+
+
+def _compared(
+    model: DefendedClassifier, x: Images, y: Tensor, threat: ThreatModel, noise: Noise, candidates: list[Images]
+) -> Images:
+    search, rows = Search(model, x, y, noise), torch.arange(len(x), device=x.device)
+    for points in candidates:
+        search.confirm(rows, project(points, x, threat))
+    return search.best
+
+
+def _members(version: str, attacks: tuple[str, ...]) -> tuple[str, ...]:
+    known = MEMBERS["plus"]
+    if version not in MEMBERS or (version == "custom") != bool(attacks) or not set(attacks) <= set(known):
+        raise UserError(
+            f"expected version {', '.join(MEMBERS)}, with attacks among {', '.join(known)} for custom alone, got {version!r} and {','.join(attacks)!r}; "
+            "write for example --attack autoattack-custom -A attacks=apgd-ce,square"
+        )
+    return MEMBERS[version] or attacks
+
+
+def _check_classes(members: tuple[str, ...], classes: int) -> None:
+    for name, least in (("apgd-dlr", 3), ("apgd-t", 4)):
+        if name in members and classes < least:
+            raise UserError(
+                f"expected at least {least} classes for {name}, got {classes}; use --attack autoattack-custom -A attacks=apgd-ce,fab,square"
+            )
