@@ -24,15 +24,25 @@ BASICS = {
         "attacks.pgd:pgd", "The same with gradients averaged over 20 fresh draws.", {"eot": 20}, cite=_BPDA
     ),
     "pgd-known": Entry(
-        "attacks.pgd:pgd", "The same on the very draws that are scored, all of them jointly.", knowledge="known", cite=_FULL
+        "attacks.pgd:pgd",
+        "The same on the very draws that are scored, all of them jointly.",
+        knowledge="known",
+        cite=_FULL,
     ),
     "apgd-ce": Entry("attacks.apgd:apgd", "AutoPGD on cross-entropy.", {"loss": "ce"}, cite=_APGD),
     "apgd-dlr": Entry("attacks.apgd:apgd", "AutoPGD on the ratio of logit differences.", {"loss": "dlr"}, cite=_APGD),
-    "apgd-t": Entry("attacks.apgd:apgd", "AutoPGD toward each of the likeliest wrong classes.", {"loss": "target"}, cite=_APGD),
-    "apgd-eot": Entry(
-        "attacks.apgd:apgd", "AutoPGD on cross-entropy averaged over 20 fresh draws.", {"loss": "ce", "eot": 20}, cite=_APGD
+    "apgd-t": Entry(
+        "attacks.apgd:apgd", "AutoPGD toward each of the likeliest wrong classes.", {"loss": "target"}, cite=_APGD
     ),
-    "square": Entry("attacks.square:square", "Random squares, scores only: 5,000 queries.", gradient="none", cite=_SQUARE),
+    "apgd-eot": Entry(
+        "attacks.apgd:apgd",
+        "AutoPGD on cross-entropy averaged over 20 fresh draws.",
+        {"loss": "ce", "eot": 20},
+        cite=_APGD,
+    ),
+    "square": Entry(
+        "attacks.square:square", "Random squares, scores only: 5,000 queries.", gradient="none", cite=_SQUARE
+    ),
     "fgsm": Entry(
         "attacks.pgd:pgd",
         "One step of the length of the radius.",
@@ -40,7 +50,9 @@ BASICS = {
         cite="https://arxiv.org/abs/1412.6572",
     ),
     "cw": Entry(
-        "attacks.cw:cw", "The closest adversarial image in l2, by Adam and a binary search.", cite="https://arxiv.org/abs/1608.04644"
+        "attacks.cw:cw",
+        "The closest adversarial image in l2, by Adam and a binary search.",
+        cite="https://arxiv.org/abs/1608.04644",
     ),
     "transfer": Entry(
         "attacks.transfer:transfer", "PGD on another classifier without a purifier.", parameter="classifier", cite=_FULL
@@ -54,20 +66,38 @@ BASICS = {
 }
 
 _REFERENCE = "attacks.autoattack:autoattack"
-_FOR_FIXED = {"suits": "deterministic", "instead": "autoattack-rand"}
 
 AUTOATTACK = {
     "autoattack": Entry(
-        _REFERENCE, "AutoAttack standard, the reference code.", package="pyautoattack", cite=_APGD, **_FOR_FIXED
+        _REFERENCE,
+        "AutoAttack standard, the reference code.",
+        package="pyautoattack",
+        cite=_APGD,
+        suits="deterministic",
+        instead="autoattack-rand",
     ),
     "autoattack-plus": Entry(
-        _REFERENCE, "AutoAttack plus, the reference code.", {"version": "plus"}, package="pyautoattack", cite=_APGD, **_FOR_FIXED
+        _REFERENCE,
+        "AutoAttack plus, the reference code.",
+        {"version": "plus"},
+        package="pyautoattack",
+        cite=_APGD,
+        suits="deterministic",
+        instead="autoattack-rand",
     ),
     "autoattack-rand": Entry(
-        _REFERENCE, "AutoAttack rand, the reference code; scored on fresh draws.", {"version": "rand"}, package="pyautoattack", cite=_APGD
+        _REFERENCE,
+        "AutoAttack rand, the reference code; scored on fresh draws.",
+        {"version": "rand"},
+        package="pyautoattack",
+        cite=_APGD,
     ),
     "autoattack-custom": Entry(
-        _REFERENCE, "Parts of the reference code: -A attacks=apgd-ce,square.", {"version": "custom"}, package="pyautoattack", cite=_APGD
+        _REFERENCE,
+        "Parts of the reference code: -A attacks=apgd-ce,square.",
+        {"version": "custom"},
+        package="pyautoattack",
+        cite=_APGD,
     ),
     "autoattack-fast": Entry(
         "attacks.ensemble:ensemble",
@@ -133,7 +163,8 @@ PROTOCOLS = {
         package="pyautoattack",
         remark="keeps the attack as it is; the images are the first n of this package's order",
         cite="https://arxiv.org/abs/2010.09670",
-        **_FOR_FIXED,
+        suits="deterministic",
+        instead="autoattack-rand",
     ),
 }
 

@@ -87,7 +87,16 @@ def apgd(
 
 
 def work(
-    *, deterministic: bool, classes: int, steps: int, restarts: int, loss: str, targets: int, eot: int, budget: int | None = None, **_: object
+    *,
+    deterministic: bool,
+    classes: int,
+    steps: int,
+    restarts: int,
+    loss: str,
+    targets: int,
+    eot: int,
+    budget: int | None = None,
+    **_: object,
 ) -> Work:
     """What `apgd` does to an image that never breaks."""
     runs, draws = restarts * (min(targets, classes - 1) if loss == "target" else 1), 1 if deterministic else eot

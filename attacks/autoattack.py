@@ -133,9 +133,7 @@ class _Network(KeyedRows):
         """Logits of rows without ids."""
         logits = super().forward(x)
         done = Work(gradients=1) if x.requires_grad else Work(evaluations=1)
-        self.left = Work(
-            max(self.left.evaluations - done.evaluations, 0), max(self.left.gradients - done.gradients, 0)
-        )
+        self.left = Work(max(self.left.evaluations - done.evaluations, 0), max(self.left.gradients - done.gradients, 0))
         later = sum((self._cost(name) for name in self.members), Work())
         self.model.before(later).advance(self.left, self.standing)
         return logits

@@ -78,9 +78,7 @@ def ensemble(
     return search.best
 
 
-def work(
-    *, deterministic: bool, classes: int, members: tuple[str, ...], verdict: int, **arguments: int
-) -> Work:
+def work(*, deterministic: bool, classes: int, members: tuple[str, ...], verdict: int, **arguments: int) -> Work:
     """What `ensemble` does to an image that never breaks."""
     confirming = Work(evaluations=len(members) * (1 if deterministic else verdict))
     return sum((_formula(name, arguments, deterministic, classes) for name in members), confirming)

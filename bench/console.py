@@ -133,7 +133,9 @@ def columns(rows: Sequence[tuple[str, ...]]) -> str:
 def _said_lines(summary: dict[str, Any]) -> list[str]:
     lines = []
     if "claimed_accuracy" in summary and summary["draws"]["k"] > 1:
-        lines.append(f"  claimed {100 * summary['claimed_accuracy']:.1f} % by the attack itself, on its own draws: biased, not a score")
+        lines.append(
+            f"  claimed {100 * summary['claimed_accuracy']:.1f} % by the attack itself, on its own draws: biased, not a score"
+        )
     if summary.get("flags"):
         lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in summary["flags"].items()))
     return lines
@@ -146,7 +148,9 @@ def _draw_lines(draws: dict[str, Any], knowledge: str | None) -> list[str]:
         f"{rule} {100 * draws[rule]:.1f} % (null attack {100 * draws['null_' + rule]:.1f} %)"
         for rule in ("worst", "majority")
     ]
-    return [f"  draws   mean over {draws['k']} {'draws that the attacker knows' if knowledge == 'known' else 'fresh draws'}; {', '.join(rules)}"]
+    return [
+        f"  draws   mean over {draws['k']} {'draws that the attacker knows' if knowledge == 'known' else 'fresh draws'}; {', '.join(rules)}"
+    ]
 
 
 def _checks_text(checks: dict[str, Any]) -> str:

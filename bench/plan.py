@@ -124,7 +124,10 @@ def plan(request: Request, registry: Registry) -> Plan:
     spec = RunSpec(
         defense=defense.component(),
         attack=attack.component(
-            sha256=fingerprint(surrogate), gradient=gradient.value, knowledge=knowledge, package=_release(attack)
+            sha256=fingerprint(surrogate),
+            gradient=gradient.value,
+            knowledge="known" if knowledge == "known" else None,
+            package=_release(attack),
         ),
         classifier=classifier.component(sha256=fingerprint(network) or classifier.found.source_sha256()),
         score_model=score.component(sha256=fingerprint(score_model) or score.found.source_sha256()) if score else None,

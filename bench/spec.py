@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 RUN_ID_LENGTH = 12
 
@@ -19,7 +19,7 @@ class Component(BaseModel):
         args: Every argument, defaults filled in.
         sha256: Of weights or data; of the source file for a part that is not built in; None for a built-in algorithm.
         gradient: For an attack: the gradient mode.
-        knowledge: For an attack: `fresh` or `known`, what it knows of the draws that are scored.
+        knowledge: For an attack: `known` if it knows the draws that are scored, else None.
         package: For an attack that another package carries out: its name and release.
     """
 
@@ -31,6 +31,12 @@ class Component(BaseModel):
     gradient: str | None = None
     knowledge: str | None = None
     package: str | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out what came later and is not set, so that the run ids of old specs stay as they are."""
+        later = ("knowledge", "package")
+        return {name: value for name, value in dump(self).items() if value is not None or name not in later}
 
 
 class RunSpec(BaseModel):
