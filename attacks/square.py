@@ -44,8 +44,9 @@ def square(
     """Moves one square window per query to the border of the ball and keeps what lowers the margin.
 
     Every image has windows and signs of its own; only their size, which follows a schedule, is shared. Where the
-    attacker sees what the score will see, every query counts and a broken image rests. Elsewhere a window is kept if the
-    mean margin over `eot` fresh draws is the smallest so far, and the last point of each restart is confirmed.
+    attacker sees what the score will see, every query counts and a broken image rests. Under a stochastic defense with
+    fresh draws, which the paper does not treat, a window is kept if it lowers the mean margin on `eot` draws that the
+    points before and after share: two queries. The last point of each restart is then confirmed on draws of its own.
 
     References:
         Square Attack: a query-efficient black-box adversarial attack via random search (Andriushchenko, Croce,
@@ -58,7 +59,7 @@ def square(
         y: Labels `(B,)`.
         threat: The ball, `linf` or `l2`.
         noise: One stream per image.
-        queries: Points evaluated per restart, the first one included, at least 1.
+        queries: Evaluations per restart (of `eot` draws each), the first point's included, at least 1.
         restarts: Independent searches, at least 1.
         p: Share of the pixels in the first window, in (0, 1].
         eot: Fresh draws averaged in each query of a stochastic defense, at least 1; a deterministic one takes 1.
@@ -80,7 +81,9 @@ def work(*, deterministic: bool, queries: int, restarts: int, eot: int, budget: 
     """What `square` does to an image that never breaks."""
     draws = 1 if deterministic else eot
     queries = _within(budget, queries, restarts=restarts, draws=draws)
-    return Work(evaluations=restarts * (queries * draws + (0 if deterministic else CONFIRMING)))
+    if deterministic:
+        return Work(evaluations=restarts * queries)
+    return Work(evaluations=restarts * (queries // 2 * 2 * draws + CONFIRMING))
 
 
 @dataclass(frozen=True)
@@ -204,23 +207,38 @@ def mass(side: int, like: Tensor) -> Tensor:
 
 def _search(search: Search, windows: _Windows, noise: Noise, number: int, *, left: int) -> None:
     """One restart."""
-    z, u = windows.start(noise.of("start").at(number)), noise.ids
+    z, u = windows.start(noise.of("start").after(number)), noise.ids
     lowest = torch.full_like(search.margin, torch.inf)
-    for k in range(windows.queries):
+    paired = _fresh(search.model)
+    for k in range(0, windows.queries - paired, 1 + paired):
         rows = search.active
         if not len(rows):
             return
         if k % BLOCK == 0:
-            u = _uniform(windows, noise.of("tries").at(number), k // BLOCK)
-        points = windows.move(rows, z[rows], u[k % BLOCK, rows], k) if k else z[rows]
-        logits = search.model.sample(points, search.estimate(rows))
-        search.see(rows, points, logits)
-        means = margin(logits.flatten(0, 1), search.y[rows].repeat(len(logits))).view(-1, len(rows)).mean(dim=0)
+            u = _uniform(windows, noise.of("tries").after(number), k // BLOCK)
+        points = windows.move(rows, z[rows], u[k % BLOCK, rows], k) if k or paired else z[rows]
+        if paired:
+            lowest[rows], means = _query(search, rows.repeat(2), torch.cat([z[rows], points])).chunk(2)
+        else:
+            means = _query(search, rows, points)
         better = means < lowest[rows]
         z[rows[better]], lowest[rows[better]] = points[better], means[better]
-        search.report(Work(evaluations=left - k - 1))
+        search.report(Work(evaluations=left - k - 1 - paired))
     if not search.model.decisive:
+        rows = search.active
         search.confirm(rows, z[rows])
+
+
+def _query(search: Search, rows: Tensor, points: Images) -> Tensor:
+    """The mean margin of each point; rows that occur twice are evaluated on the same draws."""
+    logits = search.model.sample(points, search.estimate(rows))
+    search.see(rows, points, logits)
+    return margin(logits.flatten(0, 1), search.y[rows].repeat(len(logits))).view(-1, len(rows)).mean(dim=0)
+
+
+def _fresh(model: DefendedClassifier) -> bool:
+    """Whether a margin tells as much of the draw as of the point: the lowest so far would be the luckiest."""
+    return model.stochastic and not model.decisive
 
 
 def _uniform(windows: _Windows, noise: Noise, block: int) -> Tensor:

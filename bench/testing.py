@@ -27,6 +27,8 @@ from bench.worker import check_in_ball
 SAME = 1e-9
 """Largest difference, in float64, between results that should be equal but for the order of sums."""
 THREATS = ("linf:8/255", "l2:0.5")
+NEAR = 1.0
+"""Margin of the images that an attack has to break."""
 
 
 class ContractError(BenchError, AssertionError):
@@ -229,16 +231,17 @@ class _Attack:
         return _global_randomness(lambda: self.run(self.x, self.y, self.threats[0], self.noise))
 
     def optimum(self) -> str:
-        """A ball so small that no image can be broken: the attack has to go to its border."""
+        """In a ball one percent larger than every image's distance from the border between two classes, each has to break."""
         slope = self.classifier.weight[1] - self.classifier.weight[0]
         clean = margin(self.classifier(self.inner), self.y)
+        toward = (1 - 2 * self.y)[:, None] * slope / slope.square().sum()
+        near = self.inner + ((clean - NEAR)[:, None] * toward).view_as(self.inner)
         duals = {"linf": slope.abs().sum(), "l2": slope.norm(), "l1": slope.abs().max()}
         for norm, dual in ((norm, duals[norm]) for norm in dict.fromkeys(threat.norm for threat in self.threats)):
-            threat = ThreatModel.parse(f"{norm}:{min(float(0.5 * clean.min() / dual), 0.1):.6f}")
-            reached = clean - margin(self.classifier(self.run(self.inner, self.y, threat, self.noise)), self.y)
-            share = float((reached / (threat.radius * dual)).min())
-            if share < 0.99:
-                return f"expected at least 99 % of the possible drop in margin under {norm}, got {100 * share:.1f} %"
+            threat = ThreatModel.parse(f"{norm}:{1.01 * NEAR / float(dual):.9f}")
+            standing = margin(self.classifier(self.run(near, self.y, threat, self.noise)), self.y) >= 0
+            if standing.any():
+                return f"expected every image to break in a ball 1 % larger than needed under {norm}, got {int(standing.sum())} of {len(near)} standing"
         return ""
 
 
@@ -254,12 +257,11 @@ class _Linear(nn.Module):
 
 
 class _FourClasses(_Linear):
-    """Two more classes that never win: losses that need three or four classes rise with the margin's fall, too."""
+    """Two more classes, of constant logits so low that they never win, for losses that need three classes or four."""
 
     def forward(self, x: Images) -> Tensor:
         logits = super().forward(x)
-        middle = logits.mean(dim=1, keepdim=True)
-        return torch.cat([logits, middle - 1000, middle - 1001], dim=1)
+        return torch.cat([logits, logits.new_tensor([-1000.0, -1001.0]).expand(len(x), 2)], dim=1)
 
 
 class _Undefended:

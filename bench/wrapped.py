@@ -41,7 +41,7 @@ class KeyedRows(nn.Module):
         """Logits `(rows, classes)`, float32 and the caller's own, who may write into them."""
         size = len(self.noise)
         parts = [self._part(x[start : start + size].to(self.dtype)) for start in range(0, len(x), size)]
-        return torch.cat(parts).float().clone()
+        return torch.cat(parts).float()  # a copy
 
     def _part(self, x: Images) -> Tensor:
         call, self.calls = self.calls, self.calls + 1
@@ -62,8 +62,8 @@ def global_seed(seed: int) -> Iterator[None]:
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002, TID251 - foreign code draws from it
         torch.default_generator.manual_seed(seed)
-        if cuda:
-            torch.cuda.manual_seed_all(seed)  # noqa: TID251 - likewise
+        for generator in torch.cuda.default_generators if cuda else ():
+            generator.manual_seed(seed)
         yield
     finally:
         random.setstate(python_state)

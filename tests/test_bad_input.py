@@ -109,7 +109,7 @@ INPUTS = [
     # threat
     ("malformed threat", RUN + "--threat 8/255", 2, "expected a threat like linf:8/255 or l2:0.5, got '8/255'|give a norm"),
     ("empty threat", RUN + "--threat ''", 2, "expected a threat like linf:8/255 or l2:0.5, got ''"),
-    ("unknown norm", RUN + "--threat l7:0.1", 2, "expected a threat norm among linf, l2, got 'l7'; write"),
+    ("unknown norm", RUN + "--threat l7:0.1", 2, "expected a threat norm among linf, l2, l1, got 'l7'; write"),
     ("-S without a score model", RUN + "-S path=x", 2, "expected no -S for none|drop them"),
     ("eps 0", RUN + "--threat linf:0", 2, "expected eps in [1e-6, 1]|got 0;"),
     ("negative eps", RUN + "--threat linf:-8/255", 2, "expected eps in [1e-6, 1]|got -8/255;"),

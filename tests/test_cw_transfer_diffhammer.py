@@ -57,6 +57,16 @@ class Recorder:
         return x + 1e-6 * draw.view(-1, 1, 1, 1)
 
 
+class Witness(Identity):
+    """Keeps what it is shown."""
+
+    seen: ClassVar[list] = []
+
+    def purify(self, x, noise):
+        self.seen.append(x.detach().clone())
+        return x
+
+
 class Untouchable:
     deterministic: ClassVar[bool] = True
 
@@ -84,11 +94,23 @@ def test_cw_finds_the_closest_adversarial_point_of_a_linear_classifier():
     assert distance == pytest.approx(clean / TWO.weight[0].norm(), rel=0.01)
 
 
+def test_cw_keeps_the_closest_adversarial_point_it_has_seen():
+    """With steps so long that it jumps to and fro."""
+    x, noise = images(1)
+    y = TWO(x).argmax(dim=1)
+    Witness.seen.clear()
+    result = cw(defended(TWO, Witness(), chunk=1), x, y, FAR, noise, steps=30, searches=3, step_size=0.3)
+    seen = torch.cat(Witness.seen[:90])
+    distances = (seen - x).flatten(1).norm(dim=1)[margin(TWO(seen), y.expand(90)) < 0]
+    assert len(distances) > 10
+    assert float((result - x).norm()) == pytest.approx(float(distances.min()))
+
+
 def test_cw_reaches_black_pixels():
     """The closest point lies at 0.1 from black along the first pixel alone."""
     classifier = Linear([[-1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]], [-0.4, 0.0])
     x, noise = torch.zeros(1, 1, 2, 2, dtype=torch.float64), Noise(0, torch.tensor([3]), "attack")
-    result = cw(defended(classifier, chunk=1), x, torch.tensor([0]), FAR, noise, searches=8)
+    result = cw(defended(classifier, chunk=1), x, torch.tensor([0]), FAR, noise, steps=150, searches=8)
     assert result.flatten() == pytest.approx([0.1, 0, 0, 0], abs=2e-3)
 
 

@@ -71,5 +71,5 @@ def test_l2_has_a_larger_range():
 
 
 def test_another_norm():
-    with pytest.raises(UserError, match="expected a threat norm among linf, l2, got 'l1'"):
-        ThreatModel.parse("l1:0.5")
+    with pytest.raises(UserError, match="expected a threat norm among linf, l2, l1, got 'l0'"):
+        ThreatModel.parse("l0:0.5")
