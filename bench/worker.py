@@ -106,6 +106,33 @@ class Worker:
         mode = GradientMode.FULL if differentiable else GradientMode.NONE
         return verify_claims(self.plan, self._model(mode, Tally(), len(x)), x, noise)
 
+    def time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
+        """Seconds and passes that an image takes in one full chunk, evaluated (`NONE`) or differentiated (any other mode)."""
+        tally = Tally()
+        x, y, noise = self._inputs(np.arange(min(self.batch, len(self.plan.dataset))))
+        view = self._model(mode, tally, len(x))
+
+        def once() -> None:
+            if mode is GradientMode.NONE:
+                view.sample(x, noise.of("check"))
+            else:
+                view.differentiate(x, y, noise.of("check"), lambda logits, y: logits.logsumexp(dim=1))
+
+        with torch.no_grad() if mode is GradientMode.NONE else torch.enable_grad():
+            once()  # the first call also loads kernels
+            self._wait()
+            tally.counts.clear()
+            started = time.monotonic()
+            once()
+            self._wait()
+            seconds = (time.monotonic() - started) / len(x)
+        counts = [tally.of(sample) for sample in noise.ids.tolist()]
+        return seconds, {kind: sum(count[kind] for count in counts) / len(x) for kind in counts[0]}
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def _execute(self, positions: np.ndarray) -> tuple[list[SampleRecord], np.ndarray]:
         started = time.monotonic()
         x, y, noise = self._inputs(positions)

@@ -1,0 +1,64 @@
+"""What a run is said to cost, against what it then costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bench.cli import make_registry
+from bench.plan import Request, plan
+from bench.prediction import predict
+from bench.runner import Options, run
+from bench.threat import ThreatModel
+from bench.worker import Worker
+
+TINY_EPS = ThreatModel.parse("linf:1/2550")
+
+
+class Silent:
+    def started(self, lines, total):
+        pass
+
+    def working(self, done, standing, images):
+        pass
+
+    def finished(self, lines):
+        self.lines = lines
+
+
+def predicted(planned, images):
+    return predict(planned, Worker(planned, torch.device("cpu"), 8, lambda *_: None), images)
+
+
+@pytest.mark.parametrize("attack", ["pgd-full", "pgd-bpda", "square"])
+def test_where_no_image_breaks_the_passes_are_those_that_were_predicted(attack, tmp_path):
+    arguments = {"square": {"queries": 6}}.get(attack, {"steps": 3, "losses": ("ce",)})
+    planned = plan(
+        Request(defense="tweedie", attack=attack, threat=TINY_EPS, arguments={"attacks": arguments}), make_registry()
+    )
+    reporter = Silent()
+    run(planned, Options(samples=16, results=tmp_path, batch_size=8), reporter)
+    standing = [line for line in reporter.lines if line.clean == [line.label]]
+    spent = Counter()
+    for line in standing:
+        spent.update(line.cost)
+    said = predicted(planned, len(standing)).passes
+    for kind in said:
+        assert said[kind] == pytest.approx(spent[kind], rel=0.15, abs=2 * len(standing)), kind
+
+
+def test_an_attack_without_a_formula_is_not_predicted():
+    assert predicted(replace(plan(Request(defense="none"), make_registry()), work=None), 10) is None
+
+
+def test_nothing_to_do_costs_nothing():
+    said = predicted(plan(Request(defense="none"), make_registry()), 0)
+    assert (said.images, said.passes, said.seconds) == (0, {}, 0.0)
+
+
+def test_the_time_grows_with_the_images():
+    planned = plan(Request(defense="none"), make_registry())
+    assert predicted(planned, 1000).seconds > 10 * predicted(planned, 10).seconds > 0
