@@ -53,9 +53,10 @@ def autoattack(
     """The reference code on one whole shard, unchanged but for a class count below ten; resumed by shards.
 
     Its draws are keyed by (shard, call, row), its seed by the shard; global random state and trace function are put back.
-    What it claims of each image and its warnings go to the record. It calls an image of a stochastic defense robust or
-    broken after a single draw, and hands the former back unchanged: for those, the ends of its own runs are compared on
-    fresh draws instead, and the score never uses its draws.
+    What it claims of each image and its warnings go to the record. Of a stochastic defense it calls an image robust or
+    broken after a single draw, hands the former back unchanged, and spares an image that one draw gets wrong before any
+    attack: there its runs of APGD are made on the spared ones too, and the ends of all runs are compared on draws of their
+    own. The score never uses its draws.
 
     References:
         Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks (Croce, Hein, 2020)
@@ -78,7 +79,7 @@ def autoattack(
     members = _members(version, attacks)
     classes = model.sample(x[:1], noise[:1]).shape[2]
     _check_classes(members, classes)
-    network = _Network(model, noise, y, dtype=x.dtype, classes=classes, eot=EOT if version == "rand" else 1)
+    network = _Network(model, noise, y, dtype=x.dtype, classes=classes, version=version)
     with global_seed(seed_of(noise)), _heard(network.note) as flags, _own_counters():
         code = AutoAttack(
             network, attacks=list(attacks) if version == "custom" else None, device=str(x.device), eps=threat.radius,
@@ -89,6 +90,8 @@ def autoattack(
         ends = [_ends(code.apgd), _ends(code.apgd_targeted)]
         network.begin(members)
         found, labels = code.run_standard_evaluation(x.float(), y, batch_size=len(x))
+        if model.stochastic:
+            _run_on_spared(code.apgd, members, ends, x.float(), y)
     result = project(found.to(x), x, threat)
     if model.stochastic:
         result = _compared(model, x, y, threat, noise.after(network.calls), [result, *_whole([*ends[0], *ends[1]], x)])
@@ -99,19 +102,23 @@ def autoattack(
 
 def work(*, deterministic: bool, classes: int, version: str, attacks: tuple[str, ...], **_: object) -> Work:
     """What the reference code does to an image that never breaks."""
-    members = MEMBERS[version] or attacks
-    eot = EOT if version == "rand" else 1
-    return sum((_cost(name, classes, eot, version) for name in members), Work(evaluations=8))
+    return sum((_cost(name, classes, version) for name in MEMBERS[version] or attacks), Work(evaluations=8))
+
+
+def least(*, version: str, attacks: tuple[str, ...], **_: object) -> Work:
+    """What it does to an image that breaks at once: its first member carries the image through to the end."""
+    first = (MEMBERS[version] or attacks)[0]
+    return Work(evaluations=8) + (_cost(first, TARGETS + 1, version) if first == "apgd-ce" else Work())
 
 
 class _Network(KeyedRows):
     """The defended classifier as the reference code sees it; follows where in its schedule it is."""
 
     def __init__(
-        self, model: DefendedClassifier, noise: Noise, labels: Tensor, *, dtype: torch.dtype, classes: int, eot: int
+        self, model: DefendedClassifier, noise: Noise, labels: Tensor, *, dtype: torch.dtype, classes: int, version: str
     ) -> None:
         super().__init__(model, noise, dtype=dtype)
-        self.labels, self.classes, self.eot, self.standing = labels, classes, eot, len(labels)
+        self.labels, self.classes, self.version, self.standing = labels, classes, version, len(labels)
         self.members: list[str] = []
         self.left = Work()
 
@@ -139,13 +146,13 @@ class _Network(KeyedRows):
         return logits
 
     def _cost(self, name: str) -> Work:
-        return _cost(name, self.classes, self.eot, "")
+        return _cost(name, self.classes, self.version)
 
 
-def _cost(name: str, classes: int, eot: int, version: str) -> Work:
+def _cost(name: str, classes: int, version: str) -> Work:
     """Evaluations and gradients of one member for an image that it does not break."""
-    targets = min(TARGETS, classes - 1)
-    restarts = RESTARTS if version == "plus" else 1
+    targets, eot = min(TARGETS, classes - 1), EOT if version == "rand" else 1
+    restarts = RESTARTS if version in ("plus", "custom") else 1  # custom keeps what its parts are built with
     return {
         "apgd-ce": Work(restarts, restarts * eot * (STEPS + 1)),
         "apgd-dlr": Work(restarts, restarts * eot * (STEPS + 1)),
@@ -201,13 +208,26 @@ def _ends(attack: Any) -> list[tuple[Tensor, Tensor]]:
     run = attack.attack_single_run
 
     def recorded(images: Tensor, labels: Tensor, x_init: Tensor | None = None) -> tuple[Tensor, ...]:
-        best, right, loss, broken = run(images, labels, x_init=x_init)
-        points = torch.where((right > 0).view(-1, 1, 1, 1), best, broken)
-        ends.append((images.detach().clone(), points.detach().clone()))
-        return best, right, loss, broken
+        result = run(images, labels, x_init=x_init)
+        best, _, _, broken = result  # of the highest loss, and the last that a draw got wrong
+        ends.extend((images.detach().clone(), points.detach().clone()) for points in (best, broken))
+        return result
 
     attack.attack_single_run = recorded
     return ends
+
+
+def _run_on_spared(
+    apgd: Any, members: tuple[str, ...], ends: list[list[tuple[Tensor, Tensor]]], x: Images, y: Tensor
+) -> None:
+    """Its runs of APGD on the images that have been in none: a lucky draw must not keep an image from being attacked."""
+    tried = {row.numpy(force=True).tobytes() for kind in ends for images, _ in kind for row in images}
+    rows = [k for k, row in enumerate(x) if row.numpy(force=True).tobytes() not in tried]
+    apgd.init_hyperparam(x)
+    for name in members if rows else ():
+        if name in ("apgd-ce", "apgd-dlr"):
+            apgd.loss = name.removeprefix("apgd-")
+            apgd.attack_single_run(x[rows], y[rows])
 
 
 def _whole(ends: list[tuple[Tensor, Tensor]], x: Images) -> Iterator[Images]:

@@ -8,6 +8,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
@@ -17,6 +18,8 @@ import typer
 from bench.errors import BenchError, UserError
 
 if TYPE_CHECKING:
+    from bench.plan import Plan
+    from bench.prediction import Forecast
     from bench.registry import Registry
 
 app = typer.Typer(name="bench", add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -81,7 +84,12 @@ def run_command(
     score_args: Annotated[
         list[str], typer.Option("-S", metavar="KEY=VALUE", help="Argument of the score model; repeatable.")
     ] = [],  # noqa: B006
-    threat: Annotated[Optional[str], typer.Option(help="linf:8/255, l2:0.5, ... [default: the data set's]")] = None,
+    threat: Annotated[
+        Optional[str],
+        typer.Option(
+            help="linf:8/255, l2:0.5, ...; several with commas for a security curve. [default: the data set's]"
+        ),
+    ] = None,
     samples: Annotated[
         str, typer.Option("--samples", "-n", help="The first n of the data set's fixed order, or all.")
     ] = "100",
@@ -99,6 +107,7 @@ def run_command(
     mix_environments: Annotated[
         bool, typer.Option("--mix-environments", help="Go on under another device kind or torch release.")
     ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -107,7 +116,7 @@ def run_command(
     The same command again goes on where it stopped. Example: bench run --defense dpsam --attack pgd-full -n 200
     """
     from bench.arguments import parse_options
-    from bench.threat import ThreatModel
+    from bench.curve import parse_threats
 
     registry = make_registry()
     names = {
@@ -124,31 +133,32 @@ def run_command(
         "defenses": parse_options(defense_args, "-D"), "attacks": parse_options(attack_args, "-A"),
         "classifiers": parse_options(classifier_args, "-C"), "score_models": parse_options(score_args, "-S"),
     }  # fmt: skip
-    parsed = None if threat is None else ThreatModel.parse(threat)
+    threats = [None] if threat is None else parse_threats(threat)
     count, batch = _number(samples, "--samples", "all"), _number(batch_size, "--batch-size", "auto")
 
-    from bench.console import Progress, next_steps, summary_text
+    from bench.console import Progress
 
     with Progress(quiet=quiet) as progress:
         from bench.plan import Request, plan
-        from bench.runner import Options, run
+        from bench.runner import Options, foresee, run
 
         request = Request(
             defense=defense, attack=attack, dataset=dataset, classifier=classifier, score_model=score_model,
-            threat=parsed, draws=draws, seed=seed, data_dir=data_dir, arguments=arguments,
+            draws=draws, seed=seed, data_dir=data_dir, arguments=arguments,
         )  # fmt: skip
-        planned = plan(request, registry)
         options = Options(
             samples=count, results=results, device=device, batch_size=batch,
             evidence=not no_evidence, mix_environments=mix_environments,
         )  # fmt: skip
-        summary = run(planned, options, progress)
-    if as_json:
-        _print_json(summary)
-        return
-    print(summary_text(summary, planned.labels))
-    if not quiet:
-        print("\n" + next_steps(summary, _words_after("run"), dataset_size=len(planned.dataset)))
+        plans = [plan(replace(request, threat=level), registry) for level in threats]
+        if dry_run:
+            costs = [foresee(planned, options) for planned in plans]
+        else:
+            summaries = [run(planned, options, progress) for planned in plans]
+    if dry_run:
+        _print_forecasts(costs, plans, as_json)
+    else:
+        _print_runs(summaries, plans, as_json, quiet)
 
 
 @app.command("list")
@@ -407,6 +417,34 @@ def _number(text: str, option: str, word: str) -> int | None:
         return int(text)
     except ValueError as error:
         raise UserError(f"expected {option} as a whole number or {word}, got {text!r}; correct it") from error
+
+
+def _print_forecasts(costs: list[Forecast | None], plans: list[Plan], as_json: bool) -> None:
+    from bench.console import forecast_text
+
+    if as_json:
+        documents = [
+            {"run_id": planned.spec.run_id, "threat": str(planned.threat), "forecast": cost and cost.as_dict()}
+            for cost, planned in zip(costs, plans, strict=True)
+        ]
+        _print_json(documents[0] if len(documents) == 1 else documents)
+        return
+    print("\n".join(forecast_text(cost, planned) for cost, planned in zip(costs, plans, strict=True)))
+
+
+def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: bool, quiet: bool) -> None:
+    """One run, or several and their security curve."""
+    from bench.console import curve_text, next_steps, summary_text
+    from bench.runner import security_curve
+
+    points = security_curve(summaries, plans) if len(plans) > 1 else []
+    if as_json:
+        _print_json({"curve": [point.as_dict() for point in points], "runs": summaries} if points else summaries[0])
+        return
+    texts = [summary_text(summary, planned.labels) for summary, planned in zip(summaries, plans, strict=True)]
+    print("\n\n".join([*texts, *([curve_text(points)] if points else [])]))
+    if not quiet:
+        print("\n" + next_steps(summaries[-1], _words_after("run"), dataset_size=len(plans[0].dataset)))
 
 
 def _words_after(command: str) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bench.curve import Point
+    from bench.plan import Plan
+    from bench.prediction import Forecast
     from bench.records import SampleRecord
 
 DEFAULT_IMAGES, MORE_IMAGES = 100, 1_000
@@ -101,6 +104,44 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str]) -> str:
     )
 
 
+def forecast_text(forecast: Forecast | None, planned: Plan) -> str:
+    """What a run would cost, for people."""
+    head = f"{planned.labels['defense']} under {planned.labels['attack']} · {planned.dataset.name} {planned.threat}"
+    if forecast is None:
+        return (
+            f"{head}\n  cost    not foreseen: this attack states no formula for its work\n  nothing was run or stored"
+        )
+    images = forecast.most.images
+    probe = f", as in a probe of {forecast.probed}" if forecast.probed else ""
+    return "\n".join(
+        [
+            f"{head} · {images} images to run, {forecast.done} done",
+            f"  likely  {duration(forecast.likely.seconds)}   if {100 * forecast.standing:.0f} % of the images stand{probe}",
+            f"  at most {duration(forecast.most.seconds)}   if all of them stand to the end",
+            f"  passes  {_passes_text(forecast.likely.passes) or 'none'}",
+            "  nothing was run or stored",
+        ]
+    )
+
+
+def curve_text(points: Sequence[Point]) -> str:
+    """A security curve for people."""
+    rows = [("threat", "robust", "worst so far", "run")] + [
+        (str(point.threat), percent(point.robust.as_dict()), percent(point.worst.as_dict()), point.run_id)
+        for point in points
+    ]
+    note = "worst so far: per image the worst over this radius and the smaller ones, whose balls lie in this one"
+    return columns(rows) + "\n" + note
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3.5 min`, `2.1 h`, `4.0 d`."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size or (unit == "min" and seconds >= 100):
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int) -> str:
     """What to run next, as commands that can be pasted."""
     base = shlex.join(["bench", "run", *_without_samples(command)])
@@ -168,8 +209,12 @@ def _checks_text(checks: dict[str, Any]) -> str:
 
 
 def _cost_text(cost: dict[str, Any]) -> str:
-    passes = [f"{value:,} {kind.replace('_', ' ')}" for kind, value in cost.items() if kind != "seconds" and value]
-    return " · ".join([f"{cost['seconds']:.1f} s", *passes])
+    passes = _passes_text({kind: value for kind, value in cost.items() if kind != "seconds"})
+    return " · ".join([f"{cost['seconds']:.1f} s", *([passes] if passes else [])])
+
+
+def _passes_text(passes: Mapping[str, int]) -> str:
+    return " · ".join(f"{value:,} {kind.replace('_', ' ')}" for kind, value in passes.items() if value)
 
 
 def _half_width(n: int) -> float:

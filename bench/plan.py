@@ -75,6 +75,7 @@ class Plan:
         known: The number of scored draws that the attacker knows, 0 if it has to draw its own.
         whole_shards: Whether the attack is another package's, whose result depends on the shard: only whole ones run.
         work: What the attack does to an image that never breaks; None if it does not say.
+        least: What it does to one that breaks at once.
     """
 
     spec: RunSpec
@@ -90,6 +91,7 @@ class Plan:
     known: int = 0
     whole_shards: bool = False
     work: Work | None = None
+    least: Work = Work()  # noqa: RUF009 - frozen
 
 
 def plan(request: Request, registry: Registry) -> Plan:
@@ -142,7 +144,9 @@ def plan(request: Request, registry: Registry) -> Plan:
         spec=spec, labels={"defense": defense.label, "attack": attack.label}, notes=_notes(defense, attack), dataset=dataset, threat=threat, classifier=network,
         score=score_model, make_defense=make, gradient=gradient, known=draws if knowledge == "known" else 0,
         attack=partial(attack.target, **({} if surrogate is None else {"surrogate": surrogate}), **attack.values),
-        whole_shards=bool(_trait(attack, "package")), work=_work(attack, defense.target.deterministic, knowledge, draws, dataset),
+        whole_shards=bool(_trait(attack, "package")),
+        work=_work("work", attack, defense.target.deterministic, knowledge, draws, dataset),
+        least=_work("least", attack, defense.target.deterministic, knowledge, draws, dataset) or Work(),
     )  # fmt: skip
 
 
@@ -229,10 +233,10 @@ def _surrogate(attack: _Part, registry: Registry) -> nn.Module | None:
     return _load_classifier(_Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A"))
 
 
-def _work(attack: _Part, deterministic: bool, knowledge: str, draws: int, dataset: Dataset) -> Work | None:
-    """What the attack's own formula says; with known draws every estimate takes all of them."""
+def _work(name: str, attack: _Part, deterministic: bool, knowledge: str, draws: int, dataset: Dataset) -> Work | None:
+    """What the attack's own formula of this name says; with known draws every estimate takes all of them."""
     formula = (
-        getattr(sys.modules[attack.target.__module__], "work", None) if hasattr(attack.target, "__module__") else None
+        getattr(sys.modules[attack.target.__module__], name, None) if hasattr(attack.target, "__module__") else None
     )
     if not callable(formula):
         return None

@@ -1,12 +1,13 @@
-"""What a run will cost, before it begins: the attack's own formula, times what one chunk costs here."""
+"""What a run will cost, before it begins: the attack's own formula, what one chunk costs here, and who falls at once."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from bench.gradient import GradientMode
+from bench.pace import Work
 
 if TYPE_CHECKING:
     from bench.plan import Plan
@@ -28,6 +29,29 @@ class Prediction:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """What a run will cost if every image stands, and if as many fall at once as in a probe.
+
+    Arguments:
+        done: Images that the record has already.
+        most: The cost of the others if all of them stand to the end.
+        likely: Their cost if the share `standing` of them stands to the end.
+        standing: Share of the probed images that a few gradient steps did not break.
+        probed: The number of probed images.
+    """
+
+    done: int
+    most: Prediction
+    likely: Prediction
+    standing: float
+    probed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """The forecast as JSON."""
+        return asdict(self)
+
+
 def predict(plan: Plan, worker: Worker, images: int) -> Prediction | None:
     """The cost of some images of a plan, from one chunk that is evaluated and one that is differentiated here.
 
@@ -39,13 +63,48 @@ def predict(plan: Plan, worker: Worker, images: int) -> Prediction | None:
     Returns:
         None for an attack without a formula.
     """
+    return None if plan.work is None else _Costs(plan, worker).of(images, plan.work)
+
+
+def forecast(plan: Plan, worker: Worker, *, images: int, done: int, probe: int) -> Forecast | None:
+    """The cost of what is missing of a run, by the formula and a probe: a few gradient steps on the first images.
+
+    Arguments:
+        plan: The run.
+        worker: Where it is timed and probed.
+        images: How many are missing.
+        done: How many the record has.
+        probe: How many to probe, at most; none are for an attack that takes no gradients.
+
+    Returns:
+        None for an attack without a formula.
+    """
     if plan.work is None:
         return None
-    counts = (GradientMode.NONE, plan.work.evaluations + 2 * plan.spec.draws), (plan.gradient, plan.work.gradients)
-    seconds, passes = 0.0, Counter[str]()
-    for mode, count in counts:
-        if count and images:
-            took, made = worker.time(mode)
-            seconds += took * count * images
-            passes.update({kind: round(number * count * images) for kind, number in made.items()})
-    return Prediction(images=images, passes=dict(passes), seconds=seconds)
+    costs, count = _Costs(plan, worker), min(probe, images)
+    standing, probed = (1.0, 0) if plan.gradient is GradientMode.NONE or not count else worker.probe(count)
+    average = plan.work * standing + plan.least * (1 - standing)
+    return Forecast(
+        done=done, most=costs.of(images, plan.work), likely=costs.of(images, average), standing=standing, probed=probed
+    )
+
+
+class _Costs:
+    """Seconds and passes of an image's evaluation and of its gradient, timed when they are first asked for."""
+
+    def __init__(self, plan: Plan, worker: Worker) -> None:
+        self.plan, self.worker = plan, worker
+        self.timed: dict[GradientMode, tuple[float, dict[str, float]]] = {}
+
+    def of(self, images: int, work: Work) -> Prediction:
+        """The cost of images that are each given this much work by the attack, the scoring of both versions included."""
+        counts = (GradientMode.NONE, work.evaluations + 2 * self.plan.spec.draws), (self.plan.gradient, work.gradients)
+        seconds, passes = 0.0, Counter[str]()
+        for mode, count in counts:
+            if count and images:
+                if mode not in self.timed:
+                    self.timed[mode] = self.worker.time(mode)
+                took, made = self.timed[mode]
+                seconds += took * count * images
+                passes.update({kind: round(number * count * images) for kind, number in made.items()})
+        return Prediction(images=images, passes=dict(passes), seconds=seconds)

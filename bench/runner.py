@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from bench.curve import Point, curve
 from bench.device import pick_device
 from bench.errors import UserError
 from bench.plan import Plan
-from bench.records import FORMAT, SHARD, Record, RecordWriter, SampleRecord
+from bench.prediction import Forecast, forecast
+from bench.records import FORMAT, SHARD, Record, RecordWriter, SampleRecord, read_record
 from bench.summary import summarise
 from bench.worker import Worker
+
+PROBED_SHARDS = 2
+"""Shards on whose images a forecast tries which ones fall at once."""
 
 
 class Reporter(Protocol):
@@ -58,11 +64,8 @@ def run(plan: Plan, options: Options, reporter: Reporter) -> dict[str, Any]:
         AttackError: The attack left the ball.
     """
     count = _count(options.samples, len(plan.dataset))
-    if options.batch_size is not None and options.batch_size < 1:
-        raise UserError(f"expected --batch-size of at least 1, got {options.batch_size}; leave it out for auto")
-    device = pick_device(options.device)
+    worker = _worker(plan, options, reporter.working)
     path = record_path(plan, options.results)
-    worker = Worker(plan, device, options.batch_size, reporter.working)
     with RecordWriter(path, _header(plan, worker, path)) as writer:
         worker.adopt(writer.header, path, mix=options.mix_environments)
         total = _rounded(plan, count)
@@ -78,9 +81,37 @@ def run(plan: Plan, options: Options, reporter: Reporter) -> dict[str, Any]:
         return summarise(Record(path, writer.header, writer.lines, sealed=True), lines, count)
 
 
+def foresee(plan: Plan, options: Options) -> Forecast | None:
+    """What it would cost to make what is missing of a record; nothing is written. None for an attack without a formula.
+
+    Raises:
+        UserError: The options are wrong.
+    """
+    count = _rounded(plan, _count(options.samples, len(plan.dataset)))
+    worker, path = _worker(plan, options, lambda done, standing, images: None), record_path(plan, options.results)
+    finished = {line.id for line in read_record(path).lines} if (path / "run.json").exists() else set()
+    missing = sum(len(positions) for _, positions in _missing(plan, count, finished))
+    return forecast(plan, worker, images=missing, done=count - missing, probe=PROBED_SHARDS * SHARD)
+
+
+def security_curve(summaries: Sequence[dict[str, Any]], plans: Sequence[Plan]) -> list[Point]:
+    """The curve through runs that differ in their threat alone, over the images that each summary counts."""
+    runs = []
+    for summary, planned in zip(summaries, plans, strict=True):
+        lines = _first(read_record(Path(summary["path"])).lines, planned, summary["n"])
+        runs.append((planned.threat, summary["run_id"], lines))
+    return curve(runs)
+
+
 def record_path(plan: Plan, results: Path) -> Path:
     """`results/<dataset>/<threat>/<run id>`."""
     return results / plan.dataset.name / plan.threat.slug / plan.spec.run_id
+
+
+def _worker(plan: Plan, options: Options, working: Callable[[float, int, int], None]) -> Worker:
+    if options.batch_size is not None and options.batch_size < 1:
+        raise UserError(f"expected --batch-size of at least 1, got {options.batch_size}; leave it out for auto")
+    return Worker(plan, pick_device(options.device), options.batch_size, working)
 
 
 def _count(samples: int | None, size: int) -> int:

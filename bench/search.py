@@ -26,7 +26,7 @@ class Search:
         model: The attacker's view.
         x: Images `(B, C, H, W)`.
         y: Labels `(B,)`.
-        noise: One stream per image; estimates take its draw and the ones that follow.
+        noise: One stream per image; estimates take its draw and the ones that follow, `confirm` those of its own purpose.
         eot: Draws in one estimate if the defense is stochastic and its draws are not known.
         confirming: Draws of `confirm`, likewise.
     """
@@ -56,11 +56,16 @@ class Search:
     @property
     def draws(self) -> int:
         """Draws in one estimate."""
-        return self._count(self.eot)
+        if not self.model.stochastic:
+            return 1
+        return self.model.known or self.eot
 
     def estimate(self, rows: Tensor) -> Noise:
         """The draws of one estimate for these rows: the known ones, or fresh ones that no other estimate uses."""
-        return self._draws(rows, self.eot)
+        if not self._fresh:
+            return self._shared(rows)
+        first, self.drawn = self.drawn, self.drawn + self.eot
+        return self.noise[rows].after(first).spread(self.eot)
 
     def see(self, rows: Tensor, points: Images, logits: Tensor) -> Tensor:
         """Notes what an estimate gave; says which of the rows are still attacked, bool.
@@ -76,25 +81,26 @@ class Search:
         return self.share[rows] > 0
 
     def confirm(self, rows: Tensor, points: Images) -> None:
-        """Compares candidate points of these rows with the best so far, on fresh draws unless the draws are known."""
+        """Compares candidate points of these rows with the best so far: on draws that all candidates share and no estimate
+        uses, unless the draws are known. Were they fresh for each, the luckiest candidate would win.
+        """
         if len(rows):
-            self._keep(rows, points, self.model.sample(points, self._draws(rows, self.confirming)))
+            self._keep(rows, points, self.model.sample(points, self._shared(rows)))
 
     def report(self, left: Work) -> None:
         """Says how far the attack is: what is left to do for each active image and draw."""
         self.model.advance(left, len(self.active), draws=self.draws)
 
-    def _count(self, wanted: int) -> int:
-        return 1 if not self.model.stochastic else self.model.known or wanted
+    @property
+    def _fresh(self) -> bool:
+        return self.model.stochastic and not self.model.known
 
-    def _draws(self, rows: Tensor, wanted: int) -> Noise:
+    def _shared(self, rows: Tensor) -> Noise:
+        """The draws on which points are compared: the known ones, those of `confirm`, or one that changes nothing."""
         noise = self.noise[rows]
-        if not self.model.stochastic:
-            return noise
-        if self.model.known:
-            return noise.of("score").at(0).spread(self.model.known)
-        first, self.drawn = self.drawn, self.drawn + wanted
-        return noise.after(first).spread(wanted)
+        if self._fresh:
+            return noise.of("confirm").spread(self.confirming)
+        return noise.of("score").at(0).spread(self.model.known) if self.model.known and self.model.stochastic else noise
 
     def _keep(self, rows: Tensor, points: Images, logits: Tensor) -> None:
         margins = margin(logits.flatten(0, 1), self.y[rows].repeat(len(logits))).view(len(logits), len(rows))

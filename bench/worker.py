@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import bench
+from bench.ball import project, steepest
 from bench.checks import IMAGES, verify_claims
 from bench.defended import DefendedClassifier
 from bench.device import out_of_memory
@@ -34,6 +35,8 @@ ORDERS = {"linf": torch.inf, "l2": 2, "l1": 1}
 TOLERANCE = 1e-5
 """By which rounding may carry an adversarial image out of the ball, relative to its radius."""
 CPU_BATCH, GPU_BATCH = 16, SHARD
+PROBE_STEPS = 6
+"""Of half a radius each: what they break, an attack breaks early."""
 
 
 class Worker:
@@ -128,6 +131,26 @@ class Worker:
             seconds = (time.monotonic() - started) / len(x)
         counts = [tally.of(sample) for sample in noise.ids.tolist()]
         return seconds, {kind: sum(count[kind] for count in counts) / len(x) for kind in counts[0]}
+
+    def probe(self, count: int) -> tuple[float, int]:
+        """The share of the first images that stand after a few steps of plain ascent, and how many were tried.
+
+        An image counts as standing while some draw of it is right; where the attacker cannot see what the score will see,
+        no attack lets an image rest, so all that are right before the attack count.
+        """
+        x, y, noise = self._inputs(np.arange(count))
+        view, threat = self._model(self.plan.gradient, Tally(), count), self.plan.threat
+        deployed, scored, z = view.view(GradientMode.NONE), noise.of("score"), x
+        standing = (self._score(deployed, x, y, noise)[0] == y[:, None]).any(dim=1)
+        for _ in range(PROBE_STEPS if view.decisive else 0):
+            rows = torch.nonzero(standing)[:, 0]
+            if not len(rows):
+                break
+            _, values, slope = view.differentiate(z[rows], y[rows], scored[rows], lambda logits, y: -margin(logits, y))
+            standing[rows] = values <= 0
+            moved = project(z[rows] + threat.radius / 2 * steepest(slope, threat), x[rows], threat)
+            z = z.index_copy(0, rows, moved)
+        return float(standing.float().mean()), count
 
     def _wait(self) -> None:
         if self.device.type == "cuda":

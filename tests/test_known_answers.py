@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from attacks.autoattack import autoattack
 from attacks.diffhammer import diffhammer
 from attacks.pgd import pgd
 from bench.defended import DefendedClassifier
@@ -68,8 +69,14 @@ def deviation(attack, seed):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize(
     "attack",
-    [partial(pgd, steps=3, eot=2, losses=("cw",)), partial(diffhammer, steps=4, eot=2)],
-    ids=["pgd", "diffhammer"],
+    [
+        partial(pgd, steps=3, eot=2, losses=("cw",)),
+        partial(diffhammer, steps=4, eot=2),
+        pytest.param(partial(autoattack, version="rand"), marks=pytest.mark.slow),
+        pytest.param(partial(pgd, eot=20), marks=pytest.mark.slow),
+        pytest.param(diffhammer, marks=pytest.mark.slow),
+    ],
+    ids=["pgd", "diffhammer", "autoattack-rand", "pgd-eot in full", "diffhammer-2024 in full"],
 )
 def test_the_score_of_a_noisy_linear_classifier_is_the_closed_form(attack, seed):
     assert abs(deviation(attack, seed)) <= 1

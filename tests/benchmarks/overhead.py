@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from attacks.pgd import carlini_wagner
 from bench.ball import project, steepest
 from bench.cli import make_registry
+from bench.losses import carlini_wagner
 from bench.noise import ForbiddenNoise
 from bench.plan import Request, plan
 from bench.runner import Options, run

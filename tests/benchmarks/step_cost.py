@@ -10,9 +10,9 @@ import time
 
 import torch
 
-from attacks.pgd import carlini_wagner
 from bench.data.fashion_mnist import fashion_mnist
 from bench.defended import DefendedClassifier
+from bench.losses import carlini_wagner
 from bench.models.embedded import fashion_mnist_classifier, fashion_mnist_score_model
 from bench.noise import Noise
 from defenses.dpsam import DPSAM
