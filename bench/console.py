@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.curve import Point
+    from bench.pace import TimeToGo
     from bench.plan import Plan
     from bench.prediction import Forecast
     from bench.records import SampleRecord
@@ -25,21 +26,22 @@ class Progress:
 
     def __init__(self, *, quiet: bool) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self.bar = Progress(
             TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[images]}"),
-            TextColumn("{task.fields[robust]}"), TimeElapsedColumn(), TextColumn("to go"), TimeRemainingColumn(elapsed_when_finished=False),
+            TextColumn("{task.fields[robust]}"), TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
             console=self.console, transient=True, disable=quiet or not self.console.is_terminal,
         )  # fmt: skip
         self.lines: list[SampleRecord] = []
         self.total = 0
+        self.clock: TimeToGo | None = None
         self.fields: dict[str, Any] = {}
 
     def __enter__(self) -> Progress:
         self.bar.start()
-        self.task = self.bar.add_task("loading", total=None, images="", robust="")
+        self.task = self.bar.add_task("loading", total=None, images="", robust="", left="")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -47,7 +49,9 @@ class Progress:
 
     def started(self, lines: list[SampleRecord], total: int) -> None:
         """Shows where the run goes on."""
-        self.lines, self.total = list(lines), total
+        from bench.pace import TimeToGo
+
+        self.lines, self.total, self.clock = list(lines), total, TimeToGo(total, len(lines))
         self.fields = self._fields()
         self.bar.update(self.task, description="attacking", total=total, completed=len(lines), **self.fields)
         if lines and len(lines) < total:
@@ -55,20 +59,31 @@ class Progress:
 
     def working(self, done: float, standing: int, images: int) -> None:
         """Moves the bar inside a shard."""
-        fields = self.fields | {"images": f"{len(self.lines)}/{self.total} images, {standing} of {images} stand"}
+        if self.clock:
+            self.clock.working(done, images)
+        fields = self.fields | {
+            "images": f"{len(self.lines)}/{self.total} images, {standing} of {images} stand", "left": self._left(),
+        }  # fmt: skip
         self.bar.update(self.task, completed=min(len(self.lines) + done * images, self.total), **fields)
 
     def finished(self, lines: list[SampleRecord]) -> None:
         """Counts a shard."""
         self.lines += lines
+        if self.clock:
+            self.clock.finished(len(lines))
         self.fields = fields = self._fields()
         self.bar.update(self.task, completed=len(self.lines), **fields)
         if not self.console.is_terminal:
-            self.console.print(f"{fields['images']}, {fields['robust']}")
+            left = f", {fields['left']}" if fields["left"] else ""
+            self.console.print(f"{fields['images']}, {fields['robust']}{left}")
+
+    def _left(self) -> str:
+        seconds = self.clock.seconds() if self.clock and len(self.lines) < self.total else None
+        return "" if seconds is None else f"{duration(seconds)} to go"
 
     def _fields(self) -> dict[str, Any]:
         if not self.lines:
-            return {"images": f"0/{self.total} images", "robust": ""}
+            return {"images": f"0/{self.total} images", "robust": "", "left": ""}
         from bench.stats import mean_share
         from bench.summary import shares
 
@@ -76,6 +91,7 @@ class Progress:
         return {
             "images": f"{len(self.lines)}/{self.total} images",
             "robust": f"robust so far {percent(robust.as_dict())}",
+            "left": self._left(),
         }
 
 

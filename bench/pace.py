@@ -72,3 +72,44 @@ class Pace:
         passed = time.monotonic() - self.started
         remaining = self.seconds(left) * math.ceil(rows / chunk)
         self.working(passed / (passed + remaining) if passed + remaining else 1.0, standing)
+
+
+@dataclass
+class TimeToGo:
+    """How long a run still needs, from the shards that are done and from how far the one at hand is.
+
+    Arguments:
+        total: Images of the whole run.
+        done: Images that are finished.
+        clock: Seconds, from any start.
+    """
+
+    total: int
+    done: int
+    clock: Callable[[], float] = time.monotonic
+    spent: float = 0.0
+    images: int = 0
+    share: float = 0.0
+    counted: int = 0
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
+
+    def working(self, share: float, images: int) -> None:
+        """The shard at hand, of this many images, is through this share of its time."""
+        self.share, self.images = share, images
+
+    def finished(self, images: int) -> None:
+        """A shard is done."""
+        self.spent, self.counted = self.spent + self.clock() - self.began, self.counted + images
+        self.began, self.done, self.share, self.images = self.clock(), self.done + images, 0.0, 0
+
+    def seconds(self) -> float | None:
+        """Time to go; None while nothing is known."""
+        passed = self.clock() - self.began
+        shard = passed / self.share if self.share else 0.0
+        known = self.counted + (self.images if self.share else 0)
+        if not known:
+            return None
+        rate, at_hand = (self.spent + shard) / known, self.images if self.share else 0
+        return max(shard - passed, 0.0) + rate * max(self.total - self.done - at_hand, 0)

@@ -130,6 +130,43 @@ def test_more_images_continue_the_same_record(bench):
     assert json.loads(bench(TINY + " --json").out) == short
 
 
+def test_several_threats_are_as_many_runs_and_a_curve(bench):
+    command = "run --defense none --attack pgd-full -A steps=3 --threat linf:32/255,linf:1/255 -n 6 --results results"
+    document = json.loads(bench(command + " --json").out)
+    assert [run["spec"]["threat"] for run in document["runs"]] == ["linf:1/255", "linf:32/255"]
+    assert [point["run_id"] for point in document["curve"]] == [run["run_id"] for run in document["runs"]]
+    worst = [point["worst"]["value"] for point in document["curve"]]
+    assert worst[1] <= min(worst[0], document["runs"][1]["robust_accuracy"]["value"])
+    alone = json.loads(bench(command.replace("linf:32/255,", "") + " --json").out)
+    assert alone == document["runs"][0]
+    out = bench(command).out
+    assert "worst so far" in out
+    assert out.count("record  results") == 2
+
+
+def test_a_dry_run_tells_the_cost_and_leaves_nothing(bench):
+    command = "run --defense none --attack pgd-full -A steps=3 --threat linf:1/2550 --results results"
+    told = json.loads(bench(command + " -n 8 --dry-run --json").out)
+    assert not Path("results").exists()
+    forecast = told["forecast"]
+    assert (forecast["done"], forecast["most"]["images"], forecast["probed"]) == (0, 8, 8)
+    summary = json.loads(bench(command + " -n 8 --json").out)
+    assert told["run_id"] == summary["run_id"]
+    for kind in ("classifier_forward", "classifier_backward"):
+        assert forecast["most"]["passes"][kind] == pytest.approx(summary["cost"][kind], rel=0.15)
+    assert json.loads(bench(command + " -n 8 --dry-run --json").out)["forecast"]["most"]["images"] == 0
+    assert "4 images to run, 8 done" in bench(command + " -n 12 --dry-run").out
+    both = command.replace("linf:1/2550", "linf:1/2550,l2:1")
+    assert [one["threat"] for one in json.loads(bench(both + " --dry-run --json").out)] == ["l2:1", "linf:1/2550"]
+
+
+def test_a_dry_run_knows_who_falls_at_once(bench):
+    command = "run --defense none --attack pgd-full --threat linf:32/255 -n 8 --dry-run --json"
+    forecast = json.loads(bench(command).out)["forecast"]
+    assert forecast["standing"] <= 0.25
+    assert forecast["likely"]["seconds"] < forecast["most"]["seconds"] / 2
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -7,9 +7,12 @@ import pytest
 
 import bench.doctor
 from bench.arguments import parse_options
-from bench.console import Progress, columns, next_steps, percent, summary_text
+from bench.console import Progress, columns, curve_text, duration, forecast_text, next_steps, percent, summary_text
+from bench.curve import curve
 from bench.doctor import examine
+from bench.prediction import Forecast, Prediction
 from bench.records import SampleRecord
+from bench.threat import ThreatModel
 
 INTERVAL = {"value": 0.51, "low": 0.4130, "high": 0.6058, "method": "wilson"}
 
@@ -68,6 +71,40 @@ def test_summary_of_checks(checks, words):
     assert f"  checks  {words}\n" in summary_text(summary(checks=checks), {"defense": "d", "attack": "a"})
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (99, "99 s"), (150, "2.5 min"), (7300, "2.0 h"), (200_000, "2.3 d")]
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+class Planned:
+    labels, dataset, threat = {"defense": "d", "attack": "a"}, type("D", (), {"name": "data"}), "linf:8/255"
+
+
+def test_a_forecast():
+    most = Prediction(images=80, passes={"score_forward": 2000, "score_hvp": 0}, seconds=400)
+    likely = Prediction(images=80, passes={"score_forward": 1000, "score_hvp": 0}, seconds=90)
+    text = forecast_text(Forecast(done=20, most=most, likely=likely, standing=0.25, probed=80), Planned)
+    assert text.splitlines() == [
+        "d under a · data linf:8/255 · 80 images to run, 20 done",
+        "  likely  90 s   if 25 % of the images stand, as in a probe of 80",
+        "  at most 6.7 min   if all of them stand to the end",
+        "  passes  1,000 score forward",
+        "  nothing was run or stored",
+    ]
+    assert "states no formula" in forecast_text(None, Planned)
+
+
+def test_a_curve():
+    line = SampleRecord(
+        id=1, label=1, clean=[1], adversarial=[1], margin=[0], distance=0, cost={}, seconds=0, environment=""
+    )
+    lines = curve_text(curve([(ThreatModel.parse("l2:1"), "abc", [line])])).splitlines()
+    assert lines[0].split() == ["threat", "robust", "worst", "so", "far", "run"]
+    assert lines[1] == "l2:1    100.0 % [2.5, 100.0]  100.0 % [2.5, 100.0]  abc"
+
+
 def test_next_steps():
     assert next_steps(summary(), ["--defense", "none"], dataset_size=10_000).splitlines() == [
         "next",
@@ -112,7 +149,7 @@ def test_progress_without_a_terminal_is_a_line_a_shard(capsys):
     assert shown.out == ""
     assert shown.err.splitlines() == [
         "going on after 1 of 3 images",
-        "2/3 images, robust so far 50.0 % [9.5, 90.5]",
+        "2/3 images, robust so far 50.0 % [9.5, 90.5], 0 s to go",
     ]
 
 
