@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -190,16 +189,15 @@ def _heard(note: Callable[[str], None]) -> Iterator[set[str]]:
 
 @contextmanager
 def _own_counters() -> Iterator[None]:
-    """The check for dynamic defenses counts in a global and switches tracing off: both as if it had not run."""
+    """The check for dynamic defenses counts in a global: as if it had not run."""
     from pyautoattack.checks import funcs
 
-    before, trace = dict(funcs), sys.gettrace()
+    before = dict(funcs)
     funcs.update(dict.fromkeys(funcs, 0))
     try:
         yield
     finally:
         funcs.update(before)
-        sys.settrace(trace)
 
 
 def _ends(attack: Any) -> list[tuple[Tensor, Tensor]]:

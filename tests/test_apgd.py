@@ -108,6 +108,23 @@ def test_the_targeted_ratio_by_hand():
     assert toward_target(logits[:, :3], torch.tensor([[0, 2]])).item() == -2
 
 
+class Bowl(nn.Module):
+    """The margin is smallest at a point inside the ball."""
+
+    bottom = (0.512, 0.503, 0.489, 0.519)
+
+    def forward(self, x):
+        margin = 1 + (x.flatten(1) - x.new_tensor(self.bottom)).square().sum(dim=1)
+        return torch.stack([margin, 0 * margin, 0 * margin - 50], dim=1)
+
+
+def test_steps_shorten_where_they_overshoot():
+    x = torch.full((1, 1, 2, 2), 0.5, dtype=torch.float64)
+    model = DefendedClassifier(Bowl(), Identity(), chunk=1)
+    end = apgd(model, x, torch.tensor([0]), LINF, Noise(0, torch.tensor([5]), "attack"), loss="cw")
+    assert end.flatten().tolist() == pytest.approx(Bowl.bottom, abs=1e-3)
+
+
 def test_targets_are_the_likeliest_wrong_classes():
     """One target: pixel 1, the second largest, is raised; pixel 2 stays below it."""
     x = torch.tensor([0.9, 0.8, 0.1, 0.1], dtype=torch.float64).view(1, 1, 2, 2)

@@ -173,6 +173,14 @@ def test_passes_are_counted_and_shared_out():
     assert forward == pytest.approx(said.gradients + said.evaluations, rel=0.1)
 
 
+def test_rows_without_ids_share_their_passes_although_only_some_images_break():
+    model, x, y, noise = toy()
+    autoattack(model, x, y, ThreatModel.parse("linf:3/255"), noise, version="custom", attacks=("apgd-ce", "apgd-dlr"))
+    assert 0 < sum(model.said["claimed"]) < len(x)
+    counts = [model.tally.of(sample)["classifier_backward"] for sample in noise.ids.tolist()]
+    assert max(counts) - min(counts) <= 1
+
+
 def test_published_costs_for_an_image_that_never_breaks():
     """7857 forwards and 1910 backwards under standard, 4042 and 4040 under rand, 10 classes."""
     standard = work(deterministic=True, classes=10, version="standard", attacks=())
