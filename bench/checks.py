@@ -12,6 +12,7 @@ from bench.defended import DefendedClassifier
 from bench.device import out_of_memory
 from bench.errors import BenchError, UserError
 from bench.gradient import GradientMode
+from bench.models.inspection import inspect_classifier
 from bench.noise import Noise
 from bench.plan import Plan
 from bench.protocols import Images, ScoreModel
@@ -31,7 +32,8 @@ def verify_claims(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise
         noise: Their draws.
 
     Raises:
-        UserError: The defense claims to be deterministic and is not, or leaves [0, 1], or the classifier has other classes.
+        UserError: The defense claims to be deterministic and is not, or leaves [0, 1], or the classifier has other classes
+            or is no classifier (`inspect_classifier`).
     """
     name = plan.spec.defense.name
     logits, again = _first_logits(plan, model, x, noise), model(x, noise)
@@ -43,6 +45,7 @@ def verify_claims(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise
         raise UserError(
             f"expected logits for the {len(plan.dataset.classes)} classes of {plan.dataset.name}, got {logits.shape[1]}; choose another --classifier"
         )
+    inspect_classifier(plan.classifier, 0.1 + 0.8 * x, f"the classifier {plan.spec.classifier.name}")
     pure = model.purify(x, noise).detach()
     if pure.min() < -1e-6 or pure.max() > 1 + 1e-6:
         raise UserError(

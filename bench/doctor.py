@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from bench.errors import UserError
+from bench.extras import EXTRAS
 from purebench import foreign_package
 
 PACKAGES = (
@@ -21,7 +22,6 @@ PACKAGES = (
     "pydantic",
     "safetensors",
 )
-EXTRAS = {"torchattacks": "torchattacks", "diffusers": "hub", "ray": "ray"}
 
 
 class Finding(TypedDict):
