@@ -192,7 +192,8 @@ def list_command(
         return
     from bench.console import columns
 
-    shown = {name: rows[name] if kind else rows[name][: len(registry.all(name.replace("-", "_")))] for name in kinds}
+    named = {} if kind else {name: _members(registry, name) for name in kinds}
+    shown = {name: [row for row in rows[name] if row["name"] not in named.get(name, ())] for name in kinds}
     table = [
         (f"  {row['name']}", "" if row["installed"] else "(not installed)", row["summary"])
         for name in kinds
@@ -417,6 +418,10 @@ def _train(kind: str, dataset: str, quiet: bool, *, threat: str | None = None, *
         report=lambda line: None if quiet else print(line, file=sys.stderr, flush=True),
     )  # fmt: skip
     print(path)
+
+
+def _members(registry: Registry, kind: str) -> set[str]:
+    return {found.name for found in registry.members(kind.replace("-", "_"))}
 
 
 def _listing(registry: Registry, kind: str) -> list[dict[str, Any]]:

@@ -54,7 +54,7 @@ TABLE = {
     "mnist": Entry(
         "bench.data.mnist:mnist",
         "10,000 test images of handwritten digits, 28 x 28 grey. Downloads 2 MB, or reads --data-dir.",
-        threats=("linf:0.3", "linf:0.2", "l2:2"),
+        threats=("linf:0.3", "l2:2"),
         training="bench.data.mnist:mnist_training",
     ),
     "digits": Entry(

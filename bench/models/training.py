@@ -20,6 +20,8 @@ from bench.models.recipe import Recipe
 from bench.models.weights import build, write_model
 
 CPU = torch.device("cpu")
+WARM_UP = 200
+"""Steps until the learning rate is at its largest, at most a tenth of all."""
 Save = Callable[[nn.Module, Path, dict[str, Any]], Path]
 
 
@@ -124,8 +126,9 @@ class _Training:
 
     def _update(self, value: Tensor) -> float:
         recipe, done = self.recipe, self.step / self.steps
+        warm_up = max(1, min(WARM_UP, self.steps // 10))
         for group in self.optimizer.param_groups:
-            group["lr"] = recipe.rate * min(1.0, self.step / 200) * (1 + math.cos(math.pi * done)) / 2
+            group["lr"] = recipe.rate * min(1.0, self.step / warm_up) * (1 + math.cos(math.pi * done)) / 2
         self.optimizer.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

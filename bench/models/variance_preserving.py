@@ -83,12 +83,11 @@ class VariancePreservingDenoiser(nn.Module):
 
     def forward(self, y: Tensor, sigma: Tensor) -> Tensor:
         """`denoise` for noise levels of shape `(B,)` or `(1,)`, without the checks."""
-        level = (2 * sigma.to(self.levels)).expand(len(y))
-        share = 1 / (1 + level**2)
-        shown = _column(share.sqrt(), y) * (2 * y - 1)
+        wanted = (2 * sigma.to(self.levels)).expand(len(y))
+        level = torch.maximum(wanted, self.levels[0].exp())
+        shown = _column(1 / (1 + level**2).sqrt(), y) * (2 * y - 1)
         noise = self._noise(self.predict(shown, self.time(level)), shown, level)
-        reach = level * (level / self.levels[0].exp()).clamp(max=1)
-        return y - _column(reach / 2, y) * noise
+        return y - _column(wanted**2 / level / 2, y) * noise
 
     def predict(self, x: Tensor, time: Tensor) -> Tensor:
         """What the network says of noisy images `(B, C, H, W)` in [-1, 1] at times `(B,)`, which may be fractions."""
