@@ -7,6 +7,7 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -59,7 +60,7 @@ def robustbench(
         _fetch(entry, folder / dataset / kind, model)
         network: Any = _load(load_model, model, folder, dataset, kind)
     network.image_shape = SHAPES[dataset]
-    network.provenance = _remark(board, entry, run_dataset, threat)
+    network.provenance = _remark(board, entry, run_dataset, threat, standard=model.startswith("Standard"))
     if network.provenance:
         LOG.warning("note: robustbench:%s %s", name, network.provenance)
     return network.eval()
@@ -108,7 +109,8 @@ def _importable() -> Iterator[None]:
             sys.modules[name] = importlib.import_module(f"py{name}")
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
     try:
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its dependencies' imports
             yield
     finally:
         for name in names if lent else []:
@@ -169,15 +171,17 @@ def _load(load_model: Any, name: str, folder: Path, dataset: str, kind: str) -> 
         ) from error
 
 
-def _remark(board: str, entry: dict[str, Any], data: Dataset | None, threat: ThreatModel | None) -> str:
-    """What a reader must know: trained for another threat, data set or preprocessing than the run's."""
+def _remark(
+    board: str, entry: dict[str, Any], data: Dataset | None, threat: ThreatModel | None, *, standard: bool
+) -> str:
+    """What a reader must know: made for another threat, data set or preprocessing than the run's; `standard` is made for none."""
     dataset, made_for, remarks = board.partition("/")[0], EPS.get(board), []
     if made_for is None:
-        remarks.append(f"was trained for {board}, not for adversarial images")
-    elif threat is not None and str(threat) != made_for:
-        remarks.append(f"was trained for {made_for} ({board}), not for {threat}")
+        remarks.append(f"was made for {board}, not for adversarial images")
+    elif threat is not None and str(threat) != made_for and not standard:
+        remarks.append(f"was made for {made_for} ({board}), not for {threat}")
     if data is not None and data.name.split("-")[0] != dataset:
-        remarks.append(f"was trained on {dataset}, and {data.name} is another data set or a part of it")
+        remarks.append(f"was made for {dataset}, and {data.name} is another data set or a part of it")
     wanted = entry.get("preprocessing") or DEFAULT_PREPROCESSING
     if dataset == "imagenet" and data is not None and data.name == "imagenet" and wanted != DEFAULT_PREPROCESSING:
         remarks.append(f"is scored by RobustBench with {wanted}, not with {DEFAULT_PREPROCESSING}")

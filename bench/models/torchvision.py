@@ -64,19 +64,17 @@ def _models() -> Any:
     return importlib.import_module("torchvision.models")
 
 
-def _weights(model: str, weights: str) -> Any:
+def _weights(name: str, weights: str) -> Any:
     known = _models().list_models(module=_models())
-    if model not in known:
-        close = difflib.get_close_matches(model, known, n=3, cutoff=0.5)
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
-        raise UserError(f"expected a classifier of torchvision, got {model!r}; {hint}")
-    kinds = _models().get_model_weights(model)
-    names = [*kinds.__members__]
-    if weights not in names and weights != "DEFAULT":
-        raise UserError(
-            f"expected -C weights among {', '.join(names)} for {model}, got {weights!r}; choose one of them"
-        )
-    return kinds.DEFAULT if weights == "DEFAULT" else kinds[weights]
+        raise UserError(f"expected a classifier of torchvision, got {name!r}; {hint}")
+    kinds = _models().get_model_weights(name)
+    if weights not in kinds.__members__:
+        names = ", ".join(kinds.__members__)
+        raise UserError(f"expected -C weights among {names} for {name}, got {weights!r}; choose one of them")
+    return kinds[weights]
 
 
 def _published(file: Path) -> str:
