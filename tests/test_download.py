@@ -2,8 +2,6 @@
 
 import hashlib
 import logging
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -16,35 +14,9 @@ SHA256 = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
 
 
 @pytest.fixture
-def server():
-    """Serves `content` at any path, cut after `limit` bytes a request; keeps the ranges that were asked for."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            wanted = self.headers.get("Range")
-            self.server.asked.append(wanted)
-            if self.path == "/absent":
-                return self.send_error(404)
-            start = int(wanted[6:-1]) if wanted and self.server.continues else 0
-            if start >= len(self.server.content):
-                return self.send_error(416)
-            rest = self.server.content[start:]
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(rest)))
-            self.end_headers()
-            self.wfile.write(rest[: self.server.limit])
-            return None
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.content, server.limit, server.continues, server.asked = CONTENT, None, True, []
-    server.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def server(file_server):
+    (file_server.folder / "file").write_bytes(CONTENT)
+    return file_server
 
 
 def test_a_download_arrives_whole_and_is_not_repeated(server, tmp_path, caplog):
@@ -96,13 +68,13 @@ def test_the_next_mirror_continues_what_the_first_began(server, tmp_path):
 
 
 def test_a_wrong_checksum_discards_the_download_and_a_retry_starts_again(server, tmp_path):
-    server.content = CONTENT[:-1] + b"x"
+    (server.folder / "file").write_bytes(CONTENT[:-1] + b"x")
     with pytest.raises(
         UserError, match=rf"expected md5 {MD5[4:16]}, got \w+ from http.*/file; it was discarded: repeat"
     ):
         fetch([f"{server.url}/file"], tmp_path / "file.bin", checksum=MD5)
-    assert list(tmp_path.iterdir()) == []
-    server.content = CONTENT
+    assert list(tmp_path.glob("file.bin*")) == []
+    (server.folder / "file").write_bytes(CONTENT)
     assert fetch([f"{server.url}/file"], tmp_path / "file.bin", checksum=MD5).read_bytes() == CONTENT
 
 

@@ -1,9 +1,12 @@
 """Score models in the format of diffusers: saved by it, read as denoisers, attacked with exact gradients in constant memory."""
 
+import hashlib
 import json
 import math
 import shutil
+import threading
 import weakref
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import torch
@@ -194,6 +197,112 @@ def test_images_of_another_size_are_refused_before_the_run(tmp_path, monkeypatch
         "bench: expected images of shape (1, 8, 8), which diffusers:small was made for, got (1, 28, 28) as fashion-mnist holds them; "
         "choose another --score-model\n"
     )
+
+
+class HubHandler(BaseHTTPRequestHandler):
+    """As much of the hub as its client asks for: what a repository holds, heads of files, and the files, cut if `limit` says so."""
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def answer(self, *, body):
+        root = self.server.folder
+        if self.path.startswith("/api/models/"):
+            files = [str(file.relative_to(root)) for file in sorted(root.rglob("*")) if file.is_file()]
+            if "/tree/" in self.path:
+                return self.send(
+                    [
+                        {"type": "file", "path": name, "oid": name, "size": (root / name).stat().st_size}
+                        for name in files
+                    ]
+                )
+            return self.send(
+                {"id": "team/model", "sha": self.commit, "siblings": [{"rfilename": name} for name in files]}
+            )
+        file = root / self.path.partition(f"/resolve/{self.commit}/")[2]
+        content = file.read_bytes()
+        wanted = self.headers.get("Range") or ""
+        start = int(wanted[6:].partition("-")[0]) if wanted.startswith("bytes=") else 0
+        self.server.asked.append((file.name, start, body))
+        self.send_response(206 if start else 200)
+        self.send_header("X-Repo-Commit", self.commit)
+        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
+        self.send_header("Content-Length", str(len(content) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
+        self.end_headers()
+        if body:
+            self.wfile.write(content[start:][: self.server.limit])
+        return None
+
+    def send(self, document):
+        text = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """A stand-in for the hub, which its client is pointed at; the client's cache is an empty folder."""
+    from huggingface_hub import constants
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), HubHandler)
+    server.folder, server.limit, server.asked = tmp_path / "repository", None, []
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}"
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_repository_of_the_hub_is_downloaded_by_its_own_client(hub):
+    """A download that breaks off is one sentence, the same call goes on, and later ones need no network."""
+    saved(hub.folder)
+    hub.limit = 20_000
+    with pytest.raises(
+        UserError,
+        match=r"^expected a folder or a repository of the hub, or a network to download it from, got 'team/model' and .*; "
+        "check the name, or repeat the same command to go on$",
+    ):
+        hub_score_model(place="team/model")
+    before, hub.limit = len(hub.asked), None
+    found = hub_score_model(place="team/model")
+    assert {name for name, _, body in hub.asked[before:] if body} == {weights(hub.folder).name}
+    torch.testing.assert_close(found.denoise(X, 0.3), hub_score_model(place=str(hub.folder)).denoise(X, 0.3))
+    hub.shutdown()
+    hub.server_close()
+    assert hub_score_model(place="team/model").image_shape == (1, 8, 8)
+
+
+def test_a_repository_with_older_weights_is_read_without_unpickling_more_than_tensors(hub):
+    network = saved(hub.folder)
+    weights(hub.folder).unlink()
+    torch.save(network.state_dict(), weights(hub.folder).with_suffix(".bin"))
+    found = hub_score_model(place="team/model")
+    torch.testing.assert_close(found.network.conv_in.weight, network.conv_in.weight)
+
+
+def test_a_repository_that_does_not_exist(hub):
+    with pytest.raises(
+        UserError, match=r"expected a folder or a repository of the hub, .*got 'some where' and .*; check"
+    ):
+        hub_score_model(place="some where")
 
 
 CIFAR = {

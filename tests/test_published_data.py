@@ -2,13 +2,10 @@
 
 import gzip
 import hashlib
-import http.server
 import io
 import json
 import pickle
 import tarfile
-import threading
-from functools import partial
 
 import numpy as np
 import pytest
@@ -29,20 +26,10 @@ def levels(count, *shape):
     return (np.arange(count * int(np.prod(shape)), dtype=np.int64) * 7919 % 251).astype(np.uint8).reshape(count, *shape)
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
-def server(tmp_path):
+def server(file_server):
     """The address of a server of the folder `server`."""
-    (tmp_path / "server").mkdir()
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path / "server"))
-    threading.Thread(target=running.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{running.server_address[1]}/"
-    running.shutdown()
-    running.server_close()
+    return f"{file_server.url}/"
 
 
 def publish_cifar(tmp_path, monkeypatch, address, kind, *, classes, key):
@@ -145,6 +132,28 @@ def test_a_cifar_archive_that_is_another_one(tmp_path, monkeypatch, server, caps
     assert (out, err.count("\n")) == ("", 1)
     assert f"expected md5 {published.tgz_md5[:12]}, got " in err
     assert "it was discarded: repeat the same command" in err
+
+
+def test_a_broken_off_download_is_one_sentence_and_the_same_command_goes_on(
+    tmp_path, monkeypatch, server, file_server, capsys
+):
+    published, _ = publish_cifar(tmp_path, monkeypatch, server, "CIFAR10", classes=10, key="labels")
+    size = (file_server.folder / published.filename).stat().st_size
+    file_server.limit = size // 2
+    words = ["run", "--dataset", "cifar10", "--data-dir", str(tmp_path / "data"), "--classifier", "autoattack-resnet18"]
+    words += ["--defense", "none", "--attack", "null", "-n", "2", "--results", str(tmp_path / "results")]
+    assert main([*words, "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert f"bench: expected to download {published.filename} to {tmp_path / 'data'}, got " in err
+    assert "the connection broke off after" in err
+    assert "repeat the same command to go on" in err
+    file_server.limit = None
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("none under null · cifar10 linf:8/255 · n = 2")
+    assert f"{published.filename}: going on after " in err
+    assert file_server.asked == [None, f"bytes={size // 2}-"]
 
 
 def idx(array):

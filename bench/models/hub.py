@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,7 @@ def _diffusers() -> Any:
 def _download(repository: str) -> Path:
     """The repository's files from the hub's own cache, or downloaded there; the hub's client goes on with broken downloads."""
     download = importlib.import_module("huggingface_hub").snapshot_download
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it tells of each attempt; the last one is raised
     try:
         folder = Path(download(repository, allow_patterns=["*.json", "*.safetensors"]))
         if not list(folder.rglob("*.safetensors")):
