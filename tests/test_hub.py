@@ -314,6 +314,7 @@ CIFAR = {
 """The configuration of google/ddpm-cifar10-32."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("purifier", ["dpsam", "reverse"])
 def test_one_step_through_a_model_of_full_size(purifier):
     """35.7 million parameters: a full gradient of one image exists, is finite, and fits in 24 GiB."""
