@@ -35,6 +35,9 @@ INTERRUPTED = 130
 
 
 def _silence(quiet: bool) -> bool:
+    from bench.console import show_notices
+
+    show_notices(quiet=quiet)
     if quiet:
         warnings.simplefilter("ignore")
     return quiet
@@ -75,12 +78,19 @@ def run_command(
     data_dir: DataDir = None,
     classifier: Annotated[
         Optional[str],
-        typer.Option(help="Name, weights:PATH, module:object or path/file.py:object. [default: the data set's]"),
+        typer.Option(
+            help="Name, robustbench:MODEL, torchvision:MODEL, weights:PATH, module:object or path/file.py:object. [default: the data set's]"
+        ),
     ] = None,
     classifier_args: Annotated[
         list[str], typer.Option("-C", metavar="KEY=VALUE", help="Argument of the classifier; repeatable.")
     ] = [],  # noqa: B006
-    score_model: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
+    score_model: Annotated[
+        Optional[str],
+        typer.Option(
+            help="Name, diffusers:REPO_OR_FOLDER, weights:PATH, module:object or path/file.py:object. [default: the data set's]"
+        ),
+    ] = None,
     score_args: Annotated[
         list[str], typer.Option("-S", metavar="KEY=VALUE", help="Argument of the score model; repeatable.")
     ] = [],  # noqa: B006
@@ -182,15 +192,19 @@ def list_command(
         return
     from bench.console import columns
 
+    named = {} if kind else {name: _members(registry, name) for name in kinds}
+    shown = {name: [row for row in rows[name] if row["name"] not in named.get(name, ())] for name in kinds}
     table = [
         (f"  {row['name']}", "" if row["installed"] else "(not installed)", row["summary"])
         for name in kinds
-        for row in rows[name]
+        for row in shown[name]
     ]
     lines = columns(table).splitlines()
     for name in kinds:
-        part, lines = lines[: len(rows[name])], lines[len(rows[name]) :]
+        part, lines = lines[: len(shown[name])], lines[len(shown[name]) :]
         print("\n".join([name, *part]))
+        if len(shown[name]) < len(rows[name]):
+            print(f"  and {len(rows[name]) - len(shown[name])} more by name: bench list {name}")
 
 
 @app.command("show")
@@ -289,14 +303,19 @@ def doctor_command(as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+TrainingData = Annotated[
+    str,
+    typer.Option(help="fashion-mnist, cifar10, ... (their training images), npz:PATH or folder:PATH."),
+]
+Epochs = Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")]
+
+
 @train_app.command("classifier")
 def train_classifier(
-    out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights and card.")] = Path("classifier"),
-    dataset: Annotated[
-        str, typer.Option(help="fashion-mnist (its training images), npz:PATH or folder:PATH.")
-    ] = "fashion-mnist",
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights, curve and card.")] = Path("classifier"),
+    dataset: TrainingData = "fashion-mnist",
     data_dir: DataDir = None,
-    epochs: Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")] = None,
+    epochs: Epochs = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
     adversarial: Annotated[
         bool, typer.Option("--adversarial", help="Train on adversarial examples (Madry et al. 2018).")
@@ -311,26 +330,36 @@ def train_classifier(
 
     Example: bench train classifier --out my-classifier, then bench run --classifier weights:my-classifier/model.safetensors
     """
-    _train("classifier", out, dataset, data_dir, epochs, seed, device, quiet, adversarial, threat)
+    _train(
+        "classifier", dataset, quiet, out=out, data_dir=data_dir, epochs=epochs, seed=seed, device=device,
+        adversarial=adversarial, threat=threat,
+    )  # fmt: skip
 
 
 @train_app.command("score")
 def train_score(
-    out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights and card.")] = Path("score"),
-    dataset: Annotated[
-        str, typer.Option(help="fashion-mnist (its training images), npz:PATH or folder:PATH.")
-    ] = "fashion-mnist",
+    out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights, curve and card.")] = Path("score"),
+    dataset: TrainingData = "fashion-mnist",
     data_dir: DataDir = None,
-    epochs: Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")] = None,
+    epochs: Epochs = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and noise.")] = 0,
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format", help="weights (a small U-Net), or diffusers (a UNet2DModel in that library's format)."
+        ),
+    ] = "weights",
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
     """Train a score model; the same command again goes on after a kill.
 
-    Example: bench train score --out my-score, then bench run --score-model weights:my-score/model.safetensors
+    Example: bench train score --out my-score, then bench run --score-model weights:my-score/model.safetensors;
+    or: bench train score --format diffusers --out my-score, then bench run --score-model diffusers:my-score
     """
-    _train("score", out, dataset, data_dir, epochs, seed, device, quiet)
+    _train(
+        "score", dataset, quiet, out=out, data_dir=data_dir, epochs=epochs, seed=seed, device=device, form=form
+    )  # fmt: skip
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -375,38 +404,46 @@ def make_registry() -> Registry:
     )  # fmt: skip
 
 
-def _train(
-    kind: str, out: Path, dataset: str, data_dir: Path | None, epochs: int | None, seed: int, device: str, quiet: bool,
-    adversarial: bool = False, threat: str | None = None,
-) -> None:  # fmt: skip
+def _train(kind: str, dataset: str, quiet: bool, *, threat: str | None = None, **options: Any) -> None:
     from bench.threat import ThreatModel
 
     parsed = None if threat is None else ThreatModel.parse(threat)
+    registry = make_registry()
+    registry.find("datasets", dataset)
 
     from bench.models.recipes import train_network
 
     path = train_network(
-        kind, out=out, dataset=dataset, data_dir=data_dir, epochs=epochs, seed=seed, device=device, registry=make_registry(),
-        adversarial=adversarial, threat=parsed,
+        kind, dataset=dataset, threat=parsed, registry=registry, **options,
         report=lambda line: None if quiet else print(line, file=sys.stderr, flush=True),
     )  # fmt: skip
     print(path)
 
 
+def _members(registry: Registry, kind: str) -> set[str]:
+    return {found.name for found in registry.members(kind.replace("-", "_"))}
+
+
 def _listing(registry: Registry, kind: str) -> list[dict[str, Any]]:
+    from functools import cache
+    from importlib.metadata import PackageNotFoundError, version
     from importlib.util import find_spec
 
-    def installed(module: str) -> bool:
-        return find_spec(module.partition(":")[0].partition(".")[0]) is not None
+    @cache
+    def installed(package: str, module: str) -> bool:
+        try:
+            return bool(version(package)) if package else find_spec(module.partition(".")[0]) is not None
+        except PackageNotFoundError:
+            return False
 
     return [
         {
             "name": found.name,
             "summary": found.entry.summary,
             "source": found.source,
-            "installed": installed(found.entry.target),
+            "installed": installed(found.entry.package, found.entry.target.partition(":")[0]),
         }
-        for found in registry.all(kind)
+        for found in registry.all(kind) + registry.members(kind)
     ]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,6 +95,21 @@ class Progress:
             "robust": f"robust so far {percent(robust.as_dict())}",
             "left": self._left(),
         }
+
+
+class Notices(logging.Handler):
+    """Writes what the package says on the way (downloads, remarks on models) to stderr, a line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one line to whatever stderr is now."""
+        sys.stderr.write(self.format(record) + "\n")
+
+
+def show_notices(*, quiet: bool) -> None:
+    """Shows the package's notices from now on, or none of them."""
+    log = logging.getLogger("bench")
+    log.handlers = [logging.NullHandler() if quiet else Notices()]
+    log.setLevel(logging.INFO)
 
 
 def percent(interval: dict[str, Any]) -> str:

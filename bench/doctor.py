@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import TypedDict
 
 from bench.errors import UserError
+from bench.extras import EXTRAS
 from purebench import foreign_package
 
 PACKAGES = (
@@ -21,7 +23,6 @@ PACKAGES = (
     "pydantic",
     "safetensors",
 )
-EXTRAS = {"torchattacks": "torchattacks", "diffusers": "hub", "ray": "ray"}
 
 
 class Finding(TypedDict):
@@ -35,7 +36,17 @@ class Finding(TypedDict):
 
 def examine() -> list[Finding]:
     """Every finding, failures included; nothing is changed."""
-    return [_python(), *_packages(), *_extras(), _own_packages(), _robustbench(), _device(), _data(), *_weights()]
+    return [
+        _python(),
+        *_packages(),
+        *_extras(),
+        _own_packages(),
+        _robustbench(),
+        _device(),
+        _data(),
+        *_weights(),
+        *_caches(),
+    ]
 
 
 def _finding(name: str, detail: str, *, status: str = "ok", advice: str = "") -> Finding:
@@ -144,3 +155,28 @@ def _weights() -> list[Finding]:
             card = read_card(path)
             findings.append(_finding(path.stem, f"{card['parameters']:,} parameters, sha256 {card['sha256'][:12]}"))
     return findings
+
+
+def _caches() -> list[Finding]:
+    """Where downloads lie, and how much."""
+    import torch
+
+    from bench.data.download import cache_folder
+
+    hub = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser() / "hub"
+    folders = {"data cache": cache_folder(None), "torch cache": Path(torch.hub.get_dir()), "hub cache": hub}
+    return [_finding(name, _contents(folder), advice=_parts(folder)) for name, folder in folders.items()]
+
+
+def _contents(folder: Path) -> str:
+    sizes = [file.lstat().st_size for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
+    return f"{folder}: {len(sizes)} files, {sum(sizes) / 1e6:.0f} MB"
+
+
+def _parts(folder: Path) -> str:
+    broken = [file for pattern in ("*.part", "*.incomplete") for file in folder.rglob(pattern)]
+    return (
+        f"{len(broken)} broken-off downloads in it; repeat the command that began them, or remove them"
+        if broken
+        else ""
+    )

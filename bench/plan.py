@@ -120,9 +120,10 @@ def plan(request: Request, registry: Registry) -> Plan:
     _check_attack(attack)
 
     dataset = _load_dataset(_Part(data, {}, "--dataset"), request.data_dir)
-    network = _load_classifier(classifier)
-    score_model = _load_score(score) if score else None
-    surrogate = _surrogate(attack, registry)
+    setting = {"data_dir": request.data_dir, "run_dataset": dataset, "threat": threat}
+    network = _load_classifier(classifier, setting)
+    score_model = _load_score(score, setting) if score else None
+    surrogate = _surrogate(attack, registry, setting)
     spec = RunSpec(
         defense=defense.component(),
         attack=attack.component(
@@ -141,7 +142,7 @@ def plan(request: Request, registry: Registry) -> Plan:
     make = partial(_make_defense, defense)
     make(score_model)  # the values themselves are checked now, before any work
     return Plan(
-        spec=spec, labels={"defense": defense.label, "attack": attack.label}, notes=_notes(defense, attack), dataset=dataset, threat=threat, classifier=network,
+        spec=spec, labels={"defense": defense.label, "attack": attack.label}, notes=[*_notes(defense, attack), *_remarks(classifier, network)], dataset=dataset, threat=threat, classifier=network,
         score=score_model, make_defense=make, gradient=gradient, known=draws if knowledge == "known" else 0,
         attack=partial(attack.target, **({} if surrogate is None else {"surrogate": surrogate}), **attack.values),
         whole_shards=bool(_trait(attack, "package")),
@@ -187,7 +188,7 @@ def _default(request: Request, data: Found, role: str) -> str:
     if name is None:
         flag = role.replace("_", "-")
         raise UserError(
-            f"expected --{flag} for the data set {request.dataset}, got none; only built-in data sets have a default (see: bench list {flag}s)"
+            f"expected --{flag} for the data set {request.dataset}, got none; it has no default (see: bench list {flag}s)"
         )
     return name
 
@@ -226,11 +227,11 @@ def _release(attack: _Part) -> str | None:
     return f"{package} {version(package)}" if package else None
 
 
-def _surrogate(attack: _Part, registry: Registry) -> nn.Module | None:
+def _surrogate(attack: _Part, registry: Registry, setting: Mapping[str, Any]) -> nn.Module | None:
     """The classifier that a transfer attack names."""
     if not takes(attack.target, "surrogate"):
         return None
-    return _load_classifier(_Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A"))
+    return _load_classifier(_Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A"), setting)
 
 
 def _work(name: str, attack: _Part, deterministic: bool, knowledge: str, draws: int, dataset: Dataset) -> Work | None:
@@ -248,6 +249,12 @@ def _notes(*parts: _Part) -> list[str]:
     """What a component says of itself in its attribute `provenance`, and a preset in its entry."""
     says = [(part.found.name, getattr(part.target, "provenance", "") or part.found.entry.remark) for part in parts]
     return [f"{name}: {text}" for name, text in says if text]
+
+
+def _remarks(part: _Part, model: object) -> list[str]:
+    """What a loaded model says of itself in its attribute `provenance`."""
+    text = getattr(model, "provenance", "")
+    return [f"{part.found.name}: {text}"] if text else []
 
 
 def _check_defense_class(defense: _Part) -> None:
@@ -306,24 +313,42 @@ def _load_dataset(part: _Part, data_dir: Path | None) -> Dataset:
     return dataset
 
 
-def _load_classifier(part: _Part) -> nn.Module:
-    network = _build(part)
+def _load_classifier(part: _Part, setting: Mapping[str, Any]) -> nn.Module:
+    network = _build(part, **_wanted(part, setting))
     if not isinstance(network, nn.Module):
         raise UserError(
             f"expected {part.found.name} to return a torch.nn.Module, got {type(network).__name__}; correct the factory"
         )
+    _check_images(part, network, setting["run_dataset"])
     return network.eval().requires_grad_(False)
 
 
-def _load_score(part: _Part) -> ScoreModel:
-    score = _build(part)
+def _load_score(part: _Part, setting: Mapping[str, Any]) -> ScoreModel:
+    score = _build(part, **_wanted(part, setting))
     if not callable(getattr(score, "denoise", None)):
         raise UserError(
             f"expected {part.found.name} to return an object with denoise(y, sigma), got {type(score).__name__}; correct the factory"
         )
+    _check_images(part, score, setting["run_dataset"])
     if isinstance(score, nn.Module):
         score.eval().requires_grad_(False)
     return score
+
+
+def _wanted(part: _Part, setting: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the run's setting a factory takes."""
+    return {name: value for name, value in setting.items() if takes(part.target, name)}
+
+
+def _check_images(part: _Part, model: object, dataset: Dataset) -> None:
+    """A model may say by its attribute `image_shape` `(C, H, W)` what it was made for."""
+    wanted, got = getattr(model, "image_shape", None), dataset.images.shape[1:]
+    if wanted and tuple(wanted) != got:
+        flag = "--classifier" if part.found.kind == "classifiers" else "--score-model"
+        raise UserError(
+            f"expected images of shape {tuple(wanted)}, which {part.found.name} was made for, got {got} as {dataset.name} holds them; "
+            f"choose another {flag}"
+        )
 
 
 def _make_defense(part: _Part, score: ScoreModel | None) -> Defense:

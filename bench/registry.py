@@ -40,12 +40,14 @@ class Entry:
         draws: For attacks: the number of scored draws that a protocol prescribes; 0 leaves it open.
         suits: For attacks: `deterministic` or `stochastic` if the attack is for such defenses only.
         instead: For attacks with `suits`: what to use for the others.
-        package: For attacks: the distribution whose code runs; it is handed whole shards, since it knows no image ids.
+        package: The distribution whose code runs; an attack with one is handed whole shards, since it knows no image ids.
         remark: For protocols: what is kept of the paper and what is changed.
         cite: Where the preset comes from.
         defaults: For data sets: the names of its classifier and score model.
         threats: For data sets: its boards, the default first.
+        training: For data sets: `module:object` of the function that gives the images and labels that networks may be trained on.
         parameter: For a family `name:REST`: the argument that takes the rest.
+        members: For a family: `module:object` of a mapping from the names that are known to one line of what each is.
         family: Whether the target is a function from that argument to the component, so that its signature may depend on it.
     """
 
@@ -62,7 +64,9 @@ class Entry:
     cite: str = ""
     defaults: Mapping[str, str] = field(default_factory=dict)
     threats: tuple[str, ...] = ()
+    training: str = ""
     parameter: str = ""
+    members: str = ""
     family: bool = False
 
 
@@ -95,6 +99,12 @@ class Found:
                 f"expected to import the {KINDS[self.kind]} {self.name!r}, got {type(error).__name__}: {error}; check {self.entry.target}"
             ) from error
         return target(self.name.partition(":")[2]) if self.entry.family else target
+
+    def load_training(self) -> Any:
+        """Imports the function that gives a data set's training images and labels; None if it has none of its own."""
+        return (
+            replace(self, entry=replace(self.entry, target=self.entry.training)).load() if self.entry.training else None
+        )
 
     def source_sha256(self) -> str | None:
         """Hash of the file of a component that is not built in, so that another version is another run."""
@@ -155,12 +165,21 @@ class Registry:
         points = [self.find(kind, name) for name in self._points(kind) if name not in table]
         return [Found(kind, _spelled(name, entry), entry, "built-in") for name, entry in table.items()] + points
 
+    def members(self, kind: str) -> list[Found]:
+        """The names within the families of a kind, of those families whose names are known beforehand."""
+        return [
+            Found(kind, f"{family}:{name}", replace(entry, summary=summary), "built-in")
+            for family, entry in self.tables[kind].items()
+            if entry.members
+            for name, summary in _object(entry.members).items()
+        ]
+
     def _points(self, kind: str) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=f"purebench.{kind}")}
 
     def _unknown(self, kind: str, name: str) -> str:
         known = [found.name for found in self.all(kind)]
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        close = difflib.get_close_matches(name, known + [found.name for found in self.members(kind)], n=3, cutoff=0.5)
         if name.endswith(".py"):
             return f"expected {_one(kind)} as path/file.py:object, got {name!r} without an object; add a colon and its name"
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
@@ -179,6 +198,11 @@ def suggest(name: str, known: list[str]) -> str:
     """` (did you mean ...?)` if a known name is close, else nothing."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _object(target: str) -> Any:
+    module, _, attribute = target.rpartition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def own_package(name: str, attribute: str) -> ModuleType:

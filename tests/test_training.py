@@ -10,17 +10,10 @@ import torch
 from bench.cli import main
 from bench.errors import UserError
 from bench.models.adversarial import Adversary, pgd_figures
-from bench.models.training import (
-    ADVERSARIAL_CLASSIFIER,
-    CLASSIFIER,
-    SCORE,
-    Recipe,
-    adversarial_loss,
-    classification_loss,
-    classifier_figures,
-    denoising_loss,
-    train,
-)
+from bench.models.figures import classifier_figures
+from bench.models.objectives import adversarial_loss, classification_loss, denoising_loss
+from bench.models.recipe import ADVERSARIAL_CLASSIFIER, CLASSIFIER, SCORE, Recipe
+from bench.models.training import train
 from bench.models.weights import build, read_card, read_weights, write_weights
 
 SIZE = 8
@@ -254,7 +247,7 @@ def test_the_command_trains_against_the_threat_that_it_is_given(own, tmp_path, c
 def test_the_default_threat_is_that_of_the_data_set(tmp_path, monkeypatch):
     seen = []
     images = (np.zeros((3000, 1, 28, 28)), np.zeros(3000))
-    monkeypatch.setattr("bench.models.recipes.fashion_mnist_training", lambda folder: images)
+    monkeypatch.setattr("bench.data.fashion_mnist.fashion_mnist_training", lambda folder: images)
     monkeypatch.setattr("bench.models.recipes.train", lambda *given, **options: seen.append(given[:2]) or tmp_path)
     assert main(["train", "classifier", "--adversarial", "--out", str(tmp_path)]) == 0
     assert main(["train", "classifier", "--out", str(tmp_path)]) == 0
@@ -327,7 +320,7 @@ def test_a_card_that_is_no_json(weights):
     [
         (
             {"architecture": "huge", "arguments": {}},
-            "expected an architecture among small-convnet, small-unet, got 'huge'",
+            "expected an architecture among small-convnet, small-unet, diffusers-unet, got 'huge'",
         ),
         (
             {"architecture": "small-convnet", "arguments": {"depth": 3}},

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from bench.data.dataset import Dataset, balanced_order
-from bench.errors import UserError
+from bench.data.idx import idx_folder, read_idx
 
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 HELD_OUT = 2_000
 """Training images (the last ones) that no recipe trains on: defaults are selected on them, no score is taken on them."""
 
 # Of the decompressed files: mirrors compress them differently.
-SHA256 = {
-    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+CHECKSUMS = {
+    "t10k-images-idx3-ubyte": "sha256:5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "sha256:0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    "train-images-idx3-ubyte": "sha256:c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "sha256:bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
 }
 
 
@@ -32,7 +29,7 @@ def fashion_mnist(data_dir: Path | None = None) -> Dataset:
         Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms (Xiao, Rasul, Vollgraf, 2017)
         https://github.com/zalandoresearch/fashion-mnist (MIT licence)
     """
-    images, labels = _read_pair(Path(__file__).parent / "fashion-mnist", "t10k")
+    images, labels = read_idx(Path(__file__).parent / "fashion-mnist", "t10k", CHECKSUMS)
     order = balanced_order(labels)
     return Dataset(name="fashion-mnist", ids=order, images=images[order], labels=labels[order], classes=CLASSES)
 
@@ -43,8 +40,15 @@ def fashion_mnist_training(data_dir: Path | None = None) -> tuple[np.ndarray, np
     Arguments:
         data_dir: A folder with the four `*-ubyte.gz` files, or torchvision's root folder.
     """
-    folder = training_folder(data_dir)
-    return _read_pair(folder, "train")
+    from torchvision.datasets import FashionMNIST
+
+    return read_idx(idx_folder(FashionMNIST, data_dir, "train"), "train", CHECKSUMS)
+
+
+def fashion_mnist_recipe(data_dir: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The training images without the held-out ones: what recipes train on."""
+    images, labels = fashion_mnist_training(data_dir)
+    return images[:-HELD_OUT], labels[:-HELD_OUT]
 
 
 def fashion_mnist_selection(data_dir: Path | None = None) -> Dataset:
@@ -54,44 +58,3 @@ def fashion_mnist_selection(data_dir: Path | None = None) -> Dataset:
     order = balanced_order(labels)
     ids = order + (60_000 - HELD_OUT)
     return Dataset(name="fashion-mnist-selection", ids=ids, images=images[order], labels=labels[order], classes=CLASSES)
-
-
-def training_folder(data_dir: Path | None) -> Path:
-    """Where the training files lie: found in `data_dir` (flat or in torchvision's layout), else downloaded by torchvision."""
-    from platformdirs import user_cache_path
-
-    root = data_dir or user_cache_path("purebench")
-    for folder in (root, root / "FashionMNIST" / "raw"):
-        if (folder / "train-images-idx3-ubyte.gz").exists():
-            return folder
-    from torchvision.datasets import FashionMNIST
-
-    try:
-        FashionMNIST(root, train=True, download=True)
-    except (OSError, RuntimeError) as error:
-        raise UserError(
-            f"expected the Fashion-MNIST training files in {root} or a network to download them from, got: {error}; "
-            "pass --data-dir FOLDER with train-images-idx3-ubyte.gz and train-labels-idx1-ubyte.gz"
-        ) from error
-    return root / "FashionMNIST" / "raw"
-
-
-def _read_pair(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    images = np.frombuffer(_read(folder, f"{split}-images-idx3-ubyte"), np.uint8, offset=16)
-    labels = np.frombuffer(_read(folder, f"{split}-labels-idx1-ubyte"), np.uint8, offset=8)
-    return images.reshape(-1, 1, 28, 28), labels.astype(np.int64)
-
-
-def _read(folder: Path, name: str) -> bytes:
-    path = folder / f"{name}.gz"
-    try:
-        content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(
-            f"expected the data file {path}, got: {error}; reinstall purebench or check --data-dir"
-        ) from error
-    if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise UserError(
-            f"expected {path} to hold sha256 {SHA256[name][:12]}…, got another content; fetch the file again"
-        )
-    return content

@@ -10,6 +10,24 @@ CLASSIFIERS = {
         "bench.models.embedded:fashion_mnist_at",
         "Four narrower convolutions, adversarially trained at linf:20/255; inside the package.",
     ),
+    "autoattack-resnet18": Entry(
+        "bench.models.resnet18:autoattack_resnet18",
+        "A ResNet-18 for CIFAR-10, adversarially trained; inside the package pyautoattack.",
+        package="pyautoattack",
+    ),
+    "robustbench": Entry(
+        "bench.models.robustbench:robustbench",
+        "A model of RobustBench's zoo by its name, or as DATASET/THREAT/NAME.",
+        parameter="name",
+        members="bench.models.zoo:SUMMARIES",
+        package="robustbench",
+    ),
+    "torchvision": Entry(
+        "bench.models.torchvision:torchvision",
+        "An ImageNet classifier of torchvision, such as resnet50.",
+        parameter="name",
+        package="torchvision",
+    ),
     "weights": Entry(
         "bench.models.embedded:weights",
         "A .safetensors file with its card, as bench train writes it.",
@@ -19,6 +37,12 @@ CLASSIFIERS = {
 SCORE_MODELS = {
     "fashion-mnist-unet": Entry(
         "bench.models.embedded:fashion_mnist_score_model", "A small U-Net for sigma in [0.05, 1]; inside the package."
+    ),
+    "diffusers": Entry(
+        "bench.models.hub:hub_score_model",
+        "An unconditional DDPM-type UNet2DModel of diffusers: a folder, or a repository such as google/ddpm-cifar10-32.",
+        parameter="place",
+        package="diffusers",
     ),
     "weights": Entry(
         "bench.models.embedded:weights",

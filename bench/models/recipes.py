@@ -8,26 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.fashion_mnist import HELD_OUT, fashion_mnist, fashion_mnist_training
+from bench.arguments import takes
+from bench.data.dataset import Dataset
 from bench.device import pick_device
 from bench.errors import UserError
 from bench.models.adversarial import Adversary
-from bench.models.training import (
-    ADVERSARIAL_CLASSIFIER,
-    CLASSIFIER,
-    SCORE,
-    Recipe,
-    adversarial_loss,
-    classification_loss,
-    classifier_figures,
-    denoising_loss,
-    score_figures,
-    train,
-)
+from bench.models.figures import classifier_figures, score_figures
+from bench.models.hub import save_score_model
+from bench.models.objectives import adversarial_loss, classification_loss, denoising_loss, noise_loss
+from bench.models.recipe import ADVERSARIAL_CLASSIFIER, CLASSIFIER, DIFFUSERS_SCORE, SCORE, Recipe
+from bench.models.training import train
+from bench.models.weights import write_model
 from bench.registry import Registry
 from bench.threat import ThreatModel
 
 Arrays = tuple[np.ndarray, np.ndarray]
+FORMATS = {"weights": SCORE, "diffusers": DIFFUSERS_SCORE}
 
 
 def train_network(
@@ -43,15 +39,16 @@ def train_network(
     report: Callable[[str], None],
     adversarial: bool = False,
     threat: ThreatModel | None = None,
+    form: str = "weights",
 ) -> Path:
     """Trains a `classifier` or a `score` model and returns the path of its weights.
 
     Arguments:
         kind: `classifier` or `score`.
         out: Folder for checkpoint, weights and card.
-        dataset: `fashion-mnist` trains on its training images without the held-out ones and is judged on its test images;
-            any other data set keeps one image in ten of each class to be judged on.
-        data_dir: Where the training images lie.
+        dataset: A data set with training images is judged on its test images (`fashion-mnist` trains on those that are not
+            held out); any other keeps one image in ten of each class to be judged on.
+        data_dir: Where the images lie.
         epochs: Passes over the images; None for the recipe's.
         seed: Seed of weights, order, augmentation and noise.
         device: Where to train, as `bench run --device` takes it.
@@ -59,32 +56,36 @@ def train_network(
         report: Receives one line per epoch.
         adversarial: Whether a classifier is trained on adversarial examples.
         threat: Their ball, `linf`; None for the data set's default.
+        form: Of a score model: `weights`, or `diffusers` for a `UNet2DModel` in that library's format.
 
     Raises:
         UserError: The data cannot be had or do not fit the architecture, or the threat is not one to train against.
     """
     if epochs is not None and epochs < 1:
         raise UserError(f"expected --epochs of at least 1, got {epochs}; leave it out for the recipe's")
-    recipe = _recipe(kind, _adversary(adversarial, threat, dataset, registry))
+    if form not in FORMATS:
+        raise UserError(f"expected --format {' or '.join(FORMATS)}, got {form!r}; choose one of them")
+    recipe = _recipe(kind, _adversary(adversarial, threat, dataset, registry), form)
     recipe = replace(recipe, seed=seed, epochs=epochs or recipe.epochs)
     (images, labels), (test_images, test_labels), classes = _split(dataset, data_dir, registry)
-    if dataset != "fashion-mnist":
-        recipe = replace(recipe, arguments={**recipe.arguments, **_fitted(kind, images, classes)})
-    loss, figures = (
-        (
-            adversarial_loss(recipe.adversary) if recipe.adversary else classification_loss,
-            classifier_figures(test_images, test_labels, recipe.adversary),
-        )
-        if kind == "classifier"
-        else (denoising_loss, score_figures(test_images))
-    )
-    return train(recipe, loss, images, labels, out=out, figures=figures, device=pick_device(device), report=report)
+    if dataset != "fashion-mnist" or form == "diffusers":
+        recipe = replace(recipe, arguments={**recipe.arguments, **_fitted(recipe.architecture, images, classes)})
+    if kind == "classifier":
+        loss = adversarial_loss(recipe.adversary) if recipe.adversary else classification_loss
+        figures = classifier_figures(test_images, test_labels, recipe.adversary)
+    else:
+        loss = noise_loss if form == "diffusers" else denoising_loss
+        figures = score_figures(test_images)
+    return train(
+        recipe, loss, images, labels, out=out, figures=figures, dataset=dataset, device=pick_device(device), report=report,
+        save=save_score_model if form == "diffusers" else write_model,
+    )  # fmt: skip
 
 
-def _recipe(kind: str, adversary: Adversary | None) -> Recipe:
+def _recipe(kind: str, adversary: Adversary | None, form: str) -> Recipe:
     if adversary:
         return replace(ADVERSARIAL_CLASSIFIER, adversary=adversary)
-    return CLASSIFIER if kind == "classifier" else SCORE
+    return CLASSIFIER if kind == "classifier" else FORMATS[form]
 
 
 def _adversary(adversarial: bool, threat: ThreatModel | None, dataset: str, registry: Registry) -> Adversary | None:
@@ -103,30 +104,40 @@ def _adversary(adversarial: bool, threat: ThreatModel | None, dataset: str, regi
 
 
 def _split(dataset: str, data_dir: Path | None, registry: Registry) -> tuple[Arrays, Arrays, int]:
-    if dataset == "fashion-mnist":
-        images, labels = fashion_mnist_training(data_dir)
-        test = fashion_mnist()
-        return (images[:-HELD_OUT], labels[:-HELD_OUT]), (test.images, test.labels), len(test.classes)
     found = registry.find("datasets", dataset)
-    data = found.load()(**found.entry.args)
-    images = np.rint(data.floats(slice(None)) * 255).astype(np.uint8)
-    held = (
-        np.arange(len(data)) // len(data.classes) % 10 == 9
-    )  # classes take turns in the order: whole rounds are held out
+    training, part = found.load_training(), found.load()
+    if training is not None:
+        own = training(**_folder_for(training, data_dir))  # first, since it may say that there is nothing to train on
+        test = part(**_folder_for(part, data_dir), **found.entry.args)
+        return own, (_levels(test), test.labels), len(test.classes)
+    given = part(**_folder_for(part, data_dir), **found.entry.args)
+    held = np.arange(len(given)) // len(given.classes) % 10 == 9  # classes take turns: whole rounds are held out
     held[-1] = True
-    return (images[~held], data.labels[~held]), (images[held], data.labels[held]), len(data.classes)
+    images = _levels(given)
+    return (images[~held], given.labels[~held]), (images[held], given.labels[held]), len(given.classes)
 
 
-def _fitted(kind: str, images: np.ndarray, classes: int) -> dict[str, float | int]:
+def _folder_for(function: Callable[..., object], data_dir: Path | None) -> dict[str, Path | None]:
+    return {"data_dir": data_dir} if takes(function, "data_dir") else {}
+
+
+def _levels(data: Dataset) -> np.ndarray:
+    """All images as uint8 levels."""
+    return data.images if data.images.dtype == np.uint8 else np.rint(data.floats(slice(None)) * 255).astype(np.uint8)
+
+
+def _fitted(architecture: str, images: np.ndarray, classes: int) -> dict[str, float | int]:
     """The arguments of an architecture that the data decide."""
     _, channels, height, width = images.shape
     if height != width or height % 4:
         raise UserError(
             f"expected square images with a side that is a multiple of 4, got {height} x {width}; crop or pad them"
         )
+    if architecture == "diffusers-unet":
+        return {"sample_size": height, "in_channels": channels, "out_channels": channels}
     scale = {
         "mean": round(float(images.mean() / 255), 4),
         "spread": round(float(images.std() / 255), 4),
         "channels": channels,
     }
-    return scale | ({"classes": classes, "size": height} if kind == "classifier" else {})
+    return scale | ({"classes": classes, "size": height} if architecture == "small-convnet" else {})

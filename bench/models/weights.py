@@ -6,13 +6,16 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
 from bench.errors import UserError
+from bench.models.card import write_card
 from bench.models.convnet import SmallConvNet
+from bench.models.hub import unet
 from bench.models.preconditioning import PreconditionedDenoiser
 from bench.models.unet import SmallUNet
 
@@ -22,7 +25,11 @@ def small_unet(*, mean: float, spread: float, low: float, high: float, **argumen
     return PreconditionedDenoiser(SmallUNet(**arguments), mean=mean, spread=spread, low=low, high=high)  # type: ignore[arg-type]
 
 
-ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {"small-convnet": SmallConvNet, "small-unet": small_unet}
+ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
+    "small-convnet": SmallConvNet,
+    "small-unet": small_unet,
+    "diffusers-unet": unet,
+}
 EMBEDDED = Path(__file__).parent / "weights"
 
 
@@ -42,6 +49,14 @@ def build(architecture: str, arguments: dict) -> nn.Module:
         raise UserError(
             f"expected arguments of {architecture}, got {arguments} ({error}); check the card of the weights"
         ) from error
+
+
+def write_model(model: nn.Module, out: Path, card: dict) -> Path:
+    """Writes `model.safetensors`, its card and the card for people into a folder; returns the path of the weights."""
+    path = write_weights(model, out / "model.safetensors", card)
+    role = "--score-model" if hasattr(model, "denoise") else "--classifier"
+    write_card(out, read_card(path), f"{role} weights:{path}")
+    return path
 
 
 def write_weights(model: nn.Module, path: Path, card: dict) -> Path:
@@ -76,13 +91,15 @@ def read_weights(path: Path) -> nn.Module:
         raise UserError(
             f"expected {path} with sha256 {card['sha256'][:12]}…, got another content; the weights are damaged: reinstall or train them again"
         )
-    model = build(card["recipe"]["architecture"], card["recipe"]["arguments"])
+    model: Any = build(card["recipe"]["architecture"], card["recipe"]["arguments"])
     try:
         model.load_state_dict(load(content))
     except (RuntimeError, SafetensorError) as error:
         raise UserError(
             f"expected weights of {card['recipe']['architecture']} in {path}, got others ({error}); check the card"
         ) from error
+    if "image_shape" in card:
+        model.image_shape = tuple(card["image_shape"])
     return model.eval().requires_grad_(False)
 
 

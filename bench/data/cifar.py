@@ -1,0 +1,73 @@
+"""CIFAR-10 and CIFAR-100: 32 x 32 in colour, read by torchvision's loaders, from disk or the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data.dataset import Dataset, balanced_order
+from bench.data.download import cache_folder, fetch
+from bench.errors import UserError
+
+
+def cifar10(data_dir: Path | None = None) -> Dataset:
+    """The 10,000 test images of CIFAR-10, in a fixed class-balanced order; ids are positions in the original file.
+
+    The files are pickles: torchvision's loader opens none whose published md5 it does not have.
+
+    References:
+        Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009)
+        https://www.cs.toronto.edu/~kriz/cifar.html
+
+    Arguments:
+        data_dir: A folder with `cifar-10-python.tar.gz`, or torchvision's root folder; it is downloaded if it is not there.
+    """
+    return _test_images("cifar10", "CIFAR10", data_dir)
+
+
+def cifar10_training(data_dir: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The 50,000 training images `(N, 3, 32, 32)` uint8 of CIFAR-10 and labels."""
+    return _arrays(_load("CIFAR10", data_dir, train=True))
+
+
+def cifar100(data_dir: Path | None = None) -> Dataset:
+    """The 10,000 test images of CIFAR-100 with its 100 fine labels; otherwise like `cifar10`."""
+    return _test_images("cifar100", "CIFAR100", data_dir)
+
+
+def cifar100_training(data_dir: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The 50,000 training images `(N, 3, 32, 32)` uint8 of CIFAR-100 and its fine labels."""
+    return _arrays(_load("CIFAR100", data_dir, train=True))
+
+
+def _test_images(name: str, kind: str, data_dir: Path | None) -> Dataset:
+    found = _load(kind, data_dir, train=False)
+    images, labels = _arrays(found)
+    order = balanced_order(labels)
+    return Dataset(name=name, ids=order, images=images[order], labels=labels[order], classes=tuple(found.classes))
+
+
+def _arrays(found: Any) -> tuple[np.ndarray, np.ndarray]:
+    return np.ascontiguousarray(found.data.transpose(0, 3, 1, 2)), np.array(found.targets, dtype=np.int64)
+
+
+def _load(name: str, data_dir: Path | None, *, train: bool) -> Any:
+    """Torchvision's data set; its archive is fetched and unpacked unless every file is there with its published md5."""
+    from torchvision import datasets
+
+    kind, root = getattr(datasets, name), cache_folder(data_dir)
+    try:
+        return kind(root, train=train)
+    except RuntimeError:
+        fetch(
+            [kind.url], root / kind.filename, checksum=f"md5:{kind.tgz_md5}",
+            advice=f"pass --data-dir FOLDER with {kind.filename}",
+        )  # fmt: skip
+    try:
+        return kind(root, train=train, download=True)  # the archive is there: it is unpacked
+    except (RuntimeError, OSError, EOFError) as error:
+        raise UserError(
+            f"expected to unpack {root / kind.filename} beside it, got: {error}; free some space or choose another --data-dir"
+        ) from error

@@ -1,0 +1,74 @@
+"""Files in the IDX format, as MNIST and Fashion-MNIST come: gzipped, checked before they are read."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.data.download import cache_folder, digest, fetch
+from bench.errors import UserError
+
+IMAGES, LABELS = "{}-images-idx3-ubyte", "{}-labels-idx1-ubyte"
+
+
+def idx_folder(kind: Any, data_dir: Path | None, split: str) -> Path:
+    """Where the files of a split lie: found in `data_dir`, flat or in torchvision's layout, else downloaded in that layout.
+
+    Arguments:
+        kind: `torchvision.datasets.MNIST` or a class like it, which says where the files are and what their md5 is.
+        data_dir: Where to look; None for the platform's cache folder.
+        split: `train` or `t10k`.
+    """
+    root = cache_folder(data_dir)
+    names = [f"{pattern.format(split)}.gz" for pattern in (IMAGES, LABELS)]
+    raw = root / kind.__name__ / "raw"
+    for folder in (root, raw):
+        if all((folder / name).exists() for name in names):
+            return folder
+    checksums = dict(kind.resources)
+    for name in names:
+        addresses = [mirror + name for mirror in kind.mirrors]
+        fetch(
+            addresses, raw / name, checksum=f"md5:{checksums[name]}",
+            advice=f"pass --data-dir FOLDER with {' and '.join(names)}",
+        )  # fmt: skip
+    return raw
+
+
+def read_idx(folder: Path, split: str, checksums: dict[str, str]) -> tuple[np.ndarray, np.ndarray]:
+    """Images `(N, 1, 28, 28)` uint8 and labels `(N,)` int64 of a split.
+
+    Arguments:
+        folder: Where the two `.gz` files lie.
+        split: `train` or `t10k`.
+        checksums: By file name: `md5:...` of the file with the ending `.gz`, or `sha256:...` of what is inside, without it.
+
+    Raises:
+        UserError: A file is missing, cut or another one.
+    """
+    images = np.frombuffer(_read(folder, IMAGES.format(split), checksums), np.uint8, offset=16)
+    labels = np.frombuffer(_read(folder, LABELS.format(split), checksums), np.uint8, offset=8)
+    return images.reshape(-1, 1, 28, 28), labels.astype(np.int64)
+
+
+def _read(folder: Path, name: str, checksums: dict[str, str]) -> bytes:
+    path = folder / f"{name}.gz"
+    try:
+        outside = digest(path, "md5")
+        content = gzip.decompress(path.read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(
+            f"expected the data file {path}, got: {error}; reinstall purebench or check --data-dir"
+        ) from error
+    algorithm, _, expected = checksums[name if name in checksums else path.name].partition(":")
+    got = hashlib.sha256(content).hexdigest() if algorithm == "sha256" else outside
+    if got != expected:
+        raise UserError(
+            f"expected {path} to hold {algorithm} {expected[:12]}…, got another content; fetch the file again"
+        )
+    return content

@@ -1,0 +1,153 @@
+"""Score models in the format of the library diffusers: from its hub, from a folder, and into a folder."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.data.download import digest
+from bench.errors import UserError
+from bench.extras import missing
+from bench.models.card import write_card
+from bench.models.variance_preserving import VariancePreservingDenoiser
+
+TIMES, FIRST_BETA, LAST_BETA = 1_000, 1e-4, 2e-2
+"""The schedule of networks that are trained here: linear betas (Ho et al. 2020)."""
+
+
+def hub_score_model(*, place: str) -> VariancePreservingDenoiser:
+    """An unconditional DDPM-type `UNet2DModel` with the betas of its scheduler, as a denoiser at any noise level.
+
+    References:
+        Diffusers: State-of-the-art diffusion models (von Platen et al., 2022)
+        https://github.com/huggingface/diffusers
+
+    Arguments:
+        place: A folder, or a repository of the hub such as `google/ddpm-cifar10-32`; network and scheduler lie in its
+            folders `unet` and `scheduler`, or both at its top.
+
+    Raises:
+        UserError: diffusers is not installed, nothing can be had from that place, or it holds another kind of model.
+    """
+    diffusers = _diffusers()
+    folder = Path(place) if Path(place).is_dir() else _download(place)
+    network_folder = folder / "unet" if (folder / "unet").is_dir() else folder
+    scheduler_folder = folder / "scheduler" if (folder / "scheduler").is_dir() else folder
+    config = _config(network_folder / "config.json", place)
+    scheduler = _config(scheduler_folder / "scheduler_config.json", place)
+    _check_kind(config, place)
+    try:
+        network = diffusers.UNet2DModel.from_pretrained(network_folder, low_cpu_mem_usage=False)
+        kept = diffusers.DDPMScheduler.from_config(scheduler).alphas_cumprod
+    except (
+        Exception
+    ) as error:  # another's code: weights that are missing, cut or of another shape, betas it does not know
+        raise UserError(
+            f"expected to build the UNet2DModel of {place}, got {type(error).__name__}: {' '.join(str(error).split())[:300]}; "
+            "if a file is damaged, fetch it again"
+        ) from error
+    model = VariancePreservingDenoiser(
+        network, kept, prediction=scheduler.get("prediction_type", "epsilon"), image_shape=_shape(config)
+    )
+    return model.eval().requires_grad_(False)
+
+
+def unet(**config: Any) -> VariancePreservingDenoiser:
+    """An untrained `UNet2DModel` of this configuration, predicting noise under linear betas, as a denoiser."""
+    betas = torch.linspace(FIRST_BETA, LAST_BETA, TIMES, dtype=torch.float64)
+    network = _diffusers().UNet2DModel(**config)
+    return VariancePreservingDenoiser(network, (1 - betas).cumprod(dim=0), image_shape=_shape(config))
+
+
+def save_score_model(model: nn.Module, out: Path, card: dict[str, Any]) -> Path:
+    """Writes a network that `unet` made in the format of diffusers, as its `DDPMPipeline` reads it; returns `out`.
+
+    Arguments:
+        model: What `unet` returned, trained.
+        out: The folder.
+        card: What is known of it, written as `model.json` and `README.md`.
+    """
+    if not isinstance(model, VariancePreservingDenoiser):
+        raise TypeError(f"expected a VariancePreservingDenoiser, got {type(model).__name__}")
+    network: Any = model.network
+    scheduler = _diffusers().DDPMScheduler(
+        num_train_timesteps=TIMES, beta_start=FIRST_BETA, beta_end=LAST_BETA, beta_schedule="linear"
+    )
+    network.save_pretrained(out / "unet")
+    scheduler.save_pretrained(out / "scheduler")
+    index = {
+        "_class_name": "DDPMPipeline", "_diffusers_version": _diffusers().__version__,
+        "scheduler": ["diffusers", "DDPMScheduler"], "unet": ["diffusers", "UNet2DModel"],
+    }  # fmt: skip
+    (out / "model_index.json").write_text(json.dumps(index, indent=1))
+    card = {
+        **card, "parameters": sum(p.numel() for p in network.parameters()),
+        "sha256": digest(out / "unet" / "diffusion_pytorch_model.safetensors", "sha256"),
+    }  # fmt: skip
+    (out / "model.json").write_text(json.dumps(card, indent=1))
+    write_card(out, card, f"--score-model diffusers:{out}")
+    return out
+
+
+def _diffusers() -> Any:
+    try:
+        return importlib.import_module("diffusers")
+    except ImportError as error:
+        raise missing("diffusers", error) from error
+
+
+def _download(repository: str) -> Path:
+    """The repository's files from the hub's own cache, or downloaded there; the hub's client goes on with broken downloads."""
+    download = importlib.import_module("huggingface_hub").snapshot_download
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it tells of each attempt; the last one is raised
+    try:
+        folder = Path(download(repository, allow_patterns=["*.json", "*.safetensors"]))
+        if not list(folder.rglob("*.safetensors")):
+            folder = Path(download(repository, allow_patterns=["*.json", "*.bin"]))  # tensors only are unpickled
+    except Exception as error:  # of the hub's client, of its transport, of the disk
+        raise UserError(
+            f"expected a folder or a repository of the hub, or a network to download it from, got {repository!r} and "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}; check the name, or repeat the same command to go on"
+        ) from error
+    return folder
+
+
+def _config(path: Path, place: str) -> dict[str, Any]:
+    try:
+        config = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"expected the file {path.name} of a diffusers model in {path.parent}, got: {error}; check --score-model diffusers:{place}"
+        ) from error
+    if not isinstance(config, dict):
+        raise UserError(f"expected a JSON object in {path}, got {type(config).__name__}; check the file")
+    return config
+
+
+def _check_kind(config: dict[str, Any], place: str) -> None:
+    kind = config.get("_class_name")
+    if kind != "UNet2DModel":
+        raise UserError(f"expected a UNet2DModel at {place}, got {kind}; write a module:object that returns a denoiser")
+    if config.get("class_embed_type") or config.get("num_class_embeds"):
+        raise UserError(
+            f"expected an unconditional model at {place}, got one that wants classes; write a module:object that fixes them"
+        )
+    if config.get("time_embedding_type", "positional") != "positional":
+        raise UserError(
+            f"expected a DDPM-type model at {place}, got the time embedding {config['time_embedding_type']!r}; "
+            "write a module:object that returns a denoiser"
+        )
+
+
+def _shape(config: dict[str, Any]) -> tuple[int, int, int] | None:
+    size = config.get("sample_size")
+    if size is None:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return config.get("in_channels", 3), height, width

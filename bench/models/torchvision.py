@@ -1,0 +1,82 @@
+"""ImageNet classifiers of torchvision, their normalisation inside."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.data.download import fetch
+from bench.errors import UserError
+
+
+class Normalised(nn.Module):
+    """A network behind the normalisation of its inputs: images in [0, 1] to logits.
+
+    Arguments:
+        network: Normalised images to logits.
+        mean: Mean of each channel, subtracted.
+        spread: Standard deviation of each channel, by which is divided.
+    """
+
+    def __init__(self, network: nn.Module, *, mean: list[float], spread: list[float]) -> None:
+        super().__init__()
+        self.network = network
+        self.mean: Tensor
+        self.spread: Tensor
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1))
+        self.register_buffer("spread", torch.tensor(spread).view(1, -1, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps images `(B, C, H, W)` in [0, 1] to logits `(B, classes)`."""
+        return self.network((x - self.mean) / self.spread)
+
+
+def torchvision(*, name: str, weights: str = "DEFAULT") -> nn.Module:
+    """A classifier of torchvision, with its pretrained weights for the 1,000 classes of ImageNet.
+
+    The weights are read from the folder of `torch.hub`, or downloaded there first; their published checksum is checked.
+
+    References:
+        https://pytorch.org/vision/stable/models.html
+
+    Arguments:
+        name: A model such as `resnet50`.
+        weights: Which of its weights, such as `IMAGENET1K_V1`.
+
+    Raises:
+        UserError: No such model or weights, or the network fails.
+    """
+    chosen = _weights(name, weights)
+    file = Path(torch.hub.get_dir()) / "checkpoints" / chosen.url.rpartition("/")[2]
+    fetch([chosen.url], file, checksum=f"sha256:{_published(file)}", advice=f"put it into {file.parent}")
+    network = _models().get_model(name, weights=None)
+    network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    preprocessing = chosen.transforms()
+    return Normalised(network, mean=list(preprocessing.mean), spread=list(preprocessing.std)).eval()
+
+
+def _models() -> Any:
+    return importlib.import_module("torchvision.models")
+
+
+def _weights(name: str, weights: str) -> Any:
+    known = _models().list_models(module=_models())
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
+        raise UserError(f"expected a classifier of torchvision, got {name!r}; {hint}")
+    kinds = _models().get_model_weights(name)
+    if weights not in kinds.__members__:
+        names = ", ".join(kinds.__members__)
+        raise UserError(f"expected -C weights among {names} for {name}, got {weights!r}; choose one of them")
+    return kinds[weights]
+
+
+def _published(file: Path) -> str:
+    """The first digits of the checksum, which the name ends with: `resnet50-0676ba61.pth`."""
+    return file.stem.rpartition("-")[2]
