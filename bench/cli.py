@@ -217,8 +217,6 @@ def show_command(
         _print_json(summary)
         return
     print(summary_text(summary, record.header["labels"]))
-    for note in record.header.get("notes", []):
-        print(f"  note    {note}")
     print("\n" + json.dumps({key: summary[key] for key in ("spec", "checks", "environment")}, indent=1))
 
 

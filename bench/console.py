@@ -113,9 +113,11 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str]) -> str:
             f"  robust  {percent(robust)}   95 %, {robust['method']}",
             *_draw_lines(summary["draws"], summary["spec"]["attack"].get("knowledge")),
             *_said_lines(summary),
+            *_certified_lines(summary),
             f"  checks  {_checks_text(summary['checks'])}",
             f"  cost    {_cost_text(summary['cost'])}",
             f"  record  {summary['path']}",
+            *(f"  note    {note}" for note in summary["notes"]),
         ]
     )
 
@@ -196,6 +198,15 @@ def _said_lines(summary: dict[str, Any]) -> list[str]:
     if summary.get("flags"):
         lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in summary["flags"].items()))
     return lines
+
+
+def _certified_lines(summary: dict[str, Any]) -> list[str]:
+    if "certified" not in summary:
+        return []
+    told = summary["certified"]
+    return [
+        f"  certified  {100 * told['share']:.1f} % of the images; l2 radius {told['mean_radius']:.3f} on average, median {told['median_radius']:.3f}"
+    ]
 
 
 def _draw_lines(draws: dict[str, Any], knowledge: str | None) -> list[str]:
