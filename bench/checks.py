@@ -15,10 +15,12 @@ from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.plan import Plan
 from bench.protocols import Images, ScoreModel
+from bench.summary import EXACT
 
 IMAGES = 4
-STEP = 1e-6
-"""Of the central difference: larger ones cross kinks, smaller ones drown in rounding (float64)."""
+STEPS = (1e-6, 1e-7, 1e-8)
+"""Of the central difference, in float64: the first one that agrees counts. Larger ones cross kinks, smaller ones drown in
+rounding; a gradient that is wrong agrees with none."""
 
 
 def verify_claims(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> dict[str, Any]:
@@ -81,9 +83,15 @@ def gradient_error(model: DefendedClassifier, x: Images, noise: Noise) -> float:
         x, torch.zeros(len(x), dtype=torch.long), noise, lambda logits, _: (logits * readout).sum(dim=1)
     )
     slope = (gradient * direction).sum(dim=(1, 2, 3))
-    ahead, behind = (_project_on(model, x + sign * STEP * direction, noise, readout) for sign in (1, -1))
-    difference = (ahead - behind) / (2 * STEP)
-    return float(((slope - difference).abs() / torch.maximum(slope.abs(), difference.abs()).clamp_min(1e-12)).max())
+    errors: Tensor | None = None
+    for step in STEPS:
+        ahead, behind = (_project_on(model, x + sign * step * direction, noise, readout) for sign in (1, -1))
+        difference = (ahead - behind) / (2 * step)
+        error = (slope - difference).abs() / torch.maximum(slope.abs(), difference.abs()).clamp_min(1e-12)
+        errors = error if errors is None else torch.minimum(errors, error)
+        if (errors < EXACT).all():
+            break
+    return float(errors.max()) if errors is not None else 0.0
 
 
 def _project_on(model: DefendedClassifier, x: Images, noise: Noise, readout: Tensor) -> Tensor:

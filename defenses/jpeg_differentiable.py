@@ -31,7 +31,8 @@ _TO_YCC = ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.41
 class DifferentiableJPEG:
     """JPEG with cubic rounding, `round(c) + (c - round(c))^3`, of the cosine coefficients; pixels are not rounded.
 
-    8 x 8 blocks with the standard's tables in the codec's scaling; colour at half resolution by averaging, as the codec does;
+    8 x 8 blocks with the standard's tables in the codec's scaling; colour at half resolution by averaging, and back by
+    the codec's triangle filter;
     edges repeated to whole blocks. It is a defense of its own, not a surrogate of `jpeg`.
 
     References:
@@ -64,7 +65,7 @@ class DifferentiableJPEG:
         for colour in colours:
             even = F.pad(colour, (0, width % 2, 0, height % 2), mode="replicate")
             small = self._coded(F.avg_pool2d(even, 2), _CHROMINANCE)
-            kept.append(F.interpolate(small, scale_factor=2)[..., :height, :width])
+            kept.append(F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width])
         return torch.einsum("ij,bjhw->bihw", torch.linalg.inv(mix), torch.cat(kept, dim=1)).div(255).clamp(0, 1)
 
     def _coded(self, plane: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
