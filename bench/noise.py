@@ -98,7 +98,8 @@ class Noise:
         if isinstance(self.draw, int):
             self.at(self.draw + draws - 1)  # the last one is in range too
         rows = torch.arange(draws, device=self.ids.device).repeat_interleave(len(self.ids))
-        return replace(self, ids=self.ids.repeat(draws), draw=self.draw + rows)
+        first = self.draw if isinstance(self.draw, int) else self.draw.repeat(draws)
+        return replace(self, ids=self.ids.repeat(draws), draw=first + rows)
 
     def ballots(self, votes: int) -> Noise:
         """The draws that one draw is made of where `votes` purifications are aggregated: no other draw shares any of them."""

@@ -26,7 +26,7 @@ from bench.spec import Component, RunSpec
 from bench.threat import ThreatModel
 
 STOCHASTIC_DRAWS, MOST_DRAWS = 10, 10_000
-LATER = {"votes": 1}
+LATER = {"votes": 1, "budget": None}
 """Arguments that came later, at values that change nothing: a spec leaves them out, so that the run ids of old specs stay as they are."""
 MOST_VOTES = 1000
 ATTACK_INPUTS = ("model", "x", "y", "threat", "noise")
@@ -183,7 +183,7 @@ class _Part:
 
     def component(self, *, sha256: str | None = None, **traits: str | None) -> Component:
         """The part's entry in the spec."""
-        values = {name: value for name, value in self.values.items() if LATER.get(name) != value}
+        values = {name: value for name, value in self.values.items() if name not in LATER or value != LATER[name]}
         return Component(
             name=self.found.name, args=plain(values), sha256=sha256 or self.found.source_sha256(), **traits
         )

@@ -65,7 +65,9 @@ class DifferentiableJPEG:
         for colour in colours:
             even = F.pad(colour, (0, width % 2, 0, height % 2), mode="replicate")
             small = self._coded(F.avg_pool2d(even, 2), _CHROMINANCE)
-            kept.append(F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width])
+            kept.append(
+                F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
+            )
         return torch.einsum("ij,bjhw->bihw", torch.linalg.inv(mix), torch.cat(kept, dim=1)).div(255).clamp(0, 1)
 
     def _coded(self, plane: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
