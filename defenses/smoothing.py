@@ -48,6 +48,14 @@ class Smoothing:
                 f"sigma={self.sigma}, votes={self.votes}, certify={self.certify}, alpha={self.alpha}; correct the -D arguments"
             )
 
+    @property
+    def units(self) -> str:
+        """The noise in pixel units, and what the certificate costs."""
+        certificate = (
+            f"; certified by {self.certify} draws, wrong with a chance of {self.alpha:g}" if self.certify else ""
+        )
+        return f"noise of sigma {self.sigma:g} in pixel units{certificate}"
+
     def purify(self, x: Images, noise: Noise) -> Images:
         """The noisy images; one draw of noise per image."""
         return (x + self.sigma * noise.normal(x)).clamp(0, 1)

@@ -77,7 +77,7 @@ def test_a_flat_block_is_its_constant_up_to_cubic_rounding():
 
 @pytest.mark.parametrize("make", [JPEG, DifferentiableJPEG])
 def test_jpeg_refuses_what_it_cannot_code(make):
-    with pytest.raises(UserError, match="quality in 1..100, got 0"):
+    with pytest.raises(UserError, match=r"quality in 1\.\.100, got 0"):
         make(quality=0)
     with pytest.raises(UserError, match="1 or 3 channels for JPEG, got 2"):
         make().purify(torch.zeros(1, 2, 8, 8), FORBIDDEN)
@@ -89,7 +89,7 @@ def test_bit_depth():
     torch.testing.assert_close(
         BitDepth().purify(x, FORBIDDEN).flatten() * 7, torch.tensor([0.0, 1, 3, 4, 7], dtype=torch.float64)
     )
-    with pytest.raises(UserError, match="bits in 1..16, got 0"):
+    with pytest.raises(UserError, match=r"bits in 1\.\.16, got 0"):
         BitDepth(bits=0)
 
 
