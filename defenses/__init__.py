@@ -39,7 +39,10 @@ TABLE = {
     ),
     "gdmp": Entry("defenses.gdmp:GDMP", "Guided diffusion: 4 rounds of 36 ancestral steps, pulled toward the input."),
     "gdmp-small": Entry(
-        "defenses.gdmp:GDMP", "The same in 2 rounds of 5 steps.", {"rounds": 2, "t": 100, "steps": 5}, remark=_OURS
+        "defenses.gdmp:GDMP",
+        "The same in 2 rounds of 5 steps.",
+        {"rounds": 2, "t": 150, "steps": 5, "scale": 100.0},
+        remark=_OURS,
     ),
     "scoreopt": Entry("defenses.scoreopt:ScoreOpt", "Score-based optimisation (-O): 20 small steps of Adam."),
     "scoreopt-small": Entry(
@@ -51,7 +54,7 @@ TABLE = {
     "adp-small": Entry(
         "defenses.adp:ADP",
         "The same in 5 longer steps, without votes.",
-        {"steps": 5, "rate": 0.4, "votes": 1},
+        {"steps": 5, "rate": 0.3, "votes": 1},
         remark=_OURS,
     ),
     "jpeg": Entry("defenses.jpeg:JPEG", "JPEG by the real codec, quality 75; not differentiable."),
