@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from statistics import NormalDist
 from typing import ClassVar
 
@@ -12,12 +13,15 @@ from torch import nn
 
 from bench import defended
 from bench.certificate import SELECTION, certified_radii
+from bench.cli import main
 from bench.defended import DefendedClassifier
 from bench.errors import AttackError, UserError
 from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.passes import Tally
+from bench.records import read_record, record_paths
 from bench.stats import lower_bound
+from bench.summary import summarise
 from defenses.smoothing import Smoothing
 
 COUNT = 4
@@ -191,3 +195,26 @@ def test_no_certificate_without_draws():
 def test_arguments_out_of_range_are_refused(arguments):
     with pytest.raises(UserError, match="expected sigma"):
         Smoothing(**arguments)
+
+
+def test_certificates_stand_in_the_lines_the_summary_and_the_table(tmp_path, capsys):
+    words = ["--attack", "null", "-n", "3", "--draws", "2", "--results", str(tmp_path)]
+    assert main(["run", "--defense", "smoothing", "-D", "certify=50", *words]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"certified  [\d.]+ % of the images; l2 radius [\d.]+ on average, median [\d.]+\n", text)
+    assert "note    smoothing: noise of sigma 0.12 in pixel units; certified by 50 draws" in text
+    record = read_record(record_paths(tmp_path)[0])
+    radii = [line.certified for line in record.lines]
+    assert max(radii) <= Smoothing(certify=50).certified_radius(50)
+    summary = summarise(record, record.lines)
+    assert summary["certified"]["mean_radius"] == pytest.approx(sum(radii) / 3)
+    assert summary["certified"]["share"] == sum(radius > 0 for radius in radii) / 3
+    assert main(["run", "--defense", "none", *words[:-4], *words[-2:]]) == 0
+    plain = [line for path in record_paths(tmp_path) for line in (path / "samples.jsonl").read_text().splitlines()]
+    assert sum('"certified"' in line for line in plain) == 3
+    capsys.readouterr()
+    assert main(["leaderboard", "--results", str(tmp_path)]) == 0
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert rows[0].split("|")[-2].strip() == "certified l2"
+    cells = {row.split("|")[1].strip(): row.split("|")[-2].strip() for row in rows[2:]}
+    assert cells == {"smoothing certify=50": f"{sum(radii) / 3:.3f}", "none": ""}
