@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-PURPOSES = {"score": 0, "attack": 1, "start": 2, "tries": 3, "bank": 4, "check": 5, "resample": 6, "certify": 7, "confirm": 8}
+PURPOSES = {
+    "score": 0,
+    "attack": 1,
+    "start": 2,
+    "tries": 3,
+    "bank": 4,
+    "check": 5,
+    "resample": 6,
+    "certify": 7,
+    "confirm": 8,
+}
 """What draws are for. The scorer's draws have a purpose of their own, which no attack uses unless it is told to."""
 
 _LOW = 0xFFFFFFFF
