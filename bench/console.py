@@ -101,8 +101,8 @@ def percent(interval: dict[str, Any]) -> str:
     return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
 
-def summary_text(summary: dict[str, Any], labels: dict[str, str]) -> str:
-    """A run's summary for people."""
+def summary_text(summary: dict[str, Any], labels: dict[str, str], notes: Sequence[str] = ()) -> str:
+    """A run's summary for people, and what its parts want to be said."""
     spec, clean, robust = summary["spec"], summary["clean_accuracy"], summary["robust_accuracy"]
     head = f"{labels['defense']} under {labels['attack']} · {spec['dataset']['name']} {spec['threat']} · n = {summary['n']}"
     status = "" if summary["status"] == "complete" else " (partial)"
@@ -117,7 +117,7 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str]) -> str:
             f"  checks  {_checks_text(summary['checks'])}",
             f"  cost    {_cost_text(summary['cost'])}",
             f"  record  {summary['path']}",
-            *(f"  note    {note}" for note in summary["notes"]),
+            *(f"  note    {note}" for note in notes),
         ]
     )
 

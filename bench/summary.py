@@ -48,7 +48,6 @@ def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None =
         "draws": {"k": k, **_rules(lines, ROBUST, ""), **_rules(lines, CLEAN, "null_")},
         **_said(lines),
         **_certified(lines),
-        "notes": header.get("notes", []),
         "checks": header["checks"],
         "cost": {"seconds": round(sum(line.seconds for line in lines), 3), **_cost(lines)},
         "environment": environments.get(lines[-1].environment),
