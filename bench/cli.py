@@ -230,9 +230,7 @@ def show_command(
     if as_json:
         _print_json(summary)
         return
-    print(summary_text(summary, record.header["labels"]))
-    for note in record.header.get("notes", []):
-        print(f"  note    {note}")
+    print(summary_text(summary, record.header["labels"], record.header.get("notes", [])))
     print("\n" + json.dumps({key: summary[key] for key in ("spec", "checks", "environment")}, indent=1))
 
 
@@ -478,7 +476,9 @@ def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: boo
     if as_json:
         _print_json({"curve": [point.as_dict() for point in points], "runs": summaries} if points else summaries[0])
         return
-    texts = [summary_text(summary, planned.labels) for summary, planned in zip(summaries, plans, strict=True)]
+    texts = [
+        summary_text(summary, planned.labels, planned.notes) for summary, planned in zip(summaries, plans, strict=True)
+    ]
     print("\n\n".join([*texts, *([curve_text(points)] if points else [])]))
     if not quiet:
         print("\n" + next_steps(summaries[-1], _words_after("run"), dataset_size=len(plans[0].dataset)))

@@ -118,8 +118,8 @@ def percent(interval: dict[str, Any]) -> str:
     return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
 
-def summary_text(summary: dict[str, Any], labels: dict[str, str]) -> str:
-    """A run's summary for people."""
+def summary_text(summary: dict[str, Any], labels: dict[str, str], notes: Sequence[str] = ()) -> str:
+    """A run's summary for people, and what its parts want to be said."""
     spec, clean, robust = summary["spec"], summary["clean_accuracy"], summary["robust_accuracy"]
     head = f"{labels['defense']} under {labels['attack']} · {spec['dataset']['name']} {spec['threat']} · n = {summary['n']}"
     status = "" if summary["status"] == "complete" else " (partial)"
@@ -130,9 +130,11 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str]) -> str:
             f"  robust  {percent(robust)}   95 %, {robust['method']}",
             *_draw_lines(summary["draws"], summary["spec"]["attack"].get("knowledge")),
             *_said_lines(summary),
+            *_certified_lines(summary),
             f"  checks  {_checks_text(summary['checks'])}",
             f"  cost    {_cost_text(summary['cost'])}",
             f"  record  {summary['path']}",
+            *(f"  note    {note}" for note in notes),
         ]
     )
 
@@ -213,6 +215,15 @@ def _said_lines(summary: dict[str, Any]) -> list[str]:
     if summary.get("flags"):
         lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in summary["flags"].items()))
     return lines
+
+
+def _certified_lines(summary: dict[str, Any]) -> list[str]:
+    if "certified" not in summary:
+        return []
+    told = summary["certified"]
+    return [
+        f"  certified  {100 * told['share']:.1f} % of the images; l2 radius {told['mean_radius']:.3f} on average, median {told['median_radius']:.3f}"
+    ]
 
 
 def _draw_lines(draws: dict[str, Any], knowledge: str | None) -> list[str]:

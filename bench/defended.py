@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,6 +22,18 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 """Logits `(B, classes)` and labels `(B,)` to one value per image, which the attacker wants to be large."""
 
 
+VOTING_ROWS = 160
+"""Images of one network call in which votes are taken together."""
+
+
+def check_differentiable(name: str, defense: object, mode: GradientMode) -> None:
+    """Raises `UserError` if full gradients are wanted through a defense, or a class of them, that says it has none."""
+    if mode is GradientMode.FULL and not getattr(defense, "differentiable", True):
+        raise UserError(
+            f"expected a differentiable defense for a full gradient, got {name}, which says it is not differentiable; use --attack pgd-bpda or pgd-blind"
+        )
+
+
 class DefendedClassifier:
     """Classifier after purifier under one gradient mode, evaluated in chunks of a fixed, padded size.
 
@@ -36,6 +49,7 @@ class DefendedClassifier:
         known: How many of the scored draws the attacker knows and attacks; 0 if it has to draw its own.
         later: What other attacks will still do to every image that stands when this one ends.
         said: Receives what attacks say of each image.
+        votes: Purifications behind one prediction, whose class probabilities are averaged; None for what the defense says.
     """
 
     def __init__(
@@ -50,15 +64,14 @@ class DefendedClassifier:
         known: int = 0,
         later: Work = Work(),  # noqa: B008 - frozen
         said: dict[str, list[Any]] | None = None,
+        votes: int | None = None,
     ) -> None:
-        if mode is GradientMode.FULL and not getattr(defense, "differentiable", True):
-            raise UserError(
-                f"{type(defense).__name__} says it is not differentiable, so there is no full gradient; use --attack pgd-bpda or pgd-blind"
-            )
+        check_differentiable(type(defense).__name__, defense, mode)
         self.tally, self.pace = tally or Tally(), pace or Pace()
         self.network, self.defense, self.mode, self.chunk = classifier, defense, mode, chunk
         self.known, self.later = known, later
         self.said: dict[str, list[Any]] = {} if said is None else said
+        self.votes = getattr(defense, "votes", 1) if votes is None else votes
         self.classifier = CountedClassifier(classifier, self.tally)
 
     def view(self, mode: GradientMode) -> DefendedClassifier:
@@ -73,10 +86,15 @@ class DefendedClassifier:
         """Another classifier without any purifier, counted together: what a transfer attack sees."""
         return self._with(classifier=classifier, mode=GradientMode.BLIND)
 
+    def single(self) -> DefendedClassifier:
+        """One purification a prediction, whose passes are not counted: what a certificate looks at."""
+        return self._with(votes=1, tally=Tally())
+
     def _with(self, **changes: Any) -> DefendedClassifier:
         parts: dict[str, Any] = {
             "classifier": self.network, "defense": self.defense, "mode": self.mode, "chunk": self.chunk, "tally": self.tally,
             "pace": self.pace, "known": self.known, "later": self.later, "said": self.said,
+            "votes": self.votes,
         }  # fmt: skip
         return DefendedClassifier(**(parts | changes))
 
@@ -183,7 +201,15 @@ class DefendedClassifier:
             x: Images `(B, C, H, W)`.
             noise: One stream per image.
             v: The shape of `x`.
+
+        Raises:
+            AttackError: The defense aggregates votes, so that there is no single purified image.
         """
+        if self._aggregates:
+            raise AttackError(
+                f"expected a defense with one vote for an attack that carries a vector through the purifier, got votes={self.votes}; "
+                "use -D votes=1, or --attack pgd-known or pgd-eot"
+            )
         parts = []
         for start, stop in self._chunks(len(x)):
             leaf = x[start:stop].detach().requires_grad_()
@@ -242,6 +268,24 @@ class DefendedClassifier:
         return logits.detach() if self.mode is GradientMode.NONE else logits
 
     def _classified(self, x: Images, noise: Noise) -> Tensor:
+        return self._vote(x, noise) if self._aggregates else self._once(x, noise)
+
+    @property
+    def _aggregates(self) -> bool:
+        return self.votes > 1 and self.stochastic
+
+    def _vote(self, x: Images, noise: Noise) -> Tensor:
+        """The logarithm of the mean over votes of the class probabilities; as many votes in one call as are few rows."""
+        ballots, together = noise.ballots(self.votes), max(1, VOTING_ROWS // len(x))
+        parts = []
+        for first in range(0, self.votes, together):
+            count = min(together, self.votes - first)
+            rows = slice(first * len(x), (first + count) * len(x))
+            parts.append(self._once(x.repeat(count, 1, 1, 1), ballots[rows]))
+        votes = torch.cat(parts).view(self.votes, len(x), -1).log_softmax(dim=2)
+        return votes.logsumexp(dim=0) - math.log(self.votes)
+
+    def _once(self, x: Images, noise: Noise) -> Tensor:
         logits = self.classifier(self.purify(x, noise))
         if logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
             raise UserError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+State = tuple[Tensor, ...]
 Step = Callable[..., Tensor]
 Pullback = Callable[..., tuple[Tensor | None, ...]]
 
@@ -48,7 +49,24 @@ def unroll(step: Step, x: Tensor, *context: Tensor, steps: int, pullback: Pullba
     """
     if not steps:
         return x
-    return _Unroll.apply(step, pullback or _automatic(step), steps, x, *context)
+    one = _as_state(step)
+    return _Unroll.apply([one] * steps, pullback or _automatic(one, 1), 1, x, *context)[0]
+
+
+def chain(steps: Sequence[Callable[..., State]], state: State, *context: Tensor) -> State:
+    """Applies steps that differ, `state <- step(*state, *context)`; differentiable once, in the memory of one step beyond the stored states.
+
+    The state is a tuple, so that an optimiser's moments travel with the image and are differentiated with it. As with
+    `unroll`, a step that takes an inner gradient keeps its graph if gradients are enabled.
+
+    Arguments:
+        steps: Deterministic functions of the state and the context that return a state of the same shapes.
+        state: The first state, floating-point tensors.
+        context: Tensors that every step sees, to which gradients flow too.
+    """
+    if not steps:
+        return state
+    return _Unroll.apply(list(steps), None, len(state), *state, *context)
 
 
 def straight_through(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -57,37 +75,51 @@ def straight_through(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return value + (x - x.detach())
 
 
-def _automatic(step: Step) -> Pullback:
+def _as_state(step: Step) -> Callable[..., State]:
+    return lambda *inputs: (step(*inputs),)
+
+
+def _automatic(step: Callable[..., State], width: int) -> Pullback:
     def pullback(*inputs: Tensor) -> tuple[Tensor | None, ...]:
-        *arguments, v = inputs
+        arguments, vectors = inputs[:-width], inputs[-width:]
         with torch.enable_grad():
             leaves = [argument.detach().requires_grad_() for argument in arguments]
-            return torch.autograd.grad(step(*leaves), leaves, v, allow_unused=True)
+            return torch.autograd.grad(step(*leaves), leaves, vectors, allow_unused=True)
 
     return pullback
 
 
 class _Unroll(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, step: Step, pullback: Pullback, steps: int, x: Tensor, *context: Tensor) -> Tensor:
-        iterates = []
-        for _ in range(steps):
-            iterates.append(x)
-            x = step(x, *context)
-        ctx.save_for_backward(*iterates, *context)
-        ctx.pullback, ctx.steps = pullback, steps
-        return x
+    def forward(
+        ctx: Any, steps: list[Callable[..., State]], pullback: Pullback | None, width: int, *tensors: Tensor
+    ) -> State:
+        state, context = tensors[:width], tensors[width:]
+        states: list[Tensor] = []
+        for step in steps:
+            states += state
+            state = step(*state, *context)
+        ctx.save_for_backward(*states, *context)
+        ctx.steps, ctx.pullback, ctx.width = steps, pullback, width
+        return tuple(state)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, v: Tensor) -> tuple[Tensor | None, ...]:
-        iterates, context = ctx.saved_tensors[: ctx.steps], ctx.saved_tensors[ctx.steps :]
+    def backward(ctx: Any, *vectors: Tensor) -> tuple[Any, ...]:
+        width, stored = ctx.width, ctx.width * len(ctx.steps)
+        states, context = ctx.saved_tensors[:stored], ctx.saved_tensors[stored:]
         totals: list[Tensor | None] = [None] * len(context)
-        for x in reversed(iterates):
-            v, *parts = ctx.pullback(x, *context, v)
-            v = torch.zeros_like(x) if v is None else v
-            totals = [_add(total, part) for total, part in zip(totals, parts, strict=True)]
-        return None, None, None, v, *totals
+        for k in reversed(range(len(ctx.steps))):
+            state = states[k * width : (k + 1) * width]
+            pullback = ctx.pullback or _automatic(ctx.steps[k], width)
+            parts = pullback(*state, *context, *vectors)
+            vectors = tuple(_or_zero(part, part_of) for part, part_of in zip(parts, state, strict=False))
+            totals = [_add(total, part) for total, part in zip(totals, parts[width:], strict=True)]
+        return None, None, None, *vectors, *totals
+
+
+def _or_zero(part: Tensor | None, like: Tensor) -> Tensor:
+    return torch.zeros_like(like) if part is None else part
 
 
 def _add(total: Tensor | None, part: Tensor | None) -> Tensor | None:

@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-PURPOSES = {"score": 0, "attack": 1, "start": 2, "tries": 3, "bank": 4, "check": 5, "resample": 6, "confirm": 8}
+PURPOSES = {
+    "score": 0,
+    "attack": 1,
+    "start": 2,
+    "tries": 3,
+    "bank": 4,
+    "check": 5,
+    "resample": 6,
+    "certify": 7,
+    "confirm": 8,
+}
 """What draws are for. The scorer's draws have a purpose of their own, which no attack uses unless it is told to."""
 
 _LOW = 0xFFFFFFFF
@@ -98,7 +108,12 @@ class Noise:
         if isinstance(self.draw, int):
             self.at(self.draw + draws - 1)  # the last one is in range too
         rows = torch.arange(draws, device=self.ids.device).repeat_interleave(len(self.ids))
-        return replace(self, ids=self.ids.repeat(draws), draw=self.draw + rows)
+        first = self.draw if isinstance(self.draw, int) else self.draw.repeat(draws)
+        return replace(self, ids=self.ids.repeat(draws), draw=first + rows)
+
+    def ballots(self, votes: int) -> Noise:
+        """The draws that one draw is made of where `votes` purifications are aggregated: no other draw shares any of them."""
+        return replace(self, draw=self.draw * votes).spread(votes)
 
     def words(self, count: int, *, step: int = 0) -> Tensor:
         """Random 32-bit words, int64 `(4, B, ceil(count / 4))`: element j of row i lies at `[j % 4, i, j // 4]`."""

@@ -66,9 +66,14 @@ class CountedScoreModel:
     def __init__(self, score: ScoreModel, tally: Tally) -> None:
         self.score, self.tally = score, tally
 
+    @property
+    def low(self) -> float:
+        """The lowest noise level that the score model says it was made for, 0 if it does not say."""
+        return getattr(self.score, "low", 0.0)
+
     def denoise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
         """The denoised images, as the score model gives them."""
-        return self.score.denoise(_watch(y, "score", self.tally), sigma)  # type: ignore[arg-type]
+        return self.score.denoise(_watch(y, "score", self.tally), sigma)
 
 
 def mark(logits: Tensor, begin: Callable[[], None]) -> Tensor:

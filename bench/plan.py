@@ -16,6 +16,7 @@ from torch import nn
 
 from bench.arguments import complete, label, plain, takes
 from bench.data.dataset import Dataset
+from bench.defended import check_differentiable
 from bench.errors import BenchError, UserError
 from bench.gradient import GradientMode
 from bench.pace import Work
@@ -25,6 +26,9 @@ from bench.spec import Component, RunSpec
 from bench.threat import ThreatModel
 
 STOCHASTIC_DRAWS, MOST_DRAWS = 10, 10_000
+LATER = {"votes": 1, "budget": None}
+"""Arguments that came later, at values that change nothing: a spec leaves them out, so that the run ids of old specs stay as they are."""
+MOST_VOTES = 1000
 ATTACK_INPUTS = ("model", "x", "y", "threat", "noise")
 
 
@@ -116,6 +120,7 @@ def plan(request: Request, registry: Registry) -> Plan:
     gradient, knowledge = _gradient(attack), _knowledge(attack)
     _check_defense_class(defense)
     _check_suits(attack, defense, registry)
+    check_differentiable(defense.found.name, defense.target, gradient)
     draws = _draws(request, attack, defense)
     _check_attack(attack)
 
@@ -140,9 +145,10 @@ def plan(request: Request, registry: Registry) -> Plan:
         seed=request.seed,
     )
     make = partial(_make_defense, defense)
-    make(score_model)  # the values themselves are checked now, before any work
+    built = make(score_model)  # the values themselves are checked now, before any work
+    _check_votes(built, defense)
     return Plan(
-        spec=spec, labels={"defense": defense.label, "attack": attack.label}, notes=[*_notes(defense, attack), *_remarks(classifier, network)], dataset=dataset, threat=threat, classifier=network,
+        spec=spec, labels={"defense": defense.label, "attack": attack.label}, notes=[*_notes(built, defense, attack), *_remarks(classifier, network)], dataset=dataset, threat=threat, classifier=network,
         score=score_model, make_defense=make, gradient=gradient, known=draws if knowledge == "known" else 0,
         attack=partial(attack.target, **({} if surrogate is None else {"surrogate": surrogate}), **attack.values),
         whole_shards=bool(_trait(attack, "package")),
@@ -178,8 +184,9 @@ class _Part:
 
     def component(self, *, sha256: str | None = None, **traits: str | None) -> Component:
         """The part's entry in the spec."""
+        values = {name: value for name, value in self.values.items() if name not in LATER or value != LATER[name]}
         return Component(
-            name=self.found.name, args=plain(self.values), sha256=sha256 or self.found.source_sha256(), **traits
+            name=self.found.name, args=plain(values), sha256=sha256 or self.found.source_sha256(), **traits
         )
 
 
@@ -245,9 +252,13 @@ def _work(name: str, attack: _Part, deterministic: bool, knowledge: str, draws: 
     return formula(**(attack.values | known), deterministic=deterministic, classes=len(dataset.classes))
 
 
-def _notes(*parts: _Part) -> list[str]:
-    """What a component says of itself in its attribute `provenance`, and a preset in its entry."""
-    says = [(part.found.name, getattr(part.target, "provenance", "") or part.found.entry.remark) for part in parts]
+def _notes(built: Defense, defense: _Part, attack: _Part) -> list[str]:
+    """What a component says of itself in its attribute `provenance`, a preset in its entry, and a defense of its `units`."""
+    says = [
+        (part.found.name, getattr(part.target, "provenance", "") or part.found.entry.remark)
+        for part in (defense, attack)
+    ]
+    says.insert(1, (defense.found.name, getattr(built, "units", "")))
     return [f"{name}: {text}" for name, text in says if text]
 
 
@@ -255,6 +266,12 @@ def _remarks(part: _Part, model: object) -> list[str]:
     """What a loaded model says of itself in its attribute `provenance`."""
     text = getattr(model, "provenance", "")
     return [f"{part.found.name}: {text}"] if text else []
+
+
+def _check_votes(built: Defense, defense: _Part) -> None:
+    votes = getattr(built, "votes", 1)
+    if not isinstance(votes, int) or not 1 <= votes <= MOST_VOTES:
+        raise UserError(f"expected {defense.found.name} -D votes= in 1..{MOST_VOTES}, got {votes!r}; correct the value")
 
 
 def _check_defense_class(defense: _Part) -> None:

@@ -24,10 +24,13 @@ class Classifier(Protocol):
 
 
 class ScoreModel(Protocol):
-    """A denoiser, which is a score by Tweedie's formula: `score = (denoise(y, sigma) - y) / sigma^2`."""
+    """A denoiser, which is a score by Tweedie's formula: `score = (denoise(y, sigma) - y) / sigma^2`.
 
-    def denoise(self, y: Tensor, sigma: float) -> Tensor:
-        """`E[x | y]` for `y = x + sigma * n`; sigma in the units of pixels in [0, 1]."""
+    It may say in an attribute `low` for which lowest sigma it was made: diffusions, which end at 0, ask for no lower one.
+    """
+
+    def denoise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
+        """`E[x | y]` for `y = x + sigma * n`; sigma in the units of pixels in [0, 1], a number or one for each image, `(B,)`."""
         ...
 
 
@@ -39,7 +42,8 @@ class Defense(Protocol):
     def purify(self, x: Images, noise: Noise) -> Images:
         """Maps images to images of the same shape in [0, 1]; each row depends on its own image and noise alone.
 
-        It is differentiable in `x` by plain autograd, or its class says `differentiable = False`.
+        It is differentiable in `x` by plain autograd, or its class says `differentiable = False`. A field `votes: int` says how
+        many purifications stand behind one prediction: they are aggregated after the classifier, not here.
         """
         ...
 

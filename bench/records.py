@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from bench.errors import InterruptedRunError, UserError
 
@@ -37,6 +37,8 @@ class SampleRecord(BaseModel):
         seconds: The image's share of its shard's time.
         environment: Key of the header's `environments`.
         said: What the attack says of the image, such as whether it claims to have broken it, and warnings.
+        certified: l2 radius within which the label is certified, pixel units, 0 if it is not; None, and left out of the line, for
+            a defense without a certificate.
     """
 
     id: int
@@ -49,6 +51,11 @@ class SampleRecord(BaseModel):
     seconds: float
     environment: str
     said: dict[str, Any] = {}
+    certified: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if value is not None or name != "certified"}
 
 
 @dataclass(frozen=True)

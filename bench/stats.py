@@ -51,6 +51,18 @@ def proportion(successes: int, n: int) -> Interval:
     return Interval(successes / n, float(ci.low), float(ci.high), successes, n, method)
 
 
+def lower_bound(successes: int, n: int, alpha: float) -> float:
+    """Clopper and Pearson's one-sided lower bound of a share, wrong with a chance of at most `alpha`.
+
+    References:
+        The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial (Clopper, Pearson, 1934)
+        https://doi.org/10.1093/biomet/26.4.404
+    """
+    from scipy.stats import beta
+
+    return float(beta.ppf(alpha, successes, n - successes + 1)) if successes else 0.0
+
+
 def mean_share(shares: np.ndarray) -> Interval:
     """Mean over images of each image's share of draws: a proportion if all are 0 or 1, else an image-clustered bootstrap.
 

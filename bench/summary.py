@@ -47,6 +47,7 @@ def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None =
         "robust_accuracy": mean_share(shares(lines)).as_dict(),
         "draws": {"k": k, **_rules(lines, ROBUST, ""), **_rules(lines, CLEAN, "null_")},
         **_said(lines),
+        **_certified(lines),
         "checks": header["checks"],
         "cost": {"seconds": round(sum(line.seconds for line in lines), 3), **_cost(lines)},
         "environment": environments.get(lines[-1].environment),
@@ -64,6 +65,23 @@ def _said(lines: Sequence[SampleRecord]) -> dict[str, Any]:
         flags = sorted({flag for words in told for flag in words.get("flags", [])})
         said["flags"] = {flag: sum(flag in words.get("flags", []) for words in told) for flag in flags}
     return said
+
+
+def certified_radius(lines: Sequence[SampleRecord]) -> float | None:
+    """The average certified radius: the mean over images, 0 where the label is not certified; None without certificates."""
+    radii = [line.certified for line in lines if line.certified is not None]
+    return float(np.mean(radii)) if radii else None
+
+
+def _certified(lines: Sequence[SampleRecord]) -> dict[str, Any]:
+    """The average certified l2 radius, the share of images with a certificate, and the largest radius that half of the images have."""
+    mean = certified_radius(lines)
+    if mean is None:
+        return {}
+    radii = np.array([line.certified for line in lines if line.certified is not None])
+    return {
+        "certified": {"mean_radius": mean, "share": float((radii > 0).mean()), "median_radius": float(np.median(radii))}
+    }
 
 
 def _rules(lines: Sequence[SampleRecord], which: str, prefix: str) -> dict[str, float]:

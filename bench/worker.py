@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import bench
 from bench.ball import project, steepest
+from bench.certificate import certified_radii
 from bench.checks import IMAGES, verify_claims
 from bench.defended import DefendedClassifier
 from bench.device import out_of_memory
@@ -164,6 +165,7 @@ class Worker:
         view = self._model(self.plan.gradient, tally, len(x), said)
         deployed = view.view(GradientMode.NONE)
         clean, _ = self._score(deployed, x, y, noise)
+        certified = self._certify(deployed, x, y, noise)
         rows = torch.nonzero((clean == y[:, None]).any(dim=1))[:, 0]
         adversarial = x.clone()
         if len(rows):
@@ -172,19 +174,24 @@ class Worker:
         distances = _distance(adversarial - x, self.plan.threat)
         seconds = (time.monotonic() - started) / len(x)
         columns = [noise.ids, y, clean, predictions, margins.double(), distances.double()]
+        radii = [None] * len(x) if certified is None else certified
         key = self.environment_key
         rows_of = zip(*(column.tolist() for column in columns), strict=True)
         words = dict(zip(rows.tolist(), _by_image(said, len(rows), self.plan.spec.attack.name), strict=True))
-        lines = [self._line(values, tally, seconds, key, words.get(row, {})) for row, values in enumerate(rows_of)]
+        lines = [
+            self._line((*values, radii[row]), tally, seconds, key, words.get(row, {}))
+            for row, values in enumerate(rows_of)
+        ]
         return lines, adversarial.cpu().numpy()
 
     def _line(
         self, values: tuple[Any, ...], tally: Tally, seconds: float, environment: str, said: dict[str, Any]
     ) -> SampleRecord:
-        sample, label, clean, adversarial, margins, distance = values
+        sample, label, clean, adversarial, margins, distance, certified = values
         return SampleRecord(
             id=sample, label=label, clean=clean, adversarial=adversarial, margin=margins, distance=distance,
             cost=tally.of(sample), seconds=round(seconds, 6), environment=environment, said=said,
+            certified=certified,
         )  # fmt: skip
 
     def _attack(self, view: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> Images:
@@ -219,6 +226,10 @@ class Worker:
             logits = deployed.sample(x, noise.of("score").spread(self.plan.spec.draws))
             margins = torch.stack([margin(part, y) for part in logits], dim=1)
             return logits.argmax(dim=2).T.contiguous(), margins
+
+    def _certify(self, deployed: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> list[float] | None:
+        with torch.no_grad():
+            return certified_radii(deployed, x, y, noise)
 
     def _model(
         self, mode: GradientMode, tally: Tally, images: int, said: dict[str, list[Any]] | None = None

@@ -2,14 +2,67 @@
 
 from bench.registry import Entry
 
+_OURS = "its noise level and steps are purebench's, chosen on the last 100 test images"
+
 TABLE = {
     "none": Entry("defenses.identity:Identity", "No purifier: the undefended classifier, the row to compare with."),
     "dpsam": Entry(
         "defenses.dpsam:DPSAM",
         "Deterministic descent of the reconstruction error, guided by sharpness-aware minimization.",
     ),
+    "dp": Entry(
+        "defenses.dpsam:DPSAM", "The same descent without sharpness-aware minimization: half the cost.", {"rho": 0.0}
+    ),
     "tweedie": Entry("defenses.tweedie:Tweedie", "One pass of the denoiser, without noise."),
     "denoise-once": Entry(
         "defenses.denoise_once:DenoiseOnce", "Adds Gaussian noise and denoises once: the smallest stochastic purifier."
     ),
+    "diffpure": Entry("defenses.diffpure:DiffPure", "DiffPure: noise to t = 100, 100 steps of the reverse SDE."),
+    "diffpure-small": Entry(
+        "defenses.diffpure:DiffPure", "The same in 10 steps.", {"t": 150, "steps": 10}, remark=_OURS
+    ),
+    "diffpure-ddpm": Entry(
+        "defenses.diffpure_ddpm:DiffPureDDPM", "DiffPure by ancestral sampling: noise to t = 100, 100 steps."
+    ),
+    "diffpure-ddpm-small": Entry(
+        "defenses.diffpure_ddpm:DiffPureDDPM", "The same in 10 steps.", {"t": 150, "steps": 10}, remark=_OURS
+    ),
+    "diffpure-ode": Entry(
+        "defenses.diffpure_ode:DiffPureODE", "DiffPure by the probability flow: noise to t = 100, 100 steps."
+    ),
+    "diffpure-ode-small": Entry(
+        "defenses.diffpure_ode:DiffPureODE", "The same in 10 steps.", {"t": 150, "steps": 10}, remark=_OURS
+    ),
+    "lm": Entry("defenses.lm:LikelihoodMaximization", "Likelihood maximisation: 5 steps of Adam under fresh noise."),
+    "smoothing": Entry(
+        "defenses.smoothing:Smoothing", "Randomized smoothing: Gaussian noise and 10 votes, certified in l2."
+    ),
+    "gdmp": Entry("defenses.gdmp:GDMP", "Guided diffusion: 4 rounds of 36 ancestral steps, pulled toward the input."),
+    "gdmp-small": Entry(
+        "defenses.gdmp:GDMP",
+        "The same in 2 rounds of 5 steps.",
+        {"rounds": 2, "t": 150, "steps": 5, "scale": 100.0},
+        remark=_OURS,
+    ),
+    "scoreopt": Entry("defenses.scoreopt:ScoreOpt", "Score-based optimisation (-O): 20 small steps of Adam."),
+    "scoreopt-small": Entry(
+        "defenses.scoreopt:ScoreOpt",
+        "The paper's other setting: 5 large steps of Adam.",
+        {"steps": 5, "step_size": 0.1, "sigma": 0.5},
+    ),
+    "adp": Entry("defenses.adp:ADP", "Noise, then 10 adaptive steps up the score, 10 votes."),
+    "adp-small": Entry(
+        "defenses.adp:ADP",
+        "The same in 5 longer steps, without votes.",
+        {"steps": 5, "rate": 0.3, "votes": 1},
+        remark=_OURS,
+    ),
+    "jpeg": Entry("defenses.jpeg:JPEG", "JPEG by the real codec, quality 75; not differentiable."),
+    "jpeg-differentiable": Entry(
+        "defenses.jpeg_differentiable:DifferentiableJPEG", "JPEG with cubic instead of hard rounding."
+    ),
+    "bit-depth": Entry("defenses.bit_depth:BitDepth", "Pixels rounded to 3 bits; not differentiable."),
+    "median": Entry("defenses.median:Median", "The median of each 3 x 3 neighbourhood."),
+    "total-variation": Entry("defenses.total_variation:TotalVariation", "Total-variation denoising."),
+    "threshold": Entry("defenses.threshold:Threshold", "Black or white, for MNIST-like data; not differentiable."),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bench.errors import UserError
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 
@@ -20,12 +21,21 @@ class DenoiseOnce:
     Arguments:
         score: The denoiser.
         sigma: Noise level, pixel units.
+        votes: Purifications whose class probabilities are averaged.
+
+    Raises:
+        UserError: `votes` is below 1.
     """
 
     deterministic: ClassVar[bool] = False
 
     score: ScoreModel
     sigma: float = 0.3
+    votes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.votes < 1:
+            raise UserError(f"expected votes >= 1, got {self.votes}; correct -D votes=")
 
     def purify(self, x: Images, noise: Noise) -> Images:
         """The denoised images; one draw of noise per image."""

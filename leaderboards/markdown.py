@@ -10,6 +10,7 @@ from bench.stats import Interval
 from leaderboards.rows import Board, Row
 
 COLUMNS = ("defense", "attack", "n", "clean %", "robust %", "worst case %", "p", "flags", "run")
+CERTIFIED = "certified l2"
 
 
 def as_markdown(boards: Iterable[Board]) -> str:
@@ -19,7 +20,10 @@ def as_markdown(boards: Iterable[Board]) -> str:
 
 def _board(board: Board) -> str:
     title = f"### {board.dataset}, {board.threat}"
-    table = tabulate([_cells(row) for row in board.rows], headers=COLUMNS, tablefmt="github", disable_numparse=True)
+    certified = any(row.certified is not None for row in board.rows)
+    columns = (*COLUMNS, CERTIFIED) if certified else COLUMNS
+    cells = [_cells(row) + ((_radius(row),) if certified else ()) for row in board.rows]
+    table = tabulate(cells, headers=columns, tablefmt="github", disable_numparse=True)
     note = (
         f"95 % intervals in brackets. p: two-sided paired test of the worst case against **{board.reference}** on the same images, "
         "Holm-corrected. Rows whose intervals overlap are not ranked apart unless p says so."
@@ -41,6 +45,10 @@ def _cells(row: Row) -> tuple[str, ...]:
         row.defense, row.attack, str(row.n), _interval(row.clean), _interval(row.robust), _interval(row.worst_case),
         p, ", ".join(row.flags), f"`{row.run_ids[0]}`",
     )  # fmt: skip
+
+
+def _radius(row: Row) -> str:
+    return "" if row.certified is None else f"{row.certified:.3f}"
 
 
 def _interval(interval: Interval) -> str:

@@ -15,7 +15,7 @@ from bench.errors import UserError
 from bench.records import Record, read_record, record_paths
 from bench.spec import canonical
 from bench.stats import Interval, holm, mean_share, paired_p
-from bench.summary import CLEAN, EXACT, shares
+from bench.summary import CLEAN, EXACT, certified_radius, shares
 
 MANY = 256
 """Below this number of images a row is flagged: its half-width exceeds 6 points."""
@@ -39,6 +39,7 @@ class Row:
         run_ids: The record behind the row, then those behind its worst case.
         paired_p: p-value, Holm-corrected over the board, that the worst case equals the reference defense's; None for
             the reference itself.
+        certified: Average certified l2 radius, pixel units; None for a defense without a certificate.
     """
 
     defense: str
@@ -53,6 +54,7 @@ class Row:
     flags: list[str]
     run_ids: list[str]
     paired_p: float | None = None
+    certified: float | None = None
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def _row(record: Record, group: list[Record], worst: dict[int, float], p: float 
         n=len(record.lines), clean=mean_share(shares(record.lines, CLEAN)), robust=mean_share(shares(record.lines)),
         worst_case=mean_share(np.array(list(worst.values()))), believed=None, flags=_flags(record),
         run_ids=[record.run_id, *(other.run_id for other in group if other is not record)], paired_p=p,
+        certified=certified_radius(record.lines),
     )  # fmt: skip
 
 

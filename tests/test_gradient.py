@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
-from bench.gradient import straight_through, unroll
+from bench.gradient import chain, straight_through, unroll
 
 
 def smooth(x, anchor=0.0):
@@ -59,3 +61,34 @@ def test_straight_through_has_the_value_and_the_identity():
     torch.testing.assert_close(y, (x * 4).round() / 4)
     (y * torch.arange(10).view(2, 5)).sum().backward()
     assert torch.equal(x.grad, torch.arange(10.0, dtype=torch.float64).view(2, 5))
+
+
+def rotate(angle, x, moment, anchor):
+    """A step of two states that mixes them, and reads the context."""
+    return torch.sin(x + angle * moment) + 0.1 * anchor, 0.9 * moment - angle * x**2
+
+
+def test_a_chain_of_different_steps_is_the_loop_and_its_gradient():
+    angles, grads = [0.1, 0.4, 0.2], []
+    for unrolled in (True, False):
+        x, anchor = start(), start()
+        state = (x, torch.ones_like(x))
+        if unrolled:
+            state = chain([partial(rotate, angle) for angle in angles], state, anchor)
+        else:
+            for angle in angles:
+                state = rotate(angle, *state, anchor)
+        (state[0].square() + state[1]).sum().backward()
+        grads.append((state[0].detach(), x.grad, anchor.grad))
+    for mine, theirs in zip(*grads, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-14, atol=1e-14)
+
+
+def test_a_chain_passes_gradients_where_a_step_drops_a_state():
+    """`(x, m) -> (m, 2 m)`: x gets none, and what is not read counts as zero."""
+    x, m = start(), start()
+    y, _ = chain([lambda x, m: (m, 2 * m)], (x, m))
+    y.sum().backward()
+    assert torch.equal(x.grad, torch.zeros_like(x))
+    assert torch.equal(m.grad, torch.ones_like(m))
+    assert chain([], (x, m)) == (x, m)

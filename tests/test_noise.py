@@ -84,3 +84,13 @@ def test_a_deterministic_defense_is_not_given_noise():
 def test_names_out_of_range_are_refused(arguments):
     with pytest.raises(ValueError, match="expected a purpose"):
         Noise(**({"seed": 0, "ids": torch.arange(1)} | arguments))
+
+
+def test_draws_spread_over_rows_that_have_draws_of_their_own():
+    """Each copy goes on from its own row's number, and draws what that number draws alone."""
+    noise = Noise(3, torch.arange(2), draw=torch.tensor([5, 9]))
+    spread = noise.spread(3)
+    assert spread.draw.tolist() == [5, 9, 6, 10, 7, 11]
+    like = torch.empty(6, 1, 2, 2)
+    alone = Noise(3, torch.tensor([1]), draw=11).normal(like[:1])
+    assert torch.equal(spread.normal(like)[5:], alone)

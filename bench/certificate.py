@@ -1,0 +1,42 @@
+"""Certified radii of a defense that has a certificate."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.defended import DefendedClassifier
+from bench.noise import Noise
+from bench.protocols import Images
+
+SELECTION = 100
+"""Draws that choose the class whose chance the others bound."""
+
+
+def certified_radii(model: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> list[float] | None:
+    """The l2 radius within which each image's label is certified, 0 if it abstains or certifies another class; None without a certificate.
+
+    A defense has one if it has a field `certify`, the number of draws, and `certified_radius(hits)`. The draws are of a purpose of their own.
+
+    References:
+        Certified Adversarial Robustness via Randomized Smoothing (Cohen, Rosenfeld, Kolter, 2019)
+        https://arxiv.org/abs/1902.02918
+
+    Arguments:
+        model: The deployed defense; each draw is one purification, whatever its votes.
+        x: Images.
+        y: Labels `(B,)`.
+        noise: Their streams.
+    """
+    certify = getattr(model.defense, "certify", 0)
+    if not certify:
+        return None
+    logits = model.single().sample(x, noise.of("certify").spread(SELECTION + certify))
+    seen = F.one_hot(logits.argmax(dim=2), logits.shape[2])
+    winners = seen[:SELECTION].sum(dim=0).argmax(dim=1)
+    hits = seen[SELECTION:].sum(dim=0)[torch.arange(len(x), device=x.device), winners]
+    return [
+        model.defense.certified_radius(count) if right else 0.0  # type: ignore[attr-defined]
+        for count, right in zip(hits.tolist(), (winners == y).tolist(), strict=True)
+    ]

@@ -1,0 +1,114 @@
+"""The variance-preserving diffusion of the papers, in their units, on score models in pixel units.
+
+Papers hold images as `z = 2 x - 1` in [-1, 1] and noise them as `z_t = mean z + deviation n`. Up to the factor `mean` that is
+an image with Gaussian noise of standard deviation `deviation / (2 mean)` in pixel units, which is what a score model takes.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import accumulate
+
+from torch import Tensor
+
+from bench.errors import UserError
+from bench.protocols import Images, ScoreModel
+
+STEPS = 1000
+"""Discrete times of the diffusion; continuous time 1 is discrete time 1000."""
+_FIRST, _LAST = 0.1, 20.0
+BETAS = tuple((_FIRST + (_LAST - _FIRST) * k / (STEPS - 1)) / STEPS for k in range(STEPS))
+"""Noise variance that each discrete step adds."""
+_ALPHA_BARS = tuple(accumulate((1 - beta for beta in BETAS), lambda product, kept: product * kept, initial=1.0))
+
+
+@dataclass(frozen=True)
+class Level:
+    """How far an image is noised: `z_t = mean z + deviation n` in [-1, 1].
+
+    Arguments:
+        mean: What is left of the image.
+        deviation: Standard deviation of the noise.
+    """
+
+    mean: float
+    deviation: float
+
+    @property
+    def sigma(self) -> float:
+        """The same noise in pixel units, on an image that is not shrunk."""
+        return self.deviation / self.mean / 2
+
+
+def discrete(t: int) -> Level:
+    """The level after `t` discrete steps, 0 to 1000: `mean^2 = prod (1 - beta_k)`."""
+    return Level(math.sqrt(_ALPHA_BARS[t]), math.sqrt(1 - _ALPHA_BARS[t]))
+
+
+def continuous(t: float) -> Level:
+    """The level at continuous time `t`, 0 to 1: `mean^2 = exp(-integral of beta)`."""
+    total = _FIRST * t + (_LAST - _FIRST) * t * t / 2
+    return Level(math.exp(-total / 2), math.sqrt(-math.expm1(-total)))
+
+
+def rate(t: float) -> float:
+    """`beta(t) = 0.1 + 19.9 t`, the noise variance per continuous time."""
+    return _FIRST + (_LAST - _FIRST) * t
+
+
+def to_signed(x: Images) -> Tensor:
+    """Pixels in [0, 1] to [-1, 1]."""
+    return 2 * x - 1
+
+
+def to_pixels(z: Tensor) -> Images:
+    """[-1, 1] to pixels, clamped to [0, 1]."""
+    return ((z + 1) / 2).clamp(0, 1)
+
+
+def noised(z: Tensor, level: Level, n: Tensor) -> Tensor:
+    """`mean z + deviation n`."""
+    return level.mean * z + level.deviation * n
+
+
+def clean(score: ScoreModel, z: Tensor, level: Level) -> Tensor:
+    """`E[z_0 | z_t]` in [-1, 1] for a noised `z`."""
+    return 2 * denoised(score, (z / level.mean + 1) / 2, level.sigma) - 1
+
+
+def score_of(score: ScoreModel, z: Tensor, level: Level) -> Tensor:
+    """The gradient of the log-density of `z_t`: `(mean E[z_0 | z_t] - z_t) / deviation^2`."""
+    return (level.mean * clean(score, z, level) - z) / level.deviation**2
+
+
+def denoised(score: ScoreModel, y: Tensor, sigma: float) -> Tensor:
+    """`E[x | y]` in pixel units; below the lowest noise level of the score model, its score is held at that of the lowest.
+
+    With `s(y) = (D(y, low) - y) / low^2` that is `y + sigma^2 s(y)`. A score model says its lowest level in an attribute
+    `low`; one without is asked for any level.
+    """
+    low = lowest(score)
+    return score.denoise(y, sigma) if sigma >= low else y + (sigma / low) ** 2 * (score.denoise(y, low) - y)
+
+
+def lowest(score: ScoreModel) -> float:
+    """The lowest noise level that a score model was made for, pixel units; 0 if it does not say."""
+    return getattr(score, "low", 0.0)
+
+
+def check_times(t: int, steps: int, votes: int, *, most: int = STEPS) -> None:
+    """Raises `UserError` unless there is such a time, such a number of steps to come back in, and a vote."""
+    if not 1 <= t <= STEPS or not 1 <= steps <= most or votes < 1:
+        raise UserError(
+            f"expected t in 1..{STEPS}, steps in 1..{most} and votes >= 1, got t={t}, steps={steps}, votes={votes}; correct the -D arguments"
+        )
+
+
+def units(t: int, score: ScoreModel) -> str:
+    """What a discrete time is in pixel units, for the record."""
+    level, low = discrete(t), lowest(score)
+    held = f"; below sigma {low:g} the score is held at that level" if low else ""
+    return (
+        f"t={t} of {STEPS} is noise of sigma {level.sigma:.4f} in pixel units ({2 * level.sigma:.4f} in [-1, 1]){held}"
+    )

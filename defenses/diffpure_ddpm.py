@@ -1,0 +1,79 @@
+"""Diffuses the image and brings it back by ancestral sampling."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from torch import Tensor
+
+from bench.diffusion import check_times, clean, discrete, noised, to_pixels, to_signed, units
+from bench.gradient import chain
+from bench.noise import Noise
+from bench.protocols import Images, ScoreModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffPureDDPM:
+    """DiffPure by ancestral sampling: each step draws from `q(z_s | z_t, z_0)` at the denoised `z_0`, the last one returns its mean.
+
+    With fewer steps than `t`, the times are spread evenly and the betas follow from the levels kept. The variance is the
+    posterior's ("fixed small"); the paper's ImageNet backbone learns one, which a denoiser cannot give.
+
+    References:
+        Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
+        https://arxiv.org/abs/2006.11239
+        Diffusion Models for Adversarial Purification (Nie, Guo, Huang, Xiao, Vahdat, Anandkumar, 2022)
+        https://arxiv.org/abs/2205.07460
+
+    Arguments:
+        score: The denoiser.
+        t: Discrete time to which the image is noised, 1 to 1000.
+        steps: Steps of the way back, 1 to `t`.
+        votes: Purifications whose class probabilities are averaged.
+
+    Raises:
+        UserError: An argument is out of its range.
+    """
+
+    deterministic: ClassVar[bool] = False
+
+    score: ScoreModel
+    t: int = 100
+    steps: int = 100
+    votes: int = 1
+
+    def __post_init__(self) -> None:
+        check_times(self.t, self.steps, self.votes, most=self.t)
+
+    @property
+    def units(self) -> str:
+        """The noise in pixel units."""
+        return units(self.t, self.score)
+
+    def purify(self, x: Images, noise: Noise) -> Images:
+        """A sample of the clean images; draws noise once for the jump and once a step."""
+        z = noised(to_signed(x), discrete(self.t), noise.normal(x))
+        return to_pixels(chain([partial(self._step, noise, k) for k in range(self.steps)], (z,))[0])
+
+    def _step(self, noise: Noise, k: int, z: Tensor) -> tuple[Tensor]:
+        here, there = (round((self.steps - j) * self.t / self.steps) for j in (k, k + 1))
+        mean = posterior_mean(z, clean(self.score, z, discrete(here)), here, there)
+        return (mean if not there else mean + posterior_deviation(here, there) * noise.normal(z, step=k + 1),)
+
+
+def posterior_mean(z: Tensor, clean: Tensor, here: int, there: int) -> Tensor:
+    """Mean of `z` at the earlier discrete time `there`, given `z` at `here` and the clean image."""
+    before, now = discrete(there), discrete(here)
+    kept = now.mean / before.mean
+    to_clean = before.mean * (1 - kept**2) / now.deviation**2
+    to_here = kept * before.deviation**2 / now.deviation**2
+    return to_clean * clean + to_here * z
+
+
+def posterior_deviation(here: int, there: int) -> float:
+    """Standard deviation of the same."""
+    before, now = discrete(there), discrete(here)
+    return before.deviation / now.deviation * math.sqrt(1 - (now.mean / before.mean) ** 2)

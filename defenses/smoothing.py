@@ -1,0 +1,66 @@
+"""Randomized smoothing: Gaussian noise and votes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import ClassVar
+
+from bench.errors import UserError
+from bench.noise import Noise
+from bench.protocols import Images
+from bench.stats import lower_bound
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoothing:
+    """Shows the classifier the image under Gaussian noise, several times, and averages the votes; certified in l2.
+
+    The certificate is that of the classifier that takes the likeliest class under the noise: if that class is seen `hits` times in
+    `certify` draws, its chance is at least `p` (Clopper and Pearson, one-sided, error `alpha`), and no perturbation of an l2 length
+    below `sigma Phi^-1(p)` changes it, with that confidence. Pixels are clamped after the noise, which is part of the classifier.
+
+    References:
+        Certified Adversarial Robustness via Randomized Smoothing (Cohen, Rosenfeld, Kolter, 2019)
+        https://arxiv.org/abs/1902.02918
+
+    Arguments:
+        sigma: Noise level, pixel units, greater than 0.
+        votes: Noisy copies whose class probabilities are averaged.
+        certify: Draws of the certificate, after another 100 that choose the class; 0 leaves it out.
+        alpha: Chance that an image's certificate is wrong, in (0, 1).
+
+    Raises:
+        UserError: An argument is out of its range.
+    """
+
+    deterministic: ClassVar[bool] = False
+
+    sigma: float = 0.12
+    votes: int = 10
+    certify: int = 1000
+    alpha: float = 0.001
+
+    def __post_init__(self) -> None:
+        if self.sigma <= 0 or self.votes < 1 or self.certify < 0 or not 0 < self.alpha < 1:
+            raise UserError(
+                "expected sigma > 0, votes >= 1, certify >= 0 and alpha in (0, 1), got "
+                f"sigma={self.sigma}, votes={self.votes}, certify={self.certify}, alpha={self.alpha}; correct the -D arguments"
+            )
+
+    @property
+    def units(self) -> str:
+        """The noise in pixel units, and what the certificate costs."""
+        certificate = (
+            f"; certified by {self.certify} draws, wrong with a chance of {self.alpha:g}" if self.certify else ""
+        )
+        return f"noise of sigma {self.sigma:g} in pixel units{certificate}"
+
+    def purify(self, x: Images, noise: Noise) -> Images:
+        """The noisy images; one draw of noise per image."""
+        return (x + self.sigma * noise.normal(x)).clamp(0, 1)
+
+    def certified_radius(self, hits: int) -> float:
+        """The l2 radius, pixel units, that follows from `hits` of `certify` draws; 0 abstains."""
+        chance = lower_bound(hits, self.certify, self.alpha)
+        return self.sigma * NormalDist().inv_cdf(chance) if chance > 0.5 else 0.0
