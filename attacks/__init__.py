@@ -101,7 +101,7 @@ AUTOATTACK = {
     ),
     "autoattack-fast": Entry(
         "attacks.ensemble:ensemble",
-        "Own APGD-CE, APGD-T and Square in turn; images leave as they break; unlike the reference, no FAB.",
+        "Own APGD (twice), targeted APGD and Square in turn; images leave as they break; unlike the reference, no FAB.",
         cite=_APGD,
     ),
     "torchattacks": Entry(
