@@ -167,7 +167,8 @@ def test_examples_lie_in_ball_and_box_and_raise_the_loss(tmp_path):
     assert torch.equal(torch.get_rng_state(), state)
     assert not found.requires_grad
     assert (found - x).abs().max() == pytest.approx(8 / 255, abs=1e-6)
-    assert (found.min(), found.max()) == (0, x.max() + 8 / 255)
+    assert found.min() == 0
+    assert x.max() - 8 / 255 <= found.max() <= x.max() + 8 / 255
     clean, attacked = (torch.nn.functional.cross_entropy(model(images), y, reduction="none") for images in (x, found))
     assert (attacked > clean).all()
 

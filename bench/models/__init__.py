@@ -12,7 +12,7 @@ CLASSIFIERS = {
     ),
     "autoattack-resnet18": Entry(
         "bench.models.resnet18:autoattack_resnet18",
-        "A ResNet-18 for CIFAR-10, adversarially trained; inside the package pyautoattack.",
+        "A ResNet-18 for CIFAR-10, not robust by itself; inside the package pyautoattack.",
         package="pyautoattack",
     ),
     "robustbench": Entry(

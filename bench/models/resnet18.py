@@ -17,7 +17,7 @@ CHECKPOINT = "examples/model_test.pt"
 
 
 def autoattack_resnet18(*, path: Path | None = None) -> nn.Module:
-    """A ResNet-18 for CIFAR-10, adversarially trained; it takes images in [0, 1] as they are.
+    """A ResNet-18 for CIFAR-10, of no robustness of its own; it takes images in [0, 1] as they are.
 
     References:
         Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks (Croce, Hein, 2020)
