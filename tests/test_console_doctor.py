@@ -200,3 +200,16 @@ def test_the_doctor_notices_files_of_another_package(monkeypatch):
     assert finding["status"] == "FAIL"
     assert "files are another package's, such as robustbench/eval" in finding["detail"]
     assert finding["advice"] == "pip install --force-reinstall --no-deps robustbench"
+
+
+def test_the_doctor_says_where_downloads_lie_and_which_broke_off(monkeypatch, tmp_path):
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / name)
+    (tmp_path / "purebench" / "deep").mkdir(parents=True)
+    (tmp_path / "purebench" / "whole.tar.gz").write_bytes(bytes(2_000_000))
+    (tmp_path / "purebench" / "deep" / "cut.pt.part").write_bytes(bytes(1_000_000))
+    found = {finding["name"]: finding for finding in bench.doctor._caches()}
+    assert set(found) == {"data cache", "torch cache", "hub cache"}
+    assert found["data cache"]["detail"] == f"{tmp_path / 'purebench'}: 2 files, 3 MB"
+    assert found["data cache"]["advice"] == (
+        "1 broken-off downloads in it; repeat the command that began them, or remove them"
+    )

@@ -23,6 +23,8 @@ from bench.registry import Registry
 from bench.threat import ThreatModel
 
 Arrays = tuple[np.ndarray, np.ndarray]
+FIGURE_IMAGES = 1_000
+"""Test images on which the figures of a larger score model are taken, on the CPU."""
 FORMATS = {"weights": SCORE, "diffusers": DIFFUSERS_SCORE}
 
 
@@ -75,7 +77,7 @@ def train_network(
         figures = classifier_figures(test_images, test_labels, recipe.adversary)
     else:
         loss = noise_loss if form == "diffusers" else denoising_loss
-        figures = score_figures(test_images)
+        figures = score_figures(test_images[:FIGURE_IMAGES] if form == "diffusers" else test_images)
     return train(
         recipe, loss, images, labels, out=out, figures=figures, dataset=dataset, device=pick_device(device), report=report,
         save=save_score_model if form == "diffusers" else write_model,
