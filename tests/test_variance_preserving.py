@@ -156,7 +156,7 @@ class Attention(nn.Module):
     """One fused attention over pixels: what the kernels of the default choice cannot differentiate twice."""
 
     def forward(self, x, time):
-        rows = x.flatten(2).transpose(1, 2)[:, None]
+        rows = x.flatten(2).transpose(1, 2)[:, None].contiguous()
         return nn.functional.scaled_dot_product_attention(rows, rows, rows)[:, 0].transpose(1, 2).reshape(x.shape)
 
 
