@@ -415,10 +415,11 @@ def test_weights_with_a_header_that_lies(weights, content):
         (lambda c: c["recipe"]["arguments"].update(command="rm"), "expected arguments of small-convnet"),
         (
             lambda c: c.pop("recipe"),
-            "expected a card with recipe.architecture, recipe.arguments and sha256 in w.json, got",
+            "expected a card with recipe.architecture, recipe.arguments, sha256 and .* in w.json, got",
         ),
         (lambda c: c.update(recipe=3), "expected a card with recipe.architecture"),
         (lambda c: c.update(sha256=None), "expected a card with"),
+        (lambda c: c.update(image_shape=3), "expected a card with"),
     ],
 )
 def test_cards_that_name_anything_else(weights, change, sentence):

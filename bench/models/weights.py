@@ -126,9 +126,11 @@ def read_card(path: Path) -> dict:
     parts = (
         (recipe.get("architecture"), recipe.get("arguments"), card.get("sha256")) if isinstance(recipe, dict) else ()
     )
-    if [type(part) for part in parts] != [str, dict, str]:
+    shape = card.get("image_shape", [1, 1, 1]) if isinstance(card, dict) else None
+    fits = isinstance(shape, list) and [type(side) for side in shape] == [int] * 3
+    if [type(part) for part in parts] != [str, dict, str] or not fits:
         raise UserError(
-            f"expected a card with recipe.architecture, recipe.arguments and sha256 in {file}, got another document; restore the file"
+            f"expected a card with recipe.architecture, recipe.arguments, sha256 and at most an image_shape in {file}, got another document; restore the file"
         )
     return card
 
