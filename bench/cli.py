@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
+import shlex
 import sys
 import traceback
 import warnings
@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench.errors import BenchError, UserError
+from bench.cli_engines import Address, EngineName, GpusPerWorker, ShardTimeout, Workers
+from bench.documents import printable
+from bench.errors import BenchError, InterruptedRunError, UserError
+from bench.interrupt import stopping
 
 if TYPE_CHECKING:
     from bench.plan import Plan
@@ -51,8 +54,9 @@ DataDir = Annotated[
     typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the platform's cache folder]"),
 ]
 
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-
+Device = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps; several of one machine as cuda:0,cuda:1.")
+]
 KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models")
 
 
@@ -112,6 +116,11 @@ def run_command(
     batch_size: Annotated[
         str, typer.Option(help="Images in one network call, or auto; never changes a draw.")
     ] = "auto",
+    engine: EngineName = "local",
+    workers: Workers = None,
+    gpus_per_worker: GpusPerWorker = None,
+    address: Address = None,
+    shard_timeout: ShardTimeout = None,
     results: Results = Path("results"),
     no_evidence: Annotated[bool, typer.Option("--no-evidence", help="Do not store adversarial images.")] = False,
     mix_environments: Annotated[
@@ -144,14 +153,21 @@ def run_command(
         "classifiers": parse_options(classifier_args, "-C"), "score_models": parse_options(score_args, "-S"),
     }  # fmt: skip
     threats = [None] if threat is None else parse_threats(threat)
-    count, batch = _number(samples, "--samples", "all"), _number(batch_size, "--batch-size", "auto")
+    count, batch = number_or(samples, "--samples", "all"), number_or(batch_size, "--batch-size", "auto")
 
     from bench.console import Progress
+    from bench.engines.options import EngineOptions, make_engine
 
+    engine_options = EngineOptions(
+        name=engine, workers=workers, devices=tuple(device.split(",")), gpus_per_worker=gpus_per_worker, address=address,
+        shard_timeout=shard_timeout,
+    )  # fmt: skip
     with Progress(quiet=quiet) as progress:
         from bench.plan import Request, plan
         from bench.runner import Options, foresee, run
+        from bench.shelf import Shelf
 
+        shelf = Shelf()
         request = Request(
             defense=defense, attack=attack, dataset=dataset, classifier=classifier, score_model=score_model,
             draws=draws, seed=seed, data_dir=data_dir, arguments=arguments,
@@ -160,11 +176,12 @@ def run_command(
             samples=count, results=results, device=device, batch_size=batch,
             evidence=not no_evidence, mix_environments=mix_environments,
         )  # fmt: skip
-        plans = [plan(replace(request, threat=level), registry) for level in threats]
+        plans = [plan(replace(request, threat=level), registry, shelf) for level in threats]
         if dry_run:
             costs = [foresee(planned, options) for planned in plans]
         else:
-            summaries = [run(planned, options, progress) for planned in plans]
+            with make_engine(engine_options, registry) as crew:
+                summaries = [run(planned, options, progress, crew) for planned in plans]
     if dry_run:
         _print_forecasts(costs, plans, as_json)
     else:
@@ -188,7 +205,7 @@ def list_command(
     kinds = [kind] if kind else list(KIND_NAMES)
     rows = {name: _listing(registry, name.replace("-", "_")) for name in kinds}
     if as_json:
-        _print_json(rows[kind] if kind else [{"kind": name, **row} for name in kinds for row in rows[name]])
+        print_json(rows[kind] if kind else [{"kind": name, **row} for name in kinds for row in rows[name]])
         return
     from bench.console import columns
 
@@ -228,10 +245,10 @@ def show_command(
         )
     summary = summarise(record, record.lines)
     if as_json:
-        _print_json(summary)
+        print_json(summary)
         return
-    print(summary_text(summary, record.header["labels"], record.header.get("notes", [])))
-    print("\n" + json.dumps({key: summary[key] for key in ("spec", "checks", "environment")}, indent=1))
+    say(summary_text(summary, record.header["labels"], record.header.get("notes", [])))
+    say("\n" + json.dumps({key: summary[key] for key in ("spec", "checks", "environment")}, indent=1))
 
 
 @app.command("leaderboard")
@@ -281,7 +298,7 @@ def doctor_command(as_json: Json = False) -> None:
 
     findings = examine()
     if as_json:
-        _print_json(findings)
+        print_json(findings)
     else:
         from bench.console import columns
 
@@ -364,24 +381,32 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code: 0 done, 1 a gate failed, 2 wrong input, 3 interrupted, 4 anything else."""
     words = [word for word in arguments if word != "--debug"]
     debug = len(words) < len(arguments)
-    _interrupt_on_terminate()
+    again = f"go on with: {shlex.join(['bench', *words])}"
+    stopped = f"stopped; what is finished is kept; {again}"
     try:
-        code = typer.main.get_command(app).main(words or ["--help"], prog_name="bench", standalone_mode=False)
-        if code == INTERRUPTED:
-            raise KeyboardInterrupt
-        return code if isinstance(code, int) else 0
+        with stopping(f"bench: {stopped}"):
+            return _call(words)
     except CLICK_ERROR as error:
         context = getattr(error, "ctx", None)  # which a few errors lack
         command = context.command_path if context else " ".join(["bench", *takewhile(str.isalpha, words)])
         return _fail(f"{error.format_message()} (see: {command} --help)", 2, debug)
     except BenchError as error:
-        return _fail(str(error), error.exit_code, debug)
+        command = f"; {again}" if isinstance(error, InterruptedRunError) else ""
+        return _fail(f"{error}{command}", error.exit_code, debug)
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("stopped; repeat the same command to go on where it stopped: finished images are kept", 3, debug)
+        exec("")  # else CPython, once it was interrupted inside any exec(text), ends by SIGINT whatever the exit code
+        return _fail(stopped, 3, debug)
     except BrokenPipeError:
         return 4
     except Exception as error:  # the last resort: one sentence instead of a traceback
         return _fail(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it", 4, debug)
+
+
+def _call(words: list[str]) -> int:
+    code = typer.main.get_command(app).main(words or ["--help"], prog_name="bench", standalone_mode=False)
+    if code == INTERRUPTED:
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else 0
 
 
 def make_registry() -> Registry:
@@ -445,7 +470,8 @@ def _listing(registry: Registry, kind: str) -> list[dict[str, Any]]:
     ]
 
 
-def _number(text: str, option: str, word: str) -> int | None:
+def number_or(text: str, option: str, word: str) -> int | None:
+    """A whole number, or None for the word that may stand instead."""
     if text == word:
         return None
     try:
@@ -462,9 +488,9 @@ def _print_forecasts(costs: list[Forecast | None], plans: list[Plan], as_json: b
             {"run_id": planned.spec.run_id, "threat": str(planned.threat), "forecast": cost and cost.as_dict()}
             for cost, planned in zip(costs, plans, strict=True)
         ]
-        _print_json(documents[0] if len(documents) == 1 else documents)
+        print_json(documents[0] if len(documents) == 1 else documents)
         return
-    print("\n".join(forecast_text(cost, planned) for cost, planned in zip(costs, plans, strict=True)))
+    say("\n".join(forecast_text(cost, planned) for cost, planned in zip(costs, plans, strict=True)))
 
 
 def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: bool, quiet: bool) -> None:
@@ -474,14 +500,14 @@ def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: boo
 
     points = security_curve(summaries, plans) if len(plans) > 1 else []
     if as_json:
-        _print_json({"curve": [point.as_dict() for point in points], "runs": summaries} if points else summaries[0])
+        print_json({"curve": [point.as_dict() for point in points], "runs": summaries} if points else summaries[0])
         return
     texts = [
         summary_text(summary, planned.labels, planned.notes) for summary, planned in zip(summaries, plans, strict=True)
     ]
-    print("\n\n".join([*texts, *([curve_text(points)] if points else [])]))
+    say("\n\n".join([*texts, *([curve_text(points)] if points else [])]))
     if not quiet:
-        print("\n" + next_steps(summaries[-1], _words_after("run"), dataset_size=len(plans[0].dataset)))
+        say("\n" + next_steps(summaries[-1], _words_after("run"), dataset_size=len(plans[0].dataset)))
 
 
 def _words_after(command: str) -> list[str]:
@@ -489,21 +515,21 @@ def _words_after(command: str) -> list[str]:
     return words[words.index(command) + 1 :] if command in words else []
 
 
-def _print_json(value: object) -> None:
+def say(text: str) -> None:
+    """Prints; what could steer a terminal is escaped, since names may be a stranger's."""
+    print(printable(text))
+
+
+def print_json(value: object) -> None:
+    """Prints one JSON document."""
     print(json.dumps(value, indent=1, allow_nan=False))
 
 
 def _fail(sentence: str, code: int, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"bench: {' '.join(sentence.split())}", file=sys.stderr)
+    print(f"bench: {printable(' '.join(sentence.split()))}", file=sys.stderr)
     return code
 
 
-def _interrupt_on_terminate() -> None:
-    """SIGTERM stops a run as Ctrl-C does."""
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, stop)
+from bench import cli_suite  # noqa: E402, F401 - adds its commands

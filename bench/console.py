@@ -132,7 +132,8 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str], notes: Sequenc
             *_said_lines(summary),
             *_certified_lines(summary),
             f"  checks  {_checks_text(summary['checks'])}",
-            f"  cost    {_cost_text(summary['cost'])}",
+            f"  cost    {_cost_text(summary['cost'])}"
+            + (f" · {summary['peak_memory']:,} MiB" if "peak_memory" in summary else ""),
             f"  record  {summary['path']}",
             *(f"  note    {note}" for note in notes),
         ]
@@ -153,7 +154,7 @@ def forecast_text(forecast: Forecast | None, planned: Plan) -> str:
             f"{head} · {images} images to run, {forecast.done} done",
             f"  likely  {duration(forecast.likely.seconds)}   if {100 * forecast.standing:.0f} % of the images stand{probe}",
             f"  at most {duration(forecast.most.seconds)}   if all of them stand to the end",
-            f"  passes  {_passes_text(forecast.likely.passes) or 'none'}",
+            f"  passes  {passes_text(forecast.likely.passes) or 'none'}",
             "  nothing was run or stored",
         ]
     )
@@ -253,11 +254,12 @@ def _checks_text(checks: dict[str, Any]) -> str:
 
 
 def _cost_text(cost: dict[str, Any]) -> str:
-    passes = _passes_text({kind: value for kind, value in cost.items() if kind != "seconds"})
+    passes = passes_text({kind: value for kind, value in cost.items() if kind != "seconds"})
     return " · ".join([f"{cost['seconds']:.1f} s", *([passes] if passes else [])])
 
 
-def _passes_text(passes: Mapping[str, int]) -> str:
+def passes_text(passes: Mapping[str, int]) -> str:
+    """`12,345 classifier forward · ...`, of those that there are."""
     return " · ".join(f"{value:,} {kind.replace('_', ' ')}" for kind, value in passes.items() if value)
 
 

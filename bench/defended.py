@@ -249,7 +249,9 @@ class DefendedClassifier:
                 f"expected {name}.purify to return images of shape {tuple(x.shape)}, got {got}; keep the shape"
             )
         if not torch.isfinite(pure.detach()).all():
-            raise UserError(f"expected {name}.purify to return finite pixels, got NaN or infinity; lower its step size")
+            raise UserError(
+                f"expected {name}.purify to return finite pixels, got NaN or infinity on samples {_not_finite(pure, noise)}; lower its step size"
+            )
         return pure
 
     def _chunks(self, count: int) -> list[tuple[int, int]]:
@@ -292,7 +294,9 @@ class DefendedClassifier:
                 f"expected the classifier to return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}; check --classifier"
             )
         if not torch.isfinite(logits.detach()).all():
-            raise UserError("expected finite logits, got NaN or infinity; check the classifier and its weights")
+            raise UserError(
+                f"expected finite logits, got NaN or infinity on samples {_not_finite(logits, noise)}; check the classifier and its weights"
+            )
         return logits
 
     def _padded(self, x: Images, noise: Noise, compute: Callable[[Images, Noise], Tensor]) -> Tensor:
@@ -310,3 +314,8 @@ class DefendedClassifier:
             )
             x, noise = torch.cat([x, x[:1].detach().expand(spare, *x.shape[1:])]), noise[rows]
         return mark(compute(x, noise), begin)[:count]
+
+
+def _not_finite(values: Tensor, noise: Noise) -> list[int]:
+    """Ids of the images with a value that is not finite."""
+    return noise.ids[~torch.isfinite(values.detach()).flatten(1).all(dim=1)].unique().tolist()

@@ -29,3 +29,11 @@ class InterruptedRunError(BenchError):
 
 class AttackError(BenchError):
     """An attack broke its contract: it left the ball or [0, 1], or returned a wrong shape."""
+
+
+class BusyError(UserError):
+    """Another process is writing the record."""
+
+
+class WorkerError(BenchError):
+    """A worker was lost or did not answer, again and again."""

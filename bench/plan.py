@@ -22,6 +22,7 @@ from bench.gradient import GradientMode
 from bench.pace import Work
 from bench.protocols import Attack, Defense, ScoreModel
 from bench.registry import Found, Registry
+from bench.shelf import Shelf
 from bench.spec import Component, RunSpec
 from bench.threat import ThreatModel
 
@@ -80,6 +81,7 @@ class Plan:
         whole_shards: Whether the attack is another package's, whose result depends on the shard: only whole ones run.
         work: What the attack does to an image that never breaks; None if it does not say.
         least: What it does to one that breaks at once.
+        request: What was asked for, by name: what another process plans the same run from.
     """
 
     spec: RunSpec
@@ -96,10 +98,16 @@ class Plan:
     whole_shards: bool = False
     work: Work | None = None
     least: Work = Work()  # noqa: RUF009 - frozen
+    request: Request = field(default_factory=Request)
 
 
-def plan(request: Request, registry: Registry) -> Plan:
+def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Plan:
     """Finds, imports and builds every part; all names and arguments are checked before anything heavy is loaded.
+
+    Arguments:
+        request: What was asked for.
+        registry: What the names stand for.
+        shelf: Where other plans of this process leave the networks and data that they share.
 
     Raises:
         UserError: A name, an argument, a file or a value is wrong.
@@ -124,10 +132,15 @@ def plan(request: Request, registry: Registry) -> Plan:
     draws = _draws(request, attack, defense)
     _check_attack(attack)
 
-    dataset = _load_dataset(_Part(data, {}, "--dataset"), request.data_dir)
-    setting = {"data_dir": request.data_dir, "run_dataset": dataset, "threat": threat}
-    network = _load_classifier(classifier, setting)
-    score_model = _load_score(score, setting) if score else None
+    shelf, where = shelf or Shelf(), request.data_dir
+    images = _Part(data, {}, "--dataset")
+    dataset = shelf.get((images.key, where), lambda: _load_dataset(images, where))
+    setting = {"data_dir": where, "run_dataset": dataset, "threat": threat}
+    place = (images.key, where, str(threat))
+    network, network_sha256 = shelf.get((classifier.key, place), lambda: _hashed(_load_classifier(classifier, setting)))
+    score_model, score_sha256 = (
+        shelf.get((score.key, place), lambda: _hashed(_load_score(score, setting))) if score else (None, None)
+    )
     surrogate = _surrogate(attack, registry, setting)
     spec = RunSpec(
         defense=defense.component(),
@@ -137,8 +150,8 @@ def plan(request: Request, registry: Registry) -> Plan:
             knowledge="known" if knowledge == "known" else None,
             package=_release(attack),
         ),
-        classifier=classifier.component(sha256=fingerprint(network) or classifier.found.source_sha256()),
-        score_model=score.component(sha256=fingerprint(score_model) or score.found.source_sha256()) if score else None,
+        classifier=classifier.component(sha256=network_sha256 or classifier.found.source_sha256()),
+        score_model=score.component(sha256=score_sha256 or score.found.source_sha256()) if score else None,
         dataset=Component(name=dataset.name, sha256=dataset.sha256),
         threat=str(threat),
         draws=draws,
@@ -154,7 +167,12 @@ def plan(request: Request, registry: Registry) -> Plan:
         whole_shards=bool(_trait(attack, "package")),
         work=_work("work", attack, defense.target.deterministic, knowledge, draws, dataset),
         least=_work("least", attack, defense.target.deterministic, knowledge, draws, dataset) or Work(),
+        request=request,
     )  # fmt: skip
+
+
+def _hashed(model: Any) -> tuple[Any, str | None]:
+    return model, fingerprint(model)
 
 
 def fingerprint(model: object) -> str | None:
@@ -181,6 +199,11 @@ class _Part:
         given = {**found.entry.args, **arguments.get(found.kind, {})}
         self.values = complete(self.target, given, what=found.name, flag=flag)
         self.label = label(found.name, self.target, self.values, found.entry.args)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The same for two parts that load the same thing."""
+        return self.found.kind, self.found.name, repr(sorted(self.values.items()))
 
     def component(self, *, sha256: str | None = None, **traits: str | None) -> Component:
         """The part's entry in the spec."""

@@ -2,60 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
-from bench.errors import InterruptedRunError, UserError
+from bench.errors import BusyError, InterruptedRunError, UserError
+from bench.evidence import read_evidence
+from bench.header import FORMAT, read_header
+from bench.lines import SampleRecord, in_order, read_lines
+from bench.links import check_inside, check_links
+from bench.lock import hold
 
-FORMAT = 1
-HEADER = {"format", "run_id", "spec", "labels", "checks", "environments"}
+__all__ = [
+    "FORMAT", "SHARD", "Record", "RecordWriter", "SampleRecord", "find_record", "read_header", "read_record", "record_paths",
+]  # fmt: skip
+
 SHARD = 50
 """Consecutive positions of a data set's order that run together."""
-
-
-class SampleRecord(BaseModel):
-    """What one image gave.
-
-    Arguments:
-        id: Sample id.
-        label: Its class.
-        clean: Predictions on the image, one per draw.
-        adversarial: Predictions on the adversarial image, the same draws.
-        margin: Logit of the label minus the largest other on the adversarial image, one per draw.
-        distance: Distance of the adversarial image in the threat's norm, pixel units.
-        cost: Passes through each network.
-        seconds: The image's share of its shard's time.
-        environment: Key of the header's `environments`.
-        said: What the attack says of the image, such as whether it claims to have broken it, and warnings.
-        certified: l2 radius within which the label is certified, pixel units, 0 if it is not; None, and left out of the line, for
-            a defense without a certificate.
-    """
-
-    id: int
-    label: int
-    clean: list[int]
-    adversarial: list[int]
-    margin: list[float]
-    distance: float
-    cost: dict[str, int]
-    seconds: float
-    environment: str
-    said: dict[str, Any] = {}
-    certified: float | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in dump(self).items() if value is not None or name != "certified"}
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -84,10 +56,11 @@ def read_record(path: Path) -> Record:
     """Reads a record; a torn last line is left out.
 
     Raises:
-        UserError: There is none, it has another format, or a line inside is damaged.
+        UserError: There is none, it has another format, a part of it is damaged, or a link in it leads out of it.
     """
-    header = _read_header(path)
-    lines, _ = _read_lines(path / "samples.jsonl")
+    check_links(path)
+    header = read_header(path)
+    lines, _ = read_lines(path / "samples.jsonl")
     return Record(path, header, lines, (path / "SHA256SUMS").exists())
 
 
@@ -109,8 +82,16 @@ def find_record(results: Path, run: str) -> Path:
 
 
 def record_paths(results: Path) -> list[Path]:
-    """The folders of all records below `results`, sorted."""
-    return sorted(file.parent for file in results.glob("*/*/*/run.json"))
+    """The folders of all records below `results`, sorted.
+
+    Raises:
+        UserError: A link below `results` leads out of it.
+    """
+    root = results.resolve()
+    paths = sorted(file.parent for file in results.glob("*/*/*/run.json"))
+    for path in paths:
+        check_inside(path, root)
+    return paths
 
 
 class RecordWriter:
@@ -119,45 +100,57 @@ class RecordWriter:
     Arguments:
         path: The record's folder, made if missing.
         header: What `run.json` has to say: written if there is none, else compared in `run_id`.
+        checks: Finds out what a new header says of the checks; asked once the record is held.
 
     Raises:
-        UserError: The folder cannot be written, is in use, or holds another format or run.
+        BusyError: Another process holds it.
+        UserError: The folder cannot be written, has links out of it, or holds another format or run.
     """
 
-    def __init__(self, path: Path, header: dict[str, Any]) -> None:
+    def __init__(self, path: Path, header: dict[str, Any], checks: Callable[[], dict[str, Any]] | None = None) -> None:
         self.path = path
         try:
+            missing = [folder for folder in (path, *path.parents[:2]) if not folder.exists()]
             path.mkdir(parents=True, exist_ok=True)
-            self._file = open(path / "samples.jsonl", "a+b", buffering=0)  # noqa: SIM115 - held, and locked, until close
+            check_inside(path, path.absolute().parents[2].resolve())
+            file = hold(path / "samples.jsonl")
         except OSError as error:
-            raise UserError(
-                f"expected a folder that can be written at {path}, got: {error.strerror}; choose another --results"
-            ) from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._file.close()
-            raise UserError(
+            raise _unwritable(path, error) from error
+        if file is None:
+            raise BusyError(
                 f"expected the record {path} to be free, got one that another process is writing; wait for it or stop it"
-            ) from error
+            )
+        self._file = file
         try:
-            self._open(header)
+            self._open(header, checks)
         except BaseException:
-            self._file.close()
+            self._leave(missing)
             raise
 
-    def _open(self, header: dict[str, Any]) -> None:
+    def _open(self, header: dict[str, Any], checks: Callable[[], dict[str, Any]] | None) -> None:
+        check_links(self.path)
+        for left in (*self.path.glob("*.tmp"), *self.path.glob("adversarial/*.tmp")):
+            left.unlink()  # by a process that was killed
         if (self.path / "run.json").exists():
-            self.header = _read_header(self.path)
+            self.header = read_header(self.path)
             if self.header["run_id"] != header["run_id"]:
                 raise UserError(
                     f"expected the record of run {header['run_id']} in {self.path}, got that of {self.header['run_id']}; move it away"
                 )
         else:
-            self.header = header
-            self._write("run.json", _json(header))
-        self.lines, size = _read_lines(self.path / "samples.jsonl")
+            self.header = {**header, "checks": checks()} if checks else header
+            self._write("run.json", _json(self.header))
+        self.lines, size = read_lines(self.path / "samples.jsonl")
         self._file.truncate(size)
+
+    def _leave(self, made: list[Path]) -> None:
+        """Takes back what a record that could not be begun has left."""
+        if not (self.path / "run.json").exists() and not os.fstat(self._file.fileno()).st_size:
+            (self.path / "samples.jsonl").unlink(missing_ok=True)
+            for folder in made:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        self._file.close()
 
     def __enter__(self) -> RecordWriter:
         return self
@@ -199,32 +192,56 @@ class RecordWriter:
             raise _full(self.path, error) from error
         self.lines = [*self.lines, *lines]
 
-    def seal(self) -> None:
-        """Writes `SHA256SUMS` over every file of the record: it is complete."""
+    def seal(self, order: Sequence[int] = ()) -> None:
+        """Writes `SHA256SUMS` over every file of the record: it is complete.
+
+        Arguments:
+            order: Sample ids in the data set's order, into which the lines are brought, whoever finished first.
+        """
+        if order:
+            self._sort(order)
         files = sorted(
             file
             for file in self.path.rglob("*")
             if file.is_file() and file.name != "SHA256SUMS" and file.suffix != ".tmp"
         )
-        sums = [
-            f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.relative_to(self.path).as_posix()}\n"
-            for file in files
-        ]
+        sums = [f"{_sha256(file)}  {file.relative_to(self.path).as_posix()}\n" for file in files]
         self._write("SHA256SUMS", "".join(sums).encode())
+
+    def _sort(self, order: Sequence[int]) -> None:
+        """Puts the sorted lines in the place of the others; the new file is locked before it gets there."""
+        place = {sample: number for number, sample in enumerate(order)}
+        places = [place.get(line.id, len(place)) for line in self.lines]
+        if places == sorted(places):
+            return
+        target = self.path / "samples.jsonl"
+        temporary = target.with_name("samples.jsonl.tmp")
+        try:
+            file = hold(temporary)
+            if file is None:
+                raise OSError(errno.EBUSY, "another process holds the temporary file")
+            file.write(in_order(target.read_bytes(), order))
+            os.fsync(file.fileno())
+            temporary.replace(target)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise _full(self.path, error) from error
+        self._file.close()
+        self._file = file
+        self.lines = [line for _, line in sorted(zip(places, self.lines, strict=True), key=lambda pair: pair[0])]
 
     def _unseal(self) -> None:
         (self.path / "SHA256SUMS").unlink(missing_ok=True)
 
     def _write_evidence(self, shard: int, ids: list[int], images: np.ndarray) -> None:
-        from safetensors.numpy import load_file, save
+        from safetensors.numpy import save
 
         name = f"adversarial/{shard:05d}.safetensors"
         kept_ids, kept = np.array(ids, dtype=np.int64), images
         if (self.path / name).exists():
-            before = load_file(self.path / name)
-            rows = np.isin(before["ids"], list(self.finished))
-            kept_ids = np.concatenate([before["ids"][rows], kept_ids])
-            kept = np.concatenate([before["images"][rows], kept])
+            before_ids, before = read_evidence(self.path / name)
+            rows = np.isin(before_ids, list(self.finished))
+            kept_ids, kept = np.concatenate([before_ids[rows], kept_ids]), np.concatenate([before[rows], kept])
         self._write(name, save({"ids": kept_ids, "images": np.ascontiguousarray(kept)}))
 
     def _write(self, name: str, content: bytes) -> None:
@@ -238,59 +255,31 @@ class RecordWriter:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise _full(self.path, error) from error
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            if isinstance(error, OSError):
+                raise _full(self.path, error) from error
+            raise
 
 
-def _read_header(path: Path) -> dict[str, Any]:
-    file = path / "run.json"
-    try:
-        header = json.loads(file.read_bytes())
-    except OSError as error:
-        raise UserError(f"expected a record with run.json in {path}, got: {error.strerror}; check the path") from error
-    except ValueError as error:
-        raise UserError(f"expected JSON in {file}, got: {error}; restore the file or move the folder away") from error
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        got = header.get("format") if isinstance(header, dict) else type(header).__name__
-        raise UserError(
-            f"expected a record of format {FORMAT} in {path}, got format {got}; use the purebench release that wrote it or another --results"
-        )
-    missing = HEADER - header.keys()
-    if missing:
-        raise UserError(f"expected {file} to hold {', '.join(sorted(missing))}, got none of that; restore the file")
-    return header
-
-
-def _read_lines(file: Path) -> tuple[list[SampleRecord], int]:
-    """The whole lines, and the length of the file up to the end of the last one."""
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return [], 0
-    size = content.rfind(b"\n") + 1
-    return list(_parse(file, content[:size].splitlines())), size
-
-
-def _parse(file: Path, lines: Iterable[bytes]) -> Iterable[SampleRecord]:
-    seen: set[int] = set()
-    for number, text in enumerate(lines, start=1):
-        try:
-            line = SampleRecord.model_validate_json(text)
-        except ValidationError as error:
-            raise UserError(
-                f"expected one JSON object per line in {file}, got a damaged line {number}; restore the file, or move the record away to run again"
-            ) from error
-        if line.id in seen:
-            raise UserError(
-                f"expected each image once in {file}, got id {line.id} again in line {number}; move the record away to run again"
-            )
-        seen.add(line.id)
-        yield line
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        while part := stream.read(CHUNK):
+            digest.update(part)
+    return digest.hexdigest()
 
 
 def _json(value: dict[str, Any]) -> bytes:
     return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _unwritable(path: Path, error: OSError) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _full(path, error)
+    reason = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
+    return UserError(f"expected a folder that can be written at {path}, got: {reason}; choose another --results")
 
 
 def _full(path: Path, error: OSError) -> Exception:

@@ -50,6 +50,7 @@ def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None =
         **_certified(lines),
         "checks": header["checks"],
         "cost": {"seconds": round(sum(line.seconds for line in lines), 3), **_cost(lines)},
+        **_memory(lines),
         "environment": environments.get(lines[-1].environment),
     }
 
@@ -90,6 +91,12 @@ def _rules(lines: Sequence[SampleRecord], which: str, prefix: str) -> dict[str, 
     votes = np.array([np.bincount(getattr(line, which)).argmax() == line.label for line in lines])
     rules = {"mean": right.mean(axis=1), "worst": right.all(axis=1), "majority": votes}
     return {prefix + name: float(values.mean()) for name, values in rules.items()}
+
+
+def _memory(lines: Sequence[SampleRecord]) -> dict[str, int]:
+    """The largest peak of all shards, in MiB, if it was recorded."""
+    known = [line.memory for line in lines if line.memory is not None]
+    return {"peak_memory": max(known)} if known else {}
 
 
 def _cost(lines: Sequence[SampleRecord]) -> dict[str, int]:

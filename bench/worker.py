@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,9 +20,11 @@ from bench.certificate import certified_radii
 from bench.checks import IMAGES, verify_claims
 from bench.defended import DefendedClassifier
 from bench.device import out_of_memory
+from bench.environment import check_environment
 from bench.errors import AttackError, BenchError, UserError
 from bench.gradient import GradientMode
 from bench.margin import margin
+from bench.memory import peak, reset_peak, synchronize
 from bench.noise import Noise
 from bench.pace import Pace
 from bench.passes import CountedScoreModel, Tally
@@ -32,6 +34,7 @@ from bench.records import SHARD, SampleRecord
 from bench.spec import RUN_ID_LENGTH, canonical
 from bench.threat import ThreatModel
 
+T = TypeVar("T")
 ORDERS = {"linf": torch.inf, "l2": 2, "l1": 1}
 TOLERANCE = 1e-5
 """By which rounding may carry an adversarial image out of the ball, relative to its radius."""
@@ -81,29 +84,37 @@ class Worker:
         Raises:
             UserError: Device kind, torch or purebench release differ, and mixing was not allowed.
         """
+        if not mix:
+            check_environment(header, self.environment, path)
         for before in header["environments"].values():
-            for key in ("device", "torch", "purebench"):
-                if before[key] != self.environment[key] and not mix:
-                    raise UserError(
-                        f"expected to go on with {key} {before[key]}, under which {path} was begun, got {self.environment[key]}; "
-                        "pass --mix-environments, or choose another --results"
-                    )
             if self.auto:
-                self.batch = before["batch_size"]
+                self.batch = before.get("batch_size") or self.batch
 
     def execute(self, positions: np.ndarray) -> tuple[list[SampleRecord], np.ndarray]:
         """Lines and adversarial images of some positions of the data set; halves an automatic batch size on out-of-memory."""
+        return self._fitting(lambda: self._execute(positions))
+
+    def _fitting(self, compute: Callable[[], T]) -> T:
+        """The result, at a batch size that fits into memory."""
         while True:
             try:
-                return self._execute(positions)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not out_of_memory(error) or not self.auto or self.batch == 1:
+                return compute()
+            except (RuntimeError, MemoryError) as error:
+                if not out_of_memory(error):
                     raise
+                if not self.auto or self.batch == 1:
+                    raise UserError(
+                        f"expected --batch-size {self.batch} to fit into memory, got: out of memory; "
+                        + ("use a machine with more" if self.auto else "lower it, or leave it out for auto")
+                    ) from error
                 self.batch //= 2
                 torch.cuda.empty_cache()
 
     def claims(self) -> dict[str, Any]:
         """The verified claims of the defense, on the first images of the data set."""
+        return self._fitting(self._claims)
+
+    def _claims(self) -> dict[str, Any]:
         positions = np.arange(min(IMAGES, len(self.plan.dataset)))
         x, _, noise = self._inputs(positions)
         differentiable = getattr(self.plan.make_defense(self.plan.score), "differentiable", True)
@@ -124,11 +135,11 @@ class Worker:
 
         with torch.no_grad() if mode is GradientMode.NONE else torch.enable_grad():
             once()  # the first call also loads kernels
-            self._wait()
+            synchronize(self.device)
             tally.counts.clear()
             started = time.monotonic()
             once()
-            self._wait()
+            synchronize(self.device)
             seconds = (time.monotonic() - started) / len(x)
         counts = [tally.of(sample) for sample in noise.ids.tolist()]
         return seconds, {kind: sum(count[kind] for count in counts) / len(x) for kind in counts[0]}
@@ -153,12 +164,9 @@ class Worker:
             z = z.index_copy(0, rows, moved)
         return float(standing.float().mean()), count
 
-    def _wait(self) -> None:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-
     def _execute(self, positions: np.ndarray) -> tuple[list[SampleRecord], np.ndarray]:
         started = time.monotonic()
+        reset_peak(self.device)
         x, y, noise = self._inputs(positions)
         tally = Tally()
         said: dict[str, list[Any]] = {}
@@ -172,14 +180,16 @@ class Worker:
             adversarial[rows] = self._attack(view, x[rows], y[rows], noise[rows].of("attack"))
         predictions, margins = self._score(deployed, adversarial, y, noise)
         distances = _distance(adversarial - x, self.plan.threat)
-        seconds = (time.monotonic() - started) / len(x)
+        seconds, memory = (time.monotonic() - started) / len(x), peak(self.device)
         columns = [noise.ids, y, clean, predictions, margins.double(), distances.double()]
         radii = [None] * len(x) if certified is None else certified
         key = self.environment_key
         rows_of = zip(*(column.tolist() for column in columns), strict=True)
         words = dict(zip(rows.tolist(), _by_image(said, len(rows), self.plan.spec.attack.name), strict=True))
         lines = [
-            self._line((*values, radii[row]), tally, seconds, key, words.get(row, {}))
+            self._line((*values, radii[row]), tally, seconds, key, words.get(row, {})).model_copy(
+                update={"memory": memory}
+            )
             for row, values in enumerate(rows_of)
         ]
         return lines, adversarial.cpu().numpy()

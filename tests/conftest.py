@@ -1,7 +1,10 @@
-"""What several tests need: a file server on this machine that breaks off and continues downloads as it is told."""
+"""What several tests need: a file server on this machine that breaks off and continues downloads as it is told; scripts as modules."""
 
+import importlib.util
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +44,16 @@ def file_server(tmp_path):
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def faults():
+    """Gives a script of `tests/faults` as a module, by its name."""
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(f"faults_{name}", Path(__file__).parent / "faults" / f"{name}.py")
+        module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load

@@ -182,7 +182,7 @@ INPUTS = [
     ("attack that leaves the ball", OWN + "--attack parts.py:far", 4, "expected the attack parts.py:far to stay in the ball linf:0.1|violations on samples [0, 1]|correct the attack"),
     ("attack that returns NaN", OWN + "--attack parts.py:nan", 4, "to stay in the ball|got violations on samples [0, 1]"),
     ("attack that changes the shape", OWN + "--attack parts.py:crop", 4, "expected the attack parts.py:crop to return|of shape (2, 1, 8, 8), got"),
-    ("Ctrl-C", OWN + "--attack parts.py:stop", 3, "stopped; repeat the same command to go on|finished images are kept"),
+    ("Ctrl-C", OWN + "--attack parts.py:stop", 3, "stopped; what is finished is kept; go on with: bench run --quiet --results results"),
     # the command line itself
     ("unknown option", RUN + "--frobnicate 1", 2, "No such option: --frobnicate|see: bench run --help"),
     ("option without its value", RUN + "--seed", 2, "--seed|requires an argument|see: bench run --help"),
@@ -243,8 +243,10 @@ def record():
 
 
 def lines(path):
-    """The lines of a record without their times."""
-    return [{**json.loads(line), "seconds": 0} for line in (path / "samples.jsonl").read_bytes().splitlines()]
+    """The lines of a record without their times and memory."""
+    return [
+        {**json.loads(line), "seconds": 0, "memory": 0} for line in (path / "samples.jsonl").read_bytes().splitlines()
+    ]
 
 
 def test_the_files_of_the_table_are_good_where_they_should_be(capsys):
@@ -383,7 +385,7 @@ def test_a_termination_signal_stops_like_ctrl_c(folder):
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (3, "")
     assert err.splitlines() == [
-        "bench: stopped; repeat the same command to go on where it stopped: finished images are kept"
+        f"bench: stopped; what is finished is kept; go on with: bench {shlex.join(command[3:])}"
     ]
 
 

@@ -28,10 +28,11 @@ SUMMARY = {
     "cost": {
         "seconds", "classifier_forward", "classifier_backward", "score_forward", "score_backward", "score_hvp",
     },
+    "peak_memory": None,
     "environment": {"purebench", "torch", "device", "device_name", "batch_size", "tf32", "git"},
 }  # fmt: skip
 KINDS = ("defenses", "attacks", "datasets", "classifiers", "score-models")
-COMMANDS = ("", "run", "list", "show", "leaderboard", "doctor", "train", "train classifier", "train score")
+COMMANDS = ("", "run", "suite", "list", "show", "leaderboard", "doctor", "train", "train classifier", "train score")
 
 
 @pytest.fixture(autouse=True)

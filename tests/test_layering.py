@@ -13,6 +13,8 @@ SOURCES = sorted([file for package in OWN for file in (ROOT / package).rglob("*.
 HARNESS = {f"bench.{name}" for name in ("runner", "worker", "records", "cli")}
 VOCABULARY = [
     "bench.errors", "bench.threat", "bench.spec", "bench.records", "bench.stats", "bench.registry", "bench.arguments",
+    "bench.documents", "bench.lines", "bench.header", "bench.links", "bench.lock", "bench.evidence", "bench.archive", "bench.trust",
+    "bench.matrix", "bench.known", "bench.outcome", "bench.options", "bench.interrupt", "bench.console_suite",
     "bench.summary", "leaderboards", "leaderboards.rows", "leaderboards.markdown",
 ]  # fmt: skip
 
@@ -98,6 +100,8 @@ def test_the_vocabulary_runs_without_torch():
         (["--help"], 0),
         (["run", "--help"], 0),
         (["list"], 0),
+        (["suite", "--help"], 0),
+        (["suite", "no-such-suite"], 2),
         (["list", "attacks", "--json"], 0),
         (["run", "--defense", "no-such-defense"], 2),
         (["leaderboard", "--results", "no-such-folder"], 2),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.matrix import cells_of, read_suite
 from leaderboards import render
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
@@ -41,6 +42,18 @@ def test_the_attack_and_the_data_set_run(tmp_path, monkeypatch, capsys):
     text = capsys.readouterr().out
     assert "tweedie under mine.py:fgsm · fashion-mnist linf:20/255 · n = 4" in text
     assert "none under pgd-full · squares linf:8/255 · n = 4" in text
+
+
+def test_the_suite_is_the_matrix_that_it_says(tmp_path):
+    file = tmp_path / "suite.toml"
+    file.write_text(re.search(r"```toml\n(.*?)```", README, re.DOTALL).group(1))
+    cells = [
+        (cell.text("defense"), cell.text("attack"), cell.seed, cell.samples)
+        for cell in cells_of(read_suite(file), file)
+    ]
+    assert len(cells) == 12
+    assert ("dpsam rho=0", "square queries=1000", 1, 100) in cells
+    assert ("dpsam", "pgd-bpda", 1, 200) in cells
 
 
 @pytest.mark.parametrize("mark", ["run", "test"])

@@ -1,6 +1,7 @@
 """What lies on disk after any moment of a kill, and what is refused on reading."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -9,11 +10,20 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+import bench.lock
 import bench.records
-from bench.errors import InterruptedRunError, UserError
+from bench.errors import BusyError, InterruptedRunError, UserError
+from bench.lock import hold, in_place
 from bench.records import FORMAT, RecordWriter, SampleRecord, find_record, read_record, record_paths
 
-HEADER = {"format": FORMAT, "run_id": "abc123", "spec": {}, "labels": {}, "checks": {}, "environments": {}}
+SPEC = {
+    "defense": {"name": "none"}, "attack": {"name": "null"}, "classifier": {"name": "cnn"}, "score_model": None,
+    "dataset": {"name": "fashion-mnist"}, "threat": "linf:8/255", "draws": 1, "seed": 0,
+}  # fmt: skip
+HEADER = {
+    "format": FORMAT, "run_id": "abc123", "spec": SPEC, "labels": {"defense": "none", "attack": "null"}, "checks": {},
+    "environments": {},
+}  # fmt: skip
 
 
 def line(sample, **changes):
@@ -269,3 +279,112 @@ def test_found_by_folder(three, tmp_path):
 def test_not_found(three, run, count):
     with pytest.raises(UserError, match=f"expected the id, a unique prefix or .*, got '{run}', which fits {count};"):
         find_record(three, run)
+
+
+def test_the_seal_brings_the_lines_into_the_data_sets_order(path):
+    with RecordWriter(path, HEADER) as writer:
+        writer.append(1, [line(9), line(7)], None)
+        writer.append(0, [line(2), line(4)], images(0.25, 0.75))
+        writer.seal([4, 2, 7])
+        assert [line.id for line in writer.lines] == [4, 2, 7, 9]
+        with pytest.raises(BusyError):
+            RecordWriter(path, HEADER)
+        writer.append(2, [line(5)], None)
+    record = read_record(path)
+    assert [line.id for line in record.lines] == [4, 2, 7, 9, 5]
+    assert record.lines[0] == line(4)
+    assert not list(path.rglob("*.tmp"))
+    write(path, 6)
+    assert [line.id for line in read_record(path).lines][-1] == 6
+
+
+def test_a_sort_that_fails_keeps_the_lines(path, monkeypatch):
+    with RecordWriter(path, HEADER) as writer:
+        writer.append(1, [line(9)], None)
+        writer.append(0, [line(2)], None)
+        before = (path / "samples.jsonl").read_bytes()
+
+        def full(_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.records.os, "fsync", full)
+            with pytest.raises(InterruptedRunError, match="got a full disk"):
+                writer.seal([2, 9])
+        assert (path / "samples.jsonl").read_bytes() == before
+        assert not list(path.rglob("*.tmp"))
+        writer.seal([2, 9])
+    assert [line.id for line in read_record(path).lines] == [2, 9]
+
+
+def test_what_a_killed_process_left_is_cleared_away(path):
+    with RecordWriter(path, HEADER) as writer:
+        writer.append(0, [line(1)], images(0.25))
+    for name in ("samples.jsonl.tmp", "run.json.tmp", "adversarial/00001.safetensors.tmp"):
+        (path / name).write_text("half")
+    write(path, 2)
+    assert not list(path.rglob("*.tmp"))
+
+
+def test_checks_are_asked_for_once_the_record_is_held(path):
+    asked = []
+
+    def checks():
+        with pytest.raises(BusyError):
+            RecordWriter(path, HEADER)
+        asked.append(1)
+        return {"deterministic": True}
+
+    for _ in range(2):
+        with RecordWriter(path, HEADER, checks) as writer:
+            assert writer.header["checks"] == {"deterministic": True}
+    assert asked == [1]
+
+
+def test_checks_that_fail_leave_nothing(path, tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        RecordWriter(path, HEADER, lambda: {"a": 1 / 0})
+    assert list(tmp_path.iterdir()) == []
+    write(path, 1)
+    (path / "run.json").unlink()
+    with pytest.raises(ZeroDivisionError):
+        RecordWriter(path, HEADER, lambda: {"a": 1 / 0})
+    assert (path / "samples.jsonl").exists()
+
+
+def test_an_interrupted_write_leaves_no_half_file(path, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    with RecordWriter(path, HEADER) as writer, monkeypatch.context() as patch:
+        patch.setattr(bench.records.os, "fsync", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            writer.append(0, [line(1)], images(0.5))
+    assert not list(path.rglob("*.tmp"))
+
+
+def test_a_lock_waits_for_no_one_and_ends_with_its_file(tmp_path):
+    first = hold(tmp_path / "file")
+    assert hold(tmp_path / "file") is None
+    (tmp_path / "file").rename(tmp_path / "moved")
+    assert not in_place(first, tmp_path / "file")
+    second = hold(tmp_path / "file")
+    assert in_place(second, tmp_path / "file")
+    second.close()
+    assert hold(tmp_path / "file") is not None
+
+
+def test_a_file_that_was_replaced_while_it_was_opened_is_opened_again(tmp_path, monkeypatch):
+    target, flock = tmp_path / "file", fcntl.flock
+    target.write_text("old")
+
+    def replaced(file, how):
+        flock(file, how)
+        if target.read_text() == "old":
+            (tmp_path / "new").write_text("new")
+            (tmp_path / "new").replace(target)
+
+    monkeypatch.setattr(bench.lock.fcntl, "flock", replaced)
+    with hold(target) as file:
+        assert in_place(file, target)
+        assert target.read_text() == "new"

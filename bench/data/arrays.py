@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.dataset import Dataset, balanced_order
+from bench.data.npy import check_arrays
 from bench.errors import UserError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
 MOST_CLASSES = 100_000
 
 # The last two: an .npy file gives an array, which is no context manager.
-_UNREADABLE = (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError)
+_UNREADABLE = (
+    OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError, NotImplementedError, RuntimeError,
+    MemoryError,
+)  # fmt: skip
 
 
 def npz(*, path: str) -> Dataset:
@@ -28,6 +32,8 @@ def npz(*, path: str) -> Dataset:
         UserError: The file is missing, is no such archive, or its arrays do not fit.
     """
     try:
+        if zipfile.is_zipfile(path):
+            check_arrays(Path(path))
         with np.load(path, allow_pickle=False) as archive:
             images, labels = archive["images"], archive["labels"]
     except KeyError as error:

@@ -10,6 +10,9 @@ import numpy as np
 
 from bench.errors import UserError
 
+ROWS = 1_000
+"""Images that are hashed at once, so that arrays which lie on disk never come into memory as a whole."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
@@ -49,7 +52,8 @@ class Dataset:
         digest = hashlib.sha256()
         for array in (self.ids.astype("<i8"), self.images, self.labels.astype("<i8")):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).data)
+            for start in range(0, len(array), ROWS):
+                digest.update(np.ascontiguousarray(array[start : start + ROWS]).data)
         return digest.hexdigest()
 
     def floats(self, rows: slice | np.ndarray) -> np.ndarray:

@@ -1,1 +1,8 @@
-"""Where shards are executed."""
+"""Where shards are executed: here, in processes of this machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+from bench.engines.engine import Done, Engine, Failed, Task, Working
+from bench.engines.options import ENGINES, EngineOptions, make_engine
+
+__all__ = ["ENGINES", "Done", "Engine", "EngineOptions", "Failed", "Task", "Working", "make_engine"]

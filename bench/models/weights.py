@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
+from bench.documents import read_json
 from bench.errors import UserError
 from bench.models.card import write_card
 from bench.models.convnet import SmallConvNet
@@ -45,7 +46,15 @@ def build(architecture: str, arguments: dict) -> nn.Module:
         )
     try:
         return ARCHITECTURES[architecture](**arguments)
-    except TypeError as error:
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+        OverflowError,
+        MemoryError,
+        AttributeError,
+        ZeroDivisionError,
+    ) as error:
         raise UserError(
             f"expected arguments of {architecture}, got {arguments} ({error}); check the card of the weights"
         ) from error
@@ -94,7 +103,7 @@ def read_weights(path: Path) -> nn.Module:
     model: Any = build(card["recipe"]["architecture"], card["recipe"]["arguments"])
     try:
         model.load_state_dict(load(content))
-    except (RuntimeError, SafetensorError) as error:
+    except (RuntimeError, SafetensorError, AttributeError, ValueError) as error:
         raise UserError(
             f"expected weights of {card['recipe']['architecture']} in {path}, got others ({error}); check the card"
         ) from error
@@ -104,11 +113,26 @@ def read_weights(path: Path) -> nn.Module:
 
 
 def read_card(path: Path) -> dict:
-    """The card beside the weights at `path`."""
-    try:
-        return json.loads(_read(path.with_suffix(".json")))
-    except json.JSONDecodeError as error:
-        raise UserError(f"expected a JSON card beside {path}, got: {error}; restore the file") from error
+    """The card beside the weights at `path`.
+
+    Raises:
+        UserError: There is none, or it does not say what the weights are.
+    """
+    file = path.with_suffix(".json")
+    if not file.exists():
+        _read(file)  # says so
+    card = read_json(file)
+    recipe = card.get("recipe") if isinstance(card, dict) else None
+    parts = (
+        (recipe.get("architecture"), recipe.get("arguments"), card.get("sha256")) if isinstance(recipe, dict) else ()
+    )
+    shape = card.get("image_shape", [1, 1, 1]) if isinstance(card, dict) else None
+    fits = isinstance(shape, list) and [type(side) for side in shape] == [int] * 3
+    if [type(part) for part in parts] != [str, dict, str] or not fits:
+        raise UserError(
+            f"expected a card with recipe.architecture, recipe.arguments, sha256 and at most an image_shape in {file}, got another document; restore the file"
+        )
+    return card
 
 
 def _read(path: Path) -> bytes:

@@ -1,0 +1,49 @@
+"""The arrays in an `.npz` file of a stranger: none is read before its size is known to be what the file holds."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from bench.archive import check_sizes
+from bench.errors import UserError
+
+HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+
+
+def check_arrays(path: Path) -> None:
+    """Checks the headers of every array against the bytes that the archive has for it.
+
+    Raises:
+        UserError: A header promises more than there is, an array holds Python objects, or a member would unpack out of
+            all proportion.
+        OSError, ValueError, zipfile.BadZipFile: It is no such archive.
+    """
+    with zipfile.ZipFile(path) as archive:
+        check_sizes(path, archive.infolist())
+        for member in archive.infolist():
+            if member.filename.endswith(".npy"):
+                _check(path, archive, member)
+
+
+def _check(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    with archive.open(member) as stream:
+        version = npy.read_magic(stream)
+        if version not in HEADERS:
+            raise UserError(
+                f"expected arrays of .npy version 1 or 2 in {path}, got {version}; save them with numpy.savez"
+            )
+        shape, _, dtype = HEADERS[version](stream)
+        if dtype.hasobject:
+            raise UserError(
+                f"expected numbers in {path}, got Python objects in {member.filename}, which would run code; do not use it"
+            )
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        if min(shape, default=0) < 0 or stream.tell() + size != member.file_size:
+            raise UserError(
+                f"expected {size} bytes for {member.filename} of shape {shape} in {path}, got {member.file_size}; the file is damaged: do not use it"
+            )

@@ -1,0 +1,125 @@
+"""JSON and TOML from strangers: bounded in size and depth, and without characters that steer a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+MOST_BYTES = 16 * 1024 * 1024
+"""Of a document; the largest that this package writes has some kilobytes."""
+DEEPEST = 32
+"""Tables in tables, lists in lists."""
+PLAIN = "\n\t"
+"""Control characters that only move the cursor on."""
+
+
+def read_json(file: Path) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        UserError: There is no such file, it is too large, too deep, no JSON, or holds characters that steer a terminal.
+    """
+    return _read(file, "JSON", json.loads)
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """The table in a TOML file.
+
+    Raises:
+        UserError: As for JSON.
+    """
+    return _read(file, "TOML", lambda content: tomllib.loads(content.decode()))
+
+
+def bounded(file: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a file of at most so many bytes.
+
+    Raises:
+        UserError: It is absent, no plain file, or larger.
+    """
+    try:
+        if file.exists() and not file.is_file():
+            raise UserError(f"expected a file at {printable(file)}, got something else; check the path")
+        with open(file, "rb") as stream:
+            content = stream.read(most + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"expected the file {printable(file)}, got: {reason}; check the path") from error
+    if len(content) > most:
+        raise UserError(
+            f"expected at most {most >> 20} MiB in {printable(file)}, got more; it is not what it should be: do not use it"
+        )
+    return content
+
+
+def printable(text: object) -> str:
+    """The text with every character that could steer a terminal or reorder a line written as its escape."""
+    return "".join(character if _harmless(character) else _escaped(character) for character in str(text))
+
+
+def check_printable(value: Any, file: Path) -> None:
+    """Raises `UserError` if any text in a JSON value could steer a terminal, or if it is nested too deep."""
+    for text, where in _texts(value, "", file):
+        if not all(map(_harmless, text)):
+            raise UserError(
+                f"expected printable text in {printable(file)}, got a control character in {printable(where) or 'it'}; it may be meant to deceive: do not use the file"
+            )
+
+
+def _read(file: Path, kind: str, parse: Any) -> Any:
+    content = bounded(file)
+    try:
+        value = parse(content)
+    except RecursionError as error:
+        raise _too_deep(file) from error
+    except ValueError as error:
+        raise UserError(
+            f"expected {kind} in {printable(file)}, got: {printable(error)}; restore the file or move it away"
+        ) from error
+    check_printable(value, file)
+    return value
+
+
+def _texts(value: Any, where: str, file: Path, depth: int = 0) -> Iterator[tuple[str, str]]:
+    if depth > DEEPEST:
+        raise _too_deep(file)
+    if isinstance(value, str):
+        yield value, where
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key), where
+            yield from _texts(inner, f"{where}.{key}" if where else str(key), file, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner, where, file, depth + 1)
+
+
+def _too_deep(file: Path) -> UserError:
+    return UserError(
+        f"expected at most {DEEPEST} levels in {printable(file)}, got more; it is not what it should be: do not use it"
+    )
+
+
+def _harmless(character: str) -> bool:
+    """Neither a control character nor one that turns the direction of writing, nor half of a surrogate pair."""
+    return character in PLAIN or not (
+        unicodedata.category(character) in ("Cc", "Cs") or unicodedata.bidirectional(character) in _TURNS
+    )
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+_TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}

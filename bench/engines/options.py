@@ -1,0 +1,79 @@
+"""Which engine, how many workers, and how patient it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.engines.engine import Engine
+from bench.errors import UserError
+from bench.registry import Registry
+
+ENGINES = ("local", "ray")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """How shards are spread; none of it is part of the run id, and none changes a number.
+
+    Arguments:
+        name: `local` or `ray`.
+        workers: Shards that are executed at once, at least 1; None for one per device.
+        devices: Where to compute, as `--device` says it: one name, or several of one machine.
+        gpus_per_worker: For Ray: GPUs, or the share of one, that a worker holds; None for one where the cluster has any.
+        address: For Ray: a cluster's address, or `auto`; None starts one on this machine.
+        shard_timeout: Seconds after which a shard is given to a fresh worker; None for 20 times the longest so far.
+    """
+
+    name: str = "local"
+    workers: int | None = None
+    devices: tuple[str, ...] = ("auto",)
+    gpus_per_worker: float | None = None
+    address: str | None = None
+    shard_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in ENGINES:
+            raise UserError(f"expected --engine {' or '.join(ENGINES)}, got {self.name!r}; choose one of them")
+        if self.workers is not None and not 1 <= self.workers <= 4096:
+            raise UserError(f"expected --workers in 1..4096, got {self.workers}; leave it out for one per device")
+        if self.shard_timeout is not None and not self.shard_timeout > 0:
+            raise UserError(f"expected --shard-timeout above 0 seconds, got {self.shard_timeout:g}; leave it out")
+        if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker <= 64:
+            raise UserError(
+                f"expected --gpus-per-worker in 0..64, got {self.gpus_per_worker:g}; write for example 0.5 for two workers a GPU"
+            )
+        self._check_ray()
+
+    def _check_ray(self) -> None:
+        if self.name != "ray" and (self.address is not None or self.gpus_per_worker is not None):
+            raise UserError(
+                "expected --address and --gpus-per-worker with --engine ray only, got them without; drop them"
+            )
+        if self.name == "ray" and (len(self.devices) > 1 or ":" in self.devices[0]):
+            raise UserError(
+                f"expected --device auto, cpu or cuda with --engine ray, which hands out the GPUs itself, got {','.join(self.devices)}; use --gpus-per-worker"
+            )
+
+    @property
+    def count(self) -> int:
+        """The number of workers."""
+        return self.workers or len(self.devices)
+
+
+def make_engine(options: EngineOptions, registry: Registry) -> Engine:
+    """The engine that the options name.
+
+    Raises:
+        UserError: Ray is wanted and not installed.
+    """
+    if options.name == "ray":
+        from bench.engines.ray_engine import ray_engine
+
+        return ray_engine(options, registry)
+    if options.count == 1 and options.shard_timeout is None:
+        from bench.engines.here import Here
+
+        return Here()
+    from bench.engines.processes import process_engine
+
+    return process_engine(options, registry)

@@ -1,0 +1,225 @@
+"""Spreads tasks over several workers: keeps each busy, repeats what was lost, gives up on what hangs."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+import numpy as np
+from typing_extensions import Self
+
+from bench.engines.engine import PAUSE, Done, Failed, Task, Working
+from bench.engines.session import Order, Result
+from bench.errors import WorkerError
+
+if TYPE_CHECKING:
+    from bench.job import Job
+
+LEAST_PATIENCE, LONGEST_TIMES = 600.0, 20.0
+"""Without `--shard-timeout`: seconds that a shard always has, and times the longest shard so far."""
+HANGS = 2
+"""Attempts that may run out of time before a shard is given up."""
+_NO_MORE = object()
+TICK = 1.0
+"""Seconds between two looks at the clock."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What is heard of a worker.
+
+    Arguments:
+        worker: Its number.
+        kind: It is `working`; its order is `done` or `failed`; it is `lost`.
+        value: Share, standing and images; a result; an error; or the words for how it was lost.
+    """
+
+    worker: int
+    kind: Literal["working", "done", "failed", "lost"]
+    value: Any = None
+
+
+class Crew(Protocol):
+    """Workers, by number; each has one order at a time."""
+
+    size: int
+    attempts: int
+    """How often an order whose worker is lost is sent; 1 where the crew repeats it by itself."""
+
+    def start(self) -> None:
+        """Brings up the workers."""
+
+    def send(self, worker: int, order: Order) -> None:
+        """Gives a free worker its next order."""
+
+    def wait(self, seconds: float) -> list[Event]:
+        """What happened, after at most this time."""
+
+    def renew(self, worker: int) -> None:
+        """Ends a worker, whatever it does, and puts a fresh one in its place."""
+
+    def stop(self) -> None:
+        """Ends all workers at once."""
+
+
+@dataclass
+class Flight:
+    """An order on its way: for a task, or for the claims of a job."""
+
+    order: Order
+    task: Task | None
+    since: float = field(default_factory=time.monotonic)
+    losses: int = 0
+    hangs: int = 0
+
+
+class Pool:
+    """An engine of several workers.
+
+    Arguments:
+        crew: The workers.
+        devices: The devices that they compute on, in turn.
+        shard_timeout: Seconds that a shard may take; None for a multiple of the longest so far.
+    """
+
+    def __init__(self, crew: Crew, devices: tuple[str, ...], shard_timeout: float | None) -> None:
+        self.crew, self.devices, self.timeout = crew, devices, shard_timeout
+        self.workers = crew.size
+        self.free = list(range(crew.size))
+        self.flights: dict[int, Flight] = {}
+        self.results: list[Done | Failed] = []
+        self.told: Result | dict[str, Any] | Exception | None = None
+        self.longest = 0.0
+        self.working: Working = lambda *_: None
+
+    def __enter__(self) -> Self:
+        try:
+            self.crew.start()
+        except BaseException:
+            self.crew.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.crew.stop()
+
+    def claims(self, job: Job) -> dict[str, Any]:
+        """What the defense claims, verified by a free worker while the others go on."""
+        while not self.free:
+            self._look()
+        self.told = None
+        self._send(_order(job, None), None)
+        while self.told is None:
+            self._look()
+        if isinstance(self.told, Exception):
+            raise self.told
+        return cast(dict[str, Any], self.told)
+
+    def execute(self, tasks: Iterable[Task | None], working: Working) -> Iterator[Done | Failed]:
+        """Executes tasks, one per worker at a time; takes the next one only when a worker is free."""
+        self.working, coming = working, iter(tasks)
+        more = True
+        while more or self.flights or self.results:
+            while self.results:
+                yield self.results.pop(0)
+            asked = False
+            while more and self.free and not asked:
+                task = next(coming, _NO_MORE)
+                more, asked = task is not _NO_MORE, task is None
+                if isinstance(task, Task):
+                    self._send(_order(task.job, task.positions), task)
+            if self.flights:
+                self._look()
+            elif asked and not self.results:
+                time.sleep(PAUSE)
+
+    def _send(self, order: Order, task: Task | None) -> None:
+        worker = self.free.pop(0)
+        self.flights[worker] = Flight(order, task)
+        self.crew.send(worker, self._placed(order, worker))
+
+    def _placed(self, order: Order, worker: int) -> Order:
+        device = self.devices[worker % len(self.devices)]
+        return Order(**{**vars(order), "device": device})
+
+    def _look(self) -> None:
+        for event in self.crew.wait(TICK):
+            if event.worker in self.flights:
+                self._hear(event, self.flights[event.worker])
+        now = time.monotonic()
+        for worker, flight in list(self.flights.items()):
+            if now - flight.since > self._patience():
+                self._hung(worker, flight)
+
+    def _patience(self) -> float:
+        if self.timeout is not None:
+            return self.timeout
+        return max(LEAST_PATIENCE, LONGEST_TIMES * self.longest) if self.longest else math.inf
+
+    def _hear(self, event: Event, flight: Flight) -> None:
+        if event.kind == "working":
+            if flight.task is not None:
+                self.working(flight.task, *event.value)
+        elif event.kind == "lost":
+            self._lost(event.worker, flight, event.value)
+        else:
+            self.longest = max(self.longest, time.monotonic() - flight.since)
+            self._land(event.worker, flight, event.value)
+
+    def _land(self, worker: int, flight: Flight, value: Any) -> None:
+        del self.flights[worker]
+        self.free.append(worker)
+        if flight.task is None:
+            self.told = value
+        elif isinstance(value, Exception):
+            self.results.append(Failed(flight.task, value))
+        else:
+            self.results.append(Done(flight.task, value.lines, value.images, value.key, value.environment))
+
+    def _lost(self, worker: int, flight: Flight, how: str) -> None:
+        flight.losses += 1
+        self.crew.renew(worker)
+        if flight.losses < self.crew.attempts:
+            self._again(worker, flight)
+        else:
+            self._land(
+                worker,
+                flight,
+                WorkerError(
+                    f"expected a worker to finish {_what(flight)}, got one that was lost each time ({how}); see whether memory ran out, then repeat the same command"
+                ),
+            )
+
+    def _hung(self, worker: int, flight: Flight) -> None:
+        flight.hangs += 1
+        self.crew.renew(worker)
+        if flight.hangs < HANGS:
+            self._again(worker, flight)
+        else:
+            self._land(
+                worker,
+                flight,
+                WorkerError(
+                    f"expected a worker to finish {_what(flight)} within {self._patience():g} s, got none in {HANGS} attempts; raise --shard-timeout or see what it waits for"
+                ),
+            )
+
+    def _again(self, worker: int, flight: Flight) -> None:
+        flight.since = time.monotonic()
+        self.crew.send(worker, self._placed(flight.order, worker))
+
+
+def _order(job: Job, positions: np.ndarray | None) -> Order:
+    options = job.options
+    return Order(
+        request=job.plan.request, run_id=job.plan.spec.run_id, device=options.device, batch_size=options.batch_size,
+        mix=options.mix_environments, path=job.path, positions=positions,
+        header=None if positions is None else job.writer.header,
+    )  # fmt: skip
+
+
+def _what(flight: Flight) -> str:
+    return "the claims" if flight.task is None else f"shard {flight.task.shard} of run {flight.order.run_id}"

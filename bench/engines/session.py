@@ -1,0 +1,102 @@
+"""What runs in a worker's process: plans a run by its names, and executes what it is sent of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.device import pick_device
+from bench.errors import BenchError, WorkerError
+from bench.plan import Request, plan
+from bench.records import SampleRecord
+from bench.registry import Registry
+from bench.shelf import Shelf
+from bench.worker import Worker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a worker is sent; it can be sent again to another one.
+
+    Arguments:
+        request: The run, by name.
+        run_id: What its spec has to hash to here as well.
+        device: Where to compute.
+        batch_size: Images in one network call; None for auto.
+        mix: Whether the record may go on under another device kind or torch release.
+        path: The record's folder, for errors.
+        header: The record's header; None for a new record.
+        positions: Positions of the data set's order; None asks for the claims.
+    """
+
+    request: Request
+    run_id: str
+    device: str
+    batch_size: int | None
+    mix: bool
+    path: Path
+    header: dict[str, Any] | None
+    positions: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """Lines, adversarial images, and the environment they were made in."""
+
+    lines: list[SampleRecord]
+    images: np.ndarray
+    key: str
+    environment: dict[str, Any]
+
+
+class Session:
+    """Executes orders, and keeps what the next one can use.
+
+    Arguments:
+        registry: What names stand for.
+        working: Told the share of an attack's work that is done, how many images stand, and of how many.
+    """
+
+    def __init__(self, registry: Registry, working: Callable[[float, int, int], None]) -> None:
+        self.registry, self.working = registry, working
+        self.shelf = Shelf()
+        self.run: tuple[str, str] | None = None
+        self.loads = 0
+
+    def __call__(self, order: Order) -> Result | dict[str, Any]:
+        """The result of an order: claims, or a part of a shard.
+
+        Raises:
+            WorkerError: This machine has other weights, data or code than the one that sent the order.
+        """
+        worker = self._worker(order)
+        if order.positions is None:
+            return worker.claims()
+        lines, images = worker.execute(order.positions)
+        return Result(lines, images, worker.environment_key, worker.environment)
+
+    def _worker(self, order: Order) -> Worker:
+        if self.run != (order.run_id, order.device):
+            planned = plan(order.request, self.registry, self.shelf)
+            if planned.spec.run_id != order.run_id:
+                raise WorkerError(
+                    f"expected the run {order.run_id} on every worker, got {planned.spec.run_id} from the same names here; bring the same weights, data and code to every machine"
+                )
+            self.worker = Worker(planned, pick_device(order.device), order.batch_size, self.working)
+            if order.header is not None:
+                self.worker.adopt(order.header, order.path, mix=order.mix)
+            self.run, self.loads = (order.run_id, order.device), self.loads + 1
+        return self.worker
+
+
+def portable(error: BaseException) -> BenchError:
+    """An error as it can travel between processes: one of ours as it is, any other as a sentence."""
+    if isinstance(error, BenchError):
+        return type(error)(str(error))
+    return WorkerError(
+        f"unexpected {type(error).__name__} in a worker: {error}; run with --workers 1 --debug to see where"
+    )

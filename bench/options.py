@@ -1,0 +1,33 @@
+"""How a run is executed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a run is executed; none of it is part of the run id.
+
+    Arguments:
+        samples: Number of images, from the start of the data set's order; None for all.
+        results: Folder of all records.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        batch_size: Images in one network call; None starts large and halves when memory runs out.
+        evidence: Whether adversarial images are stored.
+        mix_environments: Whether a record made under another device kind or torch release may go on here.
+    """
+
+    samples: int | None = 100
+    results: Path = Path("results")
+    device: str = "auto"
+    batch_size: int | None = None
+    evidence: bool = True
+    mix_environments: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UserError(f"expected --batch-size of at least 1, got {self.batch_size}; leave it out for auto")
