@@ -186,6 +186,22 @@ def test_the_certificates_draws_are_of_their_own_purpose_and_asked_once_each():
     assert set().union(*(numbers for _, numbers in asked)) == set(range(SELECTION + 20))
 
 
+def test_the_draws_that_choose_the_class_are_not_counted_for_it():
+    """The first hundred draws show one side of the wall, the others the other: no hit."""
+
+    class Turns(Smoothing):
+        def purify(self, x, noise):
+            side = torch.where(noise.draw < SELECTION, 1.0, -1.0).view(-1, 1, 1, 1)
+            return 0.5 + 0.1 * side * Wall().slope.view(1, 1, 4, 4)
+
+        def certified_radius(self, hits):
+            return float(hits)
+
+    x = torch.full((2, 1, 4, 4), 0.5, dtype=torch.float64)
+    model = DefendedClassifier(Wall(), Turns(certify=30), chunk=50)
+    assert certified_radii(model, x, torch.zeros(2, dtype=torch.long), NOISE[:2]) == [0.0, 0.0]
+
+
 def test_no_certificate_without_draws():
     assert certified_radii(DefendedClassifier(Wall(), Smoothing(certify=0)), X, Y, NOISE) is None
     assert certified_radii(DefendedClassifier(Wall(), Noisy()), X, Y, NOISE) is None
