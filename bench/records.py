@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +87,7 @@ def read_record(path: Path) -> Record:
     Raises:
         UserError: There is none, it has another format, or a line inside is damaged.
     """
-    header = _read_header(path)
+    header = read_header(path)
     lines, _ = _read_lines(path / "samples.jsonl")
     return Record(path, header, lines, (path / "SHA256SUMS").exists())
 
@@ -148,7 +149,7 @@ class RecordWriter:
 
     def _open(self, header: dict[str, Any]) -> None:
         if (self.path / "run.json").exists():
-            self.header = _read_header(self.path)
+            self.header = read_header(self.path)
             if self.header["run_id"] != header["run_id"]:
                 raise UserError(
                     f"expected the record of run {header['run_id']} in {self.path}, got that of {self.header['run_id']}; move it away"
@@ -228,22 +229,59 @@ class RecordWriter:
         self._write(name, save({"ids": kept_ids, "images": np.ascontiguousarray(kept)}))
 
     def _write(self, name: str, content: bytes) -> None:
-        """Writes beside and renames into place, so that a file is whole or absent."""
-        target = self.path / name
-        temporary = target.with_name(target.name + ".tmp")
-        try:
-            target.parent.mkdir(exist_ok=True)
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise _full(self.path, error) from error
+        write_whole(self.path / name, content)
 
 
-def _read_header(path: Path) -> dict[str, Any]:
+def write_whole(target: Path, content: bytes) -> None:
+    """Writes a file beside and renames it into place, so that it is whole or absent; its folder is made.
+
+    Raises:
+        UserError: It cannot be written.
+        InterruptedRunError: The disk is full.
+    """
+    temporary = target.with_name(target.name + ".tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _full(target.parent, error) from error
+
+
+def copy_record(source: Path, results: Path, *, replacing: Path | None = None) -> Path:
+    """Copies a record to the same place below another folder of results, in place of one that is there.
+
+    Arguments:
+        source: The record's folder.
+        results: The other folder of results.
+        replacing: A record to remove.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    target = results / source.parent.parent.name / source.parent.name / source.name
+    temporary = target.with_name(target.name + ".tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(source, temporary)
+        for old in {target, replacing or target}:
+            shutil.rmtree(old, ignore_errors=True)
+        temporary.replace(target)
+    except OSError as error:
+        raise _full(target, error) from error
+    return target
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The content of `run.json`.
+
+    Raises:
+        UserError: There is none, or it has another format.
+    """
     file = path / "run.json"
     try:
         header = json.loads(file.read_bytes())
