@@ -6,7 +6,6 @@ import json
 import shlex
 import sys
 import traceback
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import takewhile
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from bench.cli_boards import register
 from bench.cli_engines import Address, EngineName, GpusPerWorker, ShardTimeout, Workers
+from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
 from bench.documents import printable
 from bench.errors import BenchError, InterruptedRunError, UserError
 from bench.interrupt import stopping
@@ -37,26 +38,6 @@ INTERRUPTED = 130
 """What newer releases of typer return after Ctrl-C, which they do not pass on."""
 
 
-def _silence(quiet: bool) -> bool:
-    from bench.console import show_notices
-
-    show_notices(quiet=quiet)
-    if quiet:
-        warnings.simplefilter("ignore")
-    return quiet
-
-
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
-Quiet = Annotated[bool, typer.Option("--quiet", callback=_silence, help="No progress and no warnings.")]
-Results = Annotated[Path, typer.Option("--results", help="Folder of all records.")]
-DataDir = Annotated[
-    Optional[Path],
-    typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the platform's cache folder]"),
-]
-
-Device = Annotated[
-    str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps; several of one machine as cuda:0,cuda:1.")
-]
 KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models")
 
 
@@ -251,43 +232,6 @@ def show_command(
     say("\n" + json.dumps({key: summary[key] for key in ("spec", "checks", "environment")}, indent=1))
 
 
-@app.command("leaderboard")
-def leaderboard_command(
-    results: Results = Path("results"),
-    output: Annotated[str, typer.Option("--format", help="md or json.")] = "md",
-    out: Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")] = None,
-    dataset: Annotated[Optional[str], typer.Option(help="Only this data set.")] = None,
-    threat: Annotated[Optional[str], typer.Option(help="Only this threat.")] = None,
-    against: Annotated[
-        Optional[str],
-        typer.Option(
-            help="Defense (as the table names it) to test the others against, paired on the same images. [default: the first row]"
-        ),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Clean and robust accuracy of every record, ranked by the worst case over attacks.
-
-    Example: bench leaderboard --threat linf:16/255
-    """
-    from bench.registry import own_package
-    from bench.threat import ThreatModel
-
-    leaderboards = own_package("leaderboards", "FORMATS")
-    wanted = "json" if as_json else output
-    if wanted not in leaderboards.FORMATS:
-        raise UserError(f"expected --format {' or '.join(leaderboards.FORMATS)}, got {output!r}; choose one of them")
-    level = None if threat is None else str(ThreatModel.parse(threat))
-    text = leaderboards.render(results, wanted, dataset=dataset, threat=level, against=against)
-    if out is None:
-        print(text)
-        return
-    try:
-        out.write_text(text + "\n")
-    except OSError as error:
-        raise UserError(f"expected to write {out}, got: {error.strerror}; choose another --out") from error
-
-
 @app.command("doctor")
 def doctor_command(as_json: Json = False) -> None:
     """Versions, devices, data, weights and clashes; what to do about each.
@@ -375,6 +319,9 @@ def train_score(
     _train(
         "score", dataset, quiet, out=out, data_dir=data_dir, epochs=epochs, seed=seed, device=device, form=form
     )  # fmt: skip
+
+
+register(app)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -513,16 +460,6 @@ def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: boo
 def _words_after(command: str) -> list[str]:
     words = [word for word in sys.argv[1:] if word != "--debug"]
     return words[words.index(command) + 1 :] if command in words else []
-
-
-def say(text: str) -> None:
-    """Prints; what could steer a terminal is escaped, since names may be a stranger's."""
-    print(printable(text))
-
-
-def print_json(value: object) -> None:
-    """Prints one JSON document."""
-    print(json.dumps(value, indent=1, allow_nan=False))
 
 
 def _fail(sentence: str, code: int, debug: bool) -> int:

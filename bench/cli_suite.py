@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench.cli import Json, Quiet, app, make_registry, number_or, print_json, say
+from bench.cli import app, make_registry, number_or
 from bench.cli_engines import Address, GpusPerWorker, ShardTimeout, Workers
+from bench.cli_options import Json, Quiet, print_json, say
 from bench.errors import BenchError, UserError
 
 if TYPE_CHECKING:

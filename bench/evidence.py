@@ -1,16 +1,59 @@
-"""The adversarial images of one shard, as a record keeps them."""
+"""The adversarial images that a record stores: read without torch, and checked against the ball."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from bench.data.dataset import Dataset
 from bench.documents import printable
 from bench.errors import UserError
+from bench.threat import ThreatModel
+
+ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
+TOLERANCE = 1e-5
+"""By which rounding may carry an image out of the ball, relative to its radius."""
 
 
-def read_evidence(file: Path) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Stored adversarial images, in the order of their files.
+
+    Arguments:
+        ids: Sample ids, shape `(n,)`.
+        images: Float32 `(n, C, H, W)`.
+    """
+
+    ids: np.ndarray
+    images: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def of(self, ids: Sequence[int] | np.ndarray) -> Evidence:
+        """The images of those of these ids that are stored, in the order of the ids."""
+        row_of = {sample: row for row, sample in enumerate(self.ids.tolist())}
+        rows = [row_of[sample] for sample in np.asarray(ids).tolist() if sample in row_of]
+        return Evidence(self.ids[rows], self.images[rows])
+
+
+def read_evidence(path: Path) -> Evidence | None:
+    """The adversarial images of a record; None if it stores none.
+
+    Raises:
+        UserError: A file is damaged.
+    """
+    parts = [read_shard(file) for file in sorted((path / "adversarial").glob("*.safetensors"))]
+    if not parts:
+        return None
+    return Evidence(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def read_shard(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Sample ids `(B,)` and adversarial images `(B, C, H, W)` of one shard.
 
     Raises:
@@ -37,3 +80,42 @@ def read_evidence(file: Path) -> tuple[np.ndarray, np.ndarray]:
             f"expected ids (B,) and images (B, C, H, W) in {printable(file)}, got {ids.dtype}{ids.shape} and {images.dtype}{images.shape}; restore the file, or move the record away to run again"
         )
     return ids, images
+
+
+def outside_ball(evidence: Evidence, dataset: Dataset, threat: ThreatModel) -> list[int]:
+    """Ids of the images that are outside the ball around their original, or outside [0, 1], or not finite."""
+    originals = dataset.floats(positions_of(evidence.ids, dataset)).astype(np.float64)
+    images = evidence.images.astype(np.float64)
+    delta = (images - originals).reshape(len(images), -1)
+    distances = np.linalg.norm(delta, ord=ORDERS[threat.norm], axis=1)
+    inside = distances <= threat.radius * (1 + TOLERANCE) + 1e-7
+    inside &= ((images >= 0) & (images <= 1)).reshape(len(images), -1).all(axis=1)
+    return evidence.ids[~inside].tolist()
+
+
+def positions_of(ids: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Positions of sample ids in a data set.
+
+    Raises:
+        UserError: The data set has no such id.
+    """
+    position = {sample: place for place, sample in enumerate(dataset.ids.tolist())}
+    strange = [sample for sample in ids.tolist() if sample not in position]
+    if strange:
+        raise UserError(
+            f"expected images of the data set {dataset.name}, got ids it does not have ({strange[0]}, ...); name the data set of the record"
+        )
+    return np.array([position[sample] for sample in ids.tolist()], dtype=np.int64)
+
+
+def damaged_files(path: Path) -> list[str] | None:
+    """Names of files of a record that are not as `SHA256SUMS` says, missing ones included; None if there is no seal."""
+    seal = path / "SHA256SUMS"
+    if not seal.exists():
+        return None
+    listed = [line.partition("  ") for line in seal.read_text().splitlines()]
+    return [name for digest, _, name in listed if not _is(path / name, digest)]
+
+
+def _is(file: Path, digest: str) -> bool:
+    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest

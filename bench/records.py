@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import BusyError, InterruptedRunError, UserError
-from bench.evidence import read_evidence
+from bench.evidence import read_shard
 from bench.header import FORMAT, read_header
 from bench.lines import SampleRecord, in_order, read_lines
 from bench.links import check_inside, check_links
@@ -239,28 +240,60 @@ class RecordWriter:
         name = f"adversarial/{shard:05d}.safetensors"
         kept_ids, kept = np.array(ids, dtype=np.int64), images
         if (self.path / name).exists():
-            before_ids, before = read_evidence(self.path / name)
+            before_ids, before = read_shard(self.path / name)
             rows = np.isin(before_ids, list(self.finished))
             kept_ids, kept = np.concatenate([before_ids[rows], kept_ids]), np.concatenate([before[rows], kept])
         self._write(name, save({"ids": kept_ids, "images": np.ascontiguousarray(kept)}))
 
     def _write(self, name: str, content: bytes) -> None:
-        """Writes beside and renames into place, so that a file is whole or absent."""
-        target = self.path / name
-        temporary = target.with_name(target.name + ".tmp")
-        try:
-            target.parent.mkdir(exist_ok=True)
-            with open(temporary, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            if isinstance(error, OSError):
-                raise _full(self.path, error) from error
-            raise
+        write_whole(self.path / name, content)
+
+
+def write_whole(target: Path, content: bytes) -> None:
+    """Writes a file beside and renames it into place, so that it is whole or absent; its folder is made.
+
+    Raises:
+        UserError: It cannot be written.
+        InterruptedRunError: The disk is full.
+    """
+    temporary = target.with_name(target.name + ".tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        if isinstance(error, OSError):
+            raise _full(target.parent, error) from error
+        raise
+
+
+def copy_record(source: Path, results: Path, *, replacing: Path | None = None) -> Path:
+    """Copies a record to the same place below another folder of results, in place of one that is there.
+
+    Arguments:
+        source: The record's folder.
+        results: The other folder of results.
+        replacing: A record to remove.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+    target = results / source.parent.parent.name / source.parent.name / source.name
+    temporary = target.with_name(target.name + ".tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(source, temporary)
+        for old in {target, replacing or target}:
+            shutil.rmtree(old, ignore_errors=True)
+        temporary.replace(target)
+    except OSError as error:
+        raise _full(target, error) from error
+    return target
 
 
 def _sha256(file: Path) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 RUN_ID_LENGTH = 12
+UNDEFENDED = "none"
+"""The defense that purifies nothing, which every other is compared with."""
 
 
 class Component(BaseModel):
@@ -68,3 +70,27 @@ class RunSpec(BaseModel):
 def canonical(value: object) -> str:
     """JSON with sorted keys and no spaces; NaN is refused."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What two specs differ in, as phrases: `attack steps 20 -> 5`, `classifier content e598fe93 -> 0a1b2c3d`.
+
+    Arguments:
+        before: A spec as a record holds it.
+        after: Another.
+    """
+    return _differences(before, after, ())
+
+
+def _differences(before: Any, after: Any, path: tuple[str, ...]) -> list[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = dict.fromkeys([*before, *after])
+        return [text for name in names for text in _differences(before.get(name), after.get(name), (*path, name))]
+    if before == after:
+        return []
+    old, new = (value[:8] if path[-1] == "sha256" and value else value for value in (before, after))
+    words = [_WORDS.get(word, word.replace("_", " ")) for word in path if word != "args"]
+    return [f"{' '.join(words)} {old} -> {new}"]
+
+
+_WORDS = {"sha256": "content", "dataset": "data set"}

@@ -1,4 +1,4 @@
-"""Intervals and paired tests for accuracies."""
+"""Intervals for accuracies: proportions of images, means over draws with images as clusters, paired differences."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from bench.lattice import resampled_mean
+from bench.paired import holm, paired_p
+
+__all__ = ["Interval", "clopper_pearson", "holm", "mean_difference", "mean_share", "paired_p", "proportion"]
 CONFIDENCE = 0.95
+Z = 1.959963984540054
+RESAMPLES = 2_000
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A share with its 95 % interval.
+    """A share, or a difference of shares, with its 95 % interval.
 
     Arguments:
-        value: The share, in [0, 1].
+        value: The share, in [0, 1]; a difference, in [-1, 1].
         low: Lower end.
         high: Upper end.
         successes: Its numerator (a sum of shares for a stochastic defense).
         n: Number of images.
-        method: `wilson`, `clopper-pearson` or `bootstrap`.
+        method: `wilson`, `clopper-pearson`, `bootstrap` or `agresti-min`.
     """
 
     value: float
@@ -44,11 +50,30 @@ def proportion(successes: int, n: int) -> Interval:
     Raises:
         ValueError: `n` is below 1 or `successes` outside 0..n.
     """
-    from scipy.stats import binomtest
+    if successes in (0, n):
+        return clopper_pearson(successes, n)
+    _check(successes, n)
+    low, high = _wilson(successes / n, n)
+    return Interval(successes / n, low, high, successes, n, "wilson")
 
-    method = "clopper-pearson" if successes in (0, n) else "wilson"
-    ci = binomtest(successes, n).proportion_ci(CONFIDENCE, method="exact" if method == "clopper-pearson" else "wilson")
-    return Interval(successes / n, float(ci.low), float(ci.high), successes, n, method)
+
+def clopper_pearson(successes: int, n: int) -> Interval:
+    """Clopper and Pearson's interval, which covers at least 95 %: for gates, and at 0 and 100 %.
+
+    References:
+        The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial (Clopper, Pearson, 1934)
+        https://doi.org/10.1093/biomet/26.4.404
+
+    Raises:
+        ValueError: `n` is below 1 or `successes` outside 0..n.
+    """
+    from scipy.special import betaincinv
+
+    _check(successes, n)
+    tail = (1 - CONFIDENCE) / 2
+    low = float(betaincinv(successes, n - successes + 1, tail)) if successes else 0.0
+    high = float(betaincinv(successes + 1, n - successes, 1 - tail)) if successes < n else 1.0
+    return Interval(successes / n, low, high, successes, n, "clopper-pearson")
 
 
 def lower_bound(successes: int, n: int, alpha: float) -> float:
@@ -70,61 +95,58 @@ def mean_share(shares: np.ndarray) -> Interval:
         shares: Shape `(n,)`, in [0, 1].
     """
     total = float(shares.sum())
-    if np.isin(shares, (0.0, 1.0)).all():
+    if ((shares == 0) | (shares == 1)).all():
         return proportion(round(total), len(shares))
     low, high = _bootstrap(shares)
     return Interval(total / len(shares), low, high, total, len(shares), "bootstrap")
 
 
-def paired_p(a: np.ndarray, b: np.ndarray) -> float:
-    """Two-sided p-value that two defenses are equally often right on the same images.
+def mean_difference(a: np.ndarray, b: np.ndarray) -> Interval:
+    """Mean of `a - b` over the same images, with its interval.
 
-    Exact McNemar where every share is 0 or 1, else Wilcoxon's signed-rank test on the images' shares.
+    For shares of 0 and 1, Agresti and Min's: half an image is added to each cell of the table before Wald's formula.
+    Else an image-clustered bootstrap.
 
     References:
-        Note on the Sampling Error of the Difference Between Correlated Proportions or Percentages (McNemar, 1947)
-        https://doi.org/10.1007/BF02295996
+        Simple improved confidence intervals for comparing matched proportions (Agresti, Min, 2005)
+        https://doi.org/10.1002/sim.1781
 
     Arguments:
         a: Shares of right draws per image, shape `(n,)`.
-        b: Those of the other defense on the same images.
+        b: Those of the other on the same images.
     """
-    from scipy.stats import binomtest, wilcoxon
-
-    difference = a - b
-    discordant = difference[difference != 0]
-    if not len(discordant):
-        return 1.0
+    difference, n = a - b, len(a)
+    total = float(difference.sum())
     if np.isin(difference, (-1.0, 0.0, 1.0)).all():
-        return float(binomtest(int((discordant > 0).sum()), len(discordant)).pvalue)
-    return float(wilcoxon(discordant).pvalue)
+        discordant, m = int(np.abs(difference).sum()), n + 2
+        centre, half = total / m, Z * np.sqrt(discordant + 1 - total**2 / m) / m
+        low, high = max(-1.0, centre - half), min(1.0, centre + half)
+        return Interval(total / n, float(low), float(high), total, n, "agresti-min")
+    low, high = _bootstrap(difference)
+    return Interval(total / n, low, high, total, n, "bootstrap")
 
 
-def holm(values: list[float]) -> list[float]:
-    """Holm's step-down correction of a family of p-values.
-
-    References:
-        A Simple Sequentially Rejective Multiple Test Procedure (Holm, 1979)
-        https://www.jstor.org/stable/4615733
-    """
-    corrected, running = [0.0] * len(values), 0.0
-    for rank, index in enumerate(sorted(range(len(values)), key=values.__getitem__)):
-        running = max(running, min(1.0, values[index] * (len(values) - rank)))
-        corrected[index] = running
-    return corrected
+def _check(successes: int, n: int) -> None:
+    if n < 1 or not 0 <= successes <= n:
+        raise ValueError(f"n must be at least 1 and successes in 0..n, got {successes} of {n}")
 
 
-def _bootstrap(shares: np.ndarray, resamples: int = 2_000) -> tuple[float, float]:
-    """Percentile interval; the resampling has a fixed key, so the same lines give the same interval."""
-    generator, n = np.random.Generator(np.random.Philox(key=0)), len(shares)
-    means = [shares[generator.integers(n, size=n)].mean() for _ in range(resamples)]
+def _bootstrap(values: np.ndarray) -> tuple[float, float]:
+    """Percentile interval of the mean over resampled images: exact on a lattice, else of a resampling with a fixed key."""
     tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(means, (tail, 1 - tail))
-    return (float(low), float(high)) if low < high else _wilson(float(shares.mean()), n)
+    exact = resampled_mean(values, (tail, 1 - tail))
+    low, high = exact or np.quantile(_resampled(values), (tail, 1 - tail))
+    if low < high:
+        return float(low), float(high)
+    return _wilson(float(values.mean()), len(values)) if 0 <= values[0] <= 1 else (float(low), float(high))
+
+
+def _resampled(values: np.ndarray) -> list[float]:
+    generator, n = np.random.Generator(np.random.Philox(key=0)), len(values)
+    return [float(values[generator.integers(n, size=n)].mean()) for _ in range(RESAMPLES)]
 
 
 def _wilson(p: float, n: int) -> tuple[float, float]:
-    """For images that all have the same fractional share, which no resampling can tell apart."""
-    z = 1.959963984540054
-    centre, half = (p + z * z / (2 * n)), z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    return (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
+    """Also for images that all have the same fractional share, which no resampling can tell apart."""
+    centre, half = (p + Z * Z / (2 * n)), Z * (p * (1 - p) / n + Z * Z / (4 * n * n)) ** 0.5
+    return (centre - half) / (1 + Z * Z / n), (centre + half) / (1 + Z * Z / n)

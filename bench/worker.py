@@ -69,7 +69,7 @@ class Worker:
         """What may change the rounding of a number."""
         return {
             "purebench": bench.__version__, "torch": torch.__version__, "device": self.device.type,
-            "device_name": _device_name(self.device), "batch_size": self.batch,
+            "device_name": _device_name(self.device), "instructions": _instructions(self.device), "batch_size": self.batch,
             "tf32": torch.backends.cuda.matmul.allow_tf32, "git": self.git,
         }  # fmt: skip
 
@@ -163,6 +163,25 @@ class Worker:
             moved = project(z[rows] + threat.radius / 2 * steepest(slope, threat), x[rows], threat)
             z = z.index_copy(0, rows, moved)
         return float(standing.float().mean()), count
+
+    def rescore(self, positions: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Predictions and margins, each `(B, k)`, of images that stand in for those of the data set, scored as in a run.
+
+        Arguments:
+            positions: In the data set, for labels and draws.
+            images: Shape `(B, C, H, W)`.
+        """
+        _, y, noise = self._inputs(positions)
+        deployed = self._model(GradientMode.NONE, Tally(), len(y))
+        predictions, margins = self._score(deployed, torch.from_numpy(images).to(self.device), y, noise)
+        return predictions.cpu().numpy(), margins.double().cpu().numpy()
+
+    def purify(self, positions: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """What the classifier is shown of such images under the first scored draw, `(B, C, H, W)`."""
+        _, y, noise = self._inputs(positions)
+        deployed = self._model(GradientMode.NONE, Tally(), len(y))
+        with torch.no_grad():
+            return deployed.purify(torch.from_numpy(images).to(self.device), noise.of("score")).cpu().numpy()
 
     def _execute(self, positions: np.ndarray) -> tuple[list[SampleRecord], np.ndarray]:
         started = time.monotonic()
@@ -286,6 +305,22 @@ def _distance(delta: Tensor, threat: ThreatModel) -> Tensor:
 
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+
+
+def _instructions(device: torch.device) -> str:
+    """What decides which kernels run: the processor's instruction set and model, or the GPU's architecture."""
+    if device.type == "cuda":
+        return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
+    if device.type != "cpu":
+        return device.type
+    return f"{torch.backends.cpu.get_cpu_capability()}, {_processor()}"
+
+
+def _processor() -> str:
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text(errors="replace").splitlines() if listing.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
 
 
 def _git() -> str | None:

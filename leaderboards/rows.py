@@ -1,176 +1,236 @@
-"""Records to rows: one per run, ranked by the worst case over the attacks on the same defense."""
+"""Runs to rows: one per defense, classifier and score model, ranked by the worst case over its attacks."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from bench.errors import UserError
-from bench.records import Record, read_record, record_paths
+from bench.aggregate import PerImage, common_ids, over_seeds, per_image, worst_case
+from bench.command import run_command
+from bench.runs import CLEAN, ROBUST, Run
 from bench.spec import canonical
-from bench.stats import Interval, holm, mean_share, paired_p
-from bench.summary import CLEAN, EXACT, certified_radius, shares
-
-MANY = 256
-"""Below this number of images a row is flagged: its half-width exceeds 6 points."""
+from bench.stats import Interval, mean_difference, mean_share
+from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing, required_of
+from leaderboards.entries import MANY, Entry, entry, score_passes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One run.
+    """One defense before one classifier, under all of its attacks, on the images that all of its runs have.
 
     Arguments:
         defense: Name, and the arguments that differ from its defaults.
-        attack: Likewise.
+        name: Of the defense alone.
+        arguments: All of the defense's.
+        classifier: Name.
+        score_model: Name, if it has one.
         dataset: Name of the data set.
         threat: Threat model.
+        deterministic: The defense's claim.
+        draws: Scored draws per image.
         n: Number of images.
+        seeds: The seeds that are averaged.
         clean: Clean accuracy.
-        robust: Robust accuracy under this attack.
-        worst_case: Accuracy under the worst of the defense's attacks, per image, on the images all of them have.
-        believed: Whether an audit found the number trustworthy; None if there was none.
-        flags: What a reader should know: `partial`, `small n`, `gradient not exact`, `inexact gradient mode`.
-        run_ids: The record behind the row, then those behind its worst case.
-        paired_p: p-value, Holm-corrected over the board, that the worst case equals the reference defense's; None for
-            the reference itself.
+        under: For each class of attacks it has faced, the accuracy under the worst of them per image.
+        worst_case: Accuracy under the worst of all attacks, per image.
+        spread: Standard deviation of the worst case over seeds, 0 with one seed.
+        worst_seed: The worst case, and the worst seed per image.
+        eot: Under the attacks that average over fresh draws, if it is stochastic.
+        delta_null: The worst case minus the accuracy without any attack, under the same rule and draws.
+        delta_undefended: The worst case minus the undefended classifier's, if that is on the board.
+        passes: Score-model passes of one prediction of one image; None if no line tells.
         certified: Average certified l2 radius, pixel units; None for a defense without a certificate.
+        believed: Whether audits found all of its numbers trustworthy; None if one was not audited.
+        flags: What a reader should know.
+        missing: Classes of attacks it has not faced: with any, it is not ranked.
+        commands: What fills them.
+        runs: The runs behind it, strongest attack first.
+        rank: One more than the number of rows that are significantly better; None if it is not ranked.
+        paired_p: p-value, Holm-corrected over the board, that its worst case equals the reference's.
+        shares: The worst case of each image.
     """
 
     defense: str
-    attack: str
+    name: str
+    arguments: dict[str, Any]
+    classifier: str
+    score_model: str | None
     dataset: str
     threat: str
+    deterministic: bool
+    draws: int
     n: int
+    seeds: list[int]
     clean: Interval
-    robust: Interval
+    under: dict[str, Interval]
     worst_case: Interval
+    spread: float
+    worst_seed: Interval
+    eot: Interval | None
+    delta_null: Interval
+    delta_undefended: Interval | None = None
+    passes: float | None
+    certified: float | None
     believed: bool | None
     flags: list[str]
-    run_ids: list[str]
+    missing: list[str]
+    commands: list[str]
+    runs: list[Entry]
+    rank: int | None = None
     paired_p: float | None = None
-    certified: float | None = None
+    shares: PerImage = field(compare=False, repr=False)
 
 
-@dataclass(frozen=True)
-class Board:
-    """All rows of one data set, threat and classifier.
+def figure_of(row: Row, runs: Sequence[Entry], *, clean: bool = False) -> PerImage | None:
+    """The worst of some runs of a row per image, then the mean over its seeds; on the row's images. None if no run counts.
 
     Arguments:
-        dataset: Name of the data set.
-        threat: Threat model.
-        reference: The defense that the paired tests compare with.
-        rows: Best worst case first.
+        row: The row.
+        runs: Some of its runs.
+        clean: Whether the clean images are meant.
     """
+    by_seed = [
+        [part.clean_shares if clean else part.shares for part in runs if part.seed == seed] for seed in row.seeds
+    ]
+    worst = [worst_case(parts) for parts in by_seed if parts]
+    if not worst:
+        return None
+    mean = over_seeds(worst)[0]
+    ids = row.shares.ids[np.isin(row.shares.ids, mean.ids)]
+    return PerImage(ids, mean.on(ids)) if len(ids) else None
 
-    dataset: str
-    threat: str
-    reference: str
-    rows: list[Row]
+
+def rows_of(runs: Sequence[Run], required: tuple[str, ...] = REQUIRED) -> list[Row]:
+    """The rows of the runs of one board, unranked."""
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        spec = run.spec
+        groups[canonical([spec["defense"], spec["classifier"], spec["score_model"]])].append(run)
+    return [_row(part, required) for _, group in sorted(groups.items()) for part in _by_draws(group)]
 
 
-def collect(results: Path, *, dataset: str | None, threat: str | None, against: str | None) -> list[Board]:
-    """All boards below `results`.
+def score_cost(runs: Sequence[Run]) -> float | None:
+    """Score-model passes of one prediction of one image.
 
-    Raises:
-        UserError: No record fits, or `against` names no defense of any board.
+    Where no gradient was taken, each pass through the classifier comes after one purification: in attacks by scores, and
+    on images that no attack was started on; a defense that votes makes several for one prediction. None if there is no
+    such image.
     """
-    records = [
-        record
-        for record in map(read_record, record_paths(results))
-        if record.lines and _wanted(record, dataset, threat)
-    ]
-    if not records:
-        raise UserError(
-            f"expected finished runs below {results}, got none that fit; make one: bench run --defense dpsam --attack pgd-full"
-        )
-    boards: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
-    for record in records:
-        spec = record.header["spec"]
-        boards[spec["dataset"]["name"], spec["threat"], canonical([spec["classifier"], spec["dataset"]])].append(record)
-    if against and against not in {record.header["labels"]["defense"] for record in records}:
-        names = sorted({record.header["labels"]["defense"] for record in records})
-        raise UserError(
-            f"expected --against to name a defense of the table ({', '.join(names)}), got {against!r}; copy its name"
-        )
-    return [
-        _board(name, level, group, against)
-        for (name, level, _), group in sorted(boards.items(), key=lambda item: item[0][:2])
-    ]
+    score = forward = 0
+    for run in runs:
+        plain = run.cost.get("classifier_backward", run.ids * 0) == 0
+        score += int((score_passes(run) * plain).sum())
+        forward += int((run.cost.get("classifier_forward", run.ids * 0) * plain).sum())
+    votes = runs[0].spec["defense"]["args"].get("votes", 1)
+    return votes * score / forward if forward else None
 
 
-def as_json(boards: Iterable[Board]) -> str:
-    """All rows as one JSON list."""
-    return json.dumps([asdict(row) for board in boards for row in board.rows], indent=1)
+class _Group:
+    """The runs of one row, the seeds that count, and the images they share."""
+
+    def __init__(self, runs: list[Run], required: tuple[str, ...]) -> None:
+        self.runs, self.spec, self.draws = runs, runs[0].spec, runs[0].spec["draws"]
+        differentiable = all(run.header["checks"].get("differentiable", True) for run in runs)
+        self.required = required_of(self.spec, required, differentiable=differentiable)
+        self.seeds = self._seeds()
+        self.counted = [run for run in runs if run.spec["draws"] == self.draws and run.spec["seed"] in self.seeds]
+        self.ids = common_ids([per_image(run) for run in self.counted])
+        self.overlap = len(self.ids) > 0
+        if not self.overlap:
+            self.counted = [max(self.counted, key=len)]
+            self.seeds, self.ids = [self.counted[0].spec["seed"]], self.counted[0].ids
+
+    def _seeds(self) -> list[int]:
+        """Those that have faced all required classes; if none has, the one that has faced most of them."""
+        faced: dict[int, set[str]] = defaultdict(set)
+        for run in self.runs:
+            faced[run.spec["seed"]].add(attack_class(run.spec))
+        own = sorted({run.spec["seed"] for run in self.runs if run.spec["draws"] == self.draws})
+        complete = [seed for seed in own if faced[seed] >= set(self.required)]
+        return complete or [max(own, key=lambda seed: (len(faced[seed] & set(self.required)), -seed))]
+
+    def of(self, kind: str) -> list[Run]:
+        """The runs of a class of attacks."""
+        return [run for run in self.runs if attack_class(run.spec) == kind and run.spec["seed"] in self.seeds]
+
+    def figures(self, runs: Sequence[Run], which: str = ROBUST) -> tuple[PerImage, PerImage, float]:
+        """The worst of some runs per image, then over seeds: mean, worst and deviation; on the images of the row."""
+        by_seed = [[per_image(run, which) for run in runs if run.spec["seed"] == seed] for seed in self.seeds]
+        worst = [self._cut(worst_case(parts)) for parts in by_seed if parts]
+        return over_seeds(worst)
+
+    def interval(self, runs: Sequence[Run]) -> Interval | None:
+        """The mean of `figures`; None where the row's images were not attacked."""
+        shares = self.figures(runs)[0].shares if runs else np.empty(0)
+        return mean_share(shares) if len(shares) else None
+
+    def _cut(self, part: PerImage) -> PerImage:
+        ids = self.ids if np.array_equal(self.ids, part.ids) else self.ids[np.isin(self.ids, part.ids)]
+        return PerImage(ids, part.on(ids))
 
 
-def _wanted(record: Record, dataset: str | None, threat: str | None) -> bool:
-    spec = record.header["spec"]
-    return dataset in (None, spec["dataset"]["name"]) and threat in (None, spec["threat"])
+def _by_draws(group: list[Run]) -> list[list[Run]]:
+    """The runs of each number of scored draws; those with known draws join all, since a protocol may prescribe their number."""
+    fresh = [run for run in group if attack_class(run.spec) != KNOWN]
+    known = [run for run in group if attack_class(run.spec) == KNOWN]
+    counts = sorted({run.spec["draws"] for run in fresh or known})
+    own = [[run for run in fresh or known if run.spec["draws"] == count] for count in counts]
+    return [part + [run for run in known if run not in part] for part in own]
 
 
-def _board(dataset: str, threat: str, records: list[Record], against: str | None) -> Board:
-    groups: dict[str, list[Record]] = defaultdict(list)
-    for record in records:
-        spec = record.header["spec"]
-        groups[canonical([spec["defense"], spec["score_model"], spec["draws"], spec["seed"]])].append(record)
-    worst = {key: _worst_case(group) for key, group in groups.items()}
-    ranked = sorted(groups, key=lambda key: (-float(np.mean(list(worst[key].values()))), key))
-    labels = {key: groups[key][0].header["labels"]["defense"] for key in groups}
-    reference = next((key for key in ranked if labels[key] == against), ranked[0])
-    others = [key for key in ranked if key != reference]
-    tests = dict(zip(others, holm([_paired(worst[key], worst[reference]) for key in others]), strict=True))
-    rows = [
-        _row(record, groups[key], worst[key], tests.get(key))
-        for key in ranked
-        for record in _strongest_first(groups[key])
-    ]
-    return Board(dataset, threat, labels[reference], rows)
-
-
-def _row(record: Record, group: list[Record], worst: dict[int, float], p: float | None) -> Row:
-    spec, labels = record.header["spec"], record.header["labels"]
+def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
+    group, spec, header = _Group(runs, required), runs[0].spec, runs[0].header
+    deterministic = bool(header["checks"].get("deterministic", group.draws == 1))
+    worst, worst_seed, spread = group.figures(group.counted)
+    clean, _, _ = group.figures(group.counted, CLEAN)
+    worst_interval = mean_share(worst.shares)
+    under = {kind: group.interval(group.of(kind)) for kind in sorted({attack_class(run.spec) for run in runs})}
+    missing = [kind for kind in group.required if under.get(kind) is None]
+    entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
     return Row(
-        defense=labels["defense"], attack=labels["attack"], dataset=spec["dataset"]["name"], threat=spec["threat"],
-        n=len(record.lines), clean=mean_share(shares(record.lines, CLEAN)), robust=mean_share(shares(record.lines)),
-        worst_case=mean_share(np.array(list(worst.values()))), believed=None, flags=_flags(record),
-        run_ids=[record.run_id, *(other.run_id for other in group if other is not record)], paired_p=p,
-        certified=certified_radius(record.lines),
+        defense=header["labels"]["defense"], name=spec["defense"]["name"], arguments=spec["defense"]["args"],
+        classifier=spec["classifier"]["name"],
+        score_model=spec["score_model"]["name"] if spec["score_model"] else None, dataset=spec["dataset"]["name"],
+        threat=spec["threat"], deterministic=deterministic, draws=group.draws, n=len(worst), seeds=group.seeds,
+        clean=mean_share(clean.shares), under={kind: part for kind, part in under.items() if part},
+        worst_case=worst_interval, spread=spread,
+        worst_seed=mean_share(worst_seed.shares) if len(group.seeds) > 1 else worst_interval,
+        eot=group.interval([run for run in group.counted if averages_draws(run.spec)]),
+        delta_null=mean_difference(worst.shares, clean.shares), passes=score_cost(runs), certified=_certified(group.counted), believed=_believed(entries),
+        flags=_flags(entries, group), missing=missing, commands=_commands(group, missing, deterministic),
+        runs=entries, shares=worst,
     )  # fmt: skip
 
 
-def _worst_case(group: list[Record]) -> dict[int, float]:
-    """The smallest share of right draws over attacks, for each image that all of them have."""
-    columns = [dict(zip((line.id for line in record.lines), shares(record.lines), strict=True)) for record in group]
-    common = [sample for sample in columns[0] if all(sample in column for column in columns)]
-    return {sample: float(min(column[sample] for column in columns)) for sample in common}
+def _certified(runs: Sequence[Run]) -> float | None:
+    radii = max(runs, key=len).certified
+    return float(np.nanmean(radii)) if (~np.isnan(radii)).any() else None
 
 
-def _paired(a: dict[int, float], b: dict[int, float]) -> float:
-    common = [sample for sample in a if sample in b]
-    return (
-        paired_p(np.array([a[sample] for sample in common]), np.array([b[sample] for sample in common]))
-        if common
-        else 1.0
-    )
+def _believed(entries: Sequence[Entry]) -> bool | None:
+    verdicts = {part.believed for part in entries}
+    return False if False in verdicts else None if None in verdicts else True
 
 
-def _strongest_first(group: list[Record]) -> list[Record]:
-    return sorted(group, key=lambda record: (float(shares(record.lines).mean()), record.header["labels"]["attack"]))
-
-
-def _flags(record: Record) -> list[str]:
-    checks, spec = record.header["checks"], record.header["spec"]
-    error: Any = checks.get("gradient_error")
-    known = {
-        "partial": not record.sealed,
-        "small n": len(record.lines) < MANY,
-        "gradient not exact": error is not None and error > EXACT,
-        "inexact gradient mode": spec["attack"]["gradient"] != "full",
+def _flags(entries: Sequence[Entry], group: _Group) -> list[str]:
+    """Those of all runs, but for how many images each has: that is the row's own."""
+    found = dict.fromkeys(flag for part in entries for flag in part.flags if flag != "small n")
+    if any(part.attack_class == FULL for part in entries):
+        found.pop("inexact gradient mode", None)  # the exact one stands beside it
+    own = {
+        "small n": len(group.ids) < MANY,
+        "runs of different n": len({len(run) for run in group.counted}) > 1,
+        "runs share no images": not group.overlap,
     }
-    return [flag for flag, holds in known.items() if holds]
+    return [flag for flag, holds in own.items() if holds] + list(found)
+
+
+def _commands(group: _Group, missing: Sequence[str], deterministic: bool) -> list[str]:
+    header = group.counted[0].header
+    results = str(group.runs[0].path.parents[2])
+    presets = [completing(kind, deterministic=deterministic) for kind in missing]
+    return [run_command(header, len(group.ids), attack=preset, results=results) for preset in presets]

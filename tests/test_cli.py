@@ -29,10 +29,26 @@ SUMMARY = {
         "seconds", "classifier_forward", "classifier_backward", "score_forward", "score_backward", "score_hvp",
     },
     "peak_memory": None,
-    "environment": {"purebench", "torch", "device", "device_name", "batch_size", "tf32", "git"},
+    "environment": {"purebench", "torch", "device", "device_name", "instructions", "batch_size", "tf32", "git"},
 }  # fmt: skip
 KINDS = ("defenses", "attacks", "datasets", "classifiers", "score-models")
-COMMANDS = ("", "run", "suite", "list", "show", "leaderboard", "doctor", "train", "train classifier", "train score")
+COMMANDS = (
+    "",
+    "run",
+    "suite",
+    "list",
+    "show",
+    "leaderboard",
+    "table",
+    "compare",
+    "check",
+    "export",
+    "import",
+    "doctor",
+    "train",
+    "train classifier",
+    "train score",
+)
 
 
 @pytest.fixture(autouse=True)

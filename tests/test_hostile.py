@@ -21,7 +21,7 @@ from bench.cli import main
 from bench.data.arrays import npz
 from bench.documents import check_printable, printable, read_json, read_toml
 from bench.errors import UserError
-from bench.evidence import read_evidence
+from bench.evidence import read_shard
 from bench.matrix import read_suite
 from bench.models.weights import read_weights
 from bench.records import RecordWriter, find_record, read_record, record_paths
@@ -439,6 +439,6 @@ def test_a_card_that_is_nested_too_deep(weights):
 )  # fmt: skip
 def test_adversarial_images_of_another_shape(arrays):
     save_file(arrays, "e.safetensors")
-    refused(read_evidence, Path("e.safetensors"), match="expected (adversarial images|ids) .*in e.safetensors, got")
+    refused(read_shard, Path("e.safetensors"), match="expected (adversarial images|ids) .*in e.safetensors, got")
     Path("e.safetensors").write_bytes(io.BytesIO(b"junk").getvalue())
-    refused(read_evidence, Path("e.safetensors"), match="expected adversarial images in e.safetensors, got: ")
+    refused(read_shard, Path("e.safetensors"), match="expected adversarial images in e.safetensors, got: ")

@@ -15,7 +15,10 @@ VOCABULARY = [
     "bench.errors", "bench.threat", "bench.spec", "bench.records", "bench.stats", "bench.registry", "bench.arguments",
     "bench.documents", "bench.lines", "bench.header", "bench.links", "bench.lock", "bench.evidence", "bench.archive", "bench.trust",
     "bench.matrix", "bench.known", "bench.outcome", "bench.options", "bench.interrupt", "bench.console_suite",
-    "bench.summary", "leaderboards", "leaderboards.rows", "leaderboards.markdown",
+    "bench.summary", "bench.runs", "bench.lattice", "bench.paired", "bench.aggregate", "bench.command", "bench.evidence",
+    "bench.compare", "bench.gate.check", "bench.gate.baseline", "bench.gate.report", "bench.gate.session", "bench.cli_boards",
+    *(f"leaderboards{name}" for name in ("", ".rows", ".boards", ".columns", ".documents", ".markdown", ".latex", ".frames")),
+    *(f"leaderboards.{name}" for name in ("page", "papers", "paper_table", "figures", "robustbench", "imported")),
 ]  # fmt: skip
 
 
@@ -23,6 +26,7 @@ def name_of(file):
     return str(file.relative_to(ROOT)).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
+COMMANDS = {"bench.cli", "bench.cli_boards", "bench.cli_options"}
 TREES = {name_of(file): ast.parse(file.read_text()) for file in SOURCES}
 
 
@@ -66,7 +70,7 @@ def test_the_walk_sees_every_package():
     assert imports(ast.parse("import a.b\ndef f():\n    from c import d")) == {"a.b", "c", "c.d"}
 
 
-@pytest.mark.parametrize("module", [name for name in modules("bench") if name != "bench.cli"])
+@pytest.mark.parametrize("module", [name for name in modules("bench") if name not in COMMANDS])
 def test_bench_does_not_name_the_packages_above_it(module):
     assert not top(imports(TREES[module])) & {"defenses", "attacks", "leaderboards"}
 
@@ -105,6 +109,13 @@ def test_the_vocabulary_runs_without_torch():
         (["list", "attacks", "--json"], 0),
         (["run", "--defense", "no-such-defense"], 2),
         (["leaderboard", "--results", "no-such-folder"], 2),
+        (["leaderboard", "--results", "results/reference"], 0),
+        (["leaderboard", "--results", "results/reference", "--format", "html"], 0),
+        (["leaderboard", "--results", "results/reference", "--format", "csv"], 0),
+        (["table", "main", "--results", "results/reference", "--format", "latex"], 0),
+        (["compare", "4c11", "8283", "--results", "results/reference"], 0),
+        (["check", "--baseline", "results/reference", "--results", "results/reference"], 0),
+        (["export", "4c11", "--results", "results/reference"], 0),
     ],
 )
 def test_commands_that_do_without_torch(words, code):
@@ -126,7 +137,7 @@ def test_only_the_command_line_prints():
         for node in ast.walk(tree)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     }
-    assert calls == {"bench.cli", "purebench"}
+    assert calls == {*COMMANDS, "purebench"}
 
 
 def test_only_the_worker_and_training_switch_gradients_off():

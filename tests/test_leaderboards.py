@@ -1,162 +1,365 @@
-"""Records to rows: worst case per image, paired tests, Markdown and JSON."""
+"""Records to boards: classes of attacks, worst case per image, ranks with ties, deltas, cost, and every format."""
 
+import csv
+import io
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 import leaderboards
+from bench.cli import main
 from bench.errors import UserError
-from bench.records import FORMAT, RecordWriter, SampleRecord
-from bench.stats import holm, proportion
-from leaderboards.rows import collect
+from bench.records import RecordWriter
+from bench.stats import holm, mean_difference, mean_share, proportion
+from leaderboards.boards import collect
+from leaderboards.classes import attack_class, required_of
+
+sys.path.append(str(Path(__file__).parent))
+from records_for_tables import full_set, header, line, record
 
 KEYS = {
     "defense", "attack", "dataset", "threat", "n", "clean", "robust", "worst_case", "believed", "flags", "run_ids",
 }  # fmt: skip
-
-
-def line(sample, right):
-    return SampleRecord(
-        id=sample, label=1, clean=[1], adversarial=[right], margin=[0.0], distance=0.0, cost={}, seconds=0.0,
-        environment="e",
-    )  # fmt: skip
-
-
-def header(run, defense, attack, threat="linf:8/255", gradient="full", **changes):
-    spec = {
-        "defense": {"name": defense, "args": {}}, "attack": {"name": attack, "args": {}, "gradient": gradient},
-        "classifier": {"name": "cnn"}, "score_model": None, "dataset": {"name": "toy", "sha256": "aa"},
-        "threat": threat, "draws": 1, "seed": 0,
-    }  # fmt: skip
-    labels = {"defense": defense, "attack": attack}
-    values = {"format": FORMAT, "run_id": run, "spec": spec, "labels": labels, "checks": {}, "environments": {"e": {}}}
-    return values | changes
-
-
-def record(results, header, hits, *, seal=True):
-    """A record on disk whose image k is right under attack if `hits[k]` is "1"."""
-    folder = results / "toy" / header["spec"]["threat"].replace(":", "-").replace("/", "-") / header["run_id"]
-    with RecordWriter(folder, header) as writer:
-        writer.append(0, [line(sample, int(hit)) for sample, hit in enumerate(hits)], None)
-        if seal:
-            writer.seal()
+LONG = 40
 
 
 @pytest.fixture
 def results(tmp_path):
     """`strong` under two attacks that break different images, `weak` and `weaker` under one."""
-    record(tmp_path, header("a1", "strong", "pgd"), "111111110")
-    record(tmp_path, header("a2", "strong", "transfer", gradient="bpda"), "011111111")
-    record(tmp_path, header("b1", "weak", "pgd", checks={"gradient_error": 0.3}), "000000011")
-    record(tmp_path, header("c1", "weaker", "pgd", checks={"gradient_error": 1e-8}), "000000010", seal=False)
+    record(tmp_path, header("a1", "strong", "pgd-full"), "111111110")
+    record(tmp_path, header("a2", "strong", "pgd-bpda", gradient="bpda"), "011111111")
+    record(tmp_path, header("b1", "weak", checks={"gradient_error": 0.3}), "000000011")
+    record(tmp_path, header("c1", "weaker", checks={"gradient_error": 1e-8}), "000000010", seal=False)
     return tmp_path
 
 
 def board(results, **options):
-    (only,) = collect(results, **{"dataset": None, "threat": None, "against": None} | options)
+    (only,) = collect(results, **options)
     return only
 
 
+@pytest.mark.parametrize(
+    ("name", "gradient", "more", "kind"),
+    [
+        ("pgd-full", "full", {}, "full gradient"), ("pgd-bpda", "bpda", {}, "BPDA"), ("pgd-blind", "blind", {}, "transfer"),
+        ("transfer:cnn", "full", {}, "transfer"), ("autoattack", "full", {"package": "pyautoattack 0.2"}, "AutoAttack"),
+        ("autoattack-fast", "full", {}, "AutoAttack"), ("square", "none", {}, "black box"), ("null", "none", {}, "null"),
+        ("random", "none", {}, "other"), ("pgd-known", "full", {"knowledge": "known"}, "known draws"),
+        ("fgsm", "full", {"args": {"steps": 1}}, "other"), ("torchattacks:PGD", "full", {"package": "torchattacks 3"}, "other"),
+    ],
+)  # fmt: skip
+def test_classes_of_attacks(name, gradient, more, kind):
+    assert attack_class({"attack": {"name": name, "gradient": gradient, "args": {}} | more, "draws": 1}) == kind
+
+
+def test_what_a_row_needs():
+    spec = {"defense": {"name": "none"}}
+    assert required_of(spec, ("full gradient", "transfer"), differentiable=True) == ("full gradient",)
+    spec = {"defense": {"name": "median"}}
+    assert required_of(spec, ("full gradient", "transfer"), differentiable=False) == ("BPDA", "transfer")
+
+
 def test_the_worst_case_is_taken_for_each_image(results):
-    strong = board(results).rows[0]
-    assert strong.robust == proportion(8, 9)
-    assert strong.worst_case == proportion(7, 9)
-    assert strong.clean == proportion(9, 9)
+    strong = board(results).incomplete[0]
+    assert [part.robust for part in strong.runs] == [proportion(8, 9)] * 2
+    assert strong.under == {"full gradient": proportion(8, 9), "BPDA": proportion(8, 9)}
+    assert (strong.worst_case, strong.clean, strong.n) == (proportion(7, 9), proportion(9, 9), 9)
 
 
-def test_the_worst_case_is_over_the_images_that_all_attacks_have(results):
-    record(results, header("a3", "strong", "square"), "0011")
-    rows = [row for row in board(results).rows if row.defense == "strong"]
-    assert {(row.worst_case.successes, row.worst_case.n) for row in rows} == {(2, 4)}
-    assert [row.n for row in rows] == [4, 9, 9]
+def test_a_row_has_the_images_that_all_its_attacks_have(results):
+    record(results, header("a3", "strong", "square", gradient="none"), "0011")
+    row = next(row for row in board(results).incomplete if row.defense == "strong")
+    assert (row.worst_case.successes, row.worst_case.n, row.clean.n) == (2, 4, 4)
+    assert [part.n for part in row.runs] == [4, 9, 9]
+    assert "runs of different n" in row.flags
 
 
-def test_rows_are_ranked_by_the_worst_case_then_by_attack(results):
-    rows = [(row.defense, row.attack, row.run_ids) for row in board(results).rows]
-    assert rows == [
-        ("strong", "pgd", ["a1", "a2"]), ("strong", "transfer", ["a2", "a1"]),
-        ("weak", "pgd", ["b1"]), ("weaker", "pgd", ["c1"]),
-    ]  # fmt: skip
+def test_runs_that_share_no_images_are_not_mixed(tmp_path):
+    record(tmp_path, header("a1", "strong"), "1110")
+    with RecordWriter(
+        tmp_path / "toy" / "linf-8-255" / "a2", header("a2", "strong", "square", gradient="none")
+    ) as writer:
+        writer.append(0, [line(k, True) for k in range(10, 13)], None)
+    (row,) = board(tmp_path).incomplete
+    assert (row.worst_case, row.n) == (proportion(3, 4), 4)
+    assert "runs share no images" in row.flags
 
 
-def test_flags(results):
-    assert {row.run_ids[0]: row.flags for row in board(results).rows} == {
-        "a1": ["small n"],
-        "a2": ["small n", "inexact gradient mode"],
-        "b1": ["small n", "gradient not exact"],
-        "c1": ["partial", "small n"],
+def test_rows_that_lack_an_attack_are_apart_with_what_completes_them(results):
+    full_set(results, "d", "ready", "111100000")
+    table = board(results)
+    assert [row.defense for row in table.rows] == ["ready"]
+    assert [(row.defense, row.rank) for row in table.incomplete] == [("strong", None), ("weak", None), ("weaker", None)]
+    weak = table.incomplete[1]
+    assert weak.missing == ["AutoAttack", "black box", "transfer"]
+    assert weak.commands[0] == (
+        f"bench run --defense weak --attack autoattack --dataset toy --threat linf:8/255 -n 9 --classifier cnn --score-model unet --results {results}"
+    )
+    assert [command.split()[5] for command in weak.commands] == ["autoattack", "square", "pgd-blind"]
+    assert [row.defense for row in board(results, required=["full gradient"]).rows] == [
+        "strong",
+        "ready",
+        "weak",
+        "weaker",
+    ]
+
+
+def test_the_undefended_classifier_needs_no_transfer_and_is_what_others_are_compared_with(tmp_path):
+    full_set(tmp_path, "d", "ready", "111100000")
+    for place, (attack, gradient) in enumerate([("pgd-full", "full"), ("autoattack", "full"), ("square", "none")]):
+        record(tmp_path, header(f"n{place}", "none", attack, gradient=gradient), "100000000")
+    table = board(tmp_path)
+    ready = next(row for row in table.rows if row.defense == "ready")
+    undefended = next(row for row in table.rows if row.defense == "none")
+    assert undefended.delta_undefended is None
+    assert ready.delta_undefended == mean_difference(np.array([1.0] * 4 + [0] * 5), np.array([1.0] + [0] * 8))
+    assert ready.delta_null == mean_difference(np.array([1.0] * 4 + [0] * 5), np.ones(9))
+
+
+def test_ranks_tie_where_tests_cannot_tell_rows_apart(tmp_path):
+    full_set(tmp_path, "a", "best", "1" * LONG)
+    full_set(tmp_path, "b", "near", "1" * (LONG - 2) + "00")
+    full_set(tmp_path, "c", "low", "1" * 10 + "0" * (LONG - 10))
+    full_set(tmp_path, "d", "lowest", "0" * LONG)
+    assert [(row.defense, row.rank) for row in board(tmp_path).rows] == [
+        ("best", 1),
+        ("near", 1),
+        ("low", 3),
+        ("lowest", 4),
+    ]
+
+
+def test_paired_p_against_the_named_row_with_holm(results):
+    """strong stands on images 1..7; weak on 7 and 8, six against one of seven; weaker on 7, six against none."""
+    weak, weaker = 2 * (1 + 7) / 2**7, 2 / 2**6
+    table = board(results, against="strong")
+    p = {row.defense: row.paired_p for row in table.incomplete}
+    assert (table.reference, p["strong"]) == ("strong", None)
+    assert [p["weak"], p["weaker"]] == pytest.approx(holm([weak, weaker]))
+    assert [p["weak"], p["weaker"]] == pytest.approx([0.125, 0.0625])
+
+
+def test_nobody_is_the_reference_of_a_board_without_ranks(results):
+    table = board(results)
+    assert table.reference is None
+    assert {row.paired_p for row in table.incomplete} == {None}
+
+
+def test_stochastic_rows_have_means_over_draws_known_draws_and_eot(tmp_path):
+    full_set(tmp_path, "a", "noisy", "4" * 10 + "2" * 10 + "0" * 10, draws=4)
+    known = header("k", "noisy", "pgd-known", draws=4)
+    known["spec"]["attack"]["knowledge"] = "known"
+    record(tmp_path, known, "4" * 10 + "0" * 20)
+    one = header("k1", "noisy", "dw-box-2024", draws=1)
+    one["spec"]["attack"]["knowledge"] = "known"
+    record(tmp_path, one, "0" * 30)
+    eot = header("e", "noisy", "pgd-eot", draws=4)
+    eot["spec"]["attack"]["args"] = {"eot": 20}
+    record(tmp_path, eot, "3" * 10 + "2" * 10 + "1" * 10)
+    (row,) = board(tmp_path).rows
+    assert row.under["full gradient"] == mean_share(np.repeat([0.75, 0.5, 0.0], 10))
+    assert row.worst_case == mean_share(
+        np.repeat([0.75, 0, 0], 10)
+    )  # the one scored draw of the protocol is another rule
+    assert row.under["known draws"] == proportion(0, 30)
+    assert row.eot == mean_share(np.repeat([0.75, 0.5, 0.0], 10))
+    assert (row.deterministic, row.draws) == (False, 4)
+
+
+def test_seeds_are_averaged_and_their_spread_is_told(tmp_path):
+    full_set(tmp_path, "a", "strong", "1100")
+    full_set(tmp_path, "b", "strong", "1011", seed=1)
+    record(tmp_path, header("c", "strong", seed=2), "0000")  # lacks attacks: it does not count
+    (row,) = board(tmp_path).rows
+    assert row.seeds == [0, 1]
+    assert row.worst_case.value == pytest.approx(5 / 8)
+    assert row.worst_seed == proportion(1, 4)
+    assert row.spread == pytest.approx(np.std([0.5, 0.75], ddof=1))
+
+
+def test_cost_is_that_of_one_purification(tmp_path):
+    """Lines without a gradient took two purifications, 8 passes through the score model; a line with gradients tells nothing."""
+    record(tmp_path, header("a", "strong"), "11")
+    record(
+        tmp_path,
+        header("b", "strong", "pgd-bpda", gradient="bpda"),
+        "11",
+        cost={"classifier_forward": 9, "classifier_backward": 5, "score_forward": 90},
+    )
+    record(
+        tmp_path,
+        header("c", "dear"),
+        "11",
+        cost={"classifier_forward": 9, "classifier_backward": 5, "score_forward": 90},
+    )
+    passes = {row.defense: (row.passes, [part.passes for part in row.runs]) for row in board(tmp_path).incomplete}
+    assert passes["strong"] == (4.0, [90.0, 8.0]) or passes["strong"] == (4.0, [8.0, 90.0])
+    assert passes["dear"][0] is None
+
+
+def test_flags_and_what_audits_say(results):
+    folder = record(results, header("d1", "noted", "autoattack-fast"), "11", said={"flags": ["zero gradient"]})
+    (folder / "audit.json").write_text(json.dumps({"verdict": False, "flags": ["masked"]}))
+    rows = {row.defense: row for row in board(results).incomplete}
+    assert {part.run_id: part.flags for row in rows.values() for part in row.runs} == {
+        "a1": ["small n"], "a2": ["small n", "inexact gradient mode"], "b1": ["small n", "gradient not exact"],
+        "c1": ["partial", "small n"], "d1": ["small n", "AutoAttack without FAB", "zero gradient (2 images)", "masked"],
+    }  # fmt: skip
+    assert rows["strong"].flags == ["small n"]  # the exact gradient stands beside the inexact one
+    assert {name: row.believed for name, row in rows.items()} == {
+        "strong": None,
+        "weak": None,
+        "weaker": None,
+        "noted": False,
     }
 
 
-def test_paired_p_against_the_first_row_with_holm(results):
-    """strong stands on images 1..7; weak on 7 and 8, six against one of seven; weaker on 7, six against none."""
-    weak, weaker = 2 * (1 + 7) / 2**7, 2 / 2**6
-    p = {row.run_ids[0]: row.paired_p for row in board(results).rows}
-    assert (p["a1"], p["a2"]) == (None, None)
-    assert [p["b1"], p["c1"]] == pytest.approx(holm([weak, weaker]))
-    assert [p["b1"], p["c1"]] == pytest.approx([0.125, 0.0625])
+@pytest.mark.parametrize(
+    ("verdict", "believed"), [(True, True), ("believed", True), ("doubtful", False), ("unchecked", None)]
+)
+def test_verdicts_in_words(verdict, believed, tmp_path):
+    folder = record(tmp_path, header("a1", "strong"), "11")
+    (folder / "audit.json").write_text(json.dumps({"verdict": verdict}))
+    assert board(tmp_path).incomplete[0].believed is believed
 
 
-def test_paired_p_against_another_defense(results):
-    table = board(results, against="weak")
-    p = {row.run_ids[0]: row.paired_p for row in table.rows}
-    assert table.reference == "weak"
-    assert p == {"a1": pytest.approx(0.25), "a2": pytest.approx(0.25), "b1": None, "c1": 1.0}
-
-
-def test_against_nobody(results):
-    with pytest.raises(
-        UserError, match=r"--against to name a defense of the table \(strong, weak, weaker\), got 'x'; copy"
-    ):
-        board(results, against="x")
-
-
-@pytest.mark.parametrize("wanted", [{"dataset": "other"}, {"threat": "l2:1"}])
-def test_nothing_fits(results, wanted):
-    with pytest.raises(UserError, match=r"expected finished runs below .*, got none that fit; make one: bench run"):
-        board(results, **wanted)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"against": "x"}, r"--against to name a defense of the table \(strong, weak, weaker\), got 'x'; copy"),
+        ({"dataset": "other"}, r"expected finished runs below .*, got none that fit; make one: bench run"),
+        ({"threat": "l2:1"}, r"expected finished runs below .*, got none that fit"),
+        ({"required": ["magic"]}, r"expected --require among full gradient, AutoAttack, .* got 'magic'"),
+    ],
+)
+def test_names_that_fit_nothing(options, message, results):
+    with pytest.raises(UserError, match=message):
+        collect(results, **options)
 
 
 def test_runs_without_images_are_left_out(tmp_path):
-    RecordWriter(tmp_path / "toy" / "linf-8-255" / "a1", header("a1", "strong", "pgd")).__exit__()
+    RecordWriter(tmp_path / "toy" / "linf-8-255" / "a1", header("a1", "strong")).__exit__()
     with pytest.raises(UserError, match="got none that fit"):
-        board(tmp_path)
+        collect(tmp_path)
 
 
-def test_a_board_for_each_threat(results):
-    record(results, header("d1", "strong", "pgd", threat="l2:0.5"), "01")
-    text = leaderboards.render(results, "md")
-    assert text.index("### toy, l2:0.5") < text.index("### toy, linf:8/255")
-    assert len(json.loads(leaderboards.render(results, "json", threat="l2:0.5"))) == 1
+def test_a_board_for_each_threat_and_data(results):
+    record(results, header("d1", "strong", threat="l2:0.5"), "01")
+    other = header("e1", "strong")
+    other["spec"]["dataset"]["sha256"] = "bb"
+    record(results, other, "01")
+    assert [(part.threat, len(part.incomplete)) for part in collect(results)] == [
+        ("l2:0.5", 1),
+        ("linf:8/255", 3),
+        ("linf:8/255", 1),
+    ]
 
 
-def test_json(results):
+def test_json_has_a_run_in_each_object(results):
     rows = json.loads(leaderboards.render(results, "json"))
     assert all(row.keys() >= KEYS for row in rows)
     assert rows[2]["robust"] == proportion(2, 9).as_dict()
-    assert {key: rows[2][key] for key in ("defense", "attack", "dataset", "threat", "n", "believed", "run_ids")} == {
-        "defense": "weak", "attack": "pgd", "dataset": "toy", "threat": "linf:8/255", "n": 9, "believed": None,
-        "run_ids": ["b1"],
+    assert {key: rows[2][key] for key in ("defense", "attack", "dataset", "threat", "n", "believed", "run_ids", "status")} == {
+        "defense": "weak", "attack": "pgd-full", "dataset": "toy", "threat": "linf:8/255", "n": 9, "believed": None,
+        "run_ids": ["b1"], "status": "incomplete",
     }  # fmt: skip
+    assert rows[0]["run_ids"] == ["a2", "a1"]
+    assert rows[0]["row"]["missing"] == ["AutoAttack", "black box", "transfer"]
+
+
+def cells(text, title):
+    part = text[text.index(title) :].splitlines()
+    start = next(place for place, row in enumerate(part) if row.startswith("|"))
+    rows = [row for row in part[start:] if row.startswith("|")][
+        : part[start:].index("") if "" in part[start:] else None
+    ]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
 def test_markdown(results):
-    lines = leaderboards.render(results, "md").splitlines()
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
-    assert lines[0] == "### toy, linf:8/255"
-    assert cells[0] == ["defense", "attack", "n", "clean %", "robust %", "worst case %", "p", "flags", "run"]
-    assert cells[2][:3] == ["strong", "pgd", "9"]
-    assert cells[2][3:] == [
-        "100.0 [66.4, 100.0]", "88.9 [56.5, 98.0]", "77.8 [45.3, 93.7]", "", "small n", "`a1`",
+    full_set(results, "d", "ready", "111100000")
+    text = leaderboards.render(results, "md")
+    ranked = cells(text, "### toy, linf:8/255\n")
+    assert ranked[0] == [
+        "rank", "defense", "classifier", "score model", "clean %", "full gradient %", "AutoAttack %", "black box %", "transfer %",
+        "worst case %", "Δ null attack", "score passes", "n", "draws", "seeds", "believed", "flags",
     ]  # fmt: skip
-    assert [row[6] for row in cells[2:]] == ["", "", ".125", ".062"]
-    assert "against **strong** on the same images, Holm-corrected" in lines[-1]
+    assert ranked[2][:6] == ["1", "ready", "cnn", "unet", "100.0 [66.4, 100.0]", "44.4 [18.9, 73.3]"]
+    apart = cells(text, "### toy, linf:8/255: incomplete")
+    assert [row[0] for row in apart[2:]] == ["strong", "weak", "weaker"]
+    assert apart[0][-1] == "missing"
+    assert "All rows: classifier: cnn; score model: unet; n: 9; seeds: 1; draws: 1." in text.replace(
+        "draws: 1; seeds: 1", "seeds: 1; draws: 1"
+    )
+    assert "bench run --defense weak --attack square" in text
+    assert [row[-1] for row in cells(text, "runs\n")[2:]][:4] == ["`d1`", "`d3`", "`d0`", "`d2`"]
 
 
-def test_a_tiny_p_is_not_printed_as_zero(tmp_path):
-    record(tmp_path, header("a1", "strong", "pgd"), "1" * 20)
-    record(tmp_path, header("b1", "weak", "pgd"), "0" * 20)
-    record(tmp_path, header("c1", "twin", "pgd"), "1" * 20)
-    p = {row.defense: row.paired_p for row in board(tmp_path).rows}
-    assert (p["strong"], p["twin"], p["weak"]) == (None, 1.0, pytest.approx(2 * 2 / 2**20))
-    assert "<.001" in leaderboards.render(tmp_path, "md")
+def test_csv_has_every_interval_as_numbers(results):
+    full_set(results, "d", "ready", "111100000")
+    rows = list(csv.DictReader(io.StringIO(leaderboards.render(results, "csv"))))
+    assert next((row["status"], row["defense"]) for row in rows) == ("ranked", "ready")
+    interval = proportion(4, 9)
+    assert [float(rows[0][f"worst_case{end}"]) for end in ("", "_low", "_high")] == pytest.approx(
+        [interval.value, interval.low, interval.high]
+    )
+    assert (rows[1]["autoattack"], rows[1]["missing"]) == ("", "AutoAttack; black box; transfer")
+
+
+def test_latex_escapes_what_would_be_a_command(tmp_path):
+    full_set(tmp_path, "a", "path/file_1.py:A&B", "1" * 9)
+    text = leaderboards.render(tmp_path, "latex")
+    assert r"path/file\_1.py:A\&B" in text
+    assert r"\toprule" in text
+    assert text.count(r"\begin{table}") == 2
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex (apt install texlive-latex-recommended)")
+def test_latex_compiles(results, tmp_path):
+    full_set(results, "d", "rea_dy%", "111100000")
+    body = leaderboards.render(results, "latex", against="strong")
+    source = "\\documentclass{article}\\usepackage{booktabs,graphicx}\\begin{document}\n" + body + "\n\\end{document}\n"
+    (tmp_path / "board.tex").write_text(source)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "board.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_the_command_writes_a_file_or_a_folder(results, tmp_path, capsys):
+    words = ["leaderboard", "--results", str(results), "--require", "full gradient"]
+    assert main([*words, "--format", "html", "--out", str(tmp_path / "site")]) == 0
+    assert (tmp_path / "site" / "index.html").read_text().startswith("<!doctype html>")
+    assert main([*words, "--format", "csv", "--out", str(tmp_path / "board.csv")]) == 0
+    assert (tmp_path / "board.csv").read_text().startswith("dataset,threat,status,rank")
+    assert capsys.readouterr().out == ""
+    assert main([*words, "--out", str(results)]) == 2
+    assert "choose another --out" in capsys.readouterr().err
+
+
+def test_a_command_reproduces_its_run(tmp_path):
+    from bench.cli import make_registry
+    from bench.command import run_words
+    from bench.replay import replan
+    from bench.spec import differences
+
+    reference = Path(__file__).parent.parent / "results" / "reference"
+    headers = [json.loads(file.read_text()) for file in sorted(reference.glob("*/*/*/run.json"))]
+    assert len(headers) >= 6
+    for one in headers:
+        assert differences(one["spec"], replan(one, make_registry()).spec.model_dump()) == []
+    rho = next(one for one in headers if one["labels"]["defense"] == "dpsam rho=0")
+    words = run_words(rho, 2, attack="null", results=str(tmp_path))
+    assert words[:6] == ["bench", "run", "--defense", "dpsam", "-D", "rho=0.0"]
+    assert main([*words[1:], "--quiet"]) == 0
+    (made,) = tmp_path.glob("*/*/*/run.json")
+    assert json.loads(made.read_text())["spec"]["defense"] == rho["spec"]["defense"]

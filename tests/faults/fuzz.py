@@ -24,7 +24,7 @@ from bench.archive import extract
 from bench.console import summary_text
 from bench.data.arrays import npz
 from bench.errors import UserError
-from bench.evidence import read_evidence
+from bench.evidence import read_shard
 from bench.matrix import cells_of, read_suite
 from bench.models.weights import read_weights
 from bench.records import RecordWriter, SampleRecord, read_record
@@ -163,7 +163,7 @@ class Targets:
     def read_evidence(self, content: bytes) -> None:
         """The adversarial images."""
         self._put(self.folder / "e.safetensors", content)
-        documented(lambda: read_evidence(self.folder / "e.safetensors"))
+        documented(lambda: read_shard(self.folder / "e.safetensors"))
 
     def read_npz(self, content: bytes) -> None:
         """A data set."""

@@ -1,0 +1,229 @@
+"""The commands that read records: tables, comparisons, the gate, exchange with others. Each command one call."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json
+from bench.errors import UserError
+
+Out = Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    for name, command in COMMANDS.items():
+        app.command(name)(command)
+
+
+def leaderboard_command(
+    results: Results = Path("results"),
+    output: Annotated[str, typer.Option("--format", help="md, latex, csv, json or html.")] = "md",
+    out: Annotated[
+        Optional[Path], typer.Option("--out", help="File to write; for html a folder or a file. [default: stdout]")
+    ] = None,
+    dataset: Annotated[Optional[str], typer.Option(help="Only this data set.")] = None,
+    threat: Annotated[Optional[str], typer.Option(help="Only this threat.")] = None,
+    against: Annotated[
+        Optional[str],
+        typer.Option(
+            help="Defense (as the table names it) to test the others against, paired on the same images. [default: the first row]"
+        ),
+    ] = None,
+    require: Annotated[
+        list[str],
+        typer.Option(
+            help="Class of attacks that a row needs to be ranked; repeatable. [default: full gradient, AutoAttack, black box, transfer]"
+        ),
+    ] = [],  # noqa: B006
+    images: Annotated[int, typer.Option(help="html: images shown of each run that stores them.")] = 8,
+    purified: Annotated[
+        bool, typer.Option("--purified", help="html: also purify the images shown, which takes torch and the defenses.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Clean and robust accuracy of every defense, ranked by the worst case over attacks.
+
+    Example: bench leaderboard --threat linf:16/255 --format html --out site
+    """
+    from bench.registry import own_package
+    from bench.threat import ThreatModel
+
+    leaderboards = own_package("leaderboards", "FORMATS")
+    wanted = "json" if as_json else output
+    if wanted not in leaderboards.FORMATS:
+        raise UserError(f"expected --format {' or '.join(leaderboards.FORMATS)}, got {output!r}; choose one of them")
+    level = None if threat is None else str(ThreatModel.parse(threat))
+    purifier = _purifier() if purified and wanted == "html" else None
+    text = leaderboards.render(
+        results, wanted, dataset=dataset, threat=level, against=against, required=require, images=images, purifier=purifier
+    )  # fmt: skip
+    page = out is not None and wanted == "html" and out.suffix.lower() not in (".html", ".htm")
+    _deliver(text, out / "index.html" if out is not None and page else out, folder=page)
+
+
+def table_command(
+    spec: Annotated[
+        str, typer.Argument(metavar="FILE", help="A .toml file, or one of the ready specs: main, ablation.")
+    ],
+    results: Annotated[
+        Optional[Path], typer.Option("--results", help="Folder of all records. [default: the file's]")
+    ] = None,
+    output: Annotated[Optional[str], typer.Option("--format", help="md, latex or csv; pdf or png for figures.")] = None,
+    out: Out = None,
+) -> None:
+    """One paper table or figure from a spec.
+
+    Example: bench table main --format latex --out main.tex
+    """
+    from bench.registry import own_package
+
+    text, written = own_package("leaderboards", "FORMATS").paper(spec, results=results, output=output, out=out)
+    _deliver(text, None if written else out)
+
+
+def compare_command(
+    a: Annotated[str, typer.Argument(metavar="A", help="Id of a run, a prefix, its folder, or a folder of results.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Likewise.")],
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Two runs, or two folders of results, paired on the same images.
+
+    Example: bench compare 6ba633 b07476
+    """
+    from bench.compare import compare
+    from bench.gate.report import comparison_text
+
+    comparisons = compare(a, b, results)
+    if as_json:
+        print_json([part.as_dict() for part in comparisons])
+    else:
+        print("\n\n".join(map(comparison_text, comparisons)))
+
+
+def check_command(
+    baseline: Annotated[Path, typer.Option("--baseline", help="Folder of the baseline's records.")],
+    results: Results = Path("results"),
+    make: Annotated[bool, typer.Option("--run", help="Make the runs that are missing.")] = False,
+    margin: Annotated[float, typer.Option(help="Smallest change that fails the gate, in percentage points.")] = 1.0,
+    alpha: Annotated[float, typer.Option(help="Two-sided level of the tests, after Holm.")] = 0.01,
+    junit: Annotated[Optional[Path], typer.Option(help="JUnit XML to write.")] = None,
+    update: Annotated[bool, typer.Option("--update", help="Put the results in the baseline's place.")] = False,
+    reason: Annotated[str, typer.Option(help="Why, with --update; kept in the baseline.")] = "",
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """The regression gate: exit code 1 if robustness is not that of the baseline, in either direction.
+
+    Example: bench check --baseline baseline --run --junit report.xml
+    """
+    from bench.cli import make_registry
+    from bench.gate.check import Bars, read_baseline
+    from bench.gate.session import Session
+
+    session = Session(
+        baseline=baseline, results=results, bars=Bars(alpha=alpha, margin=margin), registry=make_registry(),
+        data_dir=data_dir, device=device, quiet=quiet,
+    )  # fmt: skip
+    if update:
+        changed = session.update(reason, make=make)
+        print_json({"changed": changed}) if as_json else print(
+            "\n".join([*changed, f"{len(changed)} rows changed in {baseline}"])
+        )
+        return
+    report = session.check(read_baseline(baseline), make=make)
+    from bench.gate.report import as_document, as_text
+
+    session.publish(report, junit=junit, summary=os.environ.get("GITHUB_STEP_SUMMARY"))
+    print_json(as_document(report)) if as_json else print(as_text(report))
+    raise typer.Exit(0 if report.passed else 1)
+
+
+def export_command(
+    run: Annotated[str, typer.Argument(help="Id of a run, a unique prefix of it, or its folder.")],
+    to: Annotated[
+        str, typer.Option("--to", help="robustbench (its model_info JSON) or pt (a tensor of the adversarial images).")
+    ] = "robustbench",
+    results: Results = Path("results"),
+    out: Out = None,
+    words: Annotated[
+        list[str],
+        typer.Option(
+            "-M", metavar="KEY=VALUE", help="What the record does not know: authors, link, venue, ...; repeatable."
+        ),
+    ] = [],  # noqa: B006
+) -> None:
+    """A run for others: RobustBench's JSON, or its adversarial images in test-set order.
+
+    Example: bench export 6ba633 --to pt --out adversarial.pt
+    """
+    if to == "robustbench":
+        from bench.arguments import parse_options
+        from bench.registry import own_package
+
+        _deliver(own_package("leaderboards", "FORMATS").model_info(results, run, parse_options(words, "-M")), out)
+        return
+    if to != "pt" or out is None:
+        raise UserError(f"expected --to robustbench, or --to pt with --out FILE.pt, got {to!r}; correct the command")
+    from bench.records import find_record
+    from bench.runs import read_run
+    from bench.tensors import save_tensor
+
+    print(f"{save_tensor(read_run(find_record(results, run)), out)} images in {out}")
+
+
+def import_command(
+    files: Annotated[list[Path], typer.Argument(help="RobustBench's model_info JSON files.")],
+    results: Results = Path("results"),
+    threat: Annotated[
+        Optional[str], typer.Option(help="Their threat. [default: from the folder's name and eps]")
+    ] = None,
+) -> None:
+    """Rows of RobustBench as references: shown apart, marked as imported, never ranked.
+
+    Example: bench import model_info/cifar10/Linf/Standard.json
+    """
+    from bench.records import write_whole
+    from bench.registry import own_package
+    from bench.threat import ThreatModel
+
+    level = None if threat is None else str(ThreatModel.parse(threat))
+    reference_row = own_package("leaderboards", "FORMATS").reference_row
+    for target, text in [reference_row(file, results, level) for file in files]:
+        write_whole(target, text.encode())
+        print(target)
+
+
+COMMANDS: dict[str, Any] = {
+    "leaderboard": leaderboard_command, "table": table_command, "compare": compare_command, "check": check_command,
+    "export": export_command, "import": import_command,
+}  # fmt: skip
+
+
+def _deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
+    if out is None:
+        print(text)
+        return
+    try:
+        if folder:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"expected to write {out}, got: {error.strerror}; choose another --out") from error
+
+
+def _purifier() -> Any:
+    """What purifies the images of a run, by its own parts."""
+    from functools import partial
+
+    from bench.cli import make_registry
+    from bench.replay import purified
+
+    return partial(purified, registry=make_registry())

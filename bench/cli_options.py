@@ -1,0 +1,43 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from bench.documents import printable
+
+
+def _silence(quiet: bool) -> bool:
+    from bench.console import show_notices
+
+    show_notices(quiet=quiet)
+    if quiet:
+        warnings.simplefilter("ignore")
+    return quiet
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", callback=_silence, help="No progress and no warnings.")]
+Results = Annotated[Path, typer.Option("--results", help="Folder of all records.")]
+Device = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps; several of one machine as cuda:0,cuda:1.")
+]
+DataDir = Annotated[
+    Optional[Path],
+    typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the platform's cache folder]"),
+]
+
+
+def say(text: str) -> None:
+    """Prints; what could steer a terminal is escaped, since names may be a stranger's."""
+    print(printable(text))
+
+
+def print_json(value: object) -> None:
+    """Prints one JSON document."""
+    print(json.dumps(value, indent=1, allow_nan=False))

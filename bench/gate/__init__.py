@@ -1,0 +1,1 @@
+"""The regression gate: are these runs still those of the baseline, and if not, what changed."""

@@ -1,0 +1,117 @@
+"""What holds of every run whatever the hardware: checks that never flake."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from bench.aggregate import per_image, worst_case
+from bench.evidence import damaged_files
+from bench.gate.findings import Finding
+from bench.gate.pairs import Pair
+from bench.runs import CLEAN, ROBUST, Run
+from bench.spec import UNDEFENDED, canonical
+from bench.stats import clopper_pearson
+
+NEAR_ZERO = 0.05
+
+
+def spec_unchanged(pair: Pair) -> Finding:
+    """The run is the same experiment: names, arguments, weights, data and their order."""
+    if pair.changed:
+        return Finding(check="spec", passed=False, detail="; ".join(pair.changed))
+    return Finding(check="spec", passed=True, detail="the same experiment")
+
+
+def all_images(pair: Pair) -> Finding:
+    """The run has every image of the baseline, with the same label."""
+    if pair.after is None:
+        return Finding(check="images", passed=False, detail="no such run among the results; add --run to make it")
+    lacking = [sample for sample in pair.before.ids.tolist() if sample not in pair.after.row_of]
+    if lacking:
+        return Finding(
+            check="images", passed=False,
+            detail=f"{len(lacking)} of the baseline's {len(pair.before)} images are missing, the first is {lacking[0]}: fewer images, or another order",
+        )  # fmt: skip
+    before, after = (run.labels[pair.rows(run)] for run in (pair.before, pair.after))
+    changed = pair.before.ids[before != after].tolist()
+    detail = f"labels of images {changed[:5]} changed" if changed else f"the baseline's {len(pair.before)} images"
+    return Finding(check="images", passed=not changed, detail=detail)
+
+
+def sealed(name: str, run: Run) -> Finding:
+    """The files are those that were sealed."""
+    damaged = damaged_files(run.path)
+    if damaged is None:
+        return Finding(check=name, passed=False, detail=f"{run.path} is not complete: it has no SHA256SUMS")
+    detail = (
+        f"{', '.join(damaged)} in {run.path} changed after it was sealed" if damaged else "files as they were sealed"
+    )
+    return Finding(check=name, passed=not damaged, detail=detail)
+
+
+def robust_within_clean(run: Run, *, deterministic: bool) -> Finding:
+    """An image that is wrong without an attack is wrong under it: deterministic defenses."""
+    check = "robust <= clean"
+    if not deterministic:
+        return Finding(check=check, passed=None, detail="for deterministic defenses")
+    gained = run.ids[(run.hits(ROBUST) & ~run.hits(CLEAN)).any(axis=1)].tolist()
+    detail = f"images {gained[:5]} are right under attack and wrong without it" if gained else "on every image"
+    return Finding(check=check, passed=not gained, detail=detail)
+
+
+def unmoved_images(run: Run) -> Finding:
+    """An image that the attack left alone has its clean predictions: eps 0 is clean accuracy."""
+    distance = np.array([line.distance for line in run.lines])
+    strange = run.ids[(distance == 0) & (run.clean != run.adversarial).any(axis=1)].tolist()
+    unmoved = int((distance == 0).sum())
+    detail = (
+        f"images {strange[:5]} did not move and changed their predictions"
+        if strange
+        else f"on {unmoved} images that did not move"
+    )
+    return Finding(check="eps 0 = clean", passed=not strange, detail=detail)
+
+
+def undefended_near_zero(pair: Pair) -> Finding | None:
+    """Where the baseline broke the undefended classifier, it is broken still; None for other rows."""
+    if (
+        pair.after is None
+        or pair.before.spec["defense"]["name"] != UNDEFENDED
+        or pair.before.shares().mean() > NEAR_ZERO
+    ):
+        return None
+    interval = clopper_pearson(int(pair.after.shares().sum()), len(pair.after))
+    return Finding(
+        check="undefended near 0", passed=interval.low <= NEAR_ZERO,
+        detail=f"{100 * interval.value:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}] of {interval.n} images",
+    )  # fmt: skip
+
+
+def worst_cases(runs: Sequence[Run]) -> list[Finding]:
+    """The worst case over attacks is at most each of them, on the same images: one finding per defense."""
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        spec = run.spec
+        key = ("dataset", "threat", "classifier", "score_model", "defense", "draws", "seed")
+        groups[canonical([spec[name] for name in key])].append(run)
+    return [_worst_case(group) for _, group in sorted(groups.items()) if len(group) > 1]
+
+
+def _worst_case(group: list[Run]) -> Finding:
+    parts = [per_image(run) for run in group]
+    worst = worst_case(parts)
+    above = [
+        run.header["labels"]["attack"]
+        for run, part in zip(group, parts, strict=True)
+        if (worst.shares > part.on(worst.ids)).any()
+    ]
+    name = group[0].header["labels"]["defense"]
+    detail = (
+        f"{name}: above that of {', '.join(above)}"
+        if above
+        else f"{name}: {100 * worst.shares.mean():.1f} % over {len(group)} attacks"
+    )
+    return Finding(check="worst case <= each attack", passed=not above, detail=detail)

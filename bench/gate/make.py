@@ -1,0 +1,45 @@
+"""Makes the runs that a baseline asks for, as their names and arguments stand for today."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from bench.registry import Registry
+from bench.replay import replan
+from bench.runner import Options, Reporter, record_path, run
+from bench.runs import Run, read_run
+
+
+def make_runs(
+    before: Sequence[Run],
+    results: Path,
+    registry: Registry,
+    report: Callable[[], AbstractContextManager[Reporter]],
+    *,
+    data_dir: Path | None = None,
+    device: str = "auto",
+) -> list[Run]:
+    """One run for each of the baseline's, with its number of images and its batch size; what exists already is kept.
+
+    Arguments:
+        before: The baseline's runs.
+        results: Folder of all records.
+        registry: What the names of the runs stand for.
+        report: A new receiver of progress for each run.
+        data_dir: Where data sets lie.
+        device: As on the command line.
+    """
+    made = []
+    for old in before:
+        planned = replan(old.header, registry, data_dir)
+        batch = next((part["batch_size"] for part in old.header["environments"].values()), None)
+        options = Options(
+            samples=len(old), results=results, device=device, batch_size=batch,
+            evidence=any((old.path / "adversarial").glob("*.safetensors")),
+        )  # fmt: skip
+        with report() as progress:
+            run(planned, options, progress)
+        made.append(read_run(record_path(planned, results)))
+    return made

@@ -1,0 +1,87 @@
+"""The runs of a baseline and the runs that stand against them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.runs import CLEAN, ROBUST, Run
+from bench.spec import differences
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """One row of a baseline.
+
+    Arguments:
+        before: The baseline's run.
+        after: The run to compare with; None if there is none.
+        changed: What its spec differs in, as phrases.
+    """
+
+    before: Run
+    after: Run | None
+    changed: list[str]
+
+    @property
+    def name(self) -> str:
+        """Defense, attack, data set and threat."""
+        spec, labels = self.before.spec, self.before.header["labels"]
+        seed = f", seed {spec['seed']}" if spec["seed"] else ""
+        return f"{labels['defense']} under {labels['attack']} ({spec['dataset']['name']} {spec['threat']}{seed})"
+
+    @property
+    def deterministic(self) -> bool:
+        """The defense's claim in the baseline."""
+        return bool(self.before.header["checks"].get("deterministic", self.before.spec["draws"] == 1))
+
+    @property
+    def common(self) -> list[int]:
+        """The baseline's images that the other run has too, in the baseline's order."""
+        return (
+            [] if self.after is None else [sample for sample in self.before.ids.tolist() if sample in self.after.row_of]
+        )
+
+    def rows(self, run: Run) -> np.ndarray:
+        """The rows of the common images in one of the two runs."""
+        return np.array([run.row_of[sample] for sample in self.common], dtype=np.int64)
+
+    def differing(self, which: str) -> np.ndarray:
+        """Which of the common images have other predictions, bool."""
+        if self.after is None:
+            return np.zeros(0, dtype=bool)
+        before, after = (getattr(run, which)[self.rows(run)] for run in (self.before, self.after))
+        if before.shape != after.shape:
+            return np.ones(len(before), dtype=bool)
+        return (before != after).any(axis=1)
+
+    def shares(self, which: str) -> tuple[np.ndarray, np.ndarray]:
+        """Shares of right draws of the common images, in the baseline and now."""
+        runs = [run for run in (self.before, self.after) if run is not None]
+        before, after = (run.shares(which)[self.rows(run)] for run in runs)
+        return before, after
+
+
+PREDICTIONS = (CLEAN, ROBUST)
+
+
+def pair_up(before: Sequence[Run], after: Sequence[Run]) -> list[Pair]:
+    """Each run of the baseline with the run of the same id, else with the one of the same names that differs least."""
+    return [_pair(run, after) for run in before]
+
+
+def _pair(run: Run, candidates: Sequence[Run]) -> Pair:
+    same = [other for other in candidates if other.run_id == run.run_id]
+    alike = same or [other for other in candidates if _names(other) == _names(run)]
+    compared = [(differences(run.spec, other.spec), other) for other in alike]
+    if not compared:
+        return Pair(run, None, [])
+    changed, other = min(compared, key=lambda part: (len(part[0]), part[1].run_id))
+    return Pair(run, other, changed)
+
+
+def _names(run: Run) -> tuple[str, ...]:
+    spec = run.spec
+    return (spec["dataset"]["name"], spec["threat"], spec["defense"]["name"], spec["attack"]["name"], str(spec["seed"]))

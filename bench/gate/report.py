@@ -1,0 +1,160 @@
+"""The report of a gate: for people, for JUnit readers, for a step summary on GitHub, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from bench.console import columns
+from bench.gate.findings import Finding, Flip, Report, RowReport, summed_up
+from bench.stats import Interval
+
+if TYPE_CHECKING:
+    from bench.compare import Comparison
+
+MOST_FLIPS = 20
+_STATES = {True: "ok", False: "FAIL", None: "-"}
+
+
+def as_text(report: Report, *, verbose: bool = True) -> str:
+    """Row by row what was checked; what changed image by image."""
+    parts = [row_text(row, verbose=verbose) for row in report.rows]
+    if report.together:
+        parts.append("\n".join(["all rows", *(_line(finding) for finding in report.together)]))
+    return "\n\n".join([*parts, verdict(report)])
+
+
+def row_text(row: RowReport, *, verbose: bool = True) -> str:
+    """What was checked on one row, and with `verbose` what changed image by image."""
+    return "\n".join(_row_lines(row, verbose=verbose))
+
+
+def verdict(report: Report) -> str:
+    """One line: passed, or which rows failed and by which checks."""
+    failed = [row for row in report.rows if not row.passed]
+    count = f"{len(report.rows)} row{'s' if len(report.rows) != 1 else ''}"
+    if report.passed:
+        return f"passed: {count} as in the baseline"
+    names = [f"{row.name} [{summed_up(row.findings)}]" for row in failed]
+    names += [f"all rows [{summed_up(report.together)}]"] if summed_up(report.together) else []
+    return f"FAILED: {len(failed)} of {count}: " + "; ".join(names)
+
+
+def as_document(report: Report) -> dict[str, Any]:
+    """The report as JSON."""
+    rows = [{**asdict(row), "passed": row.passed} for row in report.rows]
+    return {"passed": report.passed, "rows": rows, "together": [asdict(finding) for finding in report.together]}
+
+
+def as_junit(report: Report) -> str:
+    """JUnit XML: a suite per row, a case per check."""
+    root = ElementTree.Element("testsuites", name="purebench")
+    for name, run_id, findings in _suites(report):
+        suite = ElementTree.SubElement(
+            root, "testsuite", name=name, tests=str(len(findings)),
+            failures=str(sum(finding.passed is False for finding in findings)),
+            skipped=str(sum(finding.passed is None for finding in findings)),
+        )  # fmt: skip
+        for finding in findings:
+            case = ElementTree.SubElement(
+                suite, "testcase", classname=f"purebench.{run_id}", name=f"{name}: {finding.check}"
+            )
+            if finding.passed is None:
+                ElementTree.SubElement(case, "skipped", message=finding.detail)
+            elif not finding.passed:
+                failure = ElementTree.SubElement(case, "failure", message=finding.detail)
+                failure.text = "\n".join(_flip_lines(finding.flips))
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def as_step_summary(report: Report) -> str:
+    """Markdown for `$GITHUB_STEP_SUMMARY`."""
+    head = "## purebench: " + ("robustness as in the baseline" if report.passed else "robustness changed")
+    lines = ["| | row | tier | n | before % | after % | what |", "|---|---|---|---|---|---|---|"]
+    for row in report.rows:
+        robust = [change for change in row.changes if change.which == "adversarial"]
+        before, after = (
+            f"{100 * getattr(robust[0], side).value:.1f}" if robust else "" for side in ("before", "after")
+        )
+        what = summed_up(row.findings) or "as in the baseline"
+        lines.append(
+            f"| {'✅' if row.passed else '❌'} | {row.name} | {row.tier} | {row.n} | {before} | {after} | {what} |"
+        )
+    together = [f"- ❌ {finding.check}: {finding.detail}" for finding in report.together if finding.passed is False]
+    flips = [_flip_block(row) for row in report.rows if not row.passed]
+    return "\n".join([head, "", *lines, "", *together, *(block for block in flips if block)]) + "\n"
+
+
+def _suites(report: Report) -> list[tuple[str, str, list[Finding]]]:
+    together = [("all rows", "all", report.together)] if report.together else []
+    return [(row.name, row.run_id, row.findings) for row in report.rows] + together
+
+
+def _row_lines(row: RowReport, *, verbose: bool) -> list[str]:
+    lines = [f"{row.name}   run {row.run_id}, {row.tier} tier, n = {row.n}"]
+    for finding in row.findings:
+        lines.append(_line(finding))
+        lines += [f"        {line}" for line in _flip_lines(finding.flips)] if verbose else []
+    return lines + ([f"  power {row.power}"] if row.power else [])
+
+
+def _line(finding: Finding) -> str:
+    return f"  {_STATES[finding.passed]:<5} {finding.check}: {finding.detail}"
+
+
+def _flip_lines(flips: Sequence[Flip]) -> list[str]:
+    shown = [
+        f"image {flip.sample} (class {flip.label}), {flip.which}: {_classes(flip.before)} -> {_classes(flip.after)}"
+        + ("" if flip.margin is None else f", recorded margin {flip.margin:.2g}")
+        for flip in flips[:MOST_FLIPS]
+    ]
+    return shown + ([f"and {len(flips) - MOST_FLIPS} more"] if len(flips) > MOST_FLIPS else [])
+
+
+def _classes(predictions: Sequence[int]) -> str:
+    return " ".join(map(str, predictions))
+
+
+def _flip_block(row: RowReport) -> str:
+    lines = [line for finding in row.findings if finding.passed is False for line in _flip_lines(finding.flips)]
+    return (
+        f"<details><summary>{row.name}: image by image</summary>\n\n"
+        + "\n".join(f"- {line}" for line in lines)
+        + "\n\n</details>"
+        if lines
+        else ""
+    )
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Two runs side by side: accuracies, effect, flips both ways, p."""
+    a, b = comparison.run_ids
+    rows = [("", "A", "B", "B - A", "only A right", "only B right", "p")]
+    for change in comparison.changes:
+        cells = (_percent(change.before), _percent(change.after), _percent(change.difference, signed=True))
+        rows.append(
+            (
+                "clean" if change.which == "clean" else "robust",
+                *cells,
+                str(change.lost),
+                str(change.won),
+                f"{change.corrected:.3g}",
+            )
+        )
+    differ = "; ".join(comparison.differ) or "nothing"
+    head = [f"A {a}  {comparison.name}", f"B {b}  differs in: {differ}", f"{comparison.n} images of both", ""]
+    flips = [f"  {line}" for line in _flip_lines([flip for flip in comparison.flips if _decisive(flip)])]
+    tail = ["", "differences with 95 % intervals, in points; p: exact, paired, two-sided, Holm over the tests shown"]
+    return "\n".join([*head, columns(rows), *tail, *(["", "images that changed sides:", *flips] if flips else [])])
+
+
+def _percent(interval: Interval, *, signed: bool = False) -> str:
+    sign = "+" if signed else ""
+    return f"{100 * interval.value:{sign}.1f} [{100 * interval.low:{sign}.1f}, {100 * interval.high:{sign}.1f}]"
+
+
+def _decisive(flip: Flip) -> bool:
+    return [part == flip.label for part in flip.before] != [part == flip.label for part in flip.after]

@@ -1,0 +1,72 @@
+"""The two tiers: predictions that must be equal, and changes that must not be significant."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from functools import cache
+
+from bench.gate.changes import changes, flips, words
+from bench.gate.findings import Change, Finding
+from bench.gate.pairs import Pair
+from bench.paired import power
+from bench.runs import same_environment
+
+DISCORDANCE, DROP = 0.10, 0.05
+"""Share of images that change, and the change, for which the power is told."""
+
+
+def is_exact(pair: Pair) -> bool:
+    """Whether predictions must be equal: a deterministic defense, the same spec, the same bits."""
+    if pair.after is None or not pair.deterministic or pair.changed:
+        return False
+    olds, news = (run.header["environments"].values() for run in (pair.before, pair.after))
+    return bool(olds) and bool(news) and all(same_environment(old, new) for old in olds for new in news)
+
+
+def exact(pair: Pair) -> Finding:
+    """The exact tier: every prediction is that of the baseline."""
+    flipped = flips(pair)
+    if not flipped:
+        return Finding(
+            check="predictions", passed=True, detail=f"all predictions of {len(pair.common)} images are the baseline's"
+        )
+    return Finding(
+        check="predictions", passed=False, flips=flipped,
+        detail=f"{len(flipped)} predictions changed in the environment of the baseline: {_direction(pair)}",
+    )  # fmt: skip
+
+
+def statistical(pair: Pair, made: Sequence[Change], *, alpha: float, margin: float) -> Finding:
+    """The statistical tier: no change is both significant and larger than the margin.
+
+    Arguments:
+        pair: The row.
+        made: Its changes.
+        alpha: Two-sided level after Holm.
+        margin: Smallest change that counts, in [0, 1].
+    """
+    found = [part for part in made if part.corrected < alpha and abs(part.difference.value) > margin + 1e-12]
+    said = "; ".join(words(part) for part in found or made)
+    if found:
+        return Finding(check="change", passed=False, detail=said, flips=flips(pair))
+    within = f"not significant or within {100 * margin:g} points: {said}"
+    detail = within if made else f"all predictions of {len(pair.common)} images are the baseline's"
+    return Finding(check="change", passed=True, detail=detail, flips=flips(pair))
+
+
+@cache
+def power_text(n: int, tests: int, *, alpha: float, margin: float) -> str:
+    """What the statistical tier catches with n images where this many comparisons changed."""
+    level = alpha / max(1, tests)
+    caught = power(n, DROP, DISCORDANCE, alpha=level, margin=margin)
+    enough = bisect_left(
+        range(101), 0.8, key=lambda k: power(n, k / 100, max(k / 100, DISCORDANCE), alpha=level, margin=margin)
+    )
+    least = f"; 80 % from {enough} points on" if enough <= 100 else ""
+    return f"a change of {100 * DROP:g} points where {100 * DISCORDANCE:g} % of {n} images change is caught with probability {caught:.2f}{least}"
+
+
+def _direction(pair: Pair) -> str:
+    made = changes([pair])[0]
+    return "; ".join(words(part) for part in made) if made else "other wrong classes"

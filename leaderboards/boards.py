@@ -1,0 +1,154 @@
+"""Rows to boards: one per data set and threat, ranked, with the rows that are not ranked apart."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from bench.errors import UserError
+from bench.paired import holm, paired_p, ranks
+from bench.runs import Run, read_runs
+from bench.spec import UNDEFENDED
+from bench.stats import mean_difference
+from leaderboards.classes import REQUIRED
+from leaderboards.imported import Imported, read_imported
+from leaderboards.rows import Row, rows_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Board:
+    """All rows of one data set and threat.
+
+    Arguments:
+        dataset: Name of the data set.
+        threat: Threat model.
+        required: Classes of attacks that a row needs to be ranked.
+        reference: The defense that the paired tests compare with; None if no row is ranked and none was named.
+        rows: The ranked ones, best worst case first.
+        incomplete: Those that have not faced all required classes, likewise.
+        imported: Figures from elsewhere, never ranked.
+    """
+
+    dataset: str
+    threat: str
+    required: tuple[str, ...]
+    reference: str | None
+    rows: list[Row]
+    incomplete: list[Row]
+    imported: list[Imported]
+
+    @property
+    def every(self) -> list[Row]:
+        """The ranked rows, then the others."""
+        return [*self.rows, *self.incomplete]
+
+
+def collect(
+    results: Path,
+    *,
+    dataset: str | None = None,
+    threat: str | None = None,
+    against: str | None = None,
+    required: Sequence[str] = REQUIRED,
+) -> list[Board]:
+    """All boards below `results`.
+
+    Arguments:
+        results: Folder of all records.
+        dataset: Only this data set.
+        threat: Only this threat.
+        against: The defense to test the others against, as the table names it; None for the first row.
+        required: Classes of attacks that a row needs to be ranked, of `REQUIRED`.
+
+    Raises:
+        UserError: No record fits, or a name is none of the boards.
+    """
+    unknown = [kind for kind in required if kind not in REQUIRED]
+    if unknown:
+        raise UserError(f"expected --require among {', '.join(REQUIRED)}, got {unknown[0]!r}; choose one of them")
+    groups = _groups(results, dataset, threat)
+    imports = read_imported(results, dataset=dataset, threat=threat)
+    if not groups and not imports:
+        raise UserError(
+            f"expected finished runs below {results}, got none that fit; make one: bench run --defense dpsam --attack pgd-full"
+        )
+    names = sorted({run.header["labels"]["defense"] for runs in groups.values() for run in runs})
+    if against and against not in names:
+        raise UserError(
+            f"expected --against to name a defense of the table ({', '.join(names)}), got {against!r}; copy its name"
+        )
+    order = tuple(kind for kind in REQUIRED if kind in required)
+    keys = sorted({(name, level, "") for name, level in imports} | groups.keys())
+    shown = [key for key in keys if key[2] or not any(other[:2] == key[:2] and other[2] for other in keys)]
+    return [_board(key, groups.get(key, []), imports.get(key[:2], []), order, against) for key in shown]
+
+
+def _groups(results: Path, dataset: str | None, threat: str | None) -> dict[tuple[str, str, str], list[Run]]:
+    """Runs by name of the data set, threat, and content of the data set."""
+    groups: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
+    for run in read_runs(results):
+        name, level = run.spec["dataset"]["name"], run.spec["threat"]
+        if dataset in (None, name) and threat in (None, level):
+            groups[name, level, str(run.spec["dataset"]["sha256"])].append(run)
+    return groups
+
+
+def _board(
+    key: tuple[str, str, str], runs: list[Run], imported: list[Imported], required: tuple[str, ...], against: str | None
+) -> Board:
+    rows = _beside_undefended(
+        sorted(rows_of(runs, required), key=lambda row: (-row.worst_case.value, row.defense, row.classifier))
+    )
+    complete, incomplete = [row for row in rows if not row.missing], [row for row in rows if row.missing]
+    complete = sorted(_ranked(complete), key=lambda row: (row.rank or 0, -row.worst_case.value, row.defense))
+    reference = next((row for row in [*complete, *incomplete] if row.defense == against), None) or next(
+        iter(complete), None
+    )
+    complete, incomplete = _tested([*complete, *incomplete], reference, len(complete))
+    name = reference.defense if reference else None
+    return Board(
+        dataset=key[0], threat=key[1], required=required, reference=name, rows=complete, incomplete=incomplete, imported=imported
+    )  # fmt: skip
+
+
+def _beside_undefended(rows: list[Row]) -> list[Row]:
+    """Every row's distance to the undefended classifier of the same name, on the images both have."""
+    undefended = {row.classifier: row for row in rows if row.defense == UNDEFENDED}
+    return [_beside(row, undefended.get(row.classifier)) for row in rows]
+
+
+def _beside(row: Row, undefended: Row | None) -> Row:
+    if undefended is None or row is undefended:
+        return row
+    theirs = undefended.shares.on(row.shares.ids)
+    both = ~np.isnan(theirs)
+    return replace(row, delta_undefended=mean_difference(row.shares.shares[both], theirs[both])) if both.any() else row
+
+
+def _ranked(rows: list[Row]) -> list[Row]:
+    if not rows:
+        return []
+    ids = np.unique(np.concatenate([row.shares.ids for row in rows]))
+    places = ranks(np.array([row.shares.on(ids) for row in rows]))
+    return [replace(row, rank=place) for row, place in zip(rows, places, strict=True)]
+
+
+def _tested(rows: list[Row], reference: Row | None, complete: int) -> tuple[list[Row], list[Row]]:
+    """The paired p-values against the reference, Holm-corrected over all rows of the board."""
+    if reference is None:
+        return rows[:complete], rows[complete:]
+    others = [place for place, row in enumerate(rows) if row is not reference]
+    corrected = holm([_paired(rows[place], reference) for place in others])
+    for place, p in zip(others, corrected, strict=True):
+        rows[place] = replace(rows[place], paired_p=p)
+    return rows[:complete], rows[complete:]
+
+
+def _paired(row: Row, reference: Row) -> float:
+    theirs = reference.shares.on(row.shares.ids)
+    both = ~np.isnan(theirs)
+    return paired_p(row.shares.shares[both], theirs[both])

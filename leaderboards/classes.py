@@ -1,0 +1,66 @@
+"""Classes of attacks: what a row must have faced before it is ranked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.spec import UNDEFENDED
+
+FULL, AUTO, BLACK, TRANSFER = "full gradient", "AutoAttack", "black box", "transfer"
+REQUIRED = (FULL, AUTO, BLACK, TRANSFER)
+BPDA, KNOWN, NULL, OTHER = "BPDA", "known draws", "null", "other"
+
+_AUTOATTACK = ("autoattack", "autoattack-plus", "autoattack-rand", "robustbench", "fixed-autoattack-2024")
+_LIKE_AUTOATTACK = ("autoattack-fast",)
+
+
+def attack_class(spec: Mapping[str, Any]) -> str:
+    """The class of a run's attack.
+
+    One step along the gradient, random points, and attacks of other packages whose kind the record does not tell are
+    `other`: they count in the worst case, and fill no required class.
+    """
+    attack = spec["attack"]
+    name, gradient = attack["name"], attack["gradient"]
+    if name in ("null", "random"):
+        return NULL if name == "null" else OTHER
+    if attack.get("knowledge") == "known":
+        return KNOWN
+    if name in (*_AUTOATTACK, *_LIKE_AUTOATTACK):
+        return AUTO
+    if gradient == "blind" or name.partition(":")[0] == "transfer":
+        return TRANSFER
+    if attack.get("package") or attack["args"].get("steps") == 1:
+        return OTHER
+    return {"full": FULL, "bpda": BPDA, "none": BLACK}.get(gradient, OTHER)
+
+
+def averages_draws(spec: Mapping[str, Any]) -> bool:
+    """Whether the attack averages over several fresh draws of a stochastic defense (EOT)."""
+    attack = spec["attack"]
+    repeated = attack["args"].get("eot", 1) > 1 or attack["name"] == "autoattack-rand"
+    return spec["draws"] > 1 and repeated and attack_class(spec) in (FULL, AUTO, BPDA)
+
+
+def caveats(spec: Mapping[str, Any]) -> list[str]:
+    """What a reader should know of an attack that fills its class less than fully."""
+    name = spec["attack"]["name"]
+    if name in _LIKE_AUTOATTACK:
+        return ["AutoAttack without FAB"]
+    return ["inexact gradient mode"] if attack_class(spec) == BPDA else []
+
+
+def required_of(spec: Mapping[str, Any], classes: tuple[str, ...], *, differentiable: bool) -> tuple[str, ...]:
+    """The classes that a row needs: nothing transfers to the undefended classifier from itself, and what has no
+    derivative is attacked by BPDA in place of the full gradient.
+    """
+    undefended = spec["defense"]["name"] == UNDEFENDED
+    needed = (kind for kind in classes if not (undefended and kind == TRANSFER))
+    return tuple(BPDA if kind == FULL and not differentiable else kind for kind in needed)
+
+
+def completing(kind: str, *, deterministic: bool) -> str:
+    """The preset that fills a class."""
+    presets = {FULL: "pgd-full", BLACK: "square", TRANSFER: "pgd-blind", BPDA: "pgd-bpda", KNOWN: "pgd-known"}
+    return presets.get(kind, "autoattack" if deterministic else "autoattack-rand")

@@ -1,0 +1,133 @@
+"""The columns of a board, and the tables that are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from leaderboards.boards import Board
+from leaderboards.classes import KNOWN, REQUIRED
+from leaderboards.rows import Row
+from leaderboards.tables import Cell, Table, p_text, without_constant, without_empty
+
+Column = tuple[str, Callable[[Row], Cell]]
+SAID_ONCE = ("classifier", "score model", "n", "seeds", "draws")
+TITLES = {kind: f"{kind} %" for kind in REQUIRED}
+
+
+def believed_text(believed: bool | None) -> str:
+    """`yes`, `no`, or `unchecked` where no audit was made."""
+    return "unchecked" if believed is None else "yes" if believed else "no"
+
+
+def columns(board: Board) -> list[Column]:
+    """All columns of a board, in order."""
+    return [
+        ("rank", lambda row: Cell(row.rank)),
+        ("defense", lambda row: Cell(row.defense)),
+        ("classifier", lambda row: Cell(row.classifier)),
+        ("score model", lambda row: Cell(row.score_model or "-")),
+        ("clean %", lambda row: Cell(row.clean)),
+        *((TITLES[kind], _under(kind)) for kind in board.required),
+        ("worst case %", lambda row: Cell(row.worst_case)),
+        ("known draws %", _under(KNOWN)),
+        ("EOT %", lambda row: Cell(row.eot)),
+        ("Δ undefended", lambda row: Cell(row.delta_undefended, signed=True)),
+        ("Δ null attack", lambda row: Cell(row.delta_null, signed=True)),
+        ("p", lambda row: Cell(p_text(row.paired_p))),
+        ("score passes", lambda row: Cell(row.passes)),
+        ("certified l2", lambda row: Cell(None if row.certified is None else f"{row.certified:.3f}")),
+        ("n", lambda row: Cell(row.n)),
+        ("draws", lambda row: Cell(row.draws)),
+        ("seeds", lambda row: Cell(len(row.seeds))),
+        ("± seeds", lambda row: Cell(100 * row.spread if len(row.seeds) > 1 else None)),
+        ("believed", lambda row: Cell(believed_text(row.believed))),
+        ("flags", lambda row: Cell(", ".join(row.flags))),
+        ("missing", lambda row: Cell(", ".join(row.missing))),
+    ]
+
+
+def tables(board: Board) -> list[Table]:
+    """The ranked rows, the incomplete ones, the imported ones, and the runs behind them: those that there are."""
+    heading = f"{board.dataset}, {board.threat}"
+    made = [_ranked(board, heading)] if board.rows else []
+    made += [_incomplete(board, heading)] if board.incomplete else []
+    made += [_imported(board, heading)] if board.imported else []
+    return made + ([_runs(board)] if board.every else [])
+
+
+def _under(kind: str) -> Callable[[Row], Cell]:
+    return lambda row: Cell(row.under.get(kind))
+
+
+def _ranked(board: Board, heading: str) -> Table:
+    table, said = _of_rows(board, heading, board.rows)
+    return _with_remarks(table, said, board, ranked=True)
+
+
+def _incomplete(board: Board, heading: str) -> Table:
+    title = f"{heading}: incomplete" if board.rows else heading
+    why = f"Incomplete, so not ranked: a row needs attacks of the classes {', '.join(board.required)}."
+    table, said = _of_rows(board, title, board.incomplete)
+    table = _with_remarks(table, said, board, ranked=False)
+    commands = list(dict.fromkeys(command for row in board.incomplete for command in row.commands))
+    return Table(
+        title=table.title, columns=table.columns, groups=table.groups,
+        remarks=[why, *table.remarks, "What completes these rows:", "```sh\n" + "\n".join(commands) + "\n```"],
+    )  # fmt: skip
+
+
+def _of_rows(board: Board, title: str, rows: Sequence[Row]) -> tuple[Table, dict[str, str]]:
+    parts = columns(board)
+    cells = [[cell(row) for _, cell in parts] for row in rows]
+    table = without_empty(Table(title=title, columns=[name for name, _ in parts], groups=[("", cells)]))
+    return without_constant(table, SAID_ONCE)
+
+
+def _with_remarks(table: Table, said: dict[str, str], board: Board, *, ranked: bool) -> Table:
+    once = "; ".join(f"{title}: {text}" for title, text in said.items())
+    notes = "In brackets 95 % intervals, in percent; Δ: the worst case minus the same without the defense, and without the attack, in points."
+    tied = (
+        " Rows share a rank where no paired test tells them apart (two-sided, Holm over all pairs, 5 %)."
+        if ranked
+        else ""
+    )
+    against = (
+        f" p: two-sided paired test of the worst case against **{board.reference}** on the same images, Holm-corrected."
+        if "p" in table.columns
+        else ""
+    )
+    return Table(
+        title=table.title, columns=table.columns, groups=table.groups,
+        remarks=([f"All rows: {once}."] if once else []) + [notes + tied + against],
+    )  # fmt: skip
+
+
+def _imported(board: Board, heading: str) -> Table:
+    cells = [
+        [
+            Cell(row.name), Cell(None if row.clean is None else f"{100 * row.clean:.2f}"), Cell(f"{100 * row.robust:.2f}"),
+            Cell(row.source), Cell("unreliable" if row.unreliable else ""), Cell(row.link),
+        ]
+        for row in board.imported
+    ]  # fmt: skip
+    names = ["defense", "clean %", "robust %", "imported from", "flags", "link"]
+    remarks = ["Imported as published, by other protocols and on other images; never ranked with the rows above."]
+    return without_empty(
+        Table(title=f"{heading}: imported for reference", columns=names, groups=[("", cells)], remarks=remarks)
+    )
+
+
+def _runs(board: Board) -> Table:
+    names = ["defense", "attack", "class", "n", "clean %", "robust %", "seed", "flags", "run"]
+    cells = [
+        [
+            Cell(row.defense), Cell(part.attack), Cell(part.attack_class), Cell(part.n), Cell(part.clean), Cell(part.robust),
+            Cell(part.seed), Cell(", ".join(part.flags)), Cell(f"`{part.run_id}`"),
+        ]
+        for row in board.every
+        for part in row.runs
+    ]  # fmt: skip
+    table = Table(title=f"{board.dataset}, {board.threat}: runs", columns=names, groups=[("", cells)])
+    table, said = without_constant(table, ("n", "seed"))
+    once = [f"All runs: {'; '.join(f'{title} {text}' for title, text in said.items())}."] if said else []
+    return Table(title=table.title, columns=table.columns, groups=table.groups, remarks=once)

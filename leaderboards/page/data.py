@@ -1,0 +1,75 @@
+"""Boards as the page's script reads them: short lists of numbers, every run once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench.records import read_header
+from bench.stats import Interval
+from bench.threat import ThreatModel
+from leaderboards.boards import Board
+from leaderboards.classes import KNOWN, REQUIRED
+from leaderboards.documents import status
+from leaderboards.entries import Entry
+from leaderboards.page.pictures import Pictures
+from leaderboards.rows import Row
+
+DIGITS = 6
+
+
+def page_data(boards: Sequence[Board], pictures: Pictures) -> dict[str, Any]:
+    """Everything that the page shows.
+
+    Arguments:
+        boards: What it shows.
+        pictures: Makes the pictures of runs that store images.
+    """
+    rows: list[dict[str, Any]] = []
+    runs: dict[str, dict[str, Any]] = {}
+    for number, board in enumerate(boards):
+        for row in board.every:
+            runs |= {part.run_id: _run(part, len(rows), pictures) for part in row.runs}
+            rows.append(_row(row, number))
+    return {
+        "boards": [_board(board) for board in boards], "rows": rows, "runs": runs, "classes": list(REQUIRED),
+        "images": pictures.shared, "names": pictures.names, "purified": pictures.purifier is not None,
+    }  # fmt: skip
+
+
+def interval(value: Interval | None) -> list[float] | None:
+    """Value, low and high, rounded."""
+    return None if value is None else [round(part, DIGITS) for part in (value.value, value.low, value.high)]
+
+
+def _board(board: Board) -> dict[str, Any]:
+    threat = ThreatModel.parse(board.threat)
+    return {
+        "dataset": board.dataset, "threat": board.threat, "norm": threat.norm, "eps": threat.radius,
+        "reference": board.reference, "required": list(board.required), "imported": [asdict(row) for row in board.imported],
+    }  # fmt: skip
+
+
+def _row(row: Row, board: int) -> dict[str, Any]:
+    return {
+        "board": board, "status": status(row), "rank": row.rank, "defense": row.defense, "classifier": row.classifier,
+        "score": row.score_model, "kind": "deterministic" if row.deterministic else "stochastic", "draws": row.draws, "n": row.n,
+        "seeds": len(row.seeds), "clean": interval(row.clean), "under": {kind: interval(part) for kind, part in row.under.items()},
+        "known": interval(row.under.get(KNOWN)), "eot": interval(row.eot), "worst": interval(row.worst_case),
+        "spread": round(row.spread, DIGITS), "undefended": interval(row.delta_undefended), "null": interval(row.delta_null),
+        "p": None if row.paired_p is None else float(f"{row.paired_p:.3g}"), "passes": row.passes, "certified": row.certified, "believed": row.believed,
+        "flags": row.flags, "missing": row.missing, "commands": row.commands, "runs": [part.run_id for part in row.runs],
+    }  # fmt: skip
+
+
+def _run(part: Entry, row: int, pictures: Pictures) -> dict[str, Any]:
+    header = read_header(Path(part.path))
+    return {
+        "row": row, "attack": part.attack, "class": part.attack_class, "n": part.n, "draws": part.draws, "seed": part.seed,
+        "clean": interval(part.clean), "robust": interval(part.robust), "believed": part.believed, "flags": part.flags,
+        "passes": round(part.passes, 1), "command": part.command, "spec": header["spec"], "checks": header["checks"],
+        "notes": header.get("notes", []), "environments": list(header["environments"].values()),
+        "pictures": pictures.of_run(part),
+    }  # fmt: skip

@@ -1,0 +1,153 @@
+"""What a paper table or figure is: the content of its `.toml` file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.errors import UserError
+
+VALUES = (
+    "clean", "worst_case", "eot", "delta_null", "delta_undefended", "score_passes", "n", "draws", "seeds", "classifier",
+    "score_model", "believed", "p",
+)  # fmt: skip
+READY = Path(__file__).parent / "specs"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class ColumnSpec(_Part):
+    """One column; exactly one of `value`, `attack`, `attack_class` and `argument`.
+
+    Arguments:
+        title: Its heading.
+        value: One of `VALUES`.
+        attack: Runs of this attack: its name, or its name and arguments as tables show them.
+        attack_class: Runs of this class (`class` in the file).
+        argument: An argument of the defense.
+    """
+
+    title: str
+    value: str | None = None
+    attack: str | None = None
+    attack_class: str | None = Field(default=None, alias="class")
+    argument: str | None = None
+
+
+class RowSpec(_Part):
+    """Some rows of the board.
+
+    Arguments:
+        defense: Name, or name and arguments as tables show them.
+        title: What to call it; the board's name if left out.
+        group: Heading of the rows that follow.
+        arguments: Arguments that it must have.
+    """
+
+    defense: str
+    title: str | None = None
+    group: str = ""
+    arguments: dict[str, Any] = {}
+
+
+class AblationSpec(_Part):
+    """Rows of one defense that differ from its defaults in one argument at a time.
+
+    Arguments:
+        defense: Its name.
+        vary: The arguments, a group each.
+    """
+
+    defense: str
+    vary: list[str] = Field(min_length=1)
+
+
+class PaperSpec(_Part):
+    """A table or a figure.
+
+    Arguments:
+        kind: `table` or `figure`.
+        results: Folder of all records, relative to the working folder.
+        dataset: Name of the data set; the only one, if left out.
+        threat: Threat model, likewise; a curve takes all radii of its norm.
+        caption: Of the table.
+        label: For references in LaTeX.
+        columns: In order, after the defense.
+        rows: In order; all rows of the board if left out.
+        ablation: In place of rows.
+        group: `classifier`, `score_model` or `kind` (deterministic, stochastic): headings for the board's own rows.
+        decimals: Of percentages.
+        interval: `pm`, `brackets` or `none`.
+        bold: Whether the best of a column and every row not significantly worse stand out.
+        plot: For a figure: `clean-robust`, `cost-robust` or `curve`.
+        width: Of a figure, in inches; 3.25 is a column.
+    """
+
+    kind: Literal["table", "figure"] = "table"
+    results: Path = Path("results")
+    dataset: str | None = None
+    threat: str | None = None
+    caption: str = ""
+    label: str = ""
+    columns: list[ColumnSpec] = []
+    rows: list[RowSpec] = []
+    ablation: AblationSpec | None = None
+    group: Literal["", "classifier", "score_model", "kind"] = ""
+    decimals: int = Field(default=1, ge=0, le=3)
+    interval: Literal["pm", "brackets", "none"] = "pm"
+    bold: bool = True
+    plot: Literal["clean-robust", "cost-robust", "curve"] = "clean-robust"
+    width: float = Field(default=3.25, ge=1, le=12)
+
+
+def read_spec(name: str) -> tuple[str, PaperSpec]:
+    """The stem and the content of a file, or of one of the ready specs by its name.
+
+    Raises:
+        UserError: No such file, no TOML, or a key or value that a spec does not have.
+    """
+    path = Path(name)
+    if not path.is_file():
+        ready = READY / f"{name}.toml"
+        if not ready.is_file():
+            names = ", ".join(sorted(file.stem for file in READY.glob("*.toml")))
+            raise UserError(f"expected a .toml file or one of {names}, got {name!r}; check the path")
+        path = ready
+    try:
+        spec = PaperSpec.model_validate(_load(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(
+            f"expected a table spec in {path}, got a bad {where}: {first['msg'].lower()}; correct it"
+        ) from error
+    except ValueError as error:
+        raise UserError(f"expected TOML in {path}, got: {error}; correct it") from error
+    _check(path, spec)
+    return path.stem, spec
+
+
+def _load(path: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return tomllib.loads(path.read_text(encoding="utf-8"))
+
+
+def _check(path: Path, spec: PaperSpec) -> None:
+    if spec.kind == "table" and not spec.columns:
+        raise UserError(f"expected [[columns]] in {path}, got none; name at least one")
+    for column in spec.columns:
+        given = [name for name in ("value", "attack", "attack_class", "argument") if getattr(column, name) is not None]
+        if len(given) != 1:
+            raise UserError(
+                f"expected one of value, attack, class and argument for the column {column.title!r} in {path}, got {len(given)}; correct it"
+            )
+        if column.value is not None and column.value not in VALUES:
+            raise UserError(f"expected a value among {', '.join(VALUES)} in {path}, got {column.value!r}; correct it")

@@ -1,0 +1,85 @@
+"""Paper tables and figures from their specs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.records import write_whole
+from bench.threat import ThreatModel
+from leaderboards.boards import Board, collect
+from leaderboards.paper_spec import PaperSpec, read_spec
+
+TABLES, FIGURES = ("md", "latex", "csv"), ("pdf", "png")
+
+
+def make(
+    name: str, *, results: Path | None = None, output: str | None = None, out: Path | None = None
+) -> tuple[str, bool]:
+    """The text of a table, or the paths of a figure; and whether it was written already.
+
+    A figure is written as PDF and as PNG, or as the one of them that `output` or the suffix of `out` names.
+
+    Arguments:
+        name: A `.toml` file, or one of the ready specs.
+        results: Folder of all records; the spec's if None.
+        output: Format.
+        out: File, or for a figure a folder.
+
+    Raises:
+        UserError: The spec, the format or the records do not fit.
+    """
+    stem, spec = read_spec(name)
+    formats = TABLES if spec.kind == "table" else FIGURES
+    if output is not None and output not in formats:
+        raise UserError(
+            f"expected --format {' or '.join(formats)} for a {spec.kind}, got {output!r}; choose one of them"
+        )
+    boards = _boards(spec, results or spec.results)
+    if spec.kind == "table":
+        return _table(spec, _only(boards, spec), output or "md"), False
+    return _figure(stem, spec, boards, output, out), True
+
+
+def _boards(spec: PaperSpec, results: Path) -> list[Board]:
+    curve = spec.kind == "figure" and spec.plot == "curve"
+    threat = None if spec.threat is None or curve else str(ThreatModel.parse(spec.threat))
+    return collect(results, dataset=spec.dataset, threat=threat)
+
+
+def _only(boards: list[Board], spec: PaperSpec) -> Board:
+    if len(boards) > 1:
+        names = "; ".join(f"{board.dataset}, {board.threat}" for board in boards)
+        raise UserError(f"expected one board, got {len(boards)} ({names}); name dataset and threat in the spec")
+    return boards[0]
+
+
+def _table(spec: PaperSpec, board: Board, output: str) -> str:
+    from leaderboards.paper_table import paper_table
+
+    table = paper_table(spec, board)
+    if output == "csv":
+        from leaderboards.frames import table_as_csv
+
+        return table_as_csv(table)
+    if output == "latex":
+        from leaderboards.latex import as_latex
+
+        return as_latex(table)
+    from leaderboards.markdown import as_markdown
+
+    return as_markdown(table)
+
+
+def _figure(stem: str, spec: PaperSpec, boards: list[Board], output: str | None, out: Path | None) -> str:
+    from leaderboards.figures import figure
+
+    suffix = out.suffix.lstrip(".").lower() if out is not None else ""
+    wanted = [output] if output else [suffix] if suffix in FIGURES else list(FIGURES)
+    folder = out if out is not None and suffix not in FIGURES else None
+    paths = []
+    for kind in wanted:
+        path = (folder or Path()) / f"{stem}.{kind}" if folder is not None or out is None else out
+        write_whole(path, figure(spec, boards, kind))
+        paths.append(path)
+    return "\n".join(map(str, paths))

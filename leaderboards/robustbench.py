@@ -1,0 +1,130 @@
+"""RobustBench's `model_info` JSON: rows of ours for theirs, rows of theirs as references."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.records import find_record
+from bench.runs import read_run, read_runs
+from bench.threat import ThreatModel
+from leaderboards.classes import AUTO
+from leaderboards.imported import FOLDER, Imported
+from leaderboards.rows import Row, rows_of
+
+OWN_WORDS = ("link", "name", "authors", "venue", "architecture", "additional_data", "footnote", "reported")
+NORMS = {"Linf": "linf", "L2": "l2"}
+
+
+def model_info(results: Path, run: str, words: Mapping[str, str]) -> str:
+    """The JSON of the defense that a run belongs to: AutoAttack's accuracy, and as `external` the worst case over all attacks.
+
+    Arguments:
+        results: Folder of all records.
+        run: Id of one of its runs, a prefix, or a folder.
+        words: What records do not know: `link`, `authors`, `venue`, ...
+
+    Raises:
+        UserError: No such run, a threat that RobustBench has no table for, or a key that it does not have.
+    """
+    strange = [key for key in words if key not in OWN_WORDS]
+    if strange:
+        raise UserError(f"expected keys among {', '.join(OWN_WORDS)}, got {strange[0]!r}; drop it")
+    row = _row_of(results, run)
+    norm, eps = row.threat.split(":")
+    if norm not in NORMS.values():
+        raise UserError(
+            f"expected a threat of norm linf or l2, which RobustBench has, got {row.threat}; export another run"
+        )
+    return json.dumps(_document(row, eps) | dict(words), indent=2, ensure_ascii=False)
+
+
+def _row_of(results: Path, run: str) -> Row:
+    path = find_record(results, run)
+    spec = read_run(path).spec
+    board = [
+        other for other in read_runs(path.parents[2])
+        if (other.spec["dataset"], other.spec["threat"]) == (spec["dataset"], spec["threat"])
+    ]  # fmt: skip
+    rows = [row for row in rows_of(board) if any(part.run_id == path.name for part in row.runs)]
+    if not rows:
+        raise UserError(
+            f"expected a run with finished images in {path}, got none yet; repeat the command that began it"
+        )
+    return rows[0]
+
+
+def _document(row: Row, eps: str) -> dict[str, Any]:
+    auto = row.under.get(AUTO)
+    attacks = ", ".join(dict.fromkeys(part.attack for part in row.runs))
+    return {
+        "link": "", "name": row.defense, "authors": "", "additional_data": False,
+        "number_forward_passes": round(row.passes or 0) + 1, "dataset": row.dataset, "venue": "Unpublished",
+        "architecture": row.classifier + (f" + {row.score_model}" if row.score_model else ""), "eps": eps,
+        "clean_acc": _percent(row.clean.value), "reported": "", "autoattack_acc": _percent(auto.value) if auto else "",
+        "external": _percent(row.worst_case.value), "unreliable": row.believed is False,
+        "footnote": f"{row.n} images; external: worst case per image over {attacks}"
+        + (f"; mean over {row.draws} fresh draws" if row.draws > 1 else ""),
+    }  # fmt: skip
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}"
+
+
+def read_model_info(file: Path, threat: str | None = None) -> dict[str, Any]:
+    """A row of RobustBench as a reference row: what `leaderboards.imported` reads, with its data set and threat.
+
+    The robust accuracy is `external` if it is there, else `autoattack_acc`.
+
+    Arguments:
+        file: `model_info/<dataset>/<threat>/<Name>.json`.
+        threat: Ours, if neither the file nor its folder tells; None to read it there.
+
+    Raises:
+        UserError: No such JSON, or its threat cannot be told.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+        robust = float(content.get("external") or content["autoattack_acc"]) / 100
+        clean = float(content["clean_acc"]) / 100 if content.get("clean_acc") else None
+        name, dataset = str(content["name"]), _slug(str(content["dataset"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"expected RobustBench's model_info JSON in {file}, got {type(error).__name__}: {error}; check the path"
+        ) from error
+    row = Imported(
+        name=name, source="RobustBench", clean=clean, robust=robust, link=str(content.get("link") or ""),
+        unreliable=bool(content.get("unreliable")), note=str(content.get("footnote") or ""),
+    )  # fmt: skip
+    return {"dataset": dataset, "threat": threat or _threat(file, content), **asdict(row)}
+
+
+def reference_row(file: Path, results: Path, threat: str | None = None) -> tuple[Path, str]:
+    """Where the reference row of a file belongs below the results, out of the way of records, and what it says there."""
+    row = read_model_info(file, threat)
+    return imported_path(results, row, file), json.dumps(row, indent=1, ensure_ascii=False) + "\n"
+
+
+def imported_path(results: Path, row: Mapping[str, Any], file: Path) -> Path:
+    """`results/<dataset>/<threat>/imported/<file>.json`."""
+    return results / row["dataset"] / ThreatModel.parse(row["threat"]).slug / FOLDER / f"{_slug(file.stem)}.json"
+
+
+def _threat(file: Path, content: Mapping[str, Any]) -> str:
+    norm = NORMS.get(file.resolve().parent.name)
+    eps = str(content.get("eps") or "")
+    if norm is None or not eps:
+        raise UserError(
+            f"expected the threat of {file} from a folder named {' or '.join(NORMS)} and the key eps, got neither or one of them; pass --threat linf:8/255"
+        )
+    return str(ThreatModel.parse(f"{norm}:{eps}"))
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", text).strip(".-") or "row"

@@ -1,0 +1,114 @@
+"""A table before it has a format: cells that know their numbers, rows in groups, notes below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from bench.stats import Interval
+
+INTERVALS = ("brackets", "pm", "none")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell.
+
+    Arguments:
+        value: A share or difference of shares with its interval, a number, text, or None for an empty cell.
+        bold: Whether it stands out.
+        marks: Numbers of the notes it refers to.
+        signed: Whether a plus is written, as for differences.
+    """
+
+    value: Interval | float | str | None
+    bold: bool = False
+    marks: tuple[int, ...] = ()
+    signed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table.
+
+    Arguments:
+        title: Heading, or caption.
+        columns: Their titles.
+        groups: Headings (may be empty) and rows of cells, one per column.
+        notes: Numbered from 1, referred to by cells.
+        remarks: Sentences below.
+        label: For references in LaTeX.
+        decimals: Of percentages.
+        interval: `brackets`, `pm` (half the width) or `none`.
+    """
+
+    title: str
+    columns: list[str]
+    groups: list[tuple[str, list[list[Cell]]]]
+    notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    label: str = ""
+    decimals: int = 1
+    interval: str = "brackets"
+
+    @property
+    def rows(self) -> list[list[Cell]]:
+        """The rows of all groups."""
+        return [row for _, rows in self.groups for row in rows]
+
+
+def percent(
+    value: Interval, decimals: int = 1, interval: str = "brackets", *, signed: bool = False, pm: str = "±"
+) -> str:
+    """`62.0 [57.7, 66.1]`, `62.0 ± 4.2` or `62.0`, in percent or points."""
+    main = rounded(100 * value.value, decimals, signed=signed)
+    if interval == "pm":
+        return f"{main} {pm} {50 * (value.high - value.low):.{decimals}f}"
+    if interval == "none":
+        return main
+    return f"{main} [{rounded(100 * value.low, decimals, signed=signed)}, {rounded(100 * value.high, decimals, signed=signed)}]"
+
+
+def rounded(number: float, decimals: int, *, signed: bool = False) -> str:
+    """A number without the sign of a zero."""
+    text = f"{number:{'+' if signed else ''}.{decimals}f}"
+    return text.lstrip("+-") if not float(text) else text
+
+
+def plain(value: float | str | None, *, signed: bool = False) -> str:
+    """Text as it is, whole numbers without a point, others with as many digits as they need up to three."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:{'+' if signed else ''}.4g}"
+
+
+def p_text(p: float | None) -> str:
+    """`.031`, `<.001`; nothing for None."""
+    if p is None:
+        return ""
+    return "<.001" if p < 0.001 else f"{p:.3f}".lstrip("0") if p < 1 else "1"
+
+
+def without_empty(table: Table, keep: Sequence[str] = ()) -> Table:
+    """The table without the columns that say nothing in any row."""
+    used = [
+        place for place, title in enumerate(table.columns)
+        if title in keep or any(row[place].value not in (None, "") for row in table.rows)
+    ]  # fmt: skip
+    return _only(table, used)
+
+
+def without_constant(table: Table, titles: Sequence[str]) -> tuple[Table, dict[str, str]]:
+    """The table without those of the named columns that say the same in all of several rows, and what they say."""
+    rows, said = table.rows, {}
+    for place, title in enumerate(table.columns):
+        found = [row[place].value for row in rows]
+        values = {plain(value) for value in found if not isinstance(value, Interval)}
+        if title in titles and len(rows) > 1 and len(values) == 1:
+            said[title] = values.pop()
+    return _only(table, [place for place, title in enumerate(table.columns) if title not in said]), said
+
+
+def _only(table: Table, places: Sequence[int]) -> Table:
+    groups = [(heading, [[row[place] for place in places] for row in rows]) for heading, rows in table.groups]
+    return replace(table, columns=[table.columns[place] for place in places], groups=groups)
