@@ -49,13 +49,32 @@ def test_installing_and_running_is_one_line(mark):
 
 
 def test_the_table_is_that_of_the_reference_records():
-    board = render(Path(__file__).parent.parent / "results" / "reference", "md", against="dpsam", required=["full gradient"])
+    board = render(
+        Path(__file__).parent.parent / "results" / "reference", "md", against="dpsam", required=["full gradient"]
+    )
     rows = [line for line in board.split("### ")[1].splitlines() if line.startswith("|")]
     assert len(rows) > 6
     assert all(row in README for row in rows)
 
 
 def test_every_command_that_the_readme_names_exists(capsys):
-    for command in set(re.findall(r"`?bench (run|list|show|leaderboard|table|compare|check|export|import|doctor|train|\w+)", block("run") + README)):
-        if command in ("run", "list", "show", "leaderboard", "table", "compare", "check", "export", "import", "doctor", "train"):
+    for command in set(
+        re.findall(
+            r"`?bench (run|list|show|leaderboard|table|compare|check|export|import|doctor|train|\w+)",
+            block("run") + README,
+        )
+    ):
+        if command in (
+            "run",
+            "list",
+            "show",
+            "leaderboard",
+            "table",
+            "compare",
+            "check",
+            "export",
+            "import",
+            "doctor",
+            "train",
+        ):
             assert main([command, "--help"]) == 0
