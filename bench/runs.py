@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import chain
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +98,9 @@ def read_run(path: Path) -> Run:
     """
     header, file = read_header(path), path / "samples.jsonl"
     content = file.read_bytes() if file.exists() else b""
+    whole = content if content.endswith(b"\n") else content[: content.rfind(b"\n") + 1]
     with _no_collection():
-        lines = _fast(content[: content.rfind(b"\n") + 1])
+        lines = _fast(whole)
         if lines is None:
             lines = read_record(path).lines
         flags, columns = _flags(lines), _columns(file, lines)
@@ -148,22 +149,27 @@ def _decoder() -> Any:
     import msgspec
 
     fields: list[Any] = [
-        ("id", int), ("label", int), ("clean", list[int]), ("adversarial", list[int]), ("cost", dict[str, int]),
+        ("id", int), ("label", int), ("clean", list[int]), ("adversarial", list[int]), ("cost", msgspec.Raw),
         ("said", dict[str, Any], {}), ("certified", float | None, None),
     ]  # fmt: skip
     return msgspec.json.Decoder(msgspec.defstruct("Line", fields, gc=False))
 
 
 def _columns(file: Path, lines: Sequence[Any]) -> tuple[Any, ...]:
-    ids = np.fromiter(map(attrgetter("id"), lines), np.int64, len(lines))
-    if len(np.unique(ids)) < len(ids):
+    ids = list(map(attrgetter("id"), lines))
+    if len(set(ids)) < len(ids):
         read_record(file.parent)  # which names the line
     return (
-        ids, np.fromiter(map(attrgetter("label"), lines), np.int64, len(lines)),
+        np.array(ids, dtype=np.int64), np.fromiter(map(attrgetter("label"), lines), np.int64, len(lines)),
         _matrix(file, list(map(attrgetter("clean"), lines))), _matrix(file, list(map(attrgetter("adversarial"), lines))),
-        _costs(list(map(attrgetter("cost"), lines))),
-        np.array([np.nan if radius is None else radius for radius in map(attrgetter("certified"), lines)], dtype=np.float64),
+        _costs(file, list(map(attrgetter("cost"), lines))), _radii(list(map(attrgetter("certified"), lines))),
     )  # fmt: skip
+
+
+def _radii(values: list[float | None]) -> np.ndarray:
+    if set(values) <= {None}:
+        return np.full(len(values), np.nan)
+    return np.array([np.nan if radius is None else radius for radius in values])
 
 
 def _matrix(file: Path, rows: list[list[int]]) -> np.ndarray:
@@ -176,16 +182,26 @@ def _matrix(file: Path, rows: list[list[int]]) -> np.ndarray:
     return np.fromiter(chain.from_iterable(rows), np.int64, len(rows) * k).reshape(len(rows), k)
 
 
-def _costs(rows: list[dict[str, int]]) -> dict[str, np.ndarray]:
-    kinds = sorted(set().union(*rows)) if len(set(map(len, rows))) > 1 else sorted(rows[0] if rows else ())
+def _costs(file: Path, rows: list[Any]) -> dict[str, np.ndarray]:
+    """Columns of the costs; a cost that several images share is read once."""
+    import msgspec
+
+    texts = [bytes(row) if isinstance(row, msgspec.Raw) else msgspec.json.encode(row) for row in rows]
+    places: dict[bytes, int] = {}
+    place = np.fromiter((places.setdefault(text, len(places)) for text in texts), np.int64, len(texts))
     try:
-        return {kind: np.fromiter(map(itemgetter(kind), rows), np.int64, len(rows)) for kind in kinds}
-    except KeyError:  # a record that another release went on with
-        return {kind: np.array([row.get(kind, 0) for row in rows]) for kind in sorted(set().union(*rows))}
+        costs = msgspec.json.decode(b"[" + b",".join(places) + b"]", type=list[dict[str, int]])
+    except msgspec.MsgspecError:
+        read_record(file.parent)  # which names the line
+        raise
+    kinds = dict.fromkeys(kind for cost in costs for kind in cost)
+    return {kind: np.array([cost.get(kind, 0) for cost in costs], dtype=np.int64)[place] for kind in kinds}
 
 
 def _flags(lines: Sequence[Any]) -> dict[str, int]:
-    said = [words for words in map(attrgetter("said"), lines) if words]
+    if not any(map(attrgetter("said"), lines)):
+        return {}
+    said = [line.said for line in lines if line.said]
     return dict(sorted(Counter(flag for words in said for flag in set(words.get("flags", []))).items()))
 
 

@@ -55,6 +55,7 @@ def test_a_torn_last_line_is_left_out(tmp_path):
     ("change", "message"),
     [
         (lambda text: text.replace('"label":1', '"label":"one"', 1), "damaged line 1"),
+        (lambda text: text.replace('"score_forward":2', '"score_forward":"many"'), "damaged line 2"),
         (lambda text: text + text.splitlines()[0] + "\n", "got id 1 again in line 3"),
     ],
 )

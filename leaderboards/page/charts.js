@@ -30,25 +30,21 @@ function mark(x, y, row, colour, size = 5) {
 const colourOf = (row) => (row.kind === "deterministic" ? "var(--one)" : "var(--two)");
 const tipOf = (row) => `${row.defense}\nclean ${percent(row.clean[0])} %, worst case ${percent(row.worst[0])} % [${range(row.worst)}]` + (row.passes === null ? "" : `\n${number(row.passes)} score passes per image`);
 
-// Labels beside their points, pushed apart so that none overlap.
+// Labels beside their points, each at the first place where it meets no label, point or border; without one it stays in the tip.
 function labels(points) {
-  const placed = points.map((point) => ({ ...point, ly: point.y - 5 })).sort((a, b) => a.ly - b.ly);
-  for (let turn = 0; turn < 40; turn += 1) {
-    for (let i = 1; i < placed.length; i += 1) {
-      for (let j = 0; j < i; j += 1) {
-        const [a, b] = [placed[j], placed[i]];
-        if (Math.abs(a.x - b.x) > 150 || Math.abs(a.ly - b.ly) >= 13) continue;
-        const push = (13 - Math.abs(a.ly - b.ly)) / 2;
-        const up = a.ly <= b.ly ? a : b;
-        up.ly -= push;
-        (up === a ? b : a).ly += push;
-      }
+  const taken = points.map(({ x, y }) => [x - 6, y - 6, x + 6, y + 6]);
+  const free = (box) => box[0] >= M.left && box[2] <= W && box[1] >= 12 && box[3] <= H - M.bottom
+    && taken.every((other) => box[2] < other[0] || box[0] > other[2] || box[3] < other[1] || box[1] > other[3]);
+  return [...points].sort((a, b) => a.y - b.y).map(({ x, y, name }) => {
+    const short = name.length > 22 ? `${name.slice(0, 21)}…` : name, width = 6.6 * short.length;
+    const places = [[x + 8, y + 4, "start"], [x - 8, y + 4, "end"], [x + 7, y - 8, "start"], [x - 7, y - 8, "end"], [x + 7, y + 17, "start"], [x - 7, y + 17, "end"]];
+    for (const [left, base, anchor] of places) {
+      const from = anchor === "start" ? left : left - width, box = [from, base - 10, from + width, base + 2];
+      if (!free(box)) continue;
+      taken.push(box);
+      return `<text class="label" x="${left.toFixed(1)}" y="${base.toFixed(1)}" text-anchor="${anchor}">${escape(short)}</text>`;
     }
-  }
-  return placed.map(({ x, ly, name }) => {
-    const left = x > W - 120;
-    const short = name.length > 20 ? `${name.slice(0, 19)}…` : name;
-    return `<text class="label" x="${(left ? x - 7 : x + 7).toFixed(1)}" y="${Math.max(10, ly).toFixed(1)}" text-anchor="${left ? "end" : "start"}">${escape(short)}</text>`;
+    return "";
   }).join("");
 }
 

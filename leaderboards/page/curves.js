@@ -25,11 +25,11 @@ function curves(rows) {
   const sparse = ticks.filter((tick, place) => place === 0 || x(tick) - x(ticks[place - 1]) > 18);
   const named = series.slice(0, LINES.length);
   const drawn = [...series].reverse().map((one) => {
-    const place = named.indexOf(one), colour = place < 0 ? "var(--line)" : LINES[place];
+    const place = named.indexOf(one), colour = place < 0 ? "var(--faint)" : LINES[place];
     const path = one.points.map((point, k) => `${k ? "L" : "M"}${x(point.eps * unit).toFixed(1)} ${y(100 * point.share[0]).toFixed(1)}`).join("");
     const bars = place < 0 ? "" : one.points.map((point) => line(x(point.eps * unit), y(100 * point.share[1]), x(point.eps * unit), y(100 * point.share[2]), `stroke="${colour}" stroke-width="1.2" opacity=".45"`)).join("");
     const dots = one.points.map((point) => `<circle cx="${x(point.eps * unit).toFixed(1)}" cy="${y(100 * point.share[0]).toFixed(1)}" r="${place < 0 ? 1.5 : 3.2}" fill="${colour}" data-tip="${escape(`${one.defense}\n${point.eps ? boardOf(point.row).threat : "clean"}: ${percent(point.share[0])} %`)}"/>`).join("");
-    return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${place < 0 ? 1 : 1.8}"/>${bars}${dots}`;
+    return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${place < 0 ? 1 : 1.8}" opacity="${place < 0 ? 0.3 : 1}"/>${bars}${dots}`;
   });
   const legend = named.map((one, place) => `<li><svg viewBox="0 0 12 12" aria-hidden="true"><circle cx="6" cy="6" r="5" fill="${LINES[place]}"/></svg>${escape(one.defense)}</li>`);
   const rest = series.length > named.length ? `<li>${series.length - named.length} more in grey</li>` : "";
@@ -44,9 +44,10 @@ function chartsHtml(rows, allOfNorm) {
   const hollow = rows.some((row) => row.status !== "ranked") ? `<li><svg viewBox="0 0 12 12" aria-hidden="true"><circle cx="6" cy="6" r="4" fill="none" stroke="var(--soft)" stroke-width="1.6"/></svg>incomplete</li>` : "";
   const legend = `<ul class="legend">${kinds.map(shape).join("")}${hollow}</ul>`;
   const parts = [
-    ["Robust against clean", "Up and to the right is better. Bars: 95 % intervals.", scatter(rows) + legend],
+    ["Robust against clean", "Up and to the right is better. Bars: 95 % intervals.", scatter(rows)],
     ["Over the radius", "The worst case at each radius that was attacked; radius 0 is clean accuracy.", curves(allOfNorm)],
-    ["Robust against cost", "Passes through the score model for one purified image, forward and backward.", costChart(rows) + legend],
+    ["Robust against cost", "Passes through the score model for one purified image, forward and backward.", costChart(rows)],
   ];
-  return parts.map(([title, note, body]) => `<figure class="chart"><h3>${title}</h3><p>${note}</p>${body}</figure>`).join("");
+  const drawn = parts.filter(([, , body]) => body);
+  return drawn.map(([title, note, body]) => `<figure class="chart"><h3>${title}</h3><p>${note}</p>${body}${body.includes("legend") ? "" : legend}</figure>`).join("");
 }
