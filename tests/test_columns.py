@@ -9,7 +9,14 @@ from bench.errors import UserError
 from bench.records import FORMAT, RecordWriter, SampleRecord, copy_record
 from bench.runs import read_run, read_runs, same_environment
 
-HEADER = {"format": FORMAT, "run_id": "abc123", "spec": {}, "labels": {}, "checks": {}, "environments": {}}
+SPEC = {
+    "defense": {"name": "none"}, "attack": {"name": "null"}, "classifier": {"name": "cnn"}, "score_model": None,
+    "dataset": {"name": "fashion-mnist"}, "threat": "linf:8/255", "draws": 2, "seed": 0,
+}  # fmt: skip
+HEADER = {
+    "format": FORMAT, "run_id": "abc123", "spec": SPEC, "labels": {"defense": "none", "attack": "null"}, "checks": {},
+    "environments": {},
+}  # fmt: skip
 
 
 def line(sample, **changes):

@@ -187,12 +187,14 @@ def test_another_image_order(original, tmp_path, capsys):
     )  # fmt: skip
     object.__setattr__(part, "dataset", shuffled)
     execute(part, tmp_path / "hidden")
+    execute(planned("none"), tmp_path / "hidden")
     capsys.readouterr()
     assert check(original, tmp_path / "hidden", "--json") == 1
     assert "of the baseline's 30 images are missing" in failed(capsys)["images"]["detail"]
     spec = part.spec.model_copy(update={"dataset": part.spec.dataset.model_copy(update={"sha256": shuffled.sha256})})
     object.__setattr__(part, "spec", spec)
     execute(part, tmp_path / "open")
+    execute(planned("none"), tmp_path / "open")
     capsys.readouterr()
     assert check(original, tmp_path / "open", "--json") == 1
     assert failed(capsys)["spec"]["detail"].startswith("data set content 46f55fed -> ")
@@ -351,6 +353,7 @@ def test_no_baseline(tmp_path, capsys):
 def pair(before, after, k=1):
     """Two runs with these right draws, `(n, k)` bool."""
     shared = {"path": Path(), "sealed": True, "audit": {}, "flags": {}, "cost": {}}
+    shared["certified"] = np.full(len(before), np.nan)
     ids, labels, spec = np.arange(len(before)), np.ones(len(before), dtype=int), {"draws": k, "seed": 0}
     runs = [
         Run(
