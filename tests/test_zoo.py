@@ -208,8 +208,8 @@ def test_the_files_of_another_package_are_named(monkeypatch, tmp_path):
 
 def test_an_environment_variable_of_the_users_stays(monkeypatch):
     monkeypatch.setenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "0")
-    with _importable():
-        pass
+    with _importable():  # where torch would unpickle anything by default, as before 2.6, it does not
+        assert __import__("os").environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] == "1"
     assert __import__("os").environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] == "0"
 
 
