@@ -164,15 +164,13 @@ class Suite:
         if job not in self.jobs or self.flying[job] or (job.left and job not in self.broken):
             return
         number, cell = self.jobs[job], self._cell(job)
-        try:
-            if job in self.broken:
-                outcome = Outcome(cell, "failed", error=self.broken.pop(job))
-            else:
-                figures = figures_of(job.finish())
-                self.known.add(cell, figures)
-                outcome = Outcome(cell, "made" if job.tasks else "done", figures)
-        finally:
-            job.close()
+        if job in self.broken:
+            outcome = Outcome(cell, "failed", error=self.broken.pop(job))
+        else:
+            figures = figures_of(job.finish())
+            self.known.add(cell, figures)
+            outcome = Outcome(cell, "made" if job.tasks else "done", figures)
+        job.close()
         del self.jobs[job], self.flying[job]
         self._end(number, outcome)
 

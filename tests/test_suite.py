@@ -238,6 +238,9 @@ def test_a_failed_shard_ends_its_cell_only(capsys, monkeypatch):
         return execute(worker, positions)
 
     monkeypatch.setattr(Worker, "execute", failing)
+    suite("-n 60 --only attack=null", code=4)
+    assert "all gone" in capsys.readouterr().err
+    assert len(runs()) == 1
     assert states(capsys, "-n 60 --keep-going --only attack=null", code=4) == ["failed", "made"]
     monkeypatch.setattr(Worker, "execute", execute)
     assert states(capsys, "-n 60 --only attack=null") == ["made", "done"]
