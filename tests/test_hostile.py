@@ -435,6 +435,9 @@ def test_a_card_that_is_nested_too_deep(weights):
 @pytest.mark.parametrize(
     "arrays",
     [{"ids": np.zeros(2, np.int64)}, {"ids": np.zeros(2, np.int64), "images": np.zeros((3, 1, 2, 2), np.float32)},
+     {"ids": np.zeros(2, np.int64), "images": np.zeros((2, 2, 2), np.float32)},
+     {"ids": np.zeros((2, 1), np.int64), "images": np.zeros((2, 1, 2, 2), np.float32)},
+     {"ids": np.zeros(2, np.int64), "images": np.zeros((2, 1, 2, 2), np.int32)},
      {"ids": np.zeros(2, np.float32), "images": np.zeros((2, 1, 2, 2), np.float32)}],
 )  # fmt: skip
 def test_adversarial_images_of_another_shape(arrays):
