@@ -36,6 +36,12 @@ def attack_class(spec: Mapping[str, Any]) -> str:
     return {"full": FULL, "bpda": BPDA, "none": BLACK}.get(gradient, OTHER)
 
 
+def fills(spec: Mapping[str, Any]) -> set[str]:
+    """The required classes that a run fills: an exact gradient on the very draws that are scored is a full gradient too."""
+    kind = attack_class(spec)
+    return {kind, FULL} if kind == KNOWN and spec["attack"]["gradient"] == "full" else {kind}
+
+
 def averages_draws(spec: Mapping[str, Any]) -> bool:
     """Whether the attack averages over several fresh draws of a stochastic defense (EOT)."""
     attack = spec["attack"]

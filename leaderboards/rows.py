@@ -14,7 +14,7 @@ from bench.command import run_command
 from bench.runs import CLEAN, ROBUST, Run
 from bench.spec import canonical
 from bench.stats import Interval, mean_difference, mean_share
-from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing, required_of
+from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing, fills, required_of
 from leaderboards.entries import MANY, Entry, entry, score_passes
 
 
@@ -148,7 +148,7 @@ class _Group:
         """Those that have faced all required classes; if none has, the one that has faced most of them."""
         faced: dict[int, set[str]] = defaultdict(set)
         for run in self.runs:
-            faced[run.spec["seed"]].add(attack_class(run.spec))
+            faced[run.spec["seed"]] |= fills(run.spec)
         own = sorted({run.spec["seed"] for run in self.runs if run.spec["draws"] == self.draws})
         complete = [seed for seed in own if faced[seed] >= set(self.required)]
         return complete or [max(own, key=lambda seed: (len(faced[seed] & set(self.required)), -seed))]
@@ -189,7 +189,8 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     clean, _, _ = group.figures(group.counted, CLEAN)
     worst_interval = mean_share(worst.shares)
     under = {kind: group.interval(group.of(kind)) for kind in sorted({attack_class(run.spec) for run in runs})}
-    missing = [kind for kind in group.required if under.get(kind) is None]
+    faced = set().union(*(fills(run.spec) for run in group.counted))
+    missing = [kind for kind in group.required if under.get(kind) is None and kind not in faced]
     entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
     return Row(
         defense=header["labels"]["defense"], name=spec["defense"]["name"], arguments=spec["defense"]["args"],

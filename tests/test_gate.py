@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from xml.etree import ElementTree
@@ -15,7 +16,7 @@ from bench.cli import main, make_registry
 from bench.data.dataset import Dataset
 from bench.gate.changes import changes, words
 from bench.gate.findings import Finding, Report, RowReport
-from bench.gate.pairs import Pair
+from bench.gate.pairs import Pair, pair_up
 from bench.gate.report import as_text, verdict
 from bench.gate.tiers import statistical
 from bench.paired import mcnemar_p, paired_p
@@ -369,6 +370,27 @@ def pair(before, after, k=1):
     for one in runs:
         one.__dict__["lines"] = [type("Line", (), {"margin": [0.5] * k})] * len(ids)
     return Pair(*runs, [])
+
+
+def test_runs_stand_for_their_own_row_and_no_other():
+    def one(run_id, attack, steps):
+        run = pair(np.ones(3), np.ones(3)).before
+        part = {"name": "d", "args": {}}
+        spec = {
+            "dataset": {"name": "x"}, "threat": "linf:8/255", "defense": part, "seed": 0,
+            "attack": {"name": attack, "args": {"steps": steps}},
+        }  # fmt: skip
+        return replace(run, header={"run_id": run_id, "spec": spec, "checks": {}})
+
+    before = [one("a", "pgd", 5), one("b", "square", 5), one("c", "pgd", 9)]
+    after = [one("b", "square", 5), one("e", "pgd", 6), one("c", "pgd", 9)]
+    found = pair_up(before, after)
+    assert [(part.after.run_id, part.changed) for part in found] == [
+        ("e", ["attack steps 5 -> 6"]),
+        ("b", []),
+        ("c", []),
+    ]
+    assert [part.after for part in pair_up(before, after[::2])] == [None, after[0], after[2]]
 
 
 def simulated(rng, count, n, worse, better):

@@ -171,6 +171,19 @@ def test_stochastic_rows_have_means_over_draws_known_draws_and_eot(tmp_path):
     assert (row.deterministic, row.draws) == (False, 4)
 
 
+def test_known_draws_fill_the_full_gradient_if_they_are_the_scored_ones(tmp_path):
+    for run, draws in (("a", 4), ("b", 1)):
+        known = header(run, "noisy", "pgd-known", draws=draws)
+        known["spec"]["attack"]["knowledge"] = "known"
+        record(tmp_path / run, known, "1" * 10)
+        record(tmp_path / run, header(f"{run}2", "noisy", "square", gradient="none", draws=4), "2" * 10)
+        (row,) = board(tmp_path / run).incomplete
+        assert row.missing == (
+            ["AutoAttack", "transfer"] if draws == 4 else ["full gradient", "AutoAttack", "transfer"]
+        )
+        assert "full gradient" not in row.under
+
+
 def test_seeds_are_averaged_and_their_spread_is_told(tmp_path):
     full_set(tmp_path, "a", "strong", "1100")
     full_set(tmp_path, "b", "strong", "1011", seed=1)

@@ -68,8 +68,15 @@ PREDICTIONS = (CLEAN, ROBUST)
 
 
 def pair_up(before: Sequence[Run], after: Sequence[Run]) -> list[Pair]:
-    """Each run of the baseline with the run of the same id, else with the one of the same names that differs least."""
-    return [_pair(run, after) for run in before]
+    """Each run of the baseline with the run of the same id, else with the one of the same names that differs least.
+
+    A run that has the id of one row of the baseline stands for no other row.
+    """
+    taken = {run.run_id for run in before}
+    return [
+        _pair(run, [other for other in after if other.run_id == run.run_id or other.run_id not in taken])
+        for run in before
+    ]
 
 
 def _pair(run: Run, candidates: Sequence[Run]) -> Pair:
