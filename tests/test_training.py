@@ -312,7 +312,7 @@ def test_a_missing_file(weights, suffix):
 
 def test_a_card_that_is_no_json(weights):
     weights[1].with_suffix(".json").write_text("{")
-    with pytest.raises(UserError, match="expected a JSON card beside"):
+    with pytest.raises(UserError, match=r"expected JSON in .*model\.json, got: .*; restore the file"):
         read_weights(weights[1])
 
 
