@@ -202,7 +202,10 @@ def test_npy_is_not_npz(tmp_path):
             r"expected images of shape .*, got \(2, 3\); reshape them",
         ),
         ({"images": LEVELS[:0], "labels": np.zeros(0, int)}, "expected at least one image, got none"),
-        ({"images": np.array([{}, {}]), "labels": np.zeros(2, int)}, r"expected numbers in .*own\.npz, got Python objects in images\.npy, which would run code"),
+        (
+            {"images": np.array([{}, {}]), "labels": np.zeros(2, int)},
+            r"expected numbers in .*own\.npz, got Python objects in images\.npy, which would run code",
+        ),
     ],
 )
 def test_npz_whose_arrays_do_not_fit(tmp_path, arrays, sentence):
