@@ -161,14 +161,14 @@ INPUTS = [
     # the user's classifier
     ("logits of the wrong shape", OWN + "--classifier parts.py:wrong_shape", 2, "expected the classifier to return logits of shape (|got (|check --classifier"),
     ("logits of other classes", OWN + "--classifier parts.py:wrong_classes", 2, "expected logits for the 3 classes of npz-good, got 2; choose another --classifier"),
-    ("NaN logits", OWN + "--classifier parts.py:nan_logits", 2, "expected finite logits, got NaN or infinity; check the classifier"),
+    ("NaN logits", OWN + "--classifier parts.py:nan_logits", 2, "expected finite logits, got NaN or infinity on samples [0, 1, 2, 3]; check the classifier"),
     ("classifier of other images", OWN + "--classifier parts.py:picky", 2, "expected the classifier to take images of shape (1, 8, 8)|RuntimeError|choose another --classifier"),
     ("factory of no classifier", OWN + "--classifier parts.py:no_module", 2, "to return a torch.nn.Module, got str; correct the factory"),
     ("factory that fails", OWN + "--classifier parts.py:no_file", 2, "parts.py:no_file|got FileNotFoundError|absent.pt|correct"),
     # the user's defense
     ("defense without its claim", OWN + "--defense parts.py:NoClaim", 2, "a class with purify(x, noise) and `deterministic: ClassVar[bool]`, got|add what is missing"),
     ("defense that cannot be made", OWN + "--defense parts.py:Refuses", 2, "parts.py:Refuses|ValueError: strength is too small|correct"),
-    ("defense that returns NaN", OWN + "--defense parts.py:NaN", 2, "expected NaN.purify to return finite pixels, got NaN or infinity; lower"),
+    ("defense that returns NaN", OWN + "--defense parts.py:NaN", 2, "expected NaN.purify to return finite pixels, got NaN or infinity on samples [0, 1, 2, 3]; lower"),
     ("defense that changes the shape", OWN + "--defense parts.py:Crops", 2, "expected Crops.purify to return images of shape (|got (|keep the shape"),
     ("defense that leaves [0, 1]", OWN + "--defense parts.py:Brightens", 2, "to return pixels in [0, 1], got [1,|clamp them"),
     ("defense that draws against its claim", OWN + "--defense parts.py:Draws", 2, "expected Draws.purify|drew from its noise; set `deterministic = False`, or do not draw"),
