@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 FINEST = 1_000
@@ -39,16 +41,10 @@ def resampled_mean(values: np.ndarray, probabilities: tuple[float, float]) -> tu
     if k is None:
         return None
     levels = np.rint(values * k).astype(np.int64)
-    lowest, span = int(levels.min()), int(levels.max() - levels.min())
-    size = _size(n * span + 1, float(levels.std()) * n**0.5)
-    if size > LONGEST or span >= size:
-        return None
-    weights = np.bincount(levels - lowest, minlength=span + 1) / n
-    sums = np.fft.irfft(_power(np.fft.rfft(weights, size), n), size)
-    first = max(0, int(levels.sum()) - n * lowest - size // 2)
-    below = np.cumsum(np.maximum(np.roll(sums, -first), 0))
-    low, high = (int(np.searchsorted(below, p * below[-1] - 1e-12)) for p in probabilities)
-    return (first + low + n * lowest) / (n * k), (first + high + n * lowest) / (n * k)
+    lowest = int(levels.min())
+    counts = np.bincount(levels - lowest)
+    places = _sum_quantiles(counts.tobytes(), probabilities)
+    return places and ((places[0] + n * lowest) / (n * k), (places[1] + n * lowest) / (n * k))
 
 
 def sign_flip_tail(differences: np.ndarray) -> float | None:
@@ -79,6 +75,28 @@ def sign_flip_tail(differences: np.ndarray) -> float | None:
     sums = np.fft.irfft(transform, size)
     inside = sums[0] + 2 * sums[1:observed].sum() if observed else 0.0
     return float(min(1.0, max(1 - inside, SMALLEST)))
+
+
+@lru_cache(maxsize=4096)
+def _sum_quantiles(counted: bytes, probabilities: tuple[float, float]) -> tuple[int, int] | None:
+    """Quantiles of the sum of as many draws from values 0, 1, ... as there are values; the same run is asked for often.
+
+    Arguments:
+        counted: How often each value occurs, int64.
+        probabilities: Of the two quantiles.
+    """
+    counts = np.frombuffer(counted, dtype=np.int64)
+    n, span, values = int(counts.sum()), len(counts) - 1, np.arange(len(counts))
+    total = int(counts @ values)
+    variance = float(counts @ values**2) / n - (total / n) ** 2
+    size = _size(n * span + 1, max(0.0, variance) ** 0.5 * n**0.5)
+    if size > LONGEST or span >= size:
+        return None
+    sums = np.fft.irfft(_power(np.fft.rfft(counts / n, size), n), size)
+    first = max(0, total - size // 2)
+    below = np.cumsum(np.maximum(np.roll(sums, -first), 0))
+    low, high = (first + int(np.searchsorted(below, p * below[-1] - 1e-12)) for p in probabilities)
+    return low, high
 
 
 def _size(length: int, deviation: float) -> int:
