@@ -230,7 +230,11 @@ def test_certificates_stand_in_the_lines_the_summary_and_the_table(tmp_path, cap
     assert sum('"certified"' in line for line in plain) == 3
     capsys.readouterr()
     assert main(["leaderboard", "--results", str(tmp_path)]) == 0
-    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    assert rows[0].split("|")[-2].strip() == "certified l2"
-    cells = {row.split("|")[1].strip(): row.split("|")[-2].strip() for row in rows[2:]}
+    table = [
+        [cell.strip() for cell in line.split("|")]
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("|")
+    ]
+    name, column = table[0].index("defense"), table[0].index("certified l2")
+    cells = {row[name]: row[column] for row in table[2:4]}  # a table of runs follows
     assert cells == {"smoothing certify=50": f"{sum(radii) / 3:.3f}", "none": ""}
