@@ -102,7 +102,7 @@ def planned(name):
 
 def untimed(path):
     files = {file.relative_to(path).as_posix(): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
-    for name, pattern in (("samples.jsonl", rb'"seconds":[0-9.e-]+'), ("SHA256SUMS", rb"\w+  samples.jsonl")):
+    for name, pattern in (("samples.jsonl", rb'"(seconds|memory)":[0-9.e-]+'), ("SHA256SUMS", rb"\w+  samples.jsonl")):
         files[name] = re.sub(pattern, b"", files[name])
     return files
 
