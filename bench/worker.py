@@ -38,7 +38,10 @@ T = TypeVar("T")
 ORDERS = {"linf": torch.inf, "l2": 2, "l1": 1}
 TOLERANCE = 1e-5
 """By which rounding may carry an adversarial image out of the ball, relative to its radius."""
-CPU_BATCH, GPU_BATCH = 16, SHARD
+CPU_BATCH = 16
+"""Images in one network call on a CPU while each is there once: calls are padded, and the last ones of an attack have few images."""
+FULL_BATCH = SHARD
+"""The same where calls are wide (GPU), or where the draws of a stochastic defense fill them."""
 PROBE_STEPS = 6
 """Of half a radius each: what they break, an attack breaks early."""
 
@@ -58,7 +61,7 @@ class Worker:
     ) -> None:
         self.plan, self.device, self.working = plan, device, working
         self.auto, self.git = batch_size is None, _git()
-        self.batch = batch_size or (CPU_BATCH if device.type == "cpu" else GPU_BATCH)
+        self.batch = batch_size or _largest_batch(plan, device)
         self.pace = Pace()
         plan.classifier.to(device)
         if isinstance(plan.score, nn.Module):
@@ -276,6 +279,11 @@ class Worker:
         y = torch.from_numpy(dataset.labels[positions]).to(self.device)
         ids = torch.from_numpy(dataset.ids[positions].astype(np.int64)).to(self.device)
         return x, y, Noise(self.plan.spec.seed, ids)
+
+
+def _largest_batch(plan: Plan, device: torch.device) -> int:
+    alone = device.type == "cpu" and plan.make_defense(plan.score).deterministic
+    return CPU_BATCH if alone else FULL_BATCH
 
 
 def check_in_ball(name: str, result: Images, x: Images, threat: ThreatModel, ids: Tensor) -> None:
