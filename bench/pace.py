@@ -12,6 +12,9 @@ GRADIENT_IN_EVALUATIONS = 3.0
 RECENT = 0.2
 """Weight of the latest chunk in the running mean."""
 
+SETTLED = 0.1
+"""Share of a shard after which its own pace is known."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -107,9 +110,18 @@ class TimeToGo:
     def seconds(self) -> float | None:
         """Time to go; None while nothing is known."""
         passed = self.clock() - self.began
-        shard = passed / self.share if self.share else 0.0
+        shard = self._shard(passed)
         known = self.counted + (self.images if self.share else 0)
         if not known:
             return None
         rate, at_hand = (self.spent + shard) / known, self.images if self.share else 0
         return max(shard - passed, 0.0) + rate * max(self.total - self.done - at_hand, 0)
+
+    def _shard(self, passed: float) -> float:
+        """The whole time of the shard at hand: as those before it at its start, as it goes itself from its first tenth on."""
+        if not self.share:
+            return 0.0
+        itself = passed / self.share
+        before = self.spent / self.counted * self.images if self.counted else itself
+        weight = min(1.0, self.share / SETTLED)
+        return weight * itself + (1 - weight) * before

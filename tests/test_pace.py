@@ -40,6 +40,8 @@ def test_a_run_by_its_shard_at_hand_then_by_those_that_are_done():
     left.finished(50)
     assert left.seconds() == pytest.approx(60)
     clock.now += 10
+    left.working(0.05, 50)  # goes at 200 a shard; those before took 30
+    assert left.seconds() == pytest.approx(105 + 50 * (30 + 115) / 100)
     left.working(0.5, 50)
     assert left.seconds() == pytest.approx(10 + 50 * (30 + 20) / 100)
     clock.now += 20
