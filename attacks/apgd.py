@@ -95,6 +95,7 @@ def work(
     loss: str,
     targets: int,
     eot: int,
+    start: str = "random",
     budget: int | None = None,
     **_: object,
 ) -> Work:
@@ -103,7 +104,8 @@ def work(
     if budget is not None:
         steps = _within(budget, steps, runs * draws)
     confirming = 0 if deterministic else runs * CONFIRMING
-    return Work(evaluations=confirming + (draws if loss == "target" else 0), gradients=runs * draws * (steps + 1))
+    ascents = 1 + (len(WIDE) if start == "wide" else 0)  # each takes a gradient at its start
+    return Work(evaluations=confirming + (draws if loss == "target" else 0), gradients=runs * draws * (steps + ascents))
 
 
 def _wide_steps(steps: int) -> list[int]:

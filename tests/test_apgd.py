@@ -152,9 +152,8 @@ def test_the_formula_counts_what_is_done(arguments):
         given = {"steps": 10, "restarts": 1, "loss": "ce", "targets": 9, "eot": 1, "budget": None} | arguments | draws
         apgd(model, x, torch.tensor([0]), LINF, Noise(0, torch.tensor([7])), **given)
         said, done = work(deterministic=defense.deterministic, classes=4, **given), model.tally.of(7)
-        wide = 2 * given["eot"] if given.get("start") == "wide" else 0  # two more runs, each begun with a gradient
-        assert done["classifier_backward"] == said.gradients + wide
-        assert done["classifier_forward"] == said.gradients + wide + said.evaluations
+        assert done["classifier_backward"] == said.gradients
+        assert done["classifier_forward"] == said.gradients + said.evaluations
 
 
 def test_no_image_rests_under_fresh_draws_and_the_end_is_confirmed():
