@@ -91,7 +91,7 @@ def _call(name: str, arguments: dict[str, int]) -> Callable[..., Images]:
         return apgd.apgd(
             model, x, y, threat, noise,
             steps=arguments["steps"], targets=arguments["targets"], eot=arguments["eot"], loss=LOSS_OF[name],
-            start="wide" if name == "apgd-wide" else "random",
+            start=_start_of(name),
         )  # fmt: skip
 
     return attack
@@ -104,7 +104,13 @@ def _work(name: str, model: DefendedClassifier, arguments: dict[str, int]) -> Wo
 def _formula(name: str, arguments: dict[str, int], deterministic: bool, classes: int) -> Work:
     if name == "square":
         return square.work(deterministic=deterministic, classes=classes, restarts=1, budget=None, **arguments)
-    return apgd.work(deterministic=deterministic, classes=classes, restarts=1, loss=LOSS_OF[name], **arguments)
+    return apgd.work(
+        deterministic=deterministic, classes=classes, restarts=1, loss=LOSS_OF[name], start=_start_of(name), **arguments
+    )
+
+
+def _start_of(name: str) -> str:
+    return "wide" if name == "apgd-wide" else "random"
 
 
 def _check(members: tuple[str, ...], verdict: int) -> None:

@@ -12,6 +12,7 @@ from torch.autograd.function import once_differentiable
 
 State = tuple[Tensor, ...]
 Step = Callable[..., Tensor]
+Kick = Callable[[], Tensor]
 Pullback = Callable[..., tuple[Tensor | None, ...]]
 
 
@@ -50,10 +51,12 @@ def unroll(step: Step, x: Tensor, *context: Tensor, steps: int, pullback: Pullba
     if not steps:
         return x
     one = _as_state(step)
-    return _Unroll.apply([one] * steps, pullback or _automatic(one, 1), 1, x, *context)[0]
+    return _Unroll.apply([one] * steps, (), pullback or _automatic(one, 1), 1, x, *context)[0]
 
 
-def chain(steps: Sequence[Callable[..., State]], state: State, *context: Tensor) -> State:
+def chain(
+    steps: Sequence[Callable[..., State]], state: State, *context: Tensor, kicks: Sequence[Kick | None] = ()
+) -> State:
     """Applies steps that differ, `state <- step(*state, *context)`; differentiable once, in the memory of one step beyond the stored states.
 
     The state is a tuple, so that an optimiser's moments travel with the image and are differentiated with it. As with
@@ -63,10 +66,12 @@ def chain(steps: Sequence[Callable[..., State]], state: State, *context: Tensor)
         steps: Deterministic functions of the state and the context that return a state of the same shapes.
         state: The first state, floating-point tensors.
         context: Tensors that every step sees, to which gradients flow too.
+        kicks: What is added to the first tensor of the state after each step, None for nothing: noise, which is constant, and so
+            is drawn forward alone. As many as steps, or none at all.
     """
     if not steps:
         return state
-    return _Unroll.apply(list(steps), None, len(state), *state, *context)
+    return _Unroll.apply(list(steps), kicks, None, len(state), *state, *context)
 
 
 def straight_through(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -92,13 +97,20 @@ def _automatic(step: Callable[..., State], width: int) -> Pullback:
 class _Unroll(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, steps: list[Callable[..., State]], pullback: Pullback | None, width: int, *tensors: Tensor
+        ctx: Any,
+        steps: list[Callable[..., State]],
+        kicks: Sequence[Kick | None],
+        pullback: Pullback | None,
+        width: int,
+        *tensors: Tensor,
     ) -> State:
         state, context = tensors[:width], tensors[width:]
         states: list[Tensor] = []
-        for step in steps:
+        for step, kick in zip(steps, kicks or [None] * len(steps), strict=True):
             states += state
             state = step(*state, *context)
+            if kick is not None:
+                state = (state[0] + kick(), *state[1:])
         ctx.save_for_backward(*states, *context)
         ctx.steps, ctx.pullback, ctx.width = steps, pullback, width
         return tuple(state)
@@ -115,7 +127,7 @@ class _Unroll(torch.autograd.Function):
             parts = pullback(*state, *context, *vectors)
             vectors = tuple(_or_zero(part, part_of) for part, part_of in zip(parts, state, strict=False))
             totals = [_add(total, part) for total, part in zip(totals, parts[width:], strict=True)]
-        return None, None, None, *vectors, *totals
+        return None, None, None, None, *vectors, *totals
 
 
 def _or_zero(part: Tensor | None, like: Tensor) -> Tensor:

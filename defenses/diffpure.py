@@ -58,13 +58,18 @@ class DiffPure:
     def purify(self, x: Images, noise: Noise) -> Images:
         """A sample of the clean images; draws noise once for the jump and once a step."""
         z = noised(to_signed(x), discrete(self.t), noise.normal(x))
-        steps = [partial(self._step, noise, k) for k in range(self.steps)]
-        return to_pixels(chain(steps, (z,))[0])
+        steps, kicks = zip(
+            *((partial(self._drift, k), partial(self._kick, noise, k, z)) for k in range(self.steps)), strict=True
+        )
+        return to_pixels(chain(steps, (z,), kicks=kicks)[0])
 
-    def _step(self, noise: Noise, k: int, z: Tensor) -> tuple[Tensor]:
+    def _drift(self, k: int, z: Tensor) -> tuple[Tensor]:
         time, h = interval(self.t, self.steps, k)
-        drift = rate(time) * (z / 2 + score_of(self.score, z, continuous(time)))
-        return (z + h * drift + math.sqrt(rate(time) * h) * noise.normal(z, step=k + 1),)
+        return (z + h * (rate(time) * (z / 2 + score_of(self.score, z, continuous(time)))),)
+
+    def _kick(self, noise: Noise, k: int, like: Tensor) -> Tensor:
+        time, h = interval(self.t, self.steps, k)
+        return math.sqrt(rate(time) * h) * noise.normal(like, step=k + 1)
 
 
 def interval(t: int, steps: int, k: int) -> tuple[float, float]:

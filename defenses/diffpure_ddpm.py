@@ -56,12 +56,20 @@ class DiffPureDDPM:
     def purify(self, x: Images, noise: Noise) -> Images:
         """A sample of the clean images; draws noise once for the jump and once a step."""
         z = noised(to_signed(x), discrete(self.t), noise.normal(x))
-        return to_pixels(chain([partial(self._step, noise, k) for k in range(self.steps)], (z,))[0])
+        steps = [partial(self._mean, k) for k in range(self.steps)]
+        kicks = [partial(self._kick, noise, k, z) for k in range(self.steps - 1)]  # the last step ends on its mean
+        return to_pixels(chain(steps, (z,), kicks=[*kicks, None])[0])
 
-    def _step(self, noise: Noise, k: int, z: Tensor) -> tuple[Tensor]:
+    def _mean(self, k: int, z: Tensor) -> tuple[Tensor]:
+        here, there = self._times(k)
+        return (posterior_mean(z, clean(self.score, z, discrete(here)), here, there),)
+
+    def _kick(self, noise: Noise, k: int, like: Tensor) -> Tensor:
+        return posterior_deviation(*self._times(k)) * noise.normal(like, step=k + 1)
+
+    def _times(self, k: int) -> tuple[int, int]:
         here, there = (round((self.steps - j) * self.t / self.steps) for j in (k, k + 1))
-        mean = posterior_mean(z, clean(self.score, z, discrete(here)), here, there)
-        return (mean if not there else mean + posterior_deviation(here, there) * noise.normal(z, step=k + 1),)
+        return here, there
 
 
 def posterior_mean(z: Tensor, clean: Tensor, here: int, there: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bench.diffusion import STEPS, clean, discrete, noised, to_pixels, to_signed, units
 from bench.errors import UserError
-from bench.gradient import chain
+from bench.gradient import Kick, chain
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 from defenses.diffpure_ddpm import posterior_deviation, posterior_mean
@@ -67,25 +67,36 @@ class GDMP:
     def purify(self, x: Images, noise: Noise) -> Images:
         """A guided sample of the clean images; draws noise once a round and twice a step."""
         z, steps = to_signed(x), []
+        kicks: list[Kick | None] = []
         for r in range(self.rounds):
             first = r * (2 * self.steps + 1)
             steps.append(partial(self._noise, noise, first))
             steps += [partial(self._step, noise, first + 2 * k + 1, k) for k in range(self.steps)]
-        return to_pixels(chain(steps, (z,), z)[0])
+            walks = [partial(self._kick, noise, first + 2 * k + 2, k, z) for k in range(self.steps - 1)]
+            kicks += [None, *walks, None]  # the last step of a round ends on its mean
+        return to_pixels(chain(steps, (z,), z, kicks=kicks)[0])
 
     def _noise(self, noise: Noise, draw: int, z: Tensor, start: Tensor) -> tuple[Tensor]:
         return (noised(z, discrete(self.t + 1), noise.normal(z, step=draw)),)
 
     def _step(self, noise: Noise, draw: int, k: int, z: Tensor, start: Tensor) -> tuple[Tensor]:
-        here, there = (round((self.steps - j) * self.t / self.steps) for j in (k, k + 1))
-        level, before = discrete(here), discrete(there)
+        here, there = self._times(k)
+        level = discrete(here)
         mean = posterior_mean(z, clean(self.score, z, level).clamp(-1, 1), here, there)
-        variance = 1 - (level.mean / before.mean) ** 2 if there else posterior_deviation(here + 1, here) ** 2
         pull = z - noised(start, level, noise.normal(z, step=draw))
-        mean = mean - variance * self._strength(here) * 2 / z[0].numel() * pull
-        if not there:
-            return (mean,)
-        return (mean + variance**0.5 * noise.normal(z, step=draw + 1),)
+        return (mean - self._variance(k) * self._strength(here) * 2 / z[0].numel() * pull,)
+
+    def _kick(self, noise: Noise, draw: int, k: int, like: Tensor) -> Tensor:
+        return self._variance(k) ** 0.5 * noise.normal(like, step=draw)
+
+    def _variance(self, k: int) -> float:
+        here, there = self._times(k)
+        level, before = discrete(here), discrete(there)
+        return 1 - (level.mean / before.mean) ** 2 if there else posterior_deviation(here + 1, here) ** 2
+
+    def _times(self, k: int) -> tuple[int, int]:
+        here, there = (round((self.steps - j) * self.t / self.steps) for j in (k, k + 1))
+        return here, there
 
     def _strength(self, here: int) -> float:
         level = discrete(here)

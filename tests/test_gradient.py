@@ -92,3 +92,19 @@ def test_a_chain_passes_gradients_where_a_step_drops_a_state():
     assert torch.equal(x.grad, torch.zeros_like(x))
     assert torch.equal(m.grad, torch.ones_like(m))
     assert chain([], (x, m)) == (x, m)
+
+
+def test_kicks_are_added_after_each_step_and_drawn_once():
+    """`x -> sin x + kick` twice, the second without: the gradient of sin(sin x + k) is cos(sin x + k) cos x."""
+    drawn, x = [], start()
+
+    def kick():
+        drawn.append(1)
+        return torch.full((2, 5), 0.3, dtype=torch.float64)
+
+    (y,) = chain([lambda z: (torch.sin(z),)] * 2, (x,), kicks=[kick, None])
+    y.sum().backward()
+    inner = torch.sin(x.detach()) + 0.3
+    torch.testing.assert_close(y.detach(), torch.sin(inner), rtol=1e-15, atol=1e-15)
+    torch.testing.assert_close(x.grad, torch.cos(inner) * torch.cos(x.detach()), rtol=1e-14, atol=1e-14)
+    assert len(drawn) == 1
