@@ -138,7 +138,9 @@ def _bootstrap(values: np.ndarray) -> tuple[float, float]:
     low, high = exact or np.quantile(_resampled(values), (tail, 1 - tail))
     if low < high:
         return float(low), float(high)
-    return _wilson(float(values.mean()), len(values)) if 0 <= values[0] <= 1 else (float(low), float(high))
+    mean = float(values.mean())  # all alike, which no resampling can tell apart
+    low, high = _wilson(abs(mean), len(values))
+    return (low, high) if mean >= 0 else (-high, -low)
 
 
 def _resampled(values: np.ndarray) -> list[float]:
@@ -147,6 +149,6 @@ def _resampled(values: np.ndarray) -> list[float]:
 
 
 def _wilson(p: float, n: int) -> tuple[float, float]:
-    """Also for images that all have the same fractional share, which no resampling can tell apart."""
+    """Also for images that all have the same fractional share, or differ by the same one."""
     centre, half = (p + Z * Z / (2 * n)), Z * (p * (1 - p) / n + Z * Z / (4 * n * n)) ** 0.5
     return (centre - half) / (1 + Z * Z / n), (centre + half) / (1 + Z * Z / n)

@@ -1,12 +1,18 @@
-"""What several tests need: a file server on this machine that breaks off and continues downloads as it is told; scripts as modules."""
+"""What several tests need: a file server on this machine that breaks off and continues downloads as it is told; scripts as modules;
+boards recomputed from the raw lines; a browser."""
 
 import importlib.util
+import shutil
 import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+BROWSER = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
 
 
 class FileHandler(BaseHTTPRequestHandler):
@@ -57,3 +63,45 @@ def faults():
         return module
 
     return load
+
+
+@pytest.fixture(scope="session", params=["synthetic", "reference"])
+def recomputed(request, tmp_path_factory):
+    """A folder of records, what is asked of its boards, these boards as other code computes them, and those that papers take."""
+    sys.path.append(str(Path(__file__).parent))
+    from recomputed_boards import REQUIRED, boards_of
+    from records_of_every_kind import every_way
+
+    if request.param == "reference":
+        results = Path(__file__).parent.parent / "results" / "reference"
+        asked = {"required": ("full gradient",), "against": "dpsam"}
+        return results, asked, boards_of(results, **asked), boards_of(results)
+    results = tmp_path_factory.mktemp("synthetic")
+    every_way(results)
+    boards = boards_of(results)
+    return results, {"required": REQUIRED, "against": None}, boards, boards
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window."""
+    if BROWSER is None:
+        pytest.skip("needs Chromium (apt install chromium)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as session:
+        started = session.chromium.launch(
+            executable_path=BROWSER,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture(autouse=True)
+def tracing():
+    """Fails a test that leaves the trace function changed, as foreign code does: coverage would end there."""
+    before = sys.gettrace()
+    yield
+    assert sys.gettrace() is before, (
+        "expected the trace function as it was; wrap foreign code in bench.wrapped.global_seed"
+    )

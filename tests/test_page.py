@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -17,9 +16,6 @@ from bench.stats import mean_share
 sys.path.append(str(Path(__file__).parent))
 from records_for_tables import full_set, header, record
 
-BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 LONG = 40
 
 
@@ -91,20 +87,6 @@ def test_it_is_one_file_that_names_no_address(results):
     assert not re.findall(r"(?:src|href)=\"(?!#|data:|\$)[^\"]+\"", text)
     assert "<b>lacking" not in re.sub(r"<script type=\"application/json\".*?</script>", "", text, flags=re.DOTALL)
     assert "\\u003cb>lacking" in text
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if BROWSER is None:
-        pytest.skip("needs Chromium (apt install chromium)")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as session:
-        started = session.chromium.launch(
-            executable_path=BROWSER,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
-        )
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -1,0 +1,250 @@
+"""Boards from the raw lines, without the package: what every published figure has to be.
+
+Only `json` reads the records, shares are fractions, and `recomputed_statistics` makes intervals and tests of them.
+"""
+
+import json
+from fractions import Fraction
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from recomputed_statistics import difference_interval, holm, paired, share_interval
+
+FULL, AUTO, BLACK, TRANSFER, BPDA, KNOWN = (
+    "full gradient", "AutoAttack", "black box", "transfer", "BPDA", "known draws",
+)  # fmt: skip
+REQUIRED = (FULL, AUTO, BLACK, TRANSFER)
+CLASSES = {
+    "pgd-full": FULL, "pgd-eot": FULL, "pgd-bpda": BPDA, "pgd-known": KNOWN, "dw-box-2024": KNOWN, "autoattack": AUTO,
+    "autoattack-rand": AUTO, "autoattack-fast": AUTO, "square": BLACK, "pgd-blind": TRANSFER,
+}  # fmt: skip
+COMPLETING = {FULL: "pgd-full", BPDA: "pgd-bpda", BLACK: "square", TRANSFER: "pgd-blind"}
+ENDS = ("value", "low", "high")
+
+
+def boards_of(results, *, required=REQUIRED, against=None):
+    """The boards, each a dictionary with its ranked and its incomplete rows and what was imported."""
+    runs = [_run(file.parent) for file in sorted(Path(results).glob("*/*/*/run.json"))]
+    imports = [json.loads(file.read_text()) for file in sorted(Path(results).glob("*/*/imported/*.json"))]
+    keys = sorted({_key(run) for run in runs})
+    return [_board(key, [run for run in runs if _key(run) == key], imports, tuple(required), against) for key in keys]
+
+
+def rows_of(board):
+    """The ranked rows, then the others."""
+    return [*board["rows"], *board["incomplete"]]
+
+
+def mean_over_seeds(row, runs, which="adversarial"):
+    """Per image of the row the worst of some runs, and the mean of that over the row's seeds: id to share; empty if none counts."""
+    return {sample: sum(parts) / len(parts) for sample, parts in _by_seed(row, runs, which).items()}
+
+
+def _key(run):
+    return run["spec"]["dataset"]["name"], run["spec"]["threat"], str(run["spec"]["dataset"]["sha256"])
+
+
+def _run(folder):
+    """One run: its header, and per image the share of right draws, clean and attacked."""
+    header = json.loads((folder / "run.json").read_text())
+    lines = [json.loads(text) for text in (folder / "samples.jsonl").read_text().splitlines()]
+    audit = json.loads((folder / "audit.json").read_text()) if (folder / "audit.json").exists() else {}
+    spec = header["spec"]
+    run = {
+        "id": header["run_id"], "header": header, "spec": spec, "lines": lines, "n": len(lines), "path": folder,
+        "attack": header["labels"]["attack"], "class": CLASSES[spec["attack"]["name"]], "draws": spec["draws"],
+        "seed": spec["seed"], "believed": audit.get("verdict"),
+    }  # fmt: skip
+    for which in ("clean", "adversarial"):
+        run[which] = {
+            line["id"]: Fraction(sum(one == line["label"] for one in line[which]), len(line[which])) for line in lines
+        }
+    run["fills"] = {run["class"]} | (
+        {FULL} if run["class"] == KNOWN and spec["attack"]["gradient"] == "full" else set()
+    )
+    run["passes"] = Fraction(sum(_passes(line) for line in lines), len(lines))
+    return run | {"flags": _flags_of_run(run, audit)}
+
+
+def _passes(line):
+    return sum(count for kind, count in line["cost"].items() if kind.startswith("score_"))
+
+
+def _flags_of_run(run, audit):
+    error = run["header"]["checks"].get("gradient_error")
+    said = sorted({flag for line in run["lines"] for flag in (line.get("said") or {}).get("flags", [])})
+    counts = [sum(flag in (line.get("said") or {}).get("flags", []) for line in run["lines"]) for flag in said]
+    found = [
+        ("partial", not (run["path"] / "SHA256SUMS").exists()), ("small n", run["n"] < 256),
+        ("gradient not exact", error is not None and error > 1e-4),
+        ("mixed environments", len(run["header"]["environments"]) > 1),
+        ("AutoAttack without FAB", run["spec"]["attack"]["name"] == "autoattack-fast"),
+        ("inexact gradient mode", run["class"] == BPDA),
+    ]  # fmt: skip
+    told = [f"{flag} ({count} images)" for flag, count in zip(said, counts, strict=True)]
+    return [flag for flag, holds in found if holds] + told + audit.get("flags", [])
+
+
+def _board(key, runs, imports, required, against):
+    def parts(run):
+        return json.dumps([run["spec"][part] for part in ("defense", "classifier", "score_model")], sort_keys=True)
+
+    rows = [
+        _row(part, required)
+        for _, group in groupby(sorted(runs, key=parts), key=parts)
+        for part in _by_draws(list(group))
+    ]
+    rows.sort(key=lambda row: (-row["worst"]["value"], row["defense"], row["classifier"]))
+    _beside_undefended(rows)
+    ranked, others = [row for row in rows if not row["missing"]], [row for row in rows if row["missing"]]
+    _rank(ranked)
+    ranked.sort(key=lambda row: (row["rank"], -row["worst"]["value"], row["defense"]))
+    reference = next((row for row in [*ranked, *others] if row["defense"] == against), (*ranked, None)[0])
+    _test([*ranked, *others], reference)
+    imported = [row for row in imports if (row["dataset"], row["threat"]) == key[:2]]
+    return {
+        "dataset": key[0], "threat": key[1], "required": required, "rows": ranked, "incomplete": others,
+        "reference": reference and reference["defense"], "imported": sorted(imported, key=lambda row: -row["robust"]),
+    }  # fmt: skip
+
+
+def _by_draws(group):
+    known, fresh = ([run for run in group if (run["class"] == KNOWN) == wanted] for wanted in (True, False))
+    counts = sorted({run["draws"] for run in fresh or known})
+    own = [[run for run in fresh or known if run["draws"] == count] for count in counts]
+    return [part + [run for run in known if run not in part] for part in own]
+
+
+def _row(runs, required):
+    spec, header, draws = runs[0]["spec"], runs[0]["header"], runs[0]["draws"]
+    differentiable = all(run["header"]["checks"].get("differentiable", True) for run in runs)
+    needed = [BPDA if kind == FULL and not differentiable else kind for kind in required]
+    needed = [kind for kind in needed if not (kind == TRANSFER and spec["defense"]["name"] == "none")]
+    seeds = _seeds(runs, draws, needed)
+    counted = [run for run in runs if run["draws"] == draws and run["seed"] in seeds]
+    ids = [sample for sample in counted[0]["clean"] if all(sample in run["clean"] for run in counted)]
+    overlap = bool(ids)
+    if not overlap:
+        counted = [max(counted, key=lambda run: run["n"])]
+        seeds, ids = [counted[0]["seed"]], list(counted[0]["clean"])
+    runs = sorted(runs, key=lambda run: (_mean(run["adversarial"].values()), run["attack"], run["seed"]))
+    row = {
+        "defense": header["labels"]["defense"], "name": spec["defense"]["name"], "arguments": spec["defense"]["args"],
+        "classifier": spec["classifier"]["name"], "score_model": (spec["score_model"] or {}).get("name"),
+        "deterministic": header["checks"].get("deterministic", draws == 1), "draws": draws, "n": len(ids), "ids": ids,
+        "seeds": seeds, "runs": runs, "rank": None, "p": None, "undefended": None,
+    }  # fmt: skip
+    of_seeds = _by_seed(row, counted)
+    row["shares"], row["clean_shares"] = mean_over_seeds(row, counted), mean_over_seeds(row, counted, "clean")
+    row["worst"], row["clean"] = (share_interval(list(row[part].values())) for part in ("shares", "clean_shares"))
+    row["null"] = difference_interval(list(row["shares"].values()), list(row["clean_shares"].values()))
+    row["worst_seed"] = share_interval([min(parts) for parts in of_seeds.values()])
+    accuracies = [float(_mean(column)) for column in zip(*of_seeds.values(), strict=True)]
+    row["spread"] = float(np.std(accuracies, ddof=1)) if len(seeds) > 1 else 0.0
+    kinds = sorted({run["class"] for run in runs})
+    under = {kind: _interval(row, [run for run in runs if run["class"] == kind]) for kind in kinds}
+    row["under"] = {kind: part for kind, part in under.items() if part}
+    row["eot"] = _interval(row, [run for run in counted if _averages(run)])
+    faced = set().union(*(run["fills"] for run in counted))
+    row["missing"] = [kind for kind in needed if kind not in row["under"] and kind not in faced]
+    row["presets"] = [
+        COMPLETING.get(kind, "autoattack" if row["deterministic"] else "autoattack-rand") for kind in row["missing"]
+    ]
+    row["passes"], row["certified"] = _cost(runs), _certified(max(counted, key=lambda run: run["n"]))
+    verdicts = {run["believed"] for run in runs}
+    row["believed"] = False if False in verdicts else None if None in verdicts else True
+    row["flags"] = _flags_of_row(row, counted, overlap)
+    return row
+
+
+def _seeds(runs, draws, needed):
+    faced = {}
+    for run in runs:
+        faced.setdefault(run["seed"], set()).update(run["fills"])
+    own = sorted({run["seed"] for run in runs if run["draws"] == draws})
+    whole = [seed for seed in own if faced[seed] >= set(needed)]
+    return whole or [max(own, key=lambda seed: (len(faced[seed] & set(needed)), -seed))]
+
+
+def _by_seed(row, runs, which="adversarial"):
+    """Per image that all seeds have, the worst of each seed."""
+    seeds = [[run[which] for run in runs if run["seed"] == seed] for seed in row["seeds"]]
+    seeds = [columns for columns in seeds if columns]
+    if not seeds:
+        return {}
+    ids = [sample for sample in row["ids"] if all(sample in column for columns in seeds for column in columns)]
+    return {sample: [min(column[sample] for column in columns) for columns in seeds] for sample in ids}
+
+
+def _interval(row, runs):
+    shares = mean_over_seeds(row, runs)
+    return share_interval(list(shares.values())) if shares else None
+
+
+def _mean(values):
+    values = list(values)
+    return Fraction(sum(values)) / len(values)
+
+
+def _averages(run):
+    many = run["spec"]["attack"]["args"].get("eot", 1) > 1 or run["spec"]["attack"]["name"] == "autoattack-rand"
+    return run["draws"] > 1 and many and run["class"] in (FULL, AUTO, BPDA)
+
+
+def _cost(runs):
+    """Score passes per classifier pass where no gradient was taken, for as many votes as one prediction has."""
+    plain = [line for run in runs for line in run["lines"] if not line["cost"].get("classifier_backward", 0)]
+    forward = sum(line["cost"].get("classifier_forward", 0) for line in plain)
+    votes = runs[0]["spec"]["defense"]["args"].get("votes", 1)
+    return float(Fraction(votes * sum(map(_passes, plain)), forward)) if forward else None
+
+
+def _certified(run):
+    radii = [line["certified"] for line in run["lines"] if line.get("certified") is not None]
+    return sum(radii) / len(radii) if radii else None
+
+
+def _flags_of_row(row, counted, overlap):
+    found = [flag for run in row["runs"] for flag in run["flags"] if flag != "small n"]
+    if any(run["class"] == FULL for run in row["runs"]):
+        found = [flag for flag in found if flag != "inexact gradient mode"]
+    own = [
+        ("small n", row["n"] < 256), ("runs of different n", len({run["n"] for run in counted}) > 1),
+        ("runs share no images", not overlap),
+    ]  # fmt: skip
+    return [flag for flag, holds in own if holds] + list(dict.fromkeys(found))
+
+
+def _common(one, other):
+    both = [sample for sample in one if sample in other]
+    return [one[sample] for sample in both], [other[sample] for sample in both]
+
+
+def _beside_undefended(rows):
+    undefended = {row["classifier"]: row for row in rows if row["name"] == "none" and row["defense"] == "none"}
+    for row in rows:
+        other = undefended.get(row["classifier"])
+        if other is None or other is row:
+            continue
+        mine, theirs = _common(row["shares"], other["shares"])
+        row["undefended"] = difference_interval(mine, theirs) if mine else None
+
+
+def _rank(rows):
+    """One more than the rows that a test, corrected over all pairs, finds better."""
+    pairs = [(a, b) for place, a in enumerate(rows) for b in rows[:place]]
+    columns = [_common(a["shares"], b["shares"]) for a, b in pairs]
+    corrected = holm([paired(*both) for both in columns])
+    for row in rows:
+        row["rank"] = 1
+    for (a, b), (mine, theirs), p in zip(pairs, columns, corrected, strict=True):
+        if p < 0.05:
+            (a if sum(mine) < sum(theirs) else b)["rank"] += 1
+
+
+def _test(rows, reference):
+    others = [row for row in rows if row is not reference] if reference else []
+    corrected = holm([paired(*_common(row["shares"], reference["shares"])) for row in others])
+    for row, p in zip(others, corrected, strict=True):
+        row["p"] = p

@@ -1,0 +1,57 @@
+"""What the cells of a board have to say, from recomputed rows."""
+
+import re
+
+import pytest
+from recomputed_boards import ENDS, KNOWN
+from recomputed_statistics import share_interval
+
+
+def says(text, wanted, place):
+    """A cell: nothing, a text, a number or the numbers of an interval; each within half of its last digit."""
+    if wanted in (None, "") or isinstance(wanted, str):
+        assert text == (wanted or ""), place
+        return
+    if text == "<.001":
+        assert wanted < 0.001, place
+        return
+    found = re.findall(r"[+-]?\d*\.?\d+", text)
+    wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+    assert len(found) == len(wanted), f"{place}: {text!r}"
+    for one, number in zip(found, wanted, strict=True):
+        digits = len(one.partition(".")[2])
+        assert float(one) == pytest.approx(float(number), abs=0.5 * 10**-digits + 1e-9), f"{place}: {text!r}"
+
+
+def percent(interval, output="md"):
+    """Value and ends in percent; value and half the width in LaTeX."""
+    if interval is None:
+        return None
+    value, low, high = (100 * interval[end] for end in ENDS)
+    return (value, (high - low) / 2) if output == "latex" else (value, low, high)
+
+
+def row_cells(row, required, output="md"):
+    """What each column of a board says of a row; of the classes of attacks the required ones and known draws have columns."""
+    many = len(row["seeds"]) > 1
+    return {
+        "rank": row["rank"], "defense": row["defense"], "classifier": row["classifier"],
+        "score model": row["score_model"] or "-", "clean %": percent(row["clean"], output),
+        **{f"{kind} %": percent(row["under"].get(kind), output) for kind in (*required, KNOWN)},
+        "worst case %": percent(row["worst"], output), "EOT %": percent(row["eot"], output),
+        "Δ undefended": percent(row["undefended"], output), "Δ null attack": percent(row["null"], output), "p": row["p"],
+        "score passes": row["passes"], "certified l2": row["certified"], "n": row["n"], "draws": row["draws"],
+        "seeds": len(row["seeds"]), "± seeds": 100 * row["spread"] if many else None,
+        "believed": {True: "yes", False: "no", None: "unchecked"}[row["believed"]], "flags": ", ".join(row["flags"]),
+        "missing": ", ".join(row["missing"]),
+    }  # fmt: skip
+
+
+def run_cells(row, run, output):
+    """What the table of runs says of one."""
+    clean, robust = (share_interval(list(run[which].values())) for which in ("clean", "adversarial"))
+    return {
+        "defense": row["defense"], "attack": run["attack"], "class": run["class"], "n": run["n"],
+        "clean %": percent(clean, output), "robust %": percent(robust, output), "seed": run["seed"],
+        "flags": ", ".join(run["flags"]), "run": f"`{run['id']}`" if output == "md" else run["id"],
+    }  # fmt: skip
