@@ -36,7 +36,6 @@ class Entry:
         command: What makes the run.
         path: Its folder.
         shares: Of right draws per adversarial image.
-        clean_shares: Of right draws per clean image.
     """
 
     run_id: str
@@ -53,7 +52,6 @@ class Entry:
     command: str
     path: str
     shares: PerImage = field(compare=False, repr=False)
-    clean_shares: PerImage = field(compare=False, repr=False)
 
 
 def entry(run: Run) -> Entry:
@@ -64,7 +62,7 @@ def entry(run: Run) -> Entry:
         draws=spec["draws"], seed=spec["seed"], clean=mean_share(run.shares(CLEAN)), robust=mean_share(run.shares()),
         believed=believed(run), flags=flags(run), passes=float(score_passes(run).mean()),
         command=run_command(run.header, len(run)), path=run.path.as_posix(),
-        shares=per_image(run), clean_shares=per_image(run, CLEAN),
+        shares=per_image(run),
     )  # fmt: skip
 
 

@@ -62,12 +62,14 @@ def _cost(axes: Any, boards: Sequence[Board], size: float) -> None:
 
 
 def _curve(axes: Any, boards: Sequence[Board], size: float) -> None:
-    series: dict[str, list[tuple[float, Row]]] = defaultdict(list)
+    series: dict[tuple[str, ...], list[tuple[float, Row]]] = defaultdict(list)
     for board in boards:
         for row in board.every:
-            series[row.defense].append((ThreatModel.parse(board.threat).radius, row))
-    for number, (name, points) in enumerate(sorted(series.items())):
+            key = (row.defense, row.classifier, row.score_model or "no score model", f"{row.draws} draws")
+            series[key].append((ThreatModel.parse(board.threat).radius, row))
+    for number, (key, points) in enumerate(sorted(series.items())):
         points.sort(key=lambda point: point[0])
+        name = _told_apart(key, list(series))
         radii = [0.0, *(255 * radius for radius, _ in points)]
         shares = [points[0][1].clean, *(row.worst_case for _, row in points)]
         errors = list(zip(*(_errors(share) for share in shares), strict=True))
@@ -78,6 +80,12 @@ def _curve(axes: Any, boards: Sequence[Board], size: float) -> None:
     axes.set_xticks([0.0, *sorted({255 * ThreatModel.parse(board.threat).radius for board in boards})])
     norms = {ThreatModel.parse(board.threat).norm for board in boards}
     _finish(axes, f"radius (pixel levels of 255, {', '.join(sorted(norms))})", size)
+
+
+def _told_apart(key: tuple[str, ...], keys: Sequence[tuple[str, ...]]) -> str:
+    """The defense, and what it takes to tell it from the others of its name."""
+    same = [other for other in keys if other[0] == key[0]]
+    return ", ".join(part for place, part in enumerate(key) if place == 0 or len({other[place] for other in same}) > 1)
 
 
 def _rows(boards: Sequence[Board]) -> list[Row]:

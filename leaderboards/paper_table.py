@@ -139,7 +139,7 @@ def _figure(column: ColumnSpec, row: Row) -> PerImage | None:
     if column.value == "worst_case":
         return row.shares
     if column.value == "clean":
-        return figure_of(row, row.runs, clean=True)
+        return row.clean_shares
     if column.attack_class is not None:
         return figure_of(row, [part for part in row.runs if part.attack_class == column.attack_class])
     return figure_of(row, [part for part in row.runs if column.attack in (part.attack, part.attack.partition(" ")[0])])

@@ -52,6 +52,7 @@ class Row:
         rank: One more than the number of rows that are significantly better; None if it is not ranked.
         paired_p: p-value, Holm-corrected over the board, that its worst case equals the reference's.
         shares: The worst case of each image.
+        clean_shares: Of each image without an attack.
     """
 
     defense: str
@@ -83,19 +84,17 @@ class Row:
     rank: int | None = None
     paired_p: float | None = None
     shares: PerImage = field(compare=False, repr=False)
+    clean_shares: PerImage = field(compare=False, repr=False)
 
 
-def figure_of(row: Row, runs: Sequence[Entry], *, clean: bool = False) -> PerImage | None:
+def figure_of(row: Row, runs: Sequence[Entry]) -> PerImage | None:
     """The worst of some runs of a row per image, then the mean over its seeds; on the row's images. None if no run counts.
 
     Arguments:
         row: The row.
         runs: Some of its runs.
-        clean: Whether the clean images are meant.
     """
-    by_seed = [
-        [part.clean_shares if clean else part.shares for part in runs if part.seed == seed] for seed in row.seeds
-    ]
+    by_seed = [[part.shares for part in runs if part.seed == seed] for seed in row.seeds]
     worst = [worst_case(parts) for parts in by_seed if parts]
     if not worst:
         return None
@@ -203,7 +202,7 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
         eot=group.interval([run for run in group.counted if averages_draws(run.spec)]),
         delta_null=mean_difference(worst.shares, clean.shares), passes=score_cost(runs), certified=_certified(group.counted), believed=_believed(entries),
         flags=_flags(entries, group), missing=missing, commands=_commands(group, missing, deterministic),
-        runs=entries, shares=worst,
+        runs=entries, shares=worst, clean_shares=clean,
     )  # fmt: skip
 
 

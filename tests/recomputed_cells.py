@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from recomputed_boards import ENDS, KNOWN
+from recomputed_boards import ENDS, KNOWN, rows_of
 from recomputed_statistics import share_interval
 
 
@@ -15,7 +15,7 @@ def says(text, wanted, place):
     if text == "<.001":
         assert wanted < 0.001, place
         return
-    found = re.findall(r"[+-]?\d*\.?\d+", text)
+    found = re.findall(r"[+-]?\d*\.?\d+", re.sub(r"(?<=\d),(?=\d{3})", "", text))
     wanted = wanted if isinstance(wanted, tuple) else (wanted,)
     assert len(found) == len(wanted), f"{place}: {text!r}"
     for one, number in zip(found, wanted, strict=True):
@@ -55,3 +55,14 @@ def run_cells(row, run, output):
         "clean %": percent(clean, output), "robust %": percent(robust, output), "seed": run["seed"],
         "flags": ", ".join(run["flags"]), "run": f"`{run['id']}`" if output == "md" else run["id"],
     }  # fmt: skip
+
+
+def curves_of(boards):
+    """The rows of each curve with their radii in levels of 255, smallest first."""
+    curves = {}
+    for board in boards:
+        level = int(board["threat"].partition(":")[2].partition("/")[0])
+        for row in rows_of(board):
+            key = row["defense"], row["classifier"], row["score_model"] or "no score model", f"{row['draws']} draws"
+            curves.setdefault(key, []).append((level, row))
+    return {key: sorted(rows, key=lambda point: point[0]) for key, rows in curves.items()}

@@ -26,6 +26,7 @@ def every_way(folder):
     eot = header("ye", "noisy", "pgd-eot", draws=4)
     eot["spec"]["attack"]["args"] = {"eot": 20}
     record(folder, eot, "4" * 20 + "2" * 20)
+    record(folder, header("yt", "noisy", draws=2), "2" * 10 + "1" * 20 + "0" * 10)
     full_set(folder, "s", "seeded", "1" * 20 + "0" * 20)
     full_set(folder, "u", "seeded", "1" * 8 + "0" * 8 + "1" * 24, seed=1)
     record(folder, header("v", "seeded", seed=2), "0" * LONG)

@@ -38,7 +38,7 @@ def same(found, wanted, place="", **tolerance):
     elif isinstance(wanted, (bool, str, type(None))):
         assert found == wanted, place
     else:
-        limits = OF_TESTS if place.endswith("/p") and "abs" in tolerance and tolerance["abs"] < 1e-8 else tolerance
+        limits = OF_TESTS if place.endswith("/p") and tolerance == UNROUNDED else tolerance
         assert found == pytest.approx(float(wanted), **limits), place
 
 
@@ -129,7 +129,7 @@ def page_of(results, asked):
 
 
 def test_page(recomputed):
-    """The data of the page: all of its rows and runs, values rounded to six digits, passes to one, p to three figures."""
+    """The data of the page: all of its rows and runs, shares rounded to nine digits, passes to one, p to six figures."""
     results, asked, wanted, _ = recomputed
     text = re.search(r'id="data">(.*?)</script>', page_of(results, asked), re.DOTALL).group(1)
     found = json.loads(text)
@@ -147,13 +147,13 @@ def test_page(recomputed):
     for run, (one, place) in runs.items():
         passes = found["runs"][run].pop("passes")
         assert passes == pytest.approx(float(one["passes"]), abs=0.05 + 1e-9), run
-        same(found["runs"][run], page_run(one, place), f"runs/{run}", abs=5.1e-7)
+        same(found["runs"][run], page_run(one, place), f"runs/{run}", abs=5.1e-10)
     assert set(found["runs"]) == set(runs)
     for place, (one, (row, board)) in enumerate(zip(found["rows"], rows, strict=True)):
-        same(one.pop("p"), row["p"], f"rows/{place}/p", rel=5.1e-3)
+        same(one.pop("p"), row["p"], f"rows/{place}/p", rel=5.1e-6)
         told = page_row(row, board)
         del told["p"]
-        same(one, told, f"rows/{place}", abs=5.1e-7)
+        same(one, told, f"rows/{place}", abs=5.1e-10)
 
 
 def test_csv(recomputed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,6 +28,8 @@ from defenses.dpsam import DPSAM
 QUICK = {"defenses": {"steps": 2, "bank": 2}, "attacks": {"steps": 2, "losses": ("cw",)}}
 NOISY = {"attacks": {"steps": 2, "losses": ("cw",), "eot": 2}}
 CASES = [("dpsam", QUICK), ("denoise-once", NOISY)]
+COUNT = 60
+"""A shard of 50 and part of another."""
 
 
 class Silent:
@@ -40,8 +43,8 @@ class Silent:
         pass
 
 
-def request(defense, arguments, **more):
-    return plan(Request(defense=defense, arguments=arguments, **more), make_registry())
+def planned_run(defense, arguments):
+    return plan(Request(defense=defense, arguments=arguments), make_registry())
 
 
 def untimed(path):
@@ -65,29 +68,35 @@ def by_id(path):
     return lines, images
 
 
-@pytest.mark.parametrize(("defense", "arguments"), CASES)
-def test_another_order_and_other_neighbours_change_no_line_and_no_pixel(defense, arguments, tmp_path):
-    planned = request(defense, arguments)
-    run(planned, Options(samples=60, results=tmp_path / "a"), Silent())
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case[0])
+def once(request, tmp_path_factory):
+    """A run, and its record of a shard and some images more, made in one go."""
+    defense, arguments = request.param
+    planned, folder = planned_run(defense, arguments), tmp_path_factory.mktemp(defense)
+    run(planned, Options(samples=COUNT, results=folder), Silent())
+    return planned, record_path(planned, folder)
+
+
+def test_another_order_and_other_neighbours_change_no_line_and_no_pixel(once, tmp_path):
+    planned, record = once
     source = fashion_mnist()
-    order = np.concatenate([np.random.Generator(np.random.Philox(key=4)).permutation(60), np.arange(60, len(source))])
+    order = np.concatenate(
+        [np.random.Generator(np.random.Philox(key=4)).permutation(COUNT), np.arange(COUNT, len(source))]
+    )
     shuffled = Dataset(
         name=source.name, ids=source.ids[order], images=source.images[order], labels=source.labels[order], classes=source.classes
     )  # fmt: skip
-    object.__setattr__(planned, "dataset", shuffled)
-    run(planned, Options(samples=60, results=tmp_path / "b"), Silent())
-    assert by_id(record_path(planned, tmp_path / "a")) == by_id(record_path(planned, tmp_path / "b"))
+    other = replace(planned, dataset=shuffled)
+    run(other, Options(samples=COUNT, results=tmp_path), Silent())
+    assert by_id(record) == by_id(record_path(other, tmp_path))
 
 
-@pytest.mark.parametrize(("defense", "arguments"), CASES)
-@pytest.mark.parametrize("stages", [(50, 100), (20, 70, 100)])
-def test_a_record_that_grew_is_the_record_of_one_go(defense, arguments, stages, tmp_path):
-    planned = request(defense, arguments)
-    run(planned, Options(samples=100, results=tmp_path / "once"), Silent())
+@pytest.mark.parametrize("stages", [(50, COUNT), (20, 55, COUNT)])
+def test_a_record_that_grew_is_the_record_of_one_go(stages, once, tmp_path):
+    planned, record = once
     for count in stages:
-        run(planned, Options(samples=count, results=tmp_path / "grown"), Silent())
-    once, grown = (record_path(planned, tmp_path / name) for name in ("once", "grown"))
-    assert untimed(once) == untimed(grown)
+        run(planned, Options(samples=count, results=tmp_path), Silent())
+    assert untimed(record) == untimed(record_path(planned, tmp_path))
 
 
 @pytest.fixture(scope="module")

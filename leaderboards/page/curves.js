@@ -4,7 +4,7 @@ const LINES = ["var(--one)", "var(--two)", "var(--c3)", "var(--c4)", "var(--c5)"
 function curveSeries(rows) {
   const series = new Map();
   for (const row of rows) {
-    const name = `${row.defense}\u0000${row.classifier}\u0000${row.score}`;
+    const name = `${row.defense}\u0000${row.classifier}\u0000${row.score}\u0000${row.draws}`;
     if (!series.has(name)) series.set(name, { defense: row.defense, points: [] });
     series.get(name).points.push({ eps: boardOf(row).eps, share: row.worst, clean: row.clean, row });
   }

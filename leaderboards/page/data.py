@@ -17,7 +17,8 @@ from leaderboards.entries import Entry
 from leaderboards.page.pictures import Pictures
 from leaderboards.rows import Row
 
-DIGITS = 6
+DIGITS = 9
+"""Of shares; with fewer the page would round some of them twice, and say another last digit than the tables."""
 
 
 def page_data(boards: Sequence[Board], pictures: Pictures) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def _row(row: Row, board: int) -> dict[str, Any]:
         "seeds": len(row.seeds), "clean": interval(row.clean), "under": {kind: interval(part) for kind, part in row.under.items()},
         "known": interval(row.under.get(KNOWN)), "eot": interval(row.eot), "worst": interval(row.worst_case),
         "spread": round(row.spread, DIGITS), "undefended": interval(row.delta_undefended), "null": interval(row.delta_null),
-        "p": None if row.paired_p is None else float(f"{row.paired_p:.3g}"), "passes": row.passes, "certified": row.certified, "believed": row.believed,
+        "p": None if row.paired_p is None else float(f"{row.paired_p:.6g}"), "passes": row.passes, "certified": row.certified, "believed": row.believed,
         "flags": row.flags, "missing": row.missing, "commands": row.commands, "runs": [part.run_id for part in row.runs],
     }  # fmt: skip
 
