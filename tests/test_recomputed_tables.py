@@ -11,6 +11,7 @@ import pytest
 
 import leaderboards
 from leaderboards.papers import make
+from leaderboards.tables import plain
 
 sys.path.append(str(Path(__file__).parent))
 from recomputed_boards import ENDS, mean_over_seeds, rows_of
@@ -99,6 +100,14 @@ def test_commands(recomputed):
         ]
         for line, (_, _, n, preset) in zip(lines, dict.fromkeys(wanted), strict=True):
             assert re.search(rf"--attack {preset} .*-n {n}( |$)", line), line
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(9_999, "9999"), (10_000, "10000"), (12_345.0, "12345"), (0.12345, "0.1235"), (1234.56, "1235")],
+)
+def test_whole_numbers_keep_their_digits(number, text):
+    assert plain(number) == text
 
 
 def own_spec(folder, name, board):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.stats import Interval, holm, mean_share, paired_p, proportion
+from bench.stats import Interval, holm, mean_difference, mean_share, paired_p, proportion
 
 Z = 1.959963984540054
 
@@ -92,3 +92,14 @@ def test_holm_stops_at_one():
     assert holm([0.6, 0.5]) == [1.0, 1.0]
     assert holm([0.02]) == [0.02]
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("shares", [[0.5] * 8, [0.25, 0.5, 0.75, 0.0], [1.0, 0.0, 1.0, 1.0]])
+def test_a_difference_turned_round_has_the_interval_turned_round(shares):
+    """Also where all images differ by the same share, which no resampling tells apart."""
+    there, back = (
+        mean_difference(np.array(shares), np.zeros(len(shares))),
+        mean_difference(np.zeros(len(shares)), np.array(shares)),
+    )
+    assert (back.value, back.low, back.high) == pytest.approx((-there.value, -there.high, -there.low), abs=1e-12)
+    assert there.low < there.value < there.high
