@@ -134,10 +134,10 @@ def _check(successes: int, n: int) -> None:
 def _bootstrap(values: np.ndarray) -> tuple[float, float]:
     """Percentile interval of the mean over resampled images: exact on a lattice, else of a resampling with a fixed key."""
     tail = (1 - CONFIDENCE) / 2
-    exact = resampled_mean(values, (tail, 1 - tail))
-    low, high = exact or np.quantile(_resampled(values), (tail, 1 - tail))
+    ends = resampled_mean(values, (tail, 1 - tail)) or np.quantile(_resampled(values), (tail, 1 - tail))
+    low, high = float(ends[0]), float(ends[1])
     if low < high:
-        return float(low), float(high)
+        return low, high
     mean = float(values.mean())  # all alike, which no resampling can tell apart
     low, high = _wilson(abs(mean), len(values))
     return (low, high) if mean >= 0 else (-high, -low)

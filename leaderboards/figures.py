@@ -67,9 +67,9 @@ def _curve(axes: Any, boards: Sequence[Board], size: float) -> None:
         for row in board.every:
             key = (row.defense, row.classifier, row.score_model or "no score model", f"{row.draws} draws")
             series[key].append((ThreatModel.parse(board.threat).radius, row))
-    for number, (key, points) in enumerate(sorted(series.items())):
+    for number, (parts, points) in enumerate(sorted(series.items())):
         points.sort(key=lambda point: point[0])
-        name = _told_apart(key, list(series))
+        name = _told_apart(parts, list(series))
         radii = [0.0, *(255 * radius for radius, _ in points)]
         shares = [points[0][1].clean, *(row.worst_case for _, row in points)]
         errors = list(zip(*(_errors(share) for share in shares), strict=True))
