@@ -79,7 +79,7 @@ def suite_command(
     )  # fmt: skip
     known = Known(results or content.results, registry)
     execution = {
-        "results": results or content.results, "device": devices, "evidence": not content.no_evidence,
+        "results": results or content.results, "device": devices,
         "mix_environments": content.mix_environments, "keep_going": keep_going,
     }  # fmt: skip
     work = _Work(cells, execution, registry, known, engine_options, quiet)

@@ -39,6 +39,7 @@ class _Settings(BaseModel):
     samples: Samples | None = None
     draws: Annotated[int, Field(ge=1)] | None = None
     batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
+    no_evidence: bool | None = None
     defense_args: dict[str, Value] = {}
     attack_args: dict[str, Value] = {}
     classifier_args: dict[str, Value] = {}
@@ -68,7 +69,6 @@ class SuiteFile(_Axes):
     device: str = "auto"
     engine: str = "local"
     workers: int | None = None
-    no_evidence: bool = False
     mix_environments: bool = False
     include: list[_Axes] = []
     exclude: list[dict[str, str | list[str]]] = []
@@ -87,6 +87,7 @@ class Cell:
         draws: Fresh draws per image in the score; None for the default.
         samples: Number of images; None for all.
         batch_size: Images in one network call; None for auto.
+        evidence: Whether adversarial images are stored.
         data_dir: Where data sets lie.
     """
 
@@ -97,6 +98,7 @@ class Cell:
     draws: int | None = None
     samples: int | None = 100
     batch_size: int | None = None
+    evidence: bool = True
     data_dir: Path | None = None
 
     def text(self, axis: str) -> str:
@@ -204,7 +206,7 @@ def _product(suite: SuiteFile, axes: _Axes) -> Iterator[Cell]:
         return
     settings = {
         key: getattr(axes, key) if getattr(axes, key) is not None else getattr(suite, key)
-        for key in ("samples", "draws", "batch_size")
+        for key in ("samples", "draws", "batch_size", "no_evidence")
     }
     shared = {kind: {**getattr(suite, key), **getattr(axes, key)} for kind, key in _ARGUMENTS.items()}
     for choice in itertools.product(*values):
@@ -225,7 +227,7 @@ def _cell(
         names=names, arguments={kind: given for kind, given in arguments.items() if given},
         threat=None if threat is None else ThreatModel.parse(threat), seed=choice["seed"] or 0, draws=settings["draws"],
         samples=_number(settings["samples"], "all", 100), batch_size=_number(settings["batch_size"], "auto", None),
-        data_dir=data_dir,
+        evidence=not settings["no_evidence"], data_dir=data_dir,
     )  # fmt: skip
 
 
@@ -240,6 +242,7 @@ def _adjusted(cell: Cell, suite: SuiteFile) -> Cell:
             cell = replace(
                 cell, arguments=arguments, draws=adjust.draws or cell.draws,
                 samples=_number(adjust.samples, "all", cell.samples), batch_size=_number(adjust.batch_size, "auto", cell.batch_size),
+                evidence=cell.evidence if adjust.no_evidence is None else not adjust.no_evidence,
             )  # fmt: skip
     return cell
 

@@ -46,14 +46,12 @@ class Execution:
     Arguments:
         results: Folder of all records.
         device: Where to compute.
-        evidence: Whether adversarial images are stored.
         mix_environments: Whether records may go on under another device kind or torch release.
         keep_going: Whether the suite goes on after a cell that failed.
     """
 
     results: Path = Path("results")
     device: str = "auto"
-    evidence: bool = True
     mix_environments: bool = False
     keep_going: bool = False
 
@@ -61,7 +59,7 @@ class Execution:
         """The options of one run."""
         return Options(
             samples=cell.samples, results=self.results, device=self.device, batch_size=cell.batch_size,
-            evidence=self.evidence, mix_environments=self.mix_environments,
+            evidence=cell.evidence, mix_environments=self.mix_environments,
         )  # fmt: skip
 
 

@@ -75,6 +75,18 @@ def test_settings_of_some_cells(tmp_path):
     assert found[-1].arguments["defenses"] == {"rho": 1, "bank": 4}
 
 
+def test_evidence_of_some_cells(tmp_path):
+    """The file stores none, a part of it does, and an adjustment leaves out one of that part again."""
+    text = (
+        'no_evidence = true\ndefense = "none"\nattack = "null"\n[[include]]\ndefense = ["dpsam", "dp"]\nattack = "pgd-full"\n'
+        'no_evidence = false\n[[adjust]]\nwhere = { defense = "dp" }\nno_evidence = true\n'
+    )
+    assert [(cell.names["defense"], cell.evidence) for cell in cells(tmp_path, text)] == [
+        ("none", False), ("dpsam", True), ("dp", False),
+    ]  # fmt: skip
+    assert [cell.evidence for cell in cells(tmp_path, MATRIX)][:2] == [True, True]
+
+
 def test_a_cell_that_is_named_twice_is_one(tmp_path):
     assert len(cells(tmp_path, 'defense = ["none", "none"]\nattack = "null"\nseed = [1, 1]\n')) == 1
 
