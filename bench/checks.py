@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from bench.claims.claim import FAILED, Claim
+from bench.claims.gradient import SAME, Slope, gradient_error, in_double, interior, look, nonzero
+from bench.claims.likeness import alike
+from bench.claims.logits import outputs
+from bench.claims.modes import modes
+from bench.claims.operations import operations
+from bench.claims.passes import work
+from bench.claims.repetition import repetition
 from bench.defended import DefendedClassifier
 from bench.device import out_of_memory
 from bench.errors import BenchError, UserError
@@ -15,48 +24,99 @@ from bench.gradient import GradientMode
 from bench.models.inspection import inspect_classifier
 from bench.noise import Noise
 from bench.plan import Plan
-from bench.protocols import Images, ScoreModel
-from bench.summary import EXACT
+from bench.protocols import Images
+
+__all__ = ["IMAGES", "REFUSED", "gradient_error", "interior", "measure_claims", "verify_claims"]
 
 IMAGES = 4
-STEPS = (1e-6, 1e-7, 1e-8)
-"""Of the central difference (float64): the first of them that no kink disturbs counts. Deep ReLU networks have one in every
-few 1e-7; smaller steps drown in rounding. A wrong gradient is wrong at each."""
+REFUSED = {
+    "repeats": "to give the same logits twice for the same image and draw",
+    "other seed": "to give the same logits under another global seed",
+    "global state": "to leave the global random state alone",
+    "alone": "to give an image the same logits alone as in a batch",
+    "permuted": "to give an image the same logits in a batch of another order",
+    "modes": "to have every network in inference mode",
+    "not softmax": "to end in logits, not in probabilities",
+}
+"""Checks whose failure leaves no number to record, so that the run is refused; every other failure is recorded and shown."""
+Scoring = Callable[[DefendedClassifier, Images, Noise], Tensor]
+"""Logits of a view as they are scored: without gradients."""
 
 
-def verify_claims(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> dict[str, Any]:
-    """Determinism, range, gradient; as data.
+def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise) -> dict[str, Any]:
+    """Determinism, range, gradient, and the other checks that take seconds; as data.
 
     Arguments:
         plan: The parts of the run.
         model: The deployed defense under full gradients if it has any.
+        scoring: How a view is scored.
         x: A few images, float32, on the run's device.
         noise: Their draws.
 
     Raises:
-        UserError: The defense claims to be deterministic and is not, or leaves [0, 1], or the classifier has other classes
+        UserError: A claim of `REFUSED` failed, or the defense leaves [0, 1], or the classifier has other classes
             or is no classifier (`inspect_classifier`).
     """
     name = plan.spec.defense.name
-    logits, again = _first_logits(plan, model, x, noise), model(x, noise)
-    if not torch.equal(logits, again):
-        raise UserError(
-            f"expected {name} to give the same logits twice for the same image and draw, got a difference of {float((logits - again).abs().max()):.1e}; draw from `noise` only"
-        )
+    logits = _first_logits(plan, model, scoring, x, noise)
     if not _fits(logits.shape[1], plan.dataset.classes):
         raise UserError(
             f"expected logits for the {len(plan.dataset.classes)} classes of {plan.dataset.name}, got {logits.shape[1]}; choose another --classifier"
         )
     inspect_classifier(plan.classifier, 0.1 + 0.8 * x, f"the classifier {plan.spec.classifier.name}")
-    pure = model.purify(x, noise).detach()
-    if pure.min() < -1e-6 or pure.max() > 1 + 1e-6:
-        raise UserError(
-            f"expected {name} to return pixels in [0, 1], got [{float(pure.min()):g}, {float(pure.max()):g}]; clamp them"
-        )
-    checks: dict[str, Any] = {"deterministic": model.deterministic, "range": [float(pure.min()), float(pure.max())]}
+    checks, claims = measure_claims(plan, model, scoring, x, noise)
+    for claim in claims:
+        if claim.verdict == FAILED and claim.check in REFUSED:
+            raise UserError(f"expected {name} {REFUSED[claim.check]}, {_got(claim)}")
+    return checks | {"claims": [claim.as_dict() for claim in claims]}
+
+
+def measure_claims(
+    plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise
+) -> tuple[dict[str, Any], list[Claim]]:
+    """Everything that is measured, whether it passed or not: the figures that records have always had, and every claim.
+
+    It takes what `verify_claims` takes.
+
+    Raises:
+        UserError: The defense leaves [0, 1], or has no gradients although it says so.
+    """
+    deployed = model.view(GradientMode.NONE)
+    scorer = partial(scoring, deployed)
+    claims = repetition(scorer, x, noise)
+    model.tally.counts.clear()
+    logits = scorer(x, noise)
+    passes = model.tally.of(int(noise.ids[0]))
+    claims += outputs(logits)
+    pure: list[Tensor] = []
+    watched = operations(lambda: (pure.append(_purified(plan, model, x, noise)), scorer(x, noise)))
+    checks: dict[str, Any] = {
+        "deterministic": model.deterministic, "range": [float(pure[0].min()), float(pure[0].max())],
+        "differentiable": model.mode is GradientMode.FULL,
+    }  # fmt: skip
+    held = {"classifier": plan.classifier, "score model": plan.score, "defense": model.defense}
+    claims += [*watched, modes(**held)]
     if model.mode is not GradientMode.FULL:
-        return {**checks, "differentiable": False}
-    return {**checks, "differentiable": True, **_gradient_checks(plan, model, x, noise)}
+        return checks, [*claims, work(model.defense, passes, passes, model.ballots)]
+    model.tally.counts.clear()
+    slope = _slope(plan, model, x, noise)
+    error, double = in_double(plan, scoring, x, noise)
+    zero = nonzero(slope.gradient)
+    checks |= {
+        "gradient_finite": bool(torch.isfinite(slope.gradient).all()), "gradient_nonzero": 1 - zero.value, "gradient_error": error,
+    }  # fmt: skip
+    return checks, [
+        *claims, alike("same forward", slope.logits, logits, SAME), *double, zero,
+        work(model.defense, slope.passes, passes, model.ballots),
+    ]  # fmt: skip
+
+
+def _got(claim: Claim) -> str:
+    """What was measured, and what to do."""
+    value = claim.value
+    said = f"a difference of {value:.1e}" if isinstance(value, float) else str(value)
+    found = {False: "it changed", True: "probabilities"}.get(value, said) if isinstance(value, bool) else said
+    return f"got {', '.join(value) if isinstance(value, list) else found}; {claim.meaning.rpartition('; ')[2]}"
 
 
 def _fits(logits: int, classes: tuple[str, ...]) -> bool:
@@ -65,45 +125,9 @@ def _fits(logits: int, classes: tuple[str, ...]) -> bool:
     return logits >= len(classes) if numbered else logits == len(classes)
 
 
-def interior(x: Images, noise: Noise) -> Images:
-    """The images in float64, moved away from where purifiers have kinks: off the ends of [0, 1], and no two pixels equal."""
-    return 0.1 + 0.7 * x.double() + 0.1 * noise.of("check").uniform(x, step=2)
-
-
-def gradient_error(model: DefendedClassifier, x: Images, noise: Noise) -> float:
-    """Largest relative error, over images, of the directional derivative against central differences, the best of `STEPS`.
-
-    Exact code gives about 1e-8 in float64, a gradient that is lost somewhere about 0.3 or more.
-
-    Arguments:
-        model: A float64 model under full gradients.
-        x: Images, float64.
-        noise: Their draws.
-    """
-    direction = noise.of("check").normal(x)
-    readout = noise.of("check").normal(model(x, noise), step=1)
-    _, _, gradient = model.differentiate(
-        x, torch.zeros(len(x), dtype=torch.long), noise, lambda logits, _: (logits * readout).sum(dim=1)
-    )
-    slope = (gradient * direction).sum(dim=(1, 2, 3))
-    errors = torch.full_like(slope, torch.inf)
-    for step in STEPS:
-        ahead, behind = (_project_on(model, x + sign * step * direction, noise, readout) for sign in (1, -1))
-        difference = (ahead - behind) / (2 * step)
-        scale = torch.maximum(slope.abs(), difference.abs()).clamp_min(1e-12)
-        errors = torch.minimum(errors, (slope - difference).abs() / scale)
-        if float(errors.max()) < EXACT:
-            break
-    return float(errors.max())
-
-
-def _project_on(model: DefendedClassifier, x: Images, noise: Noise, readout: Tensor) -> Tensor:
-    return (model(x, noise) * readout).sum(dim=1).detach()
-
-
-def _first_logits(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Tensor:
+def _first_logits(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise) -> Tensor:
     try:
-        return model(x, noise)
+        return scoring(model.view(GradientMode.NONE), x, noise)
     except BenchError:
         raise
     except Exception as error:
@@ -115,10 +139,18 @@ def _first_logits(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise
         ) from error
 
 
-def _gradient_checks(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> dict[str, Any]:
-    labels = torch.zeros(len(x), dtype=torch.long, device=x.device)
+def _purified(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Images:
+    pure = model.purify(x, noise).detach()
+    if pure.min() < -1e-6 or pure.max() > 1 + 1e-6:
+        raise UserError(
+            f"expected {plan.spec.defense.name} to return pixels in [0, 1], got [{float(pure.min()):g}, {float(pure.max()):g}]; clamp them"
+        )
+    return pure
+
+
+def _slope(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Slope:
     try:
-        _, _, gradient = model.differentiate(x, labels, noise, lambda logits, y: logits.logsumexp(dim=1) - logits[:, 0])
+        return look(model, x, noise)
     except RuntimeError as error:
         if out_of_memory(error):
             raise
@@ -126,20 +158,3 @@ def _gradient_checks(plan: Plan, model: DefendedClassifier, x: Images, noise: No
             f"expected gradients through {plan.spec.defense.name} and the classifier, got {type(error).__name__}: {error}; "
             "keep the graph, or set `differentiable = False` on the defense"
         ) from error
-    nonzero = float((gradient.flatten(1) != 0).any(dim=1).float().mean())
-    finite = bool(torch.isfinite(gradient).all())
-    return {"gradient_finite": finite, "gradient_nonzero": nonzero, "gradient_error": _double_error(plan, x, noise)}
-
-
-def _double_error(plan: Plan, x: Images, noise: Noise) -> float | None:
-    """`gradient_error` of double-precision copies on the CPU; None for networks that cannot be copied or run in double."""
-    if plan.score is not None and not isinstance(plan.score, nn.Module):
-        return None
-    draws = Noise(noise.seed, noise.ids.cpu(), noise.purpose)
-    try:
-        classifier = copy.deepcopy(plan.classifier).cpu().double()
-        score: ScoreModel | None = copy.deepcopy(plan.score).cpu().double() if plan.score is not None else None
-        model = DefendedClassifier(classifier, plan.make_defense(score), chunk=len(x))
-        return gradient_error(model, interior(x.cpu(), draws), draws)
-    except (RuntimeError, TypeError, NotImplementedError):
-        return None

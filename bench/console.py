@@ -240,6 +240,7 @@ def _draw_lines(draws: dict[str, Any], knowledge: str | None) -> list[str]:
 
 
 def _checks_text(checks: dict[str, Any]) -> str:
+    from bench.claims.claim import failed_checks
     from bench.summary import EXACT
 
     parts = ["deterministic, verified" if checks.get("deterministic") else "stochastic, draws reproducible"]
@@ -250,7 +251,8 @@ def _checks_text(checks: dict[str, Any]) -> str:
         parts.append("gradient error not measured")
     else:
         parts.append(f"gradient error {error:.0e}" + ("" if error < EXACT else f" (NOT EXACT: expected below {bar})"))
-    return " · ".join(parts)
+    failed = [name for name in failed_checks(checks.get("claims", [])) if name != "gradient"]
+    return " · ".join([*parts, *([f"FAILED: {', '.join(failed)}"] if failed else [])])
 
 
 def _cost_text(cost: dict[str, Any]) -> str:

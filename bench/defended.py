@@ -273,6 +273,11 @@ class DefendedClassifier:
         return self._vote(x, noise) if self._aggregates else self._once(x, noise)
 
     @property
+    def ballots(self) -> int:
+        """Purifications behind one prediction of this view."""
+        return self.votes if self._aggregates else 1
+
+    @property
     def _aggregates(self) -> bool:
         return self.votes > 1 and self.stochastic
 

@@ -15,8 +15,6 @@ from bench.errors import UserError
 from bench.threat import ThreatModel
 
 ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
-TOLERANCE = 1e-5
-"""By which rounding may carry an image out of the ball, relative to its radius."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +86,7 @@ def outside_ball(evidence: Evidence, dataset: Dataset, threat: ThreatModel) -> l
     images = evidence.images.astype(np.float64)
     delta = (images - originals).reshape(len(images), -1)
     distances = np.linalg.norm(delta, ord=ORDERS[threat.norm], axis=1)
-    inside = distances <= threat.radius * (1 + TOLERANCE) + 1e-7
+    inside = distances <= threat.furthest
     inside &= ((images >= 0) & (images <= 1)).reshape(len(images), -1).all(axis=1)
     return evidence.ids[~inside].tolist()
 

@@ -15,6 +15,16 @@ FORMAT = 1
 KEYS = {"format", "run_id", "spec", "labels", "checks", "environments"}
 
 
+class _Claim(BaseModel):
+    """One of the cheap checks, as data (`bench.claims`); records of before have none."""
+
+    model_config = ConfigDict(extra="allow")
+
+    check: str
+    verdict: str
+    meaning: str
+
+
 class _Checks(BaseModel):
     """Those that are shown to people."""
 
@@ -23,6 +33,7 @@ class _Checks(BaseModel):
     deterministic: bool = False
     differentiable: bool = True
     gradient_error: float | None = None
+    claims: list[_Claim] = []
 
 
 class _Environment(BaseModel):

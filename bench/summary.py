@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.claims.finished import finished_claims
 from bench.records import Record, SampleRecord
 from bench.stats import mean_share
 
@@ -48,11 +49,16 @@ def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None =
         "draws": {"k": k, **_rules(lines, ROBUST, ""), **_rules(lines, CLEAN, "null_")},
         **_said(lines),
         **_certified(lines),
-        "checks": header["checks"],
+        "checks": {**header["checks"], "claims": _claims(header, lines)},
         "cost": {"seconds": round(sum(line.seconds for line in lines), 3), **_cost(lines)},
         **_memory(lines),
         "environment": environments.get(lines[-1].environment),
     }
+
+
+def _claims(header: dict[str, Any], lines: Sequence[SampleRecord]) -> list[dict[str, Any]]:
+    """Those that were measured before the run, and those that take its lines."""
+    return [*header["checks"].get("claims", []), *(claim.as_dict() for claim in finished_claims(header["spec"], lines))]
 
 
 def _said(lines: Sequence[SampleRecord]) -> dict[str, Any]:

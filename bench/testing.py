@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import copy
-import random as python_random  # noqa: TID251 - its state is watched, never drawn from
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.ball import uniform_in_ball
-from bench.checks import gradient_error, interior
+from bench.claims.gradient import gradient_error, interior
+from bench.claims.repetition import global_state, same_state
 from bench.defended import DefendedClassifier
 from bench.errors import BenchError, UserError
 from bench.gradient import GradientMode
@@ -295,15 +294,10 @@ def _independent(function: Callable[[Tensor], Images], count: int) -> str:
     return ""
 
 
-def _global_state() -> tuple[str, ...]:
-    numpy_state = np.random.get_state()  # noqa: NPY002 - watched, never drawn from
-    return str(torch.get_rng_state().tolist()), str(numpy_state), str(python_random.getstate())
-
-
 def _global_randomness(function: Callable[[], Images]) -> str:
-    before = _global_state()
+    before = global_state()
     first = function()
-    if before != _global_state():
+    if not same_state(before, global_state()):
         return "expected the global random state to be left alone, got it changed; draw from `noise` only"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(12345)  # noqa: TID251 - to see that it changes nothing

@@ -12,6 +12,8 @@ from bench.errors import UserError
 NORMS = {"linf": 1, "l2": 100, "l1": 10_000}
 """Norms, and the largest radius of each in pixel units."""
 SMALLEST = Fraction(1, 1_000_000)
+TOLERANCE = 1e-5
+"""By which rounding may carry an image out of the ball, relative to its radius."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,11 @@ class ThreatModel:
     def radius(self) -> float:
         """`eps` as a float."""
         return float(self.eps)
+
+    @property
+    def furthest(self) -> float:
+        """The largest distance that counts as inside the ball, rounding included."""
+        return self.radius * (1 + TOLERANCE) + 1e-7
 
 
 def _malformed(text: str) -> ThreatModel:

@@ -36,8 +36,6 @@ from bench.threat import ThreatModel
 
 T = TypeVar("T")
 ORDERS = {"linf": torch.inf, "l2": 2, "l1": 1}
-TOLERANCE = 1e-5
-"""By which rounding may carry an adversarial image out of the ball, relative to its radius."""
 CPU_BATCH = 16
 """Images in one network call on a CPU while each is there once: calls are padded, and the last ones of an attack have few images."""
 FULL_BATCH = SHARD
@@ -122,7 +120,8 @@ class Worker:
         x, _, noise = self._inputs(positions)
         differentiable = getattr(self.plan.make_defense(self.plan.score), "differentiable", True)
         mode = GradientMode.FULL if differentiable else GradientMode.NONE
-        return verify_claims(self.plan, self._model(mode, Tally(), len(x)), x, noise)
+        model = self._model(mode, Tally(), len(x), chunk=min(self.batch, IMAGES))
+        return verify_claims(self.plan, model, scored, x, noise)
 
     def time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
         """Seconds and passes that an image takes in one full chunk, evaluated (`NONE`) or differentiated (any other mode)."""
@@ -264,13 +263,14 @@ class Worker:
             return certified_radii(deployed, x, y, noise)
 
     def _model(
-        self, mode: GradientMode, tally: Tally, images: int, said: dict[str, list[Any]] | None = None
-    ) -> DefendedClassifier:
+        self, mode: GradientMode, tally: Tally, images: int, said: dict[str, list[Any]] | None = None,
+        chunk: int | None = None,
+    ) -> DefendedClassifier:  # fmt: skip
         score = None if self.plan.score is None else CountedScoreModel(self.plan.score, tally)
         self.pace.working = lambda done, standing: self.working(done, standing, images)
         return DefendedClassifier(
-            self.plan.classifier, self.plan.make_defense(score), mode=mode, chunk=self.batch, tally=tally, pace=self.pace,
-            known=self.plan.known, said=said,
+            self.plan.classifier, self.plan.make_defense(score), mode=mode, chunk=chunk or self.batch, tally=tally,
+            pace=self.pace, known=self.plan.known, said=said,
         )  # fmt: skip
 
     def _inputs(self, positions: np.ndarray) -> tuple[Images, Tensor, Noise]:
@@ -286,9 +286,21 @@ def _largest_batch(plan: Plan, device: torch.device) -> int:
     return CPU_BATCH if alone else FULL_BATCH
 
 
+def scored(deployed: DefendedClassifier, x: Images, draws: Noise) -> Tensor:
+    """Logits as they are scored, without gradients: `(B, classes)`.
+
+    Arguments:
+        deployed: The view that is scored.
+        x: Images `(B, C, H, W)`.
+        draws: One stream per image.
+    """
+    with torch.no_grad():
+        return deployed(x, draws)
+
+
 def check_in_ball(name: str, result: Images, x: Images, threat: ThreatModel, ids: Tensor) -> None:
     """Raises `AttackError`, naming the attack and the samples, unless every image is in the ball and in [0, 1]."""
-    outside = ~(_distance(result - x, threat) <= threat.radius * (1 + TOLERANCE) + 1e-7)
+    outside = ~(_distance(result - x, threat) <= threat.furthest)
     outside |= ~((result >= 0) & (result <= 1)).flatten(1).all(dim=1)
     if outside.any():
         raise AttackError(

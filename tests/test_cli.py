@@ -24,7 +24,7 @@ SUMMARY = {
     },
     "clean_accuracy": INTERVAL, "robust_accuracy": INTERVAL,
     "draws": {"k", "mean", "worst", "majority", "null_mean", "null_worst", "null_majority"},
-    "checks": {"deterministic", "range", "differentiable", "gradient_finite", "gradient_nonzero", "gradient_error"},
+    "checks": {"deterministic", "range", "differentiable", "gradient_finite", "gradient_nonzero", "gradient_error", "claims"},
     "cost": {
         "seconds", "classifier_forward", "classifier_backward", "score_forward", "score_backward", "score_hvp",
     },

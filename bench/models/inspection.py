@@ -27,7 +27,7 @@ def inspect_classifier(network: nn.Module, x: Images, name: str) -> None:
             "let its train() reach them"
         )
     logits = network(x).detach()
-    if _are_probabilities(logits):
+    if are_probabilities(logits):
         raise UserError(
             f"expected logits from {name}, got probabilities (no negative numbers, and they sum to 1); return what goes into its softmax"
         )
@@ -41,5 +41,6 @@ def inspect_classifier(network: nn.Module, x: Images, name: str) -> None:
             )
 
 
-def _are_probabilities(logits: Tensor) -> bool:
+def are_probabilities(logits: Tensor) -> bool:
+    """Whether what should be logits, `(B, classes)`, has no negative numbers and rows that sum to 1."""
     return bool((logits >= 0).all()) and bool(((logits.sum(dim=1) - 1).abs() < TOLERANCE).all())

@@ -8,11 +8,13 @@ function factsHtml(pairs) {
 
 function checksHtml(run) {
   const words = { deterministic: "Deterministic", range: "Output range", differentiable: "Differentiable", gradient_finite: "Gradient finite", gradient_nonzero: "Gradient non-zero", gradient_error: "Gradient error" };
-  const pairs = Object.entries(run.checks).map(([name, value]) => {
+  const { claims = [], ...figures } = run.checks;
+  const pairs = Object.entries(figures).map(([name, value]) => {
     if (name === "gradient_error" && value !== null) return [words[name], value.toExponential(1) + " against finite differences", value < 1e-4 ? "ok" : "off"];
     if (typeof value === "boolean") return [words[name] ?? name, value ? "yes" : "no", name === "deterministic" ? "" : value ? "ok" : "off"];
     return [words[name] ?? name, escape(Array.isArray(value) ? value.join(" to ") : JSON.stringify(value))];
   });
+  for (const claim of claims.filter((one) => one.verdict === "failed")) pairs.push([escape(claim.check), escape(claim.meaning), "off"]);
   pairs.push(["Audit", `<span class="tag ${run.believed === null ? "" : believed(run.believed)}">${believed(run.believed)}</span>`]);
   for (const flag of run.flags) pairs.push(["Flag", `<span class="tag warn">${escape(flag)}</span>`]);
   return factsHtml(pairs);

@@ -1,0 +1,43 @@
+"""One cheap check of a run, as the record holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+PASSED, FAILED, OPEN = "passed", "failed", "not measured"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The result of one check.
+
+    Arguments:
+        check: Its name.
+        value: What was measured, as JSON; None if it was not.
+        threshold: What it was compared with, as JSON.
+        verdict: `passed`, `failed` or `not measured`.
+        meaning: What a failure means and what to do, in one sentence.
+    """
+
+    check: str
+    value: Any
+    threshold: Any
+    verdict: str
+    meaning: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The claim as a record holds it."""
+        return asdict(self)
+
+
+def judged(check: str, value: Any, threshold: Any, passed: bool | None, meaning: str) -> Claim:
+    """A claim; `passed` is None for what could not be measured."""
+    verdict = {True: PASSED, False: FAILED, None: OPEN}[passed]
+    return Claim(check=check, value=value, threshold=threshold, verdict=verdict, meaning=meaning)
+
+
+def failed_checks(claims: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Names of the claims of a record, or of a summary, that failed."""
+    return [claim["check"] for claim in claims if claim["verdict"] == FAILED]

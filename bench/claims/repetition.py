@@ -1,0 +1,100 @@
+"""Determinism: the same image and draw give the same logits, whenever, beside whichever images, and whatever the global seed is."""
+
+from __future__ import annotations
+
+import random as python_random  # noqa: TID251 - its state is watched, never drawn from
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.claims.claim import Claim, judged
+from bench.claims.likeness import alike, difference
+from bench.noise import Noise
+from bench.protocols import Images
+
+Scorer = Callable[[Images, Noise], Tensor]
+"""Logits of images under their draws, as they are scored."""
+OTHER_SEED = 12345
+
+
+def repetition(scorer: Scorer, x: Images, noise: Noise) -> list[Claim]:
+    """Twice, under another global seed, with the global generators watched, alone and permuted.
+
+    One repetition under another global seed settles the first two at once where it agrees; only where it does not, a third
+    evaluation under the first seed tells whether the seed was the cause.
+
+    Arguments:
+        scorer: What is deployed.
+        x: A few images `(B, C, H, W)`.
+        noise: Their draws.
+    """
+    before = global_state()
+    with _restored(before):
+        first = scorer(x, noise)
+        untouched = same_state(before, global_state())
+        with _restored(global_state()):
+            _seed(OTHER_SEED)
+            second = scorer(x, noise)
+        reseeded = difference(first, second)
+        repeated = 0.0
+        if reseeded:
+            set_state(before)
+            repeated = difference(first, scorer(x, noise))
+        neighbours = _neighbours(scorer, x, noise, first)
+    return [
+        judged("repeats", repeated, 0.0, repeated == 0, "the same image and draw have to give the same logits twice, else the number is luck; draw from `noise` only"),
+        judged("other seed", None if repeated else reseeded, 0.0, None if repeated else reseeded == 0, "a global seed must not change a logit, else the number depends on what ran before; draw from `noise` only"),
+        judged("global state", untouched, True, untouched, "a defense that draws from the global generators, or seeds them, changes the attack's own random numbers; draw from `noise` only"),
+        *neighbours,
+    ]  # fmt: skip
+
+
+def _neighbours(scorer: Scorer, x: Images, noise: Noise, together: Tensor) -> list[Claim]:
+    """Alone and in reversed order, both in a batch of the same padded shape."""
+    rows = torch.arange(len(x), device=x.device).flip(0)
+    means = "an image's logits must not depend on its neighbours, else the number depends on the batch size; sum per image, never over the batch"
+    return [
+        alike("alone", together[:1], scorer(x[:1], noise[:1]), means),
+        alike("permuted", together[rows], scorer(x[rows], noise[rows]), means),
+    ]
+
+
+def global_state() -> tuple[Any, ...]:
+    """The states of the global generators of torch (the CPU's and each CUDA device's), numpy and Python."""
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    return torch.get_rng_state(), cuda, np.random.get_state(), python_random.getstate()  # noqa: NPY002 - watched
+
+
+def set_state(state: tuple[Any, ...]) -> None:
+    """Puts the global generators back into a state."""
+    cpu, cuda, numpy_state, python_state = state
+    torch.set_rng_state(cpu)
+    if cuda:
+        torch.cuda.set_rng_state_all(cuda)
+    np.random.set_state(numpy_state)  # noqa: NPY002 - put back
+    python_random.setstate(python_state)
+
+
+def same_state(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
+    """Whether no generator was drawn from or seeded between two states."""
+    cuda = len(one[1]) == len(other[1]) and all(map(torch.equal, one[1], other[1]))
+    return torch.equal(one[0], other[0]) and cuda and str(one[2]) == str(other[2]) and one[3] == other[3]
+
+
+@contextmanager
+def _restored(state: tuple[Any, ...]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        set_state(state)
+
+
+def _seed(seed: int) -> None:
+    """Seeds all global generators, to see that it changes nothing."""
+    torch.manual_seed(seed)  # noqa: TID251
+    np.random.seed(seed)  # noqa: NPY002, TID251
+    python_random.seed(seed)
