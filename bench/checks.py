@@ -16,7 +16,7 @@ from bench.claims.logits import outputs
 from bench.claims.modes import modes
 from bench.claims.operations import operations
 from bench.claims.passes import work
-from bench.claims.repetition import repetition
+from bench.claims.repetition import repetition, restored
 from bench.defended import DefendedClassifier
 from bench.device import out_of_memory
 from bench.errors import BenchError, UserError
@@ -58,13 +58,15 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
             or is no classifier (`inspect_classifier`).
     """
     name = plan.spec.defense.name
-    logits = _first_logits(plan, model, scoring, x, noise)
+    with restored():
+        logits = _first_logits(plan, model, scoring, x, noise)
     if not _fits(logits.shape[1], plan.dataset.classes):
         raise UserError(
             f"expected logits for the {len(plan.dataset.classes)} classes of {plan.dataset.name}, got {logits.shape[1]}; choose another --classifier"
         )
     inspect_classifier(plan.classifier, 0.1 + 0.8 * x, f"the classifier {plan.spec.classifier.name}")
-    checks, claims = measure_claims(plan, model, scoring, x, noise)
+    with restored():
+        checks, claims = measure_claims(plan, model, scoring, x, noise)
     for claim in claims:
         if claim.verdict == FAILED and claim.check in REFUSED:
             raise UserError(f"expected {name} {REFUSED[claim.check]}, {_got(claim)}")
@@ -74,41 +76,62 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
 def measure_claims(
     plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise
 ) -> tuple[dict[str, Any], list[Claim]]:
-    """Everything that is measured, whether it passed or not: the figures that records have always had, and every claim.
+    """Everything that is measured, whether it passed or not: the figures that records have always had, and the claims.
 
-    It takes what `verify_claims` takes.
+    What presupposes a claim is measured only if that one held: modes first, then determinism, then the rest. It takes what
+    `verify_claims` takes.
 
     Raises:
         UserError: The defense leaves [0, 1], or has no gradients although it says so.
     """
-    deployed = model.view(GradientMode.NONE)
-    scorer = partial(scoring, deployed)
-    claims = repetition(scorer, x, noise)
-    model.tally.counts.clear()
-    logits = scorer(x, noise)
-    passes = model.tally.of(int(noise.ids[0]))
-    claims += outputs(logits)
+    scorer = partial(scoring, model.view(GradientMode.NONE))
+    claims = [modes(**{"classifier": plan.classifier, "score model": plan.score, "defense": model.defense})]
+    if claims[0].verdict != FAILED:
+        claims += repetition(scorer, x, noise)
+    if any(claim.verdict == FAILED for claim in claims):
+        return {"deterministic": model.deterministic}, claims
+    logits, passes = _counted(model, lambda: scorer(x, noise), noise)
     pure: list[Tensor] = []
-    watched = operations(lambda: (pure.append(_purified(plan, model, x, noise)), scorer(x, noise)))
+    inner: list[Tensor] = []  # of images whose own pixels do not look like probabilities
+    claims += operations(
+        lambda: (pure.append(_purified(plan, model, x, noise)), inner.append(scorer(0.1 + 0.8 * x, noise)))
+    )
+    claims += outputs(inner[0])
     checks: dict[str, Any] = {
         "deterministic": model.deterministic, "range": [float(pure[0].min()), float(pure[0].max())],
         "differentiable": model.mode is GradientMode.FULL,
     }  # fmt: skip
-    held = {"classifier": plan.classifier, "score model": plan.score, "defense": model.defense}
-    claims += [*watched, modes(**held)]
     if model.mode is not GradientMode.FULL:
         return checks, [*claims, work(model.defense, passes, passes, model.ballots)]
+    figures, more = _of_gradient(plan, model, scoring, x, noise, logits, passes)
+    return checks | figures, claims + more
+
+
+def _of_gradient(
+    plan: Plan,
+    model: DefendedClassifier,
+    scoring: Scoring,
+    x: Images,
+    noise: Noise,
+    logits: Tensor,
+    passes: dict[str, int],
+) -> tuple[dict[str, Any], list[Claim]]:
+    """What the attacker sees: another forward, its work, and the gradient."""
     model.tally.counts.clear()
     slope = _slope(plan, model, x, noise)
     error, double = in_double(plan, scoring, x, noise)
     zero = nonzero(slope.gradient)
-    checks |= {
+    figures = {
         "gradient_finite": bool(torch.isfinite(slope.gradient).all()), "gradient_nonzero": 1 - zero.value, "gradient_error": error,
     }  # fmt: skip
-    return checks, [
-        *claims, alike("same forward", slope.logits, logits, SAME), *double, zero,
-        work(model.defense, slope.passes, passes, model.ballots),
-    ]  # fmt: skip
+    seen = alike("same forward", slope.logits, logits, SAME)
+    return figures, [seen, *double, zero, work(model.defense, slope.passes, passes, model.ballots)]
+
+
+def _counted(model: DefendedClassifier, evaluate: Callable[[], Tensor], noise: Noise) -> tuple[Tensor, dict[str, int]]:
+    """Logits, and the passes that they took for the first image."""
+    model.tally.counts.clear()
+    return evaluate(), model.tally.of(int(noise.ids[0]))
 
 
 def _got(claim: Claim) -> str:

@@ -17,6 +17,7 @@ import typer
 from bench.cli_boards import register
 from bench.cli_engines import Address, EngineName, GpusPerWorker, ShardTimeout, Workers
 from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
+from bench.cli_verify import register_verification
 from bench.documents import printable
 from bench.errors import BenchError, InterruptedRunError, UserError
 from bench.interrupt import stopping
@@ -322,6 +323,7 @@ def train_score(
 
 
 register(app)
+register_verification(app)
 
 
 def main(arguments: Sequence[str]) -> int:

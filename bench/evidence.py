@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,16 +103,3 @@ def positions_of(ids: np.ndarray, dataset: Dataset) -> np.ndarray:
             f"expected images of the data set {dataset.name}, got ids it does not have ({strange[0]}, ...); name the data set of the record"
         )
     return np.array([position[sample] for sample in ids.tolist()], dtype=np.int64)
-
-
-def damaged_files(path: Path) -> list[str] | None:
-    """Names of files of a record that are not as `SHA256SUMS` says, missing ones included; None if there is no seal."""
-    seal = path / "SHA256SUMS"
-    if not seal.exists():
-        return None
-    listed = [line.partition("  ") for line in seal.read_text().splitlines()]
-    return [name for digest, _, name in listed if not _is(path / name, digest)]
-
-
-def _is(file: Path, digest: str) -> bool:
-    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == digest

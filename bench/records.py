@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +20,7 @@ from bench.header import FORMAT, read_header
 from bench.lines import SampleRecord, in_order, read_lines
 from bench.links import check_inside, check_links
 from bench.lock import hold
+from bench.seal import SEAL, seal_text, sealed_names
 
 __all__ = [
     "FORMAT", "SHARD", "Record", "RecordWriter", "SampleRecord", "find_record", "read_header", "read_record", "record_paths",
@@ -28,7 +28,6 @@ __all__ = [
 
 SHARD = 50
 """Consecutive positions of a data set's order that run together."""
-CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -194,20 +193,15 @@ class RecordWriter:
         self.lines = [*self.lines, *lines]
 
     def seal(self, order: Sequence[int] = ()) -> None:
-        """Writes `SHA256SUMS` over every file of the record: it is complete.
+        """Writes `SHA256SUMS` over every file of the record but an audit, which comes later: it is complete.
 
         Arguments:
             order: Sample ids in the data set's order, into which the lines are brought, whoever finished first.
         """
         if order:
             self._sort(order)
-        files = sorted(
-            file
-            for file in self.path.rglob("*")
-            if file.is_file() and file.name != "SHA256SUMS" and file.suffix != ".tmp"
-        )
-        sums = [f"{_sha256(file)}  {file.relative_to(self.path).as_posix()}\n" for file in files]
-        self._write("SHA256SUMS", "".join(sums).encode())
+        names = [name for name in sealed_names(self.path) if not name.endswith(".tmp")]
+        self._write(SEAL, seal_text(self.path, names))
 
     def _sort(self, order: Sequence[int]) -> None:
         """Puts the sorted lines in the place of the others; the new file is locked before it gets there."""
@@ -232,7 +226,7 @@ class RecordWriter:
         self.lines = [line for _, line in sorted(zip(places, self.lines, strict=True), key=lambda pair: pair[0])]
 
     def _unseal(self) -> None:
-        (self.path / "SHA256SUMS").unlink(missing_ok=True)
+        (self.path / SEAL).unlink(missing_ok=True)
 
     def _write_evidence(self, shard: int, ids: list[int], images: np.ndarray) -> None:
         from safetensors.numpy import save
@@ -294,14 +288,6 @@ def copy_record(source: Path, results: Path, *, replacing: Path | None = None) -
     except OSError as error:
         raise _full(target, error) from error
     return target
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while part := stream.read(CHUNK):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 def _json(value: dict[str, Any]) -> bytes:

@@ -68,6 +68,22 @@ def replan(header: Mapping[str, Any], registry: Registry, data_dir: Path | None 
     return plan(request_of(header, data_dir), registry)
 
 
+def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int | None = None) -> Worker:
+    """What scores the images of a run again: in the run's own batch size, unless another one is given or memory wants a smaller one.
+
+    Arguments:
+        run: The run.
+        planned: Its plan.
+        device: As on the command line.
+        batch_size: Images in one network call; the record's if left out.
+    """
+    worker = Worker(planned, pick_device(device), batch_size, lambda *_: None)
+    if batch_size is None:
+        recorded = (part.get("batch_size") for part in run.header["environments"].values())
+        worker.batch = next((size for size in recorded if size), worker.batch)
+    return worker
+
+
 def rescore(
     run: Run, registry: Registry, *, data_dir: Path | None = None, device: str = "auto", planned: Plan | None = None
 ) -> Rescored | None:
@@ -90,8 +106,7 @@ def rescore(
     if evidence is None:
         return None
     planned = planned or replan(run.header, registry, data_dir)
-    batch = next((part["batch_size"] for part in run.header["environments"].values()), None)
-    worker = Worker(planned, pick_device(device), batch, lambda *_: None)
+    worker = worker_of(run, planned, device=device)
     evidence = evidence.of(run.ids)
     positions = positions_of(evidence.ids, planned.dataset)
     predictions, margins = worker.rescore(positions, evidence.images)

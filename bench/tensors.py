@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import UserError
-from bench.evidence import damaged_files, read_evidence
+from bench.evidence import read_evidence
 from bench.records import write_whole
 from bench.runs import Run
+from bench.seal import broken_seal
 
 
 def save_tensor(run: Run, out: Path) -> int:
@@ -30,7 +31,7 @@ def save_tensor(run: Run, out: Path) -> int:
         raise UserError(
             f"expected stored adversarial images in {run.path}, got none; run it again without --no-evidence, into another --results"
         )
-    if damaged_files(run.path) != []:
+    if broken_seal(run.path):
         raise UserError(
             f"expected a complete, unchanged record in {run.path}, got one that is not as it was sealed; see: bench show {run.run_id}"
         )

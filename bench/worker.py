@@ -40,6 +40,8 @@ CPU_BATCH = 16
 """Images in one network call on a CPU while each is there once: calls are padded, and the last ones of an attack have few images."""
 FULL_BATCH = SHARD
 """The same where calls are wide (GPU), or where the draws of a stochastic defense fill them."""
+FRESH_DRAW = 1000
+"""Number of the draw by which a verification looks at a stochastic defense anew."""
 PROBE_STEPS = 6
 """Of half a radius each: what they break, an attack breaks early."""
 
@@ -173,10 +175,23 @@ class Worker:
             positions: In the data set, for labels and draws.
             images: Shape `(B, C, H, W)`.
         """
+        return self._fitting(lambda: self._rescore(positions, images))
+
+    def _rescore(self, positions: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         _, y, noise = self._inputs(positions)
         deployed = self._model(GradientMode.NONE, Tally(), len(y))
         predictions, margins = self._score(deployed, torch.from_numpy(images).to(self.device), y, noise)
         return predictions.cpu().numpy(), margins.double().cpu().numpy()
+
+    def redraw(self, positions: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Predictions `(B,)` of such images under one fresh draw, of another purpose than any that was scored or attacked."""
+        return self._fitting(lambda: self._redraw(positions, images))
+
+    def _redraw(self, positions: np.ndarray, images: np.ndarray) -> np.ndarray:
+        _, _, noise = self._inputs(positions)
+        deployed = self._model(GradientMode.NONE, Tally(), len(noise))
+        logits = scored(deployed, torch.from_numpy(images).to(self.device), noise.of("check").at(FRESH_DRAW))
+        return logits.argmax(dim=1).cpu().numpy()
 
     def purify(self, positions: np.ndarray, images: np.ndarray) -> np.ndarray:
         """What the classifier is shown of such images under the first scored draw, `(B, C, H, W)`."""

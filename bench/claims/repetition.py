@@ -25,7 +25,7 @@ def repetition(scorer: Scorer, x: Images, noise: Noise) -> list[Claim]:
     """Twice, under another global seed, with the global generators watched, alone and permuted.
 
     One repetition under another global seed settles the first two at once where it agrees; only where it does not, a third
-    evaluation under the first seed tells whether the seed was the cause.
+    evaluation under the first seed tells whether the seed was the cause, and neighbours are not looked at.
 
     Arguments:
         scorer: What is deployed.
@@ -33,24 +33,25 @@ def repetition(scorer: Scorer, x: Images, noise: Noise) -> list[Claim]:
         noise: Their draws.
     """
     before = global_state()
-    with _restored(before):
+    with restored():
         first = scorer(x, noise)
         untouched = same_state(before, global_state())
-        with _restored(global_state()):
-            _seed(OTHER_SEED)
-            second = scorer(x, noise)
-        reseeded = difference(first, second)
-        repeated = 0.0
+        seed_all(OTHER_SEED)
+        seeded = global_state()
+        second = scorer(x, noise)
+        untouched &= same_state(
+            seeded, global_state()
+        )  # one that seeds leaves the first state as it is, the second time
+        reseeded, repeated = difference(first, second), 0.0
         if reseeded:
             set_state(before)
             repeated = difference(first, scorer(x, noise))
-        neighbours = _neighbours(scorer, x, noise, first)
-    return [
-        judged("repeats", repeated, 0.0, repeated == 0, "the same image and draw have to give the same logits twice, else the number is luck; draw from `noise` only"),
-        judged("other seed", None if repeated else reseeded, 0.0, None if repeated else reseeded == 0, "a global seed must not change a logit, else the number depends on what ran before; draw from `noise` only"),
-        judged("global state", untouched, True, untouched, "a defense that draws from the global generators, or seeds them, changes the attack's own random numbers; draw from `noise` only"),
-        *neighbours,
-    ]  # fmt: skip
+        claims = [
+            judged("repeats", repeated, 0.0, repeated == 0, "the same image and draw have to give the same logits twice, else the number is luck; draw from `noise` only"),
+            judged("other seed", None if repeated else reseeded, 0.0, None if repeated else reseeded == 0, "a global seed must not change a logit, else the number depends on what ran before; draw from `noise` only"),
+            judged("global state", untouched, True, untouched, "a defense that draws from the global generators, or seeds them, changes the attack's own random numbers; draw from `noise` only"),
+        ]  # fmt: skip
+        return claims if reseeded else [*claims, *_neighbours(scorer, x, noise, first)]
 
 
 def _neighbours(scorer: Scorer, x: Images, noise: Noise, together: Tensor) -> list[Claim]:
@@ -86,14 +87,16 @@ def same_state(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
 
 
 @contextmanager
-def _restored(state: tuple[Any, ...]) -> Iterator[None]:
+def restored() -> Iterator[None]:
+    """Leaves the global generators as they were before."""
+    state = global_state()
     try:
         yield
     finally:
         set_state(state)
 
 
-def _seed(seed: int) -> None:
+def seed_all(seed: int) -> None:
     """Seeds all global generators, to see that it changes nothing."""
     torch.manual_seed(seed)  # noqa: TID251
     np.random.seed(seed)  # noqa: NPY002, TID251

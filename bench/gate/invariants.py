@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.aggregate import per_image, worst_case
-from bench.evidence import damaged_files
 from bench.gate.findings import Finding
 from bench.gate.pairs import Pair
 from bench.runs import CLEAN, ROBUST, Run
+from bench.seal import broken_seal
 from bench.spec import UNDEFENDED, canonical
 from bench.stats import clopper_pearson
 
@@ -43,13 +43,11 @@ def all_images(pair: Pair) -> Finding:
 
 def sealed(name: str, run: Run) -> Finding:
     """The files are those that were sealed."""
-    damaged = damaged_files(run.path)
-    if damaged is None:
+    if not run.sealed:
         return Finding(check=name, passed=False, detail=f"{run.path} is not complete: it has no SHA256SUMS")
-    detail = (
-        f"{', '.join(damaged)} in {run.path} changed after it was sealed" if damaged else "files as they were sealed"
-    )
-    return Finding(check=name, passed=not damaged, detail=detail)
+    broken = broken_seal(run.path)
+    detail = f"{run.path} is not as it was sealed: {'; '.join(broken)}" if broken else "files as they were sealed"
+    return Finding(check=name, passed=not broken, detail=detail)
 
 
 def robust_within_clean(run: Run, *, deterministic: bool) -> Finding:

@@ -22,7 +22,7 @@ def as_text(report: Report, *, verbose: bool = True) -> str:
     """Row by row what was checked; what changed image by image."""
     parts = [row_text(row, verbose=verbose) for row in report.rows]
     if report.together:
-        parts.append("\n".join(["all rows", *(_line(finding) for finding in report.together)]))
+        parts.append("\n".join(["all rows", *(finding_line(finding) for finding in report.together)]))
     return "\n\n".join([*parts, verdict(report)])
 
 
@@ -65,7 +65,7 @@ def as_junit(report: Report) -> str:
                 ElementTree.SubElement(case, "skipped", message=finding.detail)
             elif not finding.passed:
                 failure = ElementTree.SubElement(case, "failure", message=finding.detail)
-                failure.text = "\n".join(_flip_lines(finding.flips))
+                failure.text = "\n".join(flip_lines(finding.flips))
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -96,16 +96,18 @@ def _suites(report: Report) -> list[tuple[str, str, list[Finding]]]:
 def _row_lines(row: RowReport, *, verbose: bool) -> list[str]:
     lines = [f"{row.name}   run {row.run_id}, {row.tier} tier, n = {row.n}"]
     for finding in row.findings:
-        lines.append(_line(finding))
-        lines += [f"        {line}" for line in _flip_lines(finding.flips)] if verbose else []
+        lines.append(finding_line(finding))
+        lines += [f"        {line}" for line in flip_lines(finding.flips)] if verbose else []
     return lines + ([f"  power {row.power}"] if row.power else [])
 
 
-def _line(finding: Finding) -> str:
+def finding_line(finding: Finding) -> str:
+    """A check and what it found, in one line."""
     return f"  {_STATES[finding.passed]:<5} {finding.check}: {finding.detail}"
 
 
-def _flip_lines(flips: Sequence[Flip]) -> list[str]:
+def flip_lines(flips: Sequence[Flip]) -> list[str]:
+    """The first images behind a finding, a line each, and how many more there are."""
     shown = [
         f"image {flip.sample} (class {flip.label}), {flip.which}: {_classes(flip.before)} -> {_classes(flip.after)}"
         + ("" if flip.margin is None else f", recorded margin {flip.margin:.2g}")
@@ -119,7 +121,7 @@ def _classes(predictions: Sequence[int]) -> str:
 
 
 def _flip_block(row: RowReport) -> str:
-    lines = [line for finding in row.findings if finding.passed is False for line in _flip_lines(finding.flips)]
+    lines = [line for finding in row.findings if finding.passed is False for line in flip_lines(finding.flips)]
     return (
         f"<details><summary>{row.name}: image by image</summary>\n\n"
         + "\n".join(f"- {line}" for line in lines)
@@ -146,7 +148,7 @@ def comparison_text(comparison: Comparison) -> str:
         )
     differ = "; ".join(comparison.differ) or "nothing"
     head = [f"A {a}  {comparison.name}", f"B {b}  differs in: {differ}", f"{comparison.n} images of both", ""]
-    flips = [f"  {line}" for line in _flip_lines([flip for flip in comparison.flips if _decisive(flip)])]
+    flips = [f"  {line}" for line in flip_lines([flip for flip in comparison.flips if _decisive(flip)])]
     tail = ["", "differences with 95 % intervals, in points; p: exact, paired, two-sided, Holm over the tests shown"]
     return "\n".join([*head, columns(rows), *tail, *(["", "images that changed sides:", *flips] if flips else [])])
 

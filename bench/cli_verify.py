@@ -1,0 +1,73 @@
+"""The commands by which a record is handed on and checked again: `bench verify` and `bench pack`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
+from bench.documents import printable
+
+
+def register_verification(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    app.command("verify")(verify_command)
+    app.command("pack")(pack_command)
+
+
+def verify_command(
+    run: Annotated[
+        str, typer.Argument(help="Id of a run, a unique prefix of it, its folder, or a file that bench pack wrote.")
+    ],
+    results: Results = Path("results"),
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Run the code that the record names by path or module.")
+    ] = False,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    batch_size: Annotated[str, typer.Option(help="Images in one network call, or auto: the record's.")] = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Score the stored adversarial images again, without any attack: exit code 1 if the record is not what it says.
+
+    Example: bench verify 6ba633, or: bench verify 6ba633a07c2e.zip
+    """
+    from bench.cli import make_registry, number_or
+    from bench.console_verify import Counter, verification_text
+    from bench.verify import Options, opened, verify
+
+    options = Options(
+        device=device, batch_size=number_or(batch_size, "--batch-size", "auto"), data_dir=data_dir, allow_code=allow_code
+    )  # fmt: skip
+    with opened(results, run) as (path, packing), Counter(quiet=quiet) as counter:
+        found = verify(path, packing, run, make_registry(), options, counter)
+    print_json(found.as_dict()) if as_json else say(verification_text(found))
+    raise typer.Exit(0 if found.passed else 1)
+
+
+def pack_command(
+    run: Annotated[str, typer.Argument(help="Id of a run, a unique prefix of it, or its folder.")],
+    out: Annotated[Optional[Path], typer.Option("--out", help="The zip file to write. [default: RUN_ID.zip]")] = None,
+    results: Results = Path("results"),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """One file of a complete record, with its evidence, seal and audit: the same bytes wherever it is packed.
+
+    Example: bench pack 6ba633 --out dpsam.zip, then bench verify dpsam.zip
+    """
+    from bench.header import read_header
+    from bench.pack import pack
+    from bench.records import find_record
+    from bench.seal import sha256
+
+    path = find_record(results, run)
+    target = pack(path, out or Path(f"{read_header(path)['run_id']}.zip"))
+    digest, size = sha256(target), target.stat().st_size
+    if as_json:
+        print_json({"path": target.as_posix(), "bytes": size, "sha256": digest})
+        return
+    say(f"{printable(target)}  {size:,} bytes  sha256 {digest}")

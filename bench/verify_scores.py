@@ -1,0 +1,244 @@
+"""The parts of a record built again, and its stored images scored again: the stage of a verification that needs torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.dataset import Dataset
+from bench.errors import UserError
+from bench.evidence import ORDERS, Evidence, outside_ball, positions_of, read_shard
+from bench.fresh import LEVEL, fresh_mean
+from bench.gate.findings import Finding, Flip
+from bench.gate.stored import CLOSE
+from bench.plan import Plan
+from bench.records import SHARD
+from bench.registry import Registry
+from bench.replay import replan, worker_of
+from bench.runs import CLEAN, ROBUST, Run, same_environment
+from bench.spec import differences
+from bench.verify import Options, Reporter
+from bench.worker import Worker
+
+AGREE = 1e-4
+"""By which margins may differ in the record's own environment, relative to the margin or to 1: threads sum in other orders."""
+NOT_RUN = "the attack was not run again: a stronger one may exist (see: bench audit)"
+TAKEN = "costs, times, checks and what the attack said are taken as recorded"
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """What images give here and now.
+
+    Arguments:
+        ids: Sample ids, `(n,)`.
+        predictions: `(n, k)`.
+        margins: `(n, k)`.
+    """
+
+    ids: np.ndarray
+    predictions: np.ndarray
+    margins: np.ndarray
+
+
+def score_again(run: Run, registry: Registry, options: Options, reporter: Reporter) -> tuple[list[Finding], list[str]]:
+    """Findings on parts, images and scores; and what was not checked.
+
+    Arguments:
+        run: A record whose files are as they were sealed.
+        registry: What its names stand for.
+        options: How.
+        reporter: Hears how far it is.
+    """
+    try:
+        planned = replan(run.header, registry, options.data_dir)
+    except UserError as error:
+        return [Finding(check="parts", passed=False, detail=f"they cannot be built here: {error}")], [NOT_RUN, TAKEN]
+    findings, unchecked = _parts(run, planned)
+    findings.append(_images(run, planned.dataset))
+    if any(finding.passed is False for finding in findings):
+        return findings, [*unchecked, NOT_RUN, TAKEN, "nothing was scored again: parts or images differ"]
+    worker = worker_of(run, planned, device=options.device, batch_size=options.batch_size)
+    try:
+        more, notes = _Again(run, planned, worker, reporter).findings()
+    except UserError as error:
+        more, notes = [Finding(check="scores", passed=False, detail=f"the images cannot be scored: {error}")], []
+    return findings + more, [*unchecked, *notes, NOT_RUN, TAKEN]
+
+
+def _parts(run: Run, planned: Plan) -> tuple[list[Finding], list[str]]:
+    """Names, arguments, and hashes of weights and data; a changed attack does not touch what is scored."""
+    now = planned.spec.model_dump()
+    changed, attack = (
+        differences(
+            *({key: value for key, value in spec.items() if (key == "attack") is whose} for spec in (run.spec, now))
+        )
+        for whose in (False, True)
+    )
+    detail = "; ".join(changed) if changed else "defense, networks and data have the recorded arguments and hashes"
+    notes = [f"the attack stands for something else here: {'; '.join(attack)}"] if attack else []
+    return [Finding(check="parts", passed=not changed, detail=detail)], notes
+
+
+def _images(run: Run, dataset: Dataset) -> Finding:
+    """The first images of the data set's fixed order, none left out, with their labels."""
+    check, first = "images", dataset.ids[: len(run)]
+    if not np.array_equal(run.ids, first):
+        return Finding(
+            check=check, passed=False, detail=f"not the first {len(run)} images of {dataset.name} in its order"
+        )
+    wrong = run.ids[run.labels != dataset.labels[: len(run)]].tolist()
+    detail = f"labels of images {wrong[:5]} are not those of {dataset.name}" if wrong else f"the first {len(run)} of {dataset.name}, with their labels"  # fmt: skip
+    return Finding(
+        check=check, passed=not wrong, detail=detail, flips=[Flip(sample, 0, "label", [], []) for sample in wrong]
+    )
+
+
+class _Again:
+    """Scores a record's images again, shard by shard.
+
+    Arguments:
+        run: The run.
+        planned: Its plan.
+        worker: What scores.
+        reporter: Hears how far it is.
+    """
+
+    def __init__(self, run: Run, planned: Plan, worker: Worker, reporter: Reporter) -> None:
+        self.run, self.planned, self.worker, self.reporter = run, planned, worker, reporter
+        self.done = 0
+
+    def findings(self) -> tuple[list[Finding], list[str]]:
+        """All findings, and what was not checked."""
+        shards = list(self._shards())
+        clean = _joined([scored for scored, _, _, _ in shards])
+        kept = [part for part in shards if part[1] is not None]
+        notes = self._environment()
+        findings = self._compare(CLEAN, clean)
+        lacking = len(self.run) - sum(len(scored.ids) for _, scored, _, _ in kept if scored)
+        if lacking:
+            notes.append(f"adversarial predictions and the ball of {lacking} images: no adversarial images are stored")
+        if not kept:
+            return findings, notes
+        attacked = _joined([scored for _, scored, _, _ in kept if scored])
+        outside = [sample for _, _, strange, _ in kept for sample in strange]
+        findings += [self._ball(outside), *self._compare(ROBUST, attacked)]
+        if not self.planned.make_defense(self.planned.score).deterministic:
+            fresh = np.concatenate([part for _, _, _, part in kept if part is not None])
+            findings.append(self._fresh(attacked.ids, fresh))
+        return findings, notes
+
+    def _shards(self) -> Iterator[tuple[Scored, Scored | None, list[int], np.ndarray | None]]:
+        """Clean and attacked scores, ids out of bounds, and fresh draws, of the images of each shard."""
+        for start in range(0, len(self.run), SHARD):
+            ids = self.run.ids[start : start + SHARD]
+            evidence = _stored(self.run.path, start // SHARD).of(ids)
+            positions = positions_of(ids, self.planned.dataset)
+            clean = self._score(ids, positions, self.planned.dataset.floats(positions))
+            if not len(evidence):
+                yield clean, None, [], None
+                continue
+            if evidence.images.shape[1:] != self.planned.dataset.images.shape[1:]:
+                raise UserError(
+                    f"expected adversarial images of shape {self.planned.dataset.images.shape[1:]}, got {evidence.images.shape[1:]}; restore the record"
+                )
+            positions = positions_of(evidence.ids, self.planned.dataset)
+            attacked = self._score(evidence.ids, positions, evidence.images)
+            stochastic = not self.planned.make_defense(self.planned.score).deterministic
+            fresh = self.worker.redraw(positions, evidence.images) if stochastic else None
+            yield clean, attacked, self._strange(evidence), fresh
+
+    def _score(self, ids: np.ndarray, positions: np.ndarray, images: np.ndarray) -> Scored:
+        scored = Scored(ids, *self.worker.rescore(positions, images))
+        self.done += len(ids)
+        self.reporter.scored(self.done, 2 * len(self.run))
+        return scored
+
+    def _strange(self, evidence: Evidence) -> list[int]:
+        """Images outside ball or box, or at another distance than recorded."""
+        dataset, threat = self.planned.dataset, self.planned.threat
+        originals = dataset.floats(positions_of(evidence.ids, dataset)).astype(np.float64)
+        delta = (evidence.images - originals).reshape(len(evidence), -1)
+        distances = np.linalg.norm(delta, ord=ORDERS[threat.norm], axis=1)
+        recorded = np.array([self.run.lines[self.run.row_of[sample]].distance for sample in evidence.ids.tolist()])
+        moved = evidence.ids[~np.isclose(distances, recorded, rtol=1e-4, atol=1e-6)].tolist()
+        return sorted({*outside_ball(evidence, dataset, threat), *moved})
+
+    def _ball(self, outside: Sequence[int]) -> Finding:
+        check = "ball and box"
+        if outside:
+            return Finding(
+                check=check, passed=False, flips=[self._flip(sample, ROBUST) for sample in outside],
+                detail=f"images {list(outside)[:5]} are outside the ball or [0, 1], or not at their recorded distance",
+            )  # fmt: skip
+        return Finding(
+            check=check,
+            passed=True,
+            detail=f"every stored image lies in {self.planned.threat} around the data set's own",
+        )
+
+    @property
+    def _same(self) -> bool:
+        """Whether this is the environment of the record."""
+        recorded = list(self.run.header["environments"].values())
+        return len(recorded) == 1 and same_environment(recorded[0], self.worker.environment)
+
+    def _environment(self) -> list[str]:
+        if self._same:
+            return []
+        return [f"in another environment than the record's, predictions may differ where a margin is below {CLOSE:g}"]
+
+    def _compare(self, which: str, scored: Scored) -> list[Finding]:
+        """Predictions that have to be equal, and for attacked images their margins."""
+        rows = np.array([self.run.row_of[sample] for sample in scored.ids.tolist()], dtype=np.int64)
+        recorded = np.array([self.run.lines[row].margin for row in rows]) if which == ROBUST else scored.margins
+        other = getattr(self.run, which)[rows] != scored.predictions
+        wrong = (other & ((np.abs(recorded) >= CLOSE) | self._same)).any(axis=1)
+        check = f"{'clean' if which == CLEAN else 'adversarial'} predictions"
+        flips = [self._flip(sample, which, scored.predictions[place].tolist()) for place, sample in enumerate(scored.ids.tolist()) if wrong[place]]  # fmt: skip
+        near = int(other.any(axis=1).sum()) - len(flips)
+        detail = f"{len(flips)} of {len(rows)} images are predicted otherwise" if flips else f"{len(rows)} images are predicted as recorded" + (f", but for {near} with margins below {CLOSE:g}" if near else "")  # fmt: skip
+        findings = [Finding(check=check, passed=not flips, detail=detail, flips=flips)]
+        return findings if which == CLEAN else [*findings, self._margins(scored, recorded)]
+
+    def _margins(self, scored: Scored, recorded: np.ndarray) -> Finding:
+        apart = np.abs(scored.margins - recorded) / np.maximum(1, np.abs(recorded))
+        wrong = scored.ids[(apart > AGREE).any(axis=1)].tolist()
+        detail = f"they differ by at most {apart.max():.1e}, relative to the margin or to 1"
+        if not self._same:
+            return Finding(check="margins", passed=None, detail=f"{detail}; rounding differs between environments")
+        return Finding(check="margins", passed=not wrong, detail=detail, flips=[self._flip(sample, ROBUST) for sample in wrong])  # fmt: skip
+
+    def _fresh(self, ids: np.ndarray, predictions: np.ndarray) -> Finding:
+        """One fresh draw of each stored image against its recorded ones."""
+        rows = np.array([self.run.row_of[sample] for sample in ids.tolist()], dtype=np.int64)
+        mean = fresh_mean(self.run.hits(ROBUST)[rows], predictions == self.run.labels[rows])
+        detail = f"{100 * mean.value:.1f} % right, expected {100 * mean.low:.1f} to {100 * mean.high:.1f} % (an honest record fails once in {1 / LEVEL:.0f})"
+        if self.planned.known:
+            return Finding(
+                check="fresh draws", passed=None, detail=f"{detail}; the attack was made for the recorded draws"
+            )
+        return Finding(check="fresh draws", passed=mean.inside, detail=detail)
+
+    def _flip(self, sample: int, which: str, after: list[int] | None = None) -> Flip:
+        line = self.run.lines[self.run.row_of[sample]]
+        before = getattr(line, which)
+        margin = min(map(abs, line.margin)) if which == ROBUST else None
+        return Flip(sample, line.label, which, before, before if after is None else after, margin)
+
+
+def _stored(path: Path, shard: int) -> Evidence:
+    """The adversarial images of a shard; none if they are not stored."""
+    file = path / "adversarial" / f"{shard:05d}.safetensors"
+    if not file.exists():
+        return Evidence(np.zeros(0, np.int64), np.zeros((0, 1, 1, 1), np.float32))
+    return Evidence(*read_shard(file))
+
+
+def _joined(parts: Sequence[Scored]) -> Scored:
+    return Scored(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "predictions", "margins"))
+    )
