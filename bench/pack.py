@@ -66,7 +66,7 @@ def write_zip(path: Path, target: Path) -> None:
         path: The record's folder.
         target: The zip file.
     """
-    names = sorted([*sealed_names(path), SEAL, *([AUDIT] if (path / AUDIT).exists() else [])])
+    names = sorted([*sealed_names(path), *(name for name in (SEAL, AUDIT) if (path / name).exists())])
     with open(target, "wb") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             for name in names:

@@ -43,7 +43,8 @@ class Defense(Protocol):
         """Maps images to images of the same shape in [0, 1]; each row depends on its own image and noise alone.
 
         It is differentiable in `x` by plain autograd, or its class says `differentiable = False`. A field `votes: int` says how
-        many purifications stand behind one prediction: they are aggregated after the classifier, not here.
+        many purifications stand behind one prediction: they are aggregated after the classifier, not here. A field or property
+        `evaluations: int` claims how many passes of the score model one purification takes; they are counted before a run.
         """
         ...
 

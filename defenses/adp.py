@@ -64,6 +64,11 @@ class ADP:
         """The noise in pixel units."""
         return f"noise of sigma {self.sigma:g}, score at sigma {self.level:g}, both in pixel units"
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of the score model in one purification."""
+        return 2 * self.steps
+
     def purify(self, x: Images, noise: Noise) -> Images:
         """The ascended images; one draw of noise per image."""
         noisy = (x + self.sigma * noise.normal(x)).clamp(0, 1)

@@ -37,6 +37,11 @@ class DenoiseOnce:
         if self.votes < 1:
             raise UserError(f"expected votes >= 1, got {self.votes}; correct -D votes=")
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of the score model in one purification."""
+        return 1
+
     def purify(self, x: Images, noise: Noise) -> Images:
         """The denoised images; one draw of noise per image."""
         return self.score.denoise(x + self.sigma * noise.normal(x), self.sigma).clamp(0, 1)

@@ -55,6 +55,11 @@ class DiffPure:
         """The noise in pixel units."""
         return units(self.t, self.score)
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of the score model in one purification."""
+        return self.steps
+
     def purify(self, x: Images, noise: Noise) -> Images:
         """A sample of the clean images; draws noise once for the jump and once a step."""
         z = noised(to_signed(x), discrete(self.t), noise.normal(x))

@@ -52,6 +52,11 @@ class DiffPureODE:
         """The noise in pixel units."""
         return units(self.t, self.score)
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of the score model in one purification."""
+        return self.steps
+
     def purify(self, x: Images, noise: Noise) -> Images:
         """The clean end of the flow line through each noised image; one draw of noise per image."""
         z = noised(to_signed(x), discrete(self.t), noise.normal(x))

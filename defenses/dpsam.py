@@ -75,6 +75,11 @@ class DPSAM:
         if self.norm not in ("linf", "l2"):
             raise UserError(f"expected norm linf or l2, got {self.norm!r}; correct -D norm=")
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of the score model in one purification."""
+        return self.steps * (2 if self.rho else 1) * max(1, self.bank)
+
     def purify(self, x: Images, noise: Noise) -> Images:
         """The flat minimum near each image; shape and range of `x`."""
         bank = self.noise_bank(x)

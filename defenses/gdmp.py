@@ -64,6 +64,11 @@ class GDMP:
         """The noise in pixel units."""
         return units(self.t, self.score)
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of the score model in one purification."""
+        return self.rounds * self.steps
+
     def purify(self, x: Images, noise: Noise) -> Images:
         """A guided sample of the clean images; draws noise once a round and twice a step."""
         z, steps = to_signed(x), []

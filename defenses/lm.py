@@ -58,6 +58,11 @@ class LikelihoodMaximization:
         """The noise in pixel units."""
         return f"noise of sigma {self.low / 2:.4g} to {self.high / 2:.4g} and steps of {self.step_size / 2:.4g} in pixel units"
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of the score model in one purification."""
+        return self.steps
+
     def purify(self, x: Images, noise: Noise) -> Images:
         """Images of a higher likelihood; draws noise and a noise level once a step."""
 

@@ -70,6 +70,11 @@ class ScoreOpt:
         spread = f" +- {self.spread / 2:.4g}" if self.objective == "image" else ""
         return f"noise of sigma {self.sigma / 2:.4g}{spread} and steps of {self.step_size / 2:.4g} in pixel units"
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of the score model in one purification."""
+        return self.steps + (self.objective != "image")
+
     def purify(self, x: Images, noise: Noise) -> Images:
         """The optimised images; draws noise once a step, or once."""
         z = to_signed(x)

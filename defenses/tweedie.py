@@ -27,6 +27,11 @@ class Tweedie:
     score: ScoreModel
     sigma: float = 0.3
 
+    @property
+    def evaluations(self) -> int:
+        """Passes of the score model in one purification."""
+        return 1
+
     def purify(self, x: Images, noise: Noise) -> Images:
         """The denoised images."""
         return self.score.denoise(x, self.sigma).clamp(0, 1)

@@ -42,6 +42,8 @@ COMMANDS = (
     "table",
     "compare",
     "check",
+    "verify",
+    "pack",
     "export",
     "import",
     "doctor",

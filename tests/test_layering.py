@@ -16,7 +16,8 @@ VOCABULARY = [
     "bench.documents", "bench.lines", "bench.header", "bench.links", "bench.lock", "bench.evidence", "bench.archive", "bench.trust",
     "bench.matrix", "bench.known", "bench.outcome", "bench.options", "bench.interrupt", "bench.console_suite",
     "bench.summary", "bench.runs", "bench.lattice", "bench.paired", "bench.aggregate", "bench.command", "bench.evidence",
-    "bench.compare", "bench.gate.check", "bench.gate.baseline", "bench.gate.report", "bench.gate.session", "bench.cli_boards",
+    "bench.seal", "bench.pack", "bench.verify", "bench.fresh", "bench.cli_verify", "bench.console_verify",
+    "bench.claims.claim", "bench.claims.finished", "bench.compare", "bench.gate.check", "bench.gate.baseline", "bench.gate.report", "bench.gate.session", "bench.cli_boards",
     *(f"leaderboards{name}" for name in ("", ".rows", ".boards", ".columns", ".documents", ".markdown", ".latex", ".frames")),
     *(f"leaderboards.{name}" for name in ("page", "papers", "paper_table", "figures", "robustbench", "imported")),
 ]  # fmt: skip
@@ -116,6 +117,8 @@ def test_the_vocabulary_runs_without_torch():
         (["compare", "4c11", "8283", "--results", "results/reference"], 0),
         (["check", "--baseline", "results/reference", "--results", "results/reference"], 0),
         (["export", "4c11", "--results", "results/reference"], 0),
+        (["verify", "no-such-run", "--results", "results/reference"], 2),
+        (["verify", "README.md"], 1),
     ],
 )
 def test_commands_that_do_without_torch(words, code):

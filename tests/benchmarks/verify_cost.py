@@ -1,0 +1,81 @@
+"""`bench verify` of a record against scoring its images, measured side by side. Bar: 1.2.
+
+Scoring is what a run does with an image besides attacking it: clean and adversarial predictions under the scored draws. A
+verification does the same, and besides hashes every file, builds the parts, holds images against the ball, and looks at one
+fresh draw of a stochastic defense.
+
+    python tests/benchmarks/verify_cost.py [IMAGES] [DEFENSE]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from bench.cli import make_registry
+from bench.plan import Request, plan
+from bench.records import SHARD
+from bench.replay import worker_of
+from bench.runner import Options, record_path, run
+from bench.runs import read_run
+from bench.verify import Options as Verifying
+from bench.verify import verify
+
+ROUNDS = 3
+
+
+class Silent:
+    def started(self, lines, total):
+        pass
+
+    def working(self, done, standing, images):
+        pass
+
+    def finished(self, lines):
+        pass
+
+    def scored(self, done, total):
+        pass
+
+
+def main(images: int = 1000, defense: str = "dpsam") -> None:
+    registry, ratios = make_registry(), []
+    planned = plan(Request(defense=defense, attack="random", arguments={"attacks": {"tries": 1}}), registry)
+    with tempfile.TemporaryDirectory() as folder:
+        run(planned, Options(samples=images, results=Path(folder), device="cpu"), Silent())
+        path = record_path(planned, Path(folder))
+        record = read_run(path)
+        worker = worker_of(record, planned, device="cpu")
+        pixels = planned.dataset.floats(np.arange(images))
+
+        def score() -> None:
+            for _ in ("clean", "adversarial"):
+                for start in range(0, images, SHARD):
+                    rows = np.arange(start, min(start + SHARD, images))
+                    worker.rescore(rows, pixels[rows])
+
+        def verified() -> None:
+            found = verify(path, [], defense, registry, Verifying(device="cpu"), Silent())
+            if not found.passed:
+                raise SystemExit(f"expected a record that verifies, got {found}")
+
+        for number in range(ROUNDS + 1):
+            mine, bare = seconds(verified), seconds(score)
+            if number:  # the first round warms up
+                ratios.append(mine / bare)
+                print(f"verify {mine:.2f} s   score {bare:.2f} s   ratio {mine / bare:.3f}")
+    print(f"median ratio {sorted(ratios)[len(ratios) // 2]:.3f} (bar 1.2); {images} images, {defense}")
+
+
+def seconds(function) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
+
+
+if __name__ == "__main__":
+    main(*(int(word) if word.isdigit() else word for word in sys.argv[1:]))
