@@ -233,7 +233,7 @@ def test_a_file_that_changed_after_it_was_sealed(original, results, capsys):
     (record(results) / "run.json").write_text((record(results) / "run.json").read_text() + "\n")
     capsys.readouterr()
     assert check(original, results, "--json") == 1
-    assert "run.json in" in failed(capsys)["seal (result)"]["detail"]
+    assert "run.json changed" in failed(capsys)["seal (result)"]["detail"]
 
 
 def test_a_record_that_is_not_complete(original, results, capsys):
