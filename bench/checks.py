@@ -16,7 +16,7 @@ from bench.claims.logits import outputs
 from bench.claims.modes import modes
 from bench.claims.operations import operations
 from bench.claims.passes import work
-from bench.claims.repetition import repetition, restored
+from bench.claims.repetition import Scoring, repetition, restored
 from bench.defended import DefendedClassifier
 from bench.device import out_of_memory
 from bench.errors import BenchError, UserError
@@ -39,8 +39,6 @@ REFUSED = {
     "not softmax": "to end in logits, not in probabilities",
 }
 """Checks whose failure leaves no number to record, so that the run is refused; every other failure is recorded and shown."""
-Scoring = Callable[[DefendedClassifier, Images, Noise], Tensor]
-"""Logits of a view as they are scored: without gradients."""
 
 
 def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise) -> dict[str, Any]:
@@ -91,14 +89,12 @@ def measure_claims(
     if any(claim.verdict == FAILED for claim in claims):
         return {"deterministic": model.deterministic}, claims
     logits, passes = _counted(model, lambda: scorer(x, noise), noise)
-    pure: list[Tensor] = []
-    inner: list[Tensor] = []  # of images whose own pixels do not look like probabilities
-    claims += operations(
-        lambda: (pure.append(_purified(plan, model, x, noise)), inner.append(scorer(0.1 + 0.8 * x, noise)))
-    )
-    claims += outputs(inner[0])
+    seen: list[Tensor] = []  # the logits are those of images whose own pixels do not look like probabilities
+    claims += operations(lambda: seen.extend((_purified(plan, model, x, noise), scorer(0.1 + 0.8 * x, noise))))
+    pure, inner = seen
+    claims += outputs(inner)
     checks: dict[str, Any] = {
-        "deterministic": model.deterministic, "range": [float(pure[0].min()), float(pure[0].max())],
+        "deterministic": model.deterministic, "range": [float(pure.min()), float(pure.max())],
         "differentiable": model.mode is GradientMode.FULL,
     }  # fmt: skip
     if model.mode is not GradientMode.FULL:

@@ -81,13 +81,16 @@ def read_shard(file: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def outside_ball(evidence: Evidence, dataset: Dataset, threat: ThreatModel) -> list[int]:
     """Ids of the images that are outside the ball around their original, or outside [0, 1], or not finite."""
-    originals = dataset.floats(positions_of(evidence.ids, dataset)).astype(np.float64)
-    images = evidence.images.astype(np.float64)
-    delta = (images - originals).reshape(len(images), -1)
-    distances = np.linalg.norm(delta, ord=ORDERS[threat.norm], axis=1)
-    inside = distances <= threat.furthest
-    inside &= ((images >= 0) & (images <= 1)).reshape(len(images), -1).all(axis=1)
+    inside = distances(evidence, dataset, threat) <= threat.furthest
+    inside &= ((evidence.images >= 0) & (evidence.images <= 1)).reshape(len(evidence), -1).all(axis=1)
     return evidence.ids[~inside].tolist()
+
+
+def distances(evidence: Evidence, dataset: Dataset, threat: ThreatModel) -> np.ndarray:
+    """How far each image is from its original, in the threat's norm and in float64, `(n,)`."""
+    originals = dataset.floats(positions_of(evidence.ids, dataset)).astype(np.float64)
+    delta = (evidence.images.astype(np.float64) - originals).reshape(len(evidence), -1)
+    return np.linalg.norm(delta, ord=ORDERS[threat.norm], axis=1)
 
 
 def positions_of(ids: np.ndarray, dataset: Dataset) -> np.ndarray:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import gcd
 from pathlib import Path
 
 import numpy as np
 
 from bench.data.dataset import Dataset
 from bench.errors import UserError
-from bench.evidence import ORDERS, Evidence, outside_ball, positions_of, read_shard
+from bench.evidence import Evidence, distances, outside_ball, positions_of, read_shard
 from bench.fresh import LEVEL, fresh_mean
 from bench.gate.findings import Finding, Flip
 from bench.gate.stored import CLOSE
@@ -25,6 +26,8 @@ from bench.worker import Worker
 
 AGREE = 1e-4
 """By which margins may differ in the record's own environment, relative to the margin or to 1: threads sum in other orders."""
+MOST_SHARDS = 8
+"""Shards whose images are in memory together."""
 NOT_RUN = "the attack was not run again: a stronger one may exist (see: bench audit)"
 TAKEN = "costs, times, checks and what the attack said are taken as recorded"
 
@@ -98,7 +101,7 @@ def _images(run: Run, dataset: Dataset) -> Finding:
 
 
 class _Again:
-    """Scores a record's images again, shard by shard.
+    """Scores a record's images again, some shards at a time.
 
     Arguments:
         run: The run.
@@ -109,13 +112,14 @@ class _Again:
 
     def __init__(self, run: Run, planned: Plan, worker: Worker, reporter: Reporter) -> None:
         self.run, self.planned, self.worker, self.reporter = run, planned, worker, reporter
+        self.stochastic = not planned.make_defense(planned.score).deterministic
         self.done = 0
 
     def findings(self) -> tuple[list[Finding], list[str]]:
         """All findings, and what was not checked."""
-        shards = list(self._shards())
-        clean = _joined([scored for scored, _, _, _ in shards])
-        kept = [part for part in shards if part[1] is not None]
+        groups = list(self._groups())
+        clean = _joined([scored for scored, _, _, _ in groups])
+        kept = [part for part in groups if part[1] is not None]
         notes = self._environment()
         findings = self._compare(CLEAN, clean)
         lacking = len(self.run) - sum(len(scored.ids) for _, scored, _, _ in kept if scored)
@@ -126,16 +130,17 @@ class _Again:
         attacked = _joined([scored for _, scored, _, _ in kept if scored])
         outside = [sample for _, _, strange, _ in kept for sample in strange]
         findings += [self._ball(outside), *self._compare(ROBUST, attacked)]
-        if not self.planned.make_defense(self.planned.score).deterministic:
+        if self.stochastic:
             fresh = np.concatenate([part for _, _, _, part in kept if part is not None])
             findings.append(self._fresh(attacked.ids, fresh))
         return findings, notes
 
-    def _shards(self) -> Iterator[tuple[Scored, Scored | None, list[int], np.ndarray | None]]:
-        """Clean and attacked scores, ids out of bounds, and fresh draws, of the images of each shard."""
-        for start in range(0, len(self.run), SHARD):
-            ids = self.run.ids[start : start + SHARD]
-            evidence = _stored(self.run.path, start // SHARD).of(ids)
+    def _groups(self) -> Iterator[tuple[Scored, Scored | None, list[int], np.ndarray | None]]:
+        """Clean and attacked scores, ids out of bounds, and fresh draws, of the images of some shards."""
+        size = SHARD * min(MOST_SHARDS, self.worker.batch // gcd(SHARD, self.worker.batch))  # so that calls are full
+        for start in range(0, len(self.run), size):
+            ids = self.run.ids[start : start + size]
+            evidence = _stored(self.run.path, range(start // SHARD, -(-(start + len(ids)) // SHARD))).of(ids)
             positions = positions_of(ids, self.planned.dataset)
             clean = self._score(ids, positions, self.planned.dataset.floats(positions))
             if not len(evidence):
@@ -147,8 +152,7 @@ class _Again:
                 )
             positions = positions_of(evidence.ids, self.planned.dataset)
             attacked = self._score(evidence.ids, positions, evidence.images)
-            stochastic = not self.planned.make_defense(self.planned.score).deterministic
-            fresh = self.worker.redraw(positions, evidence.images) if stochastic else None
+            fresh = self.worker.redraw(positions, evidence.images) if self.stochastic else None
             yield clean, attacked, self._strange(evidence), fresh
 
     def _score(self, ids: np.ndarray, positions: np.ndarray, images: np.ndarray) -> Scored:
@@ -160,11 +164,8 @@ class _Again:
     def _strange(self, evidence: Evidence) -> list[int]:
         """Images outside ball or box, or at another distance than recorded."""
         dataset, threat = self.planned.dataset, self.planned.threat
-        originals = dataset.floats(positions_of(evidence.ids, dataset)).astype(np.float64)
-        delta = (evidence.images - originals).reshape(len(evidence), -1)
-        distances = np.linalg.norm(delta, ord=ORDERS[threat.norm], axis=1)
         recorded = np.array([self.run.lines[self.run.row_of[sample]].distance for sample in evidence.ids.tolist()])
-        moved = evidence.ids[~np.isclose(distances, recorded, rtol=1e-4, atol=1e-6)].tolist()
+        moved = evidence.ids[~np.isclose(distances(evidence, dataset, threat), recorded, rtol=1e-4, atol=1e-6)].tolist()
         return sorted({*outside_ball(evidence, dataset, threat), *moved})
 
     def _ball(self, outside: Sequence[int]) -> Finding:
@@ -230,12 +231,15 @@ class _Again:
         return Flip(sample, line.label, which, before, before if after is None else after, margin)
 
 
-def _stored(path: Path, shard: int) -> Evidence:
-    """The adversarial images of a shard; none if they are not stored."""
-    file = path / "adversarial" / f"{shard:05d}.safetensors"
-    if not file.exists():
+def _stored(path: Path, shards: Sequence[int]) -> Evidence:
+    """The adversarial images of some shards, those that are stored."""
+    files = [path / "adversarial" / f"{shard:05d}.safetensors" for shard in shards]
+    parts = [read_shard(file) for file in files if file.exists()]
+    if not parts:
         return Evidence(np.zeros(0, np.int64), np.zeros((0, 1, 1, 1), np.float32))
-    return Evidence(*read_shard(file))
+    if len({images.shape[1:] for _, images in parts}) > 1:
+        raise UserError(f"expected adversarial images of one shape in {path}, got several; restore the record")
+    return Evidence(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _joined(parts: Sequence[Scored]) -> Scored:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.claims.claim import Claim, judged
 from bench.claims.likeness import DOUBLE, alike
-from bench.claims.repetition import Scorer
+from bench.claims.repetition import Scoring
 from bench.defended import DefendedClassifier
 from bench.noise import Noise
 from bench.plan import Plan
@@ -64,7 +64,7 @@ def nonzero(gradient: Tensor) -> Claim:
     return judged("zero gradients", share, 0.0, share == 0, means)
 
 
-def in_double(plan: Plan, scorer: Scorer, x: Images, noise: Noise) -> tuple[float | None, list[Claim]]:
+def in_double(plan: Plan, scoring: Scoring, x: Images, noise: Noise) -> tuple[float | None, list[Claim]]:
     """The error of the gradient and the likeness of both forwards, of double-precision copies on the CPU.
 
     None, and claims that are not measured, for networks that cannot be copied or run in double.
@@ -78,7 +78,7 @@ def in_double(plan: Plan, scorer: Scorer, x: Images, noise: Noise) -> tuple[floa
         try:
             error = gradient_error(twin, inner, draws)
             same = alike(
-                "same forward, float64", twin(inner, draws).detach(), scorer(twin, inner, draws), SAME, bar=DOUBLE
+                "same forward, float64", twin(inner, draws).detach(), scoring(twin, inner, draws), SAME, bar=DOUBLE
             )
         except (RuntimeError, TypeError, NotImplementedError):
             pass

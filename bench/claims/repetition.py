@@ -13,11 +13,14 @@ from torch import Tensor
 
 from bench.claims.claim import Claim, judged
 from bench.claims.likeness import alike, difference
+from bench.defended import DefendedClassifier
 from bench.noise import Noise
 from bench.protocols import Images
 
 Scorer = Callable[[Images, Noise], Tensor]
 """Logits of images under their draws, as they are scored."""
+Scoring = Callable[[DefendedClassifier, Images, Noise], Tensor]
+"""Logits of a view as they are scored: without gradients."""
 OTHER_SEED = 12345
 
 

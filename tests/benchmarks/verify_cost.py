@@ -18,7 +18,6 @@ import numpy as np
 
 from bench.cli import make_registry
 from bench.plan import Request, plan
-from bench.records import SHARD
 from bench.replay import worker_of
 from bench.runner import Options, record_path, run
 from bench.runs import read_run
@@ -54,9 +53,7 @@ def main(images: int = 1000, defense: str = "dpsam") -> None:
 
         def score() -> None:
             for _ in ("clean", "adversarial"):
-                for start in range(0, images, SHARD):
-                    rows = np.arange(start, min(start + SHARD, images))
-                    worker.rescore(rows, pixels[rows])
+                worker.rescore(np.arange(images), pixels)
 
         def verified() -> None:
             found = verify(path, [], defense, registry, Verifying(device="cpu"), Silent())
