@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import numpy as np
 from bench.data.dataset import Dataset
 from bench.errors import UserError
 from bench.evidence import Evidence, distances, outside_ball, positions_of, read_shard
-from bench.fresh import LEVEL, fresh_mean
 from bench.gate.findings import Finding, Flip
 from bench.gate.stored import CLOSE
 from bench.plan import Plan
@@ -22,29 +20,14 @@ from bench.replay import replan, worker_of
 from bench.runs import CLEAN, ROBUST, Run, same_environment
 from bench.spec import differences
 from bench.verify import Options, Reporter
+from bench.verify_judge import Judge, Scored
 from bench.worker import Worker
 
-AGREE = 1e-4
-"""By which margins may differ in the record's own environment, relative to the margin or to 1: threads sum in other orders."""
 MOST_SHARDS = 8
 """Shards whose images are in memory together."""
+ELSEWHERE = f"in another environment than the record's, predictions may differ where a margin is below {CLOSE:g}"
 NOT_RUN = "the attack was not run again: a stronger one may exist (see: bench audit)"
 TAKEN = "costs, times, checks and what the attack said are taken as recorded"
-
-
-@dataclass(frozen=True, eq=False)
-class Scored:
-    """What images give here and now.
-
-    Arguments:
-        ids: Sample ids, `(n,)`.
-        predictions: `(n, k)`.
-        margins: `(n, k)`.
-    """
-
-    ids: np.ndarray
-    predictions: np.ndarray
-    margins: np.ndarray
 
 
 def score_again(run: Run, registry: Registry, options: Options, reporter: Reporter) -> tuple[list[Finding], list[str]]:
@@ -120,8 +103,10 @@ class _Again:
         groups = list(self._groups())
         clean = _joined([scored for scored, _, _, _ in groups])
         kept = [part for part in groups if part[1] is not None]
-        notes = self._environment()
-        findings = self._compare(CLEAN, clean)
+        same = self._same()
+        judge = Judge(self.run, same)
+        notes = [] if same else [ELSEWHERE]
+        findings = judge.compare(CLEAN, clean)
         lacking = len(self.run) - sum(len(scored.ids) for _, scored, _, _ in kept if scored)
         if lacking:
             notes.append(f"adversarial predictions and the ball of {lacking} images: no adversarial images are stored")
@@ -129,11 +114,16 @@ class _Again:
             return findings, notes
         attacked = _joined([scored for _, scored, _, _ in kept if scored])
         outside = [sample for _, _, strange, _ in kept for sample in strange]
-        findings += [self._ball(outside), *self._compare(ROBUST, attacked)]
+        findings += [judge.ball(outside), *judge.compare(ROBUST, attacked)]
         if self.stochastic:
             fresh = np.concatenate([part for _, _, _, part in kept if part is not None])
-            findings.append(self._fresh(attacked.ids, fresh))
+            findings.append(judge.fresh(attacked.ids, fresh))
         return findings, notes
+
+    def _same(self) -> bool:
+        """Whether this is the environment of the record."""
+        recorded = list(self.run.header["environments"].values())
+        return len(recorded) == 1 and same_environment(recorded[0], self.worker.environment)
 
     def _groups(self) -> Iterator[tuple[Scored, Scored | None, list[int], np.ndarray | None]]:
         """Clean and attacked scores, ids out of bounds, and fresh draws, of the images of some shards."""
@@ -167,68 +157,6 @@ class _Again:
         recorded = np.array([self.run.lines[self.run.row_of[sample]].distance for sample in evidence.ids.tolist()])
         moved = evidence.ids[~np.isclose(distances(evidence, dataset, threat), recorded, rtol=1e-4, atol=1e-6)].tolist()
         return sorted({*outside_ball(evidence, dataset, threat), *moved})
-
-    def _ball(self, outside: Sequence[int]) -> Finding:
-        check = "ball and box"
-        if outside:
-            return Finding(
-                check=check, passed=False, flips=[self._flip(sample, ROBUST) for sample in outside],
-                detail=f"images {list(outside)[:5]} are outside the ball or [0, 1], or not at their recorded distance",
-            )  # fmt: skip
-        return Finding(
-            check=check,
-            passed=True,
-            detail=f"every stored image lies in {self.planned.threat} around the data set's own",
-        )
-
-    @property
-    def _same(self) -> bool:
-        """Whether this is the environment of the record."""
-        recorded = list(self.run.header["environments"].values())
-        return len(recorded) == 1 and same_environment(recorded[0], self.worker.environment)
-
-    def _environment(self) -> list[str]:
-        if self._same:
-            return []
-        return [f"in another environment than the record's, predictions may differ where a margin is below {CLOSE:g}"]
-
-    def _compare(self, which: str, scored: Scored) -> list[Finding]:
-        """Predictions that have to be equal, and for attacked images their margins."""
-        rows = np.array([self.run.row_of[sample] for sample in scored.ids.tolist()], dtype=np.int64)
-        recorded = np.array([self.run.lines[row].margin for row in rows]) if which == ROBUST else scored.margins
-        other = getattr(self.run, which)[rows] != scored.predictions
-        wrong = (other & ((np.abs(recorded) >= CLOSE) | self._same)).any(axis=1)
-        check = f"{'clean' if which == CLEAN else 'adversarial'} predictions"
-        flips = [self._flip(sample, which, scored.predictions[place].tolist()) for place, sample in enumerate(scored.ids.tolist()) if wrong[place]]  # fmt: skip
-        near = int(other.any(axis=1).sum()) - len(flips)
-        detail = f"{len(flips)} of {len(rows)} images are predicted otherwise" if flips else f"{len(rows)} images are predicted as recorded" + (f", but for {near} with margins below {CLOSE:g}" if near else "")  # fmt: skip
-        findings = [Finding(check=check, passed=not flips, detail=detail, flips=flips)]
-        return findings if which == CLEAN else [*findings, self._margins(scored, recorded)]
-
-    def _margins(self, scored: Scored, recorded: np.ndarray) -> Finding:
-        apart = np.abs(scored.margins - recorded) / np.maximum(1, np.abs(recorded))
-        wrong = scored.ids[(apart > AGREE).any(axis=1)].tolist()
-        detail = f"they differ by at most {apart.max():.1e}, relative to the margin or to 1"
-        if not self._same:
-            return Finding(check="margins", passed=None, detail=f"{detail}; rounding differs between environments")
-        return Finding(check="margins", passed=not wrong, detail=detail, flips=[self._flip(sample, ROBUST) for sample in wrong])  # fmt: skip
-
-    def _fresh(self, ids: np.ndarray, predictions: np.ndarray) -> Finding:
-        """One fresh draw of each stored image against its recorded ones."""
-        rows = np.array([self.run.row_of[sample] for sample in ids.tolist()], dtype=np.int64)
-        mean = fresh_mean(self.run.hits(ROBUST)[rows], predictions == self.run.labels[rows])
-        detail = f"{100 * mean.value:.1f} % right, expected {100 * mean.low:.1f} to {100 * mean.high:.1f} % (an honest record fails once in {1 / LEVEL:.0f})"
-        if self.planned.known:
-            return Finding(
-                check="fresh draws", passed=None, detail=f"{detail}; the attack was made for the recorded draws"
-            )
-        return Finding(check="fresh draws", passed=mean.inside, detail=detail)
-
-    def _flip(self, sample: int, which: str, after: list[int] | None = None) -> Flip:
-        line = self.run.lines[self.run.row_of[sample]]
-        before = getattr(line, which)
-        margin = min(map(abs, line.margin)) if which == ROBUST else None
-        return Flip(sample, line.label, which, before, before if after is None else after, margin)
 
 
 def _stored(path: Path, shards: Sequence[int]) -> Evidence:

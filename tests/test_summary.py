@@ -26,6 +26,9 @@ def sample(number, label, clean, adversarial):
     )  # fmt: skip
 
 
+SPEC = {"seed": 0, "threat": "linf:8/255"}
+
+
 @pytest.fixture
 def lines():
     return [sample(number, *values) for number, values in enumerate(LINES)]
@@ -33,7 +36,7 @@ def lines():
 
 def record(lines, *, sealed=True):
     header = {
-        "run_id": "abc", "spec": {"seed": 0}, "checks": {"deterministic": False},
+        "run_id": "abc", "spec": SPEC, "checks": {"deterministic": False},
         "environments": {"early": {"device": "cpu"}, "late": {"device": "cuda"}},
     }  # fmt: skip
     return Record(Path("results/a/b/abc"), header, lines, sealed)
@@ -53,11 +56,14 @@ def test_rules_over_draws(lines):
 
 def test_the_document(lines):
     document = summarise(record(lines), lines)
-    assert {key: document[key] for key in ("run_id", "path", "status", "n", "spec", "checks", "cost", "environment")} == {
-        "run_id": "abc", "path": "results/a/b/abc", "status": "complete", "n": 4, "spec": {"seed": 0},
-        "checks": {"deterministic": False}, "cost": {"seconds": 1.0, "classifier_forward": 12, "score_hvp": 4},
+    assert {key: document[key] for key in ("run_id", "path", "status", "n", "spec", "cost", "environment")} == {
+        "run_id": "abc", "path": "results/a/b/abc", "status": "complete", "n": 4, "spec": SPEC,
+        "cost": {"seconds": 1.0, "classifier_forward": 12, "score_hvp": 4},
         "environment": {"device": "cuda"},
     }  # fmt: skip
+    assert document["checks"].pop("deterministic") is False
+    assert [claim["check"] for claim in document["checks"].pop("claims")] == ["ball and box", "above chance"]
+    assert document["checks"] == {}
     assert document["robust_accuracy"]["method"] == "bootstrap"
     assert (document["robust_accuracy"]["value"], document["robust_accuracy"]["successes"]) == (0.5, 2)
     assert document["clean_accuracy"]["value"] == 0.75
