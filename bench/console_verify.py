@@ -45,6 +45,7 @@ def verification_text(found: Verification) -> str:
         lines += [f"        {line}" for line in flip_lines(finding.flips)] if finding.passed is False else []
     lines += [f"  not checked: {what}" for what in found.unchecked]
     if found.passed:
-        return "\n".join([*lines, "verified"])
+        unsettled = [finding.check for finding in found.findings if finding.passed is None]
+        return "\n".join([*lines, f"verified, but for: {', '.join(unsettled)}" if unsettled else "verified"])
     differing = f": images {', '.join(map(str, found.differing))}" if found.differing else ""
     return "\n".join([*lines, f"NOT VERIFIED{differing}"])

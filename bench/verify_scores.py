@@ -109,7 +109,8 @@ class _Again:
         findings = judge.compare(CLEAN, clean)
         lacking = len(self.run) - sum(len(scored.ids) for _, scored, _, _ in kept if scored)
         if lacking:
-            notes.append(f"adversarial predictions and the ball of {lacking} images: no adversarial images are stored")
+            told = f"{lacking} of {len(self.run)} images have none stored: their adversarial predictions and their ball were not checked"
+            findings.append(Finding(check="evidence", passed=None, detail=told))
         if not kept:
             return findings, notes
         attacked = _joined([scored for _, scored, _, _ in kept if scored])
