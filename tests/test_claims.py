@@ -13,6 +13,7 @@ from bench.claims.likeness import alike, difference
 from bench.claims.modes import modes
 from bench.claims.operations import operations
 from bench.claims.passes import work
+from bench.claims.repetition import repetition, restored
 from bench.cli import make_registry
 from bench.lines import SampleRecord
 from bench.noise import Noise
@@ -61,6 +62,17 @@ def test_other_classes_are_not_alike_however_close_they_are():
     assert alike("x", one, other, "").verdict == "failed"
     assert alike("x", one, one + 1e-5, "").verdict == "passed"
     assert alike("x", one, one + torch.tensor([[0.0, 1e-3]]), "").verdict == "failed"
+
+
+def test_one_that_seeds_is_seen_even_where_the_state_is_its_own_already():
+    def scorer(x, noise):
+        torch.manual_seed(0)  # noqa: TID251 - what has to be seen
+        return x
+
+    with restored():
+        torch.manual_seed(0)  # noqa: TID251
+        claims = repetition(scorer, torch.ones(2, 2), Noise(0, torch.arange(2)))
+    assert [claim.check for claim in claims if claim.verdict == "failed"] == ["global state"]
 
 
 def test_networks_are_found_wherever_a_part_holds_them():

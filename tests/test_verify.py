@@ -158,6 +158,13 @@ def test_a_flipped_bit_of_any_file(record):
         file.write_bytes(files[file])
 
 
+def test_a_flipped_bit_that_leaves_the_value_of_an_audit_as_it_is(record):
+    """`1e-09` and `1E-09` are one bit and no difference in value apart."""
+    audit = record / "audit.json"
+    audit.write_bytes(audit.read_bytes().replace(b"1e-09", b"1E-09"))
+    assert broken_seal(record) == ["audit.json is not what was written: its own hash does not fit"]
+
+
 def test_a_flipped_bit_of_a_packed_record(original, tmp_path):
     archive = tmp_path / "a.zip"
     assert main(["pack", str(original), "--out", str(archive), "--quiet"]) == 0
