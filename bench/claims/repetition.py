@@ -42,9 +42,7 @@ def repetition(scorer: Scorer, x: Images, noise: Noise) -> list[Claim]:
         seed_all(OTHER_SEED)
         seeded = global_state()
         second = scorer(x, noise)
-        untouched &= same_state(
-            seeded, global_state()
-        )  # one that seeds leaves the first state as it is, the second time
+        untouched &= same_state(seeded, global_state())  # the first state may be what a seed inside leads to
         reseeded, repeated = difference(first, second), 0.0
         if reseeded:
             set_state(before)
