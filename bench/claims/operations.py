@@ -26,6 +26,11 @@ class Watch(TorchDispatchMode):
         self.coarse: set[str] = set()
         self.random: set[str] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Torch would import its compiler, 900 modules, to shield the watch from it; nothing is compiled here."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Calls the operation and looks at what it gave."""
         result = func(*args, **(kwargs or {}))
