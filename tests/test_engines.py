@@ -223,7 +223,7 @@ def test_ray_makes_the_record_of_one_process(on_ray, calm, tmp_path):
 
 
 def test_ray_repeats_the_shard_of_a_killed_worker(on_ray, calm, tmp_path):
-    parts = planned(arguments={"attacks": {"steps": 40, "losses": ("cw",)}})
+    parts = planned(arguments={"attacks": {"steps": 160, "losses": ("cw",)}})
     listener = Killer(lambda: os.kill(ray_workers()[0], signal.SIGKILL))
     run(parts, Options(samples=100, results=tmp_path / "killed"), listener, on_ray)
     run(parts, Options(samples=100, results=tmp_path / "calm", device="cpu"), Listener())
