@@ -36,6 +36,9 @@ attack = ["null", { name = "pgd-full", steps = 4, eot = 2, losses = ["cw"] }]
 """
 RAY = "--engine ray --workers 2"
 PROCESSES = "--workers 2"
+BASELINE = Path(__file__).parent.parent / "baseline"
+CHECKED = ("196683851adf", "458dfb8c0798", "90d9196f4609")
+"""Rows of the project's baseline that take seconds: none and tweedie under PGD, tweedie unattacked."""
 
 
 @dataclass
@@ -182,8 +185,16 @@ def _processes() -> list[tuple[int, list[str]]]:
     return found
 
 
+def baseline_of(folder: Path) -> Path:
+    """A baseline of the rows that take seconds."""
+    (source,) = (BASELINE / "fashion-mnist").iterdir()
+    for run in CHECKED:
+        shutil.copytree(source / run, folder / source.parent.name / source.name / run)
+    return folder
+
+
 def main() -> None:
-    """Spreads kills over `run` and `suite`, in one process and in several."""
+    """Spreads kills over `run`, `suite` and `check`, in one process and in several."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--ray", action="store_true", help="on Ray instead, a tenth of the kills")
@@ -192,9 +203,11 @@ def main() -> None:
         root = Path(folder)
         (root / "suite.toml").write_text(SUITE)
         run, suite = RUN.split(), ["suite", str(root / "suite.toml")]
+        check = ["check", "--baseline", str(baseline_of(root / "baseline")), "--run"]
         series = [
-            ("run", run, 0.35, ("KILL", "TERM")),
-            ("suite", suite, 0.35, ("KILL", "TERM")),
+            ("run", run, 0.3, ("KILL", "TERM")),
+            ("suite", suite, 0.3, ("KILL", "TERM")),
+            ("check", check, 0.1, ("KILL", "TERM")),
             ("run, 2 processes", [*run, *PROCESSES.split()], 0.1, ("KILL", "TERM", "WORKER")),
             ("suite, 2 processes", [*suite, *PROCESSES.split()], 0.2, ("KILL", "TERM", "WORKER")),
         ]
