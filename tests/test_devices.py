@@ -6,8 +6,11 @@ from torch.overrides import TorchFunctionMode
 
 from bench.cli import make_registry
 from bench.defended import DefendedClassifier
+from bench.device import out_of_memory
 from bench.gradient import GradientMode
 from bench.models.embedded import fashion_mnist_classifier, fashion_mnist_score_model
+from bench.models.preconditioning import levels_of
+from bench.models.variance_preserving import VariancePreservingDenoiser
 from bench.noise import Noise
 from bench.testing import default_images
 from bench.threat import ThreatModel
@@ -40,6 +43,17 @@ class OnNoDevice(TorchFunctionMode):
         ):
             raise AssertionError(f"torch.{function.__name__} without a device")
         return function(*args, **kwargs)
+
+
+class Fetching(TorchFunctionMode):
+    """Fails where a number leaves its tensor, for which the CPU would wait for a GPU."""
+
+    FETCHES = frozenset({"item", "__bool__", "__float__", "__int__", "__index__", "tolist", "numpy", "cpu", "nonzero"})
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if getattr(function, "__name__", "") in self.FETCHES:
+            raise AssertionError(f"{function.__name__} fetches from the device")
+        return function(*args, **(kwargs or {}))
 
 
 def built(name, kind="defenses"):
@@ -77,8 +91,39 @@ def view(purifier, mode=GradientMode.FULL, known=0):
 def test_the_watch_sees_what_it_should():
     with OnNoDevice():
         torch.zeros(1, device=DEVICE)
-        with pytest.raises(AssertionError, match="torch.arange without a device"):
+        with pytest.raises(AssertionError, match=r"torch\.arange without a device"):
             torch.arange(3)
+
+
+def test_draws_and_denoisings_fetch_nothing():
+    x, noise = default_images(3), Noise(0, torch.arange(3))
+    kept = (1 - torch.linspace(1e-4, 2e-2, 50, dtype=torch.float64)).cumprod(dim=0)
+    models = fashion_mnist_score_model(), VariancePreservingDenoiser(Nothing(), kept)
+    with Fetching():
+        with pytest.raises(AssertionError, match="__bool__ fetches"):
+            bool((x > 0).any())
+        noise.normal(x, step=1)
+        for model in models:
+            model.denoise(x, 0.1)
+
+
+class Nothing(torch.nn.Module):
+    def forward(self, x, time):
+        return torch.zeros_like(x)
+
+
+def test_a_level_is_the_same_number_copied_or_filled_in():
+    y = torch.zeros(2, 1, 4, 4)
+    for sigma in (0.1, 0.3, 1 / 3, 2):
+        assert torch.equal(levels_of(sigma, y, torch.float32), torch.tensor([sigma], dtype=torch.float32))
+    each = torch.tensor([0.1, 0.2], dtype=torch.float64)
+    assert torch.equal(levels_of(each, y, torch.float32), each.float())
+
+
+def test_memory_errors_without_a_class_of_their_own():
+    assert out_of_memory(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
+    assert out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"))
+    assert not out_of_memory(RuntimeError("CUDNN_STATUS_BAD_PARAM"))
 
 
 @pytest.mark.parametrize("name", defenses())
