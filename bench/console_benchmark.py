@@ -25,9 +25,9 @@ def benchmark_text(document: dict[str, Any]) -> str:
 
 
 def _passes(document: dict[str, Any]) -> list[tuple[str, ...]]:
-    rows = []
+    rows = list[tuple[str, ...]]()
     for network in document["networks"]:
-        head = network["dataset"], network["text"], f"{network['parameters']:,}", str(network["batch"])
+        head: tuple[str, ...] = network["dataset"], network["text"], f"{network['parameters']:,}", str(network["batch"])
         for kind, seconds in network["seconds"].items():
             rows.append((*head, WORDS[kind.rpartition("_")[2]], f"{1000 * seconds:.2f}"))
             head = "", "", "", ""

@@ -1,7 +1,6 @@
 """What the suites for larger data sets would cost: from the times of networks and the passes of each cell."""
 
 import json
-from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +12,8 @@ from bench.console_benchmark import benchmark_text
 from bench.models.stand_ins import DDPM_CIFAR10, SIDE, small_classifier, small_denoiser, stand_in
 from bench.plan import Request, plan
 from bench.prediction import predict
+from bench.threat import ThreatModel
+from bench.worker import Worker
 
 
 def small(setting):
@@ -64,19 +65,12 @@ def test_a_diffusion_cell_by_hand(document):
 
 def test_passes_are_those_of_a_dry_run():
     """Counted on small images with small networks, as on the real ones."""
-    registry = make_registry()
-    planned = plan(Request(defense="dpsam", attack="pgd-full", dataset="fashion-mnist"), registry)
-    from bench.worker import Worker
-
-    real = predict(planned, Worker(planned, torch.device("cpu"), 2, lambda *_: None), 100)
-    counted = predict(
-        replace(planned),
-        subject._Counted(
-            plan(Request(defense="dpsam", dataset="cifar10"), subject._small(registry, SETTINGS[0])), {}, {}
-        ),
-        100,
-    )
-    assert counted.passes == real.passes
+    registry, threat = make_registry(), ThreatModel.parse("linf:8/255")
+    real = plan(Request(defense="dpsam", threat=threat), registry)
+    small = plan(Request(defense="dpsam", dataset="cifar10", threat=threat), subject._small(registry, SETTINGS[0]))
+    dry = predict(real, Worker(real, torch.device("cpu"), 2, lambda *_: None), 100)
+    assert predict(small, subject._Counted(small, {}, {}), 100).passes == dry.passes
+    assert dry.passes["score_hvp"] > 0
 
 
 def test_bounds_and_suites(document):

@@ -222,6 +222,13 @@ def test_pictures_are_drawn_for_light_and_dark_and_say_what_they_show(picture):
     assert any(f"{picture.name})" in page.read_text() for page in PAGES)
 
 
+def test_links_of_the_readme_lead_somewhere():
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
+    inside = [link for link in links if "://" not in link]
+    assert len(inside) > 15
+    assert [link for link in inside if not (ROOT / link).exists()] == []
+
+
 def test_every_page_is_in_the_navigation():
     nav = (ROOT / "mkdocs.yml").read_text()
     assert all(str(page.relative_to(ROOT / "docs")) in nav for page in PAGES)

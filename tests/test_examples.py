@@ -1,4 +1,4 @@
-"""The examples honour the contract, run, and are as short as the docs promise; a package of its own registers its parts."""
+"""The examples honour the contract and are as short as the docs promise; a package of its own registers its parts."""
 
 import importlib.util
 import json
@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cli import main
 from bench.models.embedded import fashion_mnist_score_model
 from bench.testing import check_attack, check_defense
 
@@ -91,22 +90,6 @@ def test_the_score_model_is_the_posterior_mean_of_a_gaussian():
     each = model.denoise(y.expand(2, 1, 6, 6), torch.tensor([sigma, 1e-6]))
     assert torch.allclose(each[0].flatten(), expected, atol=1e-7)
     assert torch.allclose(each[1], y[0], atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--defense", "examples/two_shots.py:TwoShots", "-D", "sigma=0.2", "--draws", "2"], "TwoShots sigma=0.2"),
-        (["--defense", "none", "--attack", "examples/momentum.py:momentum"], "momentum.py:momentum"),
-        (["--defense", "none", "--dataset", "examples/dim.py:dim", "--classifier", "fashion-mnist-cnn", "--threat", "linf:8/255"], "dim-0.5"),
-        (["--defense", "tweedie", "--score-model", "examples/wiener.py:wiener", "-S", "corner=0.1"], "tweedie"),
-    ],
-)  # fmt: skip
-def test_each_runs_by_its_path(options, said, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(ROOT)
-    quick = [] if "--attack" in options else ["-A", "steps=1", "-A", "eot=1"]
-    assert main(["run", *options, *quick, "-n", "2", "--results", str(tmp_path), "--quiet"]) == 0
-    assert said in capsys.readouterr().out
 
 
 def test_an_installed_package_registers_its_parts(tmp_path):
