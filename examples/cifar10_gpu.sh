@@ -4,14 +4,14 @@
 # NOT RUN: no GPU has run this yet. Its command lines are parsed by the tests, and each part runs on CPUs at small scale.
 #
 #   pip install "purebench[hub]"
-#   bash examples/cifar10_gpu.sh              what it would cost on this machine: nothing is run or stored
+#   bash examples/cifar10_gpu.sh              what it would cost on this machine: data and weights are downloaded, nothing is run or stored
 #   bash examples/cifar10_gpu.sh run          the runs; the same command again goes on where it stopped
 #   DEVICE=cuda:1 SAMPLES=128 bash examples/cifar10_gpu.sh run
 set -euo pipefail
 device=${DEVICE:-cuda} samples=${SAMPLES:-512} results=${RESULTS:-results/cifar10-gpu} step=--dry-run
 if [ "${1:-}" = run ]; then step=; fi
 
-# The first hour: is this machine sound, what do its networks take, does a run on CUDA give the integers of a CPU?
+# The first hour: is this machine sound, and what do its networks take? (In a checkout, before it: pytest -m cuda)
 bench doctor
 bench doctor --benchmark --device "$device"
 
