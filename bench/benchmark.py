@@ -94,14 +94,15 @@ def benchmark(registry: Registry, device: str = "auto", settings: tuple[Setting,
         UserError: No such device here.
     """
     where = pick_device(device.partition(",")[0])
-    networks, cells = [], []
+    networks, cells, counted = [], [], dict[str, dict[str, float]]()
     for setting in settings:
         own = [
             _timed(setting, "classifier", setting.classifier(), where),
             _timed(setting, "score", setting.score(), where),
         ]
         networks += own
-        cells += _cells(setting, registry, {kind: s for network in own for kind, s in network.seconds.items()})
+        seconds = {kind: value for network in own for kind, value in network.seconds.items()}
+        cells += _cells(setting, registry, seconds, counted)
     return {
         "device": str(where) if where.type != "cuda" else f"{where}: {torch.cuda.get_device_name(where)}",
         "networks": [asdict(network) for network in networks],
@@ -188,9 +189,11 @@ class _Counted:
         return sum(passes.get(kind, 0) * self.seconds.get(kind, 0.0) for kind in KINDS), passes
 
 
-def _cells(setting: Setting, registry: Registry, seconds: Mapping[str, float]) -> list[CellCost]:
+def _cells(
+    setting: Setting, registry: Registry, seconds: Mapping[str, float], counted: dict[str, dict[str, float]]
+) -> list[CellCost]:
     path = find_suite(setting.suite)
-    small, shelf, counted = _small(registry, setting), Shelf(), dict[str, dict[str, float]]()
+    small, shelf = _small(registry, setting), Shelf()
     costs = []
     for cell in cells_of(read_suite(path), path):
         planned = plan(request_of(cell), small, shelf)

@@ -24,9 +24,9 @@ FACTORIES = {
 }  # fmt: skip
 DEVICE = torch.device("cpu")
 QUICK = {
-    "attacks.apgd": {"steps": 3, "eot": 1}, "attacks.pgd": {"steps": 2, "eot": 2}, "attacks.square": {"queries": 70},
-    "attacks.cw": {"steps": 2, "searches": 2}, "attacks.diffhammer": {"steps": 1, "eot": 2, "em": 2}, "attacks.random": {},
-    "attacks.ensemble": {"steps": 2, "queries": 2, "eot": 1, "verdict": 2},
+    "attacks.apgd": {"steps": 3, "eot": 1}, "attacks.pgd": {"steps": 2, "eot": 2}, "attacks.square": {"queries": 3},
+    "attacks.cw": {"steps": 2, "searches": 2}, "attacks.diffhammer": {"steps": 1, "eot": 2, "em": 2}, "attacks.random": {"tries": 2},
+    "attacks.ensemble": {"steps": 2, "queries": 2, "eot": 1, "verdict": 2, "targets": 1},
 }  # fmt: skip
 """Settings in which each loop turns at least twice."""
 
