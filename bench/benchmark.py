@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,7 @@ from bench.shelf import Shelf
 from bench.suite import request_of
 from bench.worker import Worker
 
+LOG = logging.getLogger("bench.benchmark")
 CPU_IMAGES, GPU_IMAGES, REPEATS = 2, SHARD, 3
 SIGMA = 0.3
 """Noise level that score models are asked for, pixel units; a pass takes as long at any."""
@@ -96,6 +98,7 @@ def benchmark(registry: Registry, device: str = "auto", settings: tuple[Setting,
     where = pick_device(device.partition(",")[0])
     networks, cells, counted = [], [], dict[str, dict[str, float]]()
     for setting in settings:
+        LOG.info("timing on %s what %s runs, then counting its passes", where, setting.suite)
         own = [
             _timed(setting, "classifier", setting.classifier(), where),
             _timed(setting, "score", setting.score(), where),

@@ -240,6 +240,7 @@ def doctor_command(
     ] = False,
     device: Device = "auto",
     as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Versions, devices, data, weights and clashes; what to do about each.
 
