@@ -124,8 +124,7 @@ class _Windows:
     def window(self, corner: Tensor, side: int) -> Tensor:
         """Positions of one window per image, uniform given two uniform numbers each: `(B, C, side * side)`."""
         channels, height, width = self.x.shape[1:]
-        room = torch.tensor([height - side + 1, width - side + 1], device=corner.device)
-        top, left = (corner * room).long().unbind(dim=1)
+        top, left = (corner[:, 0] * (height - side + 1)).long(), (corner[:, 1] * (width - side + 1)).long()
         offsets = torch.arange(side, device=corner.device)
         inside = (offsets[:, None] * width + offsets).flatten()
         return ((top * width + left)[:, None, None] + inside).expand(-1, channels, -1)

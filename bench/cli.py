@@ -234,11 +234,25 @@ def show_command(
 
 
 @app.command("doctor")
-def doctor_command(as_json: Json = False) -> None:
+def doctor_command(
+    benchmark: Annotated[
+        bool, typer.Option("--benchmark", help="Time networks here instead, and say what the larger suites would cost.")
+    ] = False,
+    device: Device = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Versions, devices, data, weights and clashes; what to do about each.
 
-    Example: bench doctor
+    Example: bench doctor, or bench doctor --benchmark --device cuda
     """
+    if benchmark:
+        from bench.benchmark import benchmark as measure
+        from bench.console_benchmark import benchmark_text
+
+        document = measure(make_registry(), device)
+        print_json(document) if as_json else say(benchmark_text(document))
+        return
     from bench.doctor import examine
 
     findings = examine()

@@ -44,14 +44,17 @@ def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
     even = torch.stack((counter[0], counter[2]))  # the words that are multiplied
     odd = torch.stack((counter[3], counter[1]))  # the words that are mixed in, by the row they end in
     column = (2,) + (1,) * (counter.dim() - 1)
-    factors = torch.tensor(_MULTIPLIERS, device=counter.device).view(column)
+    rounds = [
+        [(word + k * bump) & _LOW for word, bump in zip(key[::-1], _WEYL[::-1], strict=True)] for k in range(_ROUNDS)
+    ]
+    # One copy to the device, not one a round: each makes the CPU wait for a GPU.
+    factors, *keys = (row.view(column) for row in torch.tensor([_MULTIPLIERS, *rounds], device=counter.device))
     product, high = torch.empty_like(even), torch.empty_like(even)
-    for k in range(_ROUNDS):
-        keys = [(word + k * bump) & _LOW for word, bump in zip(reversed(key), reversed(_WEYL), strict=True)]
+    for words in keys:
         # Row 0 holds the words that become c2, row 1 those that become c0; int64 wraps, its bits are those of uint64.
         torch.mul(even, factors, out=product)
         torch.bitwise_right_shift(product, 32, out=high)
-        high.bitwise_and_(_LOW).bitwise_xor_(odd).bitwise_xor_(torch.tensor(keys, device=counter.device).view(column))
+        high.bitwise_and_(_LOW).bitwise_xor_(odd).bitwise_xor_(words)
         odd, product = product.bitwise_and_(_LOW), odd
         even = high.flip(0)
     return torch.stack((even[0], odd[1], even[1], odd[0]))

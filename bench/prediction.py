@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.gradient import GradientMode
 from bench.pace import Work
@@ -52,18 +52,28 @@ class Forecast:
         return asdict(self)
 
 
-def predict(plan: Plan, worker: Worker, images: int) -> Prediction | None:
+class Clock(Protocol):
+    """What knows the cost of one image: a worker, or who has counted and timed before."""
+
+    def time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
+        """Seconds and passes that an image takes, evaluated (`NONE`) or differentiated (any other mode)."""
+
+
+def predict(plan: Plan, worker: Clock, images: int, *, least: bool = False) -> Prediction | None:
     """The cost of some images of a plan, from one chunk that is evaluated and one that is differentiated here.
 
     Arguments:
         plan: The run.
         worker: Where it is timed.
         images: How many are to be run.
+        least: Whether every image breaks at once, instead of none ever.
 
     Returns:
         None for an attack without a formula.
     """
-    return None if plan.work is None else _Costs(plan, worker).of(images, plan.work)
+    if plan.work is None:
+        return None
+    return _Costs(plan, worker).of(images, plan.least if least else plan.work)
 
 
 def forecast(plan: Plan, worker: Worker, *, images: int, done: int, probe: int) -> Forecast | None:
@@ -92,7 +102,7 @@ def forecast(plan: Plan, worker: Worker, *, images: int, done: int, probe: int) 
 class _Costs:
     """Seconds and passes of an image's evaluation and of its gradient, timed when they are first asked for."""
 
-    def __init__(self, plan: Plan, worker: Worker) -> None:
+    def __init__(self, plan: Plan, worker: Clock) -> None:
         self.plan, self.worker = plan, worker
         self.timed: dict[GradientMode, tuple[float, dict[str, float]]] = {}
 

@@ -68,26 +68,3 @@ def test_the_table_is_that_of_the_reference_records():
     rows = [line for line in board.split("### ")[1].splitlines() if line.startswith("|")]
     assert len(rows) > 13
     assert all(row in README for row in rows)
-
-
-def test_every_command_that_the_readme_names_exists(capsys):
-    for command in set(
-        re.findall(
-            r"`?bench (run|list|show|leaderboard|table|compare|check|export|import|doctor|train|\w+)",
-            block("run") + README,
-        )
-    ):
-        if command in (
-            "run",
-            "list",
-            "show",
-            "leaderboard",
-            "table",
-            "compare",
-            "check",
-            "export",
-            "import",
-            "doctor",
-            "train",
-        ):
-            assert main([command, "--help"]) == 0

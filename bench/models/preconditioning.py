@@ -46,7 +46,7 @@ class PreconditionedDenoiser(nn.Module):
                 f"this score model expects sigma in [{self.low:g}, {self.high:g}], got {sigma:g}; "
                 "choose another sigma or another --score-model"
             )
-        return self(y, torch.as_tensor(sigma, dtype=y.dtype, device=y.device).reshape(-1))
+        return self(y, levels_of(sigma, y, y.dtype))
 
     def forward(self, y: Tensor, sigma: Tensor) -> Tensor:
         """`denoise` for noise levels of shape `(B,)` or `(1,)`, without the range check."""
@@ -55,3 +55,16 @@ class PreconditionedDenoiser(nn.Module):
         centred = y - self.mean
         skip = (self.spread / width) ** 2 * centred
         return self.mean + skip + level * self.spread / width * self.network(centred / width, sigma.log() / 2)
+
+
+def levels_of(sigma: float | Tensor, y: Tensor, dtype: torch.dtype) -> Tensor:
+    """A noise level, or one for each image, as a tensor `(1,)` or `(B,)` beside `y`; a number is filled in there, not copied, which a GPU would be waited for.
+
+    Arguments:
+        sigma: A number or shape `(B,)`.
+        y: Images, whose device is taken.
+        dtype: What the network computes levels in.
+    """
+    if isinstance(sigma, Tensor):
+        return sigma.to(y.device, dtype).reshape(-1)
+    return torch.full((1,), sigma, dtype=dtype, device=y.device)

@@ -66,6 +66,22 @@ def robustbench(
     return network.eval()
 
 
+def architecture(dataset: str, kind: str, name: str) -> nn.Module:
+    """A network of the zoo as its code builds it, without weights.
+
+    Arguments:
+        dataset: Its board's data set, such as `cifar10`.
+        kind: Its board's threat, such as `Linf`.
+        name: A model of that board.
+
+    Raises:
+        UserError: No such model, or another package's files.
+    """
+    with _importable():
+        network: nn.Module = _entry(_zoo(), dataset, kind, name)["model"]()
+    return network
+
+
 def _resolve(model: str, data: Dataset | None, threat: ThreatModel | None) -> tuple[str, str]:
     """Board and name."""
     board, slash, name = model.rpartition("/")

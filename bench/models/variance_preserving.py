@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bench.errors import UserError
+from bench.models.preconditioning import levels_of
 
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
@@ -55,11 +56,8 @@ class VariancePreservingDenoiser(nn.Module):
         self.levels: Tensor
         """Logarithms of the noise levels in [-1, 1] at times 0..T-1: minus half the logarithm of the signal-to-noise ratio."""
         self.register_buffer("levels", (((1 - kept.double()) / kept.double()).log() / 2).float())
-
-    @property
-    def high(self) -> float:
-        """The largest noise level of the schedule, pixel units."""
-        return float(self.levels[-1].exp()) / 2
+        self.high = float(self.levels[-1].exp()) / 2
+        """The largest noise level of the schedule, pixel units: a number, so that no call has to fetch it from a device."""
 
     def denoise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
         """The expected clean image given a noisy one.
@@ -79,7 +77,7 @@ class VariancePreservingDenoiser(nn.Module):
             raise UserError(
                 f"this score model expects images of shape {tuple(self.image_shape)}, got {tuple(y.shape[1:])}; choose another --score-model"
             )
-        return self(y, torch.as_tensor(sigma, dtype=self.levels.dtype, device=y.device).reshape(-1))
+        return self(y, levels_of(sigma, y, self.levels.dtype))
 
     def forward(self, y: Tensor, sigma: Tensor) -> Tensor:
         """`denoise` for noise levels of shape `(B,)` or `(1,)`, without the checks."""
