@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from bench import cli_audit
 from bench.cli_boards import register
 from bench.cli_engines import Address, EngineName, GpusPerWorker, ShardTimeout, Workers
 from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
@@ -39,7 +40,8 @@ INTERRUPTED = 130
 """What newer releases of typer return after Ctrl-C, which they do not pass on."""
 
 
-KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models")
+CHECKS = "checks"
+KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models", CHECKS)
 
 
 @app.callback()
@@ -185,7 +187,9 @@ def list_command(
         )
     registry = make_registry()
     kinds = [kind] if kind else list(KIND_NAMES)
-    rows = {name: _listing(registry, name.replace("-", "_")) for name in kinds}
+    rows = {
+        name: _checks() if name == CHECKS else _listing(registry, name.replace("-", "_")) for name in kinds
+    }
     if as_json:
         print_json(rows[kind] if kind else [{"kind": name, **row} for name in kinds for row in rows[name]])
         return
@@ -338,6 +342,7 @@ def train_score(
 
 register(app)
 register_verification(app)
+cli_audit.register(app)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -406,8 +411,17 @@ def _train(kind: str, dataset: str, quiet: bool, *, threat: str | None = None, *
     print(path)
 
 
+def _checks() -> list[dict[str, Any]]:
+    from bench.audit import TABLE
+
+    return [
+        {"name": name, "summary": entry.summary, "source": entry.source, "installed": True}
+        for name, entry in TABLE.items()
+    ]
+
+
 def _members(registry: Registry, kind: str) -> set[str]:
-    return {found.name for found in registry.members(kind.replace("-", "_"))}
+    return set() if kind == CHECKS else {found.name for found in registry.members(kind.replace("-", "_"))}
 
 
 def _listing(registry: Registry, kind: str) -> list[dict[str, Any]]:

@@ -86,6 +86,14 @@ class DefendedClassifier:
         """Another classifier without any purifier, counted together: what a transfer attack sees."""
         return self._with(classifier=classifier, mode=GradientMode.BLIND)
 
+    def through(self, defense: Defense) -> DefendedClassifier:
+        """The same classifier after another defense, counted together."""
+        return self._with(defense=defense)
+
+    def reading(self, classifier: nn.Module) -> DefendedClassifier:
+        """Another classifier after the same defense, counted together."""
+        return self._with(classifier=classifier)
+
     def single(self) -> DefendedClassifier:
         """One purification a prediction, whose passes are not counted: what a certificate looks at."""
         return self._with(votes=1, tally=Tally())
@@ -215,6 +223,11 @@ class DefendedClassifier:
             leaf = x[start:stop].detach().requires_grad_()
             pure = self._padded(leaf, noise[start:stop], self.purify)
             parts.append(torch.autograd.grad(pure, leaf, v[start:stop])[0])
+        return torch.cat(parts)
+
+    def shown(self, x: Images, noise: Noise) -> Images:
+        """`purify` of any number of images, in padded chunks."""
+        parts = [self._padded(x[start:stop], noise[start:stop], self.purify) for start, stop in self._chunks(len(x))]
         return torch.cat(parts)
 
     def purify(self, x: Images, noise: Noise) -> Images:

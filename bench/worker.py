@@ -193,6 +193,25 @@ class Worker:
         logits = scored(deployed, torch.from_numpy(images).to(self.device), noise.of("check").at(FRESH_DRAW))
         return logits.argmax(dim=1).cpu().numpy()
 
+    def look(self, mode: GradientMode, positions: np.ndarray) -> tuple[DefendedClassifier, Images, Tensor, Noise]:
+        """The defended classifier under a gradient mode, and the images, labels and streams of some positions: what audits examine."""
+        x, y, noise = self._inputs(positions)
+        return self._model(mode, Tally(), len(x)), x, y, noise
+
+    def logits(self, view: DefendedClassifier, x: Images, noise: Noise) -> Tensor:
+        """Logits `(draws, B, classes)` of images as the view sees them, without any graph: as scores are made."""
+        with torch.no_grad():
+            return view.sample(x, noise)
+
+    def margins(self, view: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> Tensor:
+        """Margins `(B, draws)` of images under the deployed defense, without any graph."""
+        return torch.stack([margin(part, y) for part in self.logits(view.view(GradientMode.NONE), x, noise)], dim=1)
+
+    def purified(self, view: DefendedClassifier, x: Images, noise: Noise) -> Images:
+        """What the classifier is shown of images, chunk by chunk, without any graph: as scores are made."""
+        with torch.no_grad():
+            return view.view(GradientMode.NONE).shown(x, noise)
+
     def purify(self, positions: np.ndarray, images: np.ndarray) -> np.ndarray:
         """What the classifier is shown of such images under the first scored draw, `(B, C, H, W)`."""
         _, y, noise = self._inputs(positions)

@@ -1,0 +1,68 @@
+"""When a comparison of two attacks speaks against a number, and when it is chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.paired import paired_p
+from bench.stats import Interval, mean_difference
+
+ALLOWED = 0.02
+"""Share of images that may violate an order: attacks are heuristics, and two of them never break quite the same images."""
+LEVEL = 0.01
+CLEAR = 0.5
+"""By how much an image's shares of right draws have to differ to count as a violation; without draws they differ by 1."""
+WORDS = "violations above 2 % of the images and an exact test below p = .01"
+
+
+@dataclass(frozen=True)
+class Order:
+    """How an attack that should be stronger compares with one that should be weaker, on the same images.
+
+    Arguments:
+        n: Number of images.
+        violations: Images that the weaker attack broke and the stronger did not.
+        p: Exact binomial p-value that the share of such images is at most 2 %.
+        gain: The accuracy under the stronger minus that under the weaker: above 0, the weaker one did better.
+        p_gain: One-sided exact p-value (random signs of the images' differences) that it is at most 0.
+    """
+
+    n: int
+    violations: int
+    p: float
+    gain: Interval
+    p_gain: float
+
+    @property
+    def broken(self) -> bool:
+        """Whether the order does not hold: by single images, or on average."""
+        by_image = self.violations > ALLOWED * self.n and self.p < LEVEL
+        return by_image or (self.gain.value > ALLOWED and self.p_gain < LEVEL)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison as JSON."""
+        return {
+            "n": self.n, "violations": self.violations, "p": self.p, "gain": self.gain.as_dict(), "p_gain": self.p_gain,
+        }  # fmt: skip
+
+
+def order(strong: np.ndarray, weak: np.ndarray) -> Order:
+    """Compares the shares of right draws per image, each `(n,)`, in [0, 1]."""
+    n, violations = len(strong), int((strong - weak >= CLEAR).sum())
+    gain = mean_difference(strong, weak)
+    return Order(n, violations, exceeds(violations, n, ALLOWED), gain, _one_sided(strong, weak, gain.value))
+
+
+def exceeds(count: int, n: int, share: float) -> float:
+    """Exact binomial p-value of `count` of `n` if each has at most this chance."""
+    from scipy.stats import binom
+
+    return float(binom.sf(count - 1, n, share))
+
+
+def _one_sided(strong: np.ndarray, weak: np.ndarray, gain: float) -> float:
+    half = paired_p(strong, weak) / 2
+    return half if gain > 0 else 1 - half

@@ -1,0 +1,53 @@
+"""An image's result does not depend on its neighbours.
+
+Every image is purified in two batches of the same shape with other neighbours, under the same draw: the order reversed, and
+alone, padded with copies of itself. The largest pixel difference has to be below 1e-4: kernels are chosen by shape, so the
+same shape gives the same bits. A mean over the batch inside a defense makes its strength depend on the batch size.
+
+References:
+    Guided Diffusion Model for Adversarial Purification (Wang et al., 2022), whose published code averages over the batch
+    https://arxiv.org/abs/2205.14969
+"""
+
+from __future__ import annotations
+
+import torch
+
+from bench.audit.finding import PASS, REFUTED, Finding
+from bench.audit.price import Load
+from bench.audit.subject import Subject
+from bench.gradient import GradientMode
+from bench.pace import Work
+
+SAME = 1e-4
+ALONE = 4
+
+
+def why_not(subject: Subject) -> str:
+    """Why the check does not apply; empty if it does."""
+    return "there is no purifier" if subject.undefended else ""
+
+
+def loads(subject: Subject) -> list[Load]:
+    """What it computes at most."""
+    return [Load(subject.n, Work(evaluations=2)), Load(ALONE * subject.worker.batch, Work(evaluations=1))]
+
+
+def check(subject: Subject) -> Finding:
+    """Purifies in two orders and alone."""
+    view, x, _, noise = subject.look(GradientMode.NONE)
+    noise, backward = noise.of("score"), torch.arange(len(x) - 1, -1, -1, device=x.device)
+    pure = subject.worker.purified(view, x, noise)
+    reversed_order = subject.worker.purified(view, x[backward], noise[backward])[backward]
+    alone = [subject.worker.purified(view, x[k : k + 1], noise[k : k + 1]) for k in range(min(ALONE, len(x)))]
+    values = {
+        "other neighbours": float((pure - reversed_order).abs().max()),
+        "alone": float((pure[: len(alone)] - torch.cat(alone)).abs().max()),
+    }
+    apart = max(values.values()) > SAME
+    return Finding(
+        name="", verdict=REFUTED if apart else PASS, values=values, threshold=f"{SAME:g} pixels",
+        meaning="An image is purified otherwise beside other images: the number depends on the batch; sum and average per image in the defense."
+        if apart
+        else "Every image is purified for itself.",
+    )  # fmt: skip

@@ -1,0 +1,82 @@
+"""`audit.json`, the file beside a run that holds what its audit found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bench.audit.finding import Finding, flags_of, verdict_of
+from bench.documents import printable, read_json
+from bench.errors import UserError
+from bench.records import write_whole
+from bench.spec import canonical
+
+NAME, FORMAT = "audit.json", 1
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    format: int
+    run_id: str
+    checks: list[dict[str, Any]]
+
+
+def digest(document: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of an audit, its own key `sha256` left out."""
+    return hashlib.sha256(canonical({k: v for k, v in document.items() if k != "sha256"}).encode()).hexdigest()
+
+
+def read_audit(path: Path) -> dict[str, Any] | None:
+    """The audit beside the run in this folder; None if there is none.
+
+    Raises:
+        UserError: It is damaged, or its hash does not fit.
+    """
+    file = path / NAME
+    if not file.exists():
+        return None
+    document = read_json(file)
+    try:
+        _Document.model_validate(document)
+    except ValidationError as error:
+        raise _damaged(file, "something else") from error
+    if document.get("sha256") != digest(document):
+        raise _damaged(file, "one that was changed after it was written")
+    return document
+
+
+def findings_in(document: Mapping[str, Any] | None) -> list[Finding]:
+    """The findings of an audit."""
+    try:
+        return [Finding(**check) for check in document["checks"]] if document else []
+    except TypeError as error:
+        raise UserError("expected an audit of this release, got other keys; remove audit.json and audit again") from error
+
+
+def write_audit(path: Path, head: Mapping[str, Any], findings: Sequence[Finding], wanted: Sequence[str]) -> dict[str, Any]:
+    """Writes the audit beside a run, whole or not at all, and returns it.
+
+    Arguments:
+        path: The run's folder.
+        head: `run_id`, `spec_sha256`, `n`, `size`, `environment`.
+        findings: All that is known.
+        wanted: Names of the checks that make it complete.
+    """
+    document: dict[str, Any] = {
+        "format": FORMAT, **head, "verdict": verdict_of(findings, wanted), "flags": flags_of(findings),
+        "missing": [name for name in wanted if name not in {finding.name for finding in findings}],
+        "checks": [finding.as_dict() for finding in findings],
+    }  # fmt: skip
+    document["sha256"] = digest(document)
+    write_whole(path / NAME, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+    return document
+
+
+def _damaged(file: Path, got: str) -> UserError:
+    return UserError(f"expected an audit in {printable(file)}, got {got}; remove the file and audit the run again")

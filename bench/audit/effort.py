@@ -1,0 +1,52 @@
+"""What twice the steps, more restarts and a longer step add to the run's own attack, with intervals.
+
+An attack that has converged gains nothing from more effort. Each variant changes one argument of the run's attack; the gain
+is the share of right draws that it takes away, with its 95 % interval.
+
+References:
+    On Evaluating Adversarial Robustness (Carlini et al., 2019)
+    https://arxiv.org/abs/1902.06705
+"""
+
+from __future__ import annotations
+
+from bench.audit.finding import REFUTED, Finding
+from bench.audit.ordered import against_run
+from bench.audit.price import Load
+from bench.audit.subject import Rival, Subject
+
+QUICK_RESTARTS, RESTARTS = 3, 10
+
+
+def why_not(subject: Subject) -> str:
+    """Why the check does not apply; empty if it does."""
+    return "" if _rivals(subject) else "the run's attack has no steps, restarts or queries to raise"
+
+
+def loads(subject: Subject) -> list[Load]:
+    """What it computes at most."""
+    return [subject.load(rival) for rival in _rivals(subject).values()]
+
+
+def check(subject: Subject) -> Finding:
+    """Compares the run with more of the same."""
+    return against_run(
+        subject, _rivals(subject), verdict=REFUTED,
+        broken="The attack has not converged: {names} take more images; raise them and report the lower number.",
+        good="More of the same attack adds nothing that these images can show.",
+    )  # fmt: skip
+
+
+def _rivals(subject: Subject) -> dict[str, Rival]:
+    args, name = dict(subject.args), subject.run.spec["attack"]["name"]
+    restarts = RESTARTS if subject.full else QUICK_RESTARTS
+    changes = {}
+    for word in ("steps", "queries"):
+        if isinstance(args.get(word), int):
+            changes[f"twice the {word}"] = {word: 2 * args[word]}
+    if isinstance(args.get("restarts"), int):
+        changes[f"{restarts} times the restarts"] = {"restarts": restarts * args["restarts"]}
+    if "step_size" in args:
+        longer = 2 * (args["step_size"] or subject.planned.threat.radius)
+        changes["twice the step size"] = {"step_size": longer}
+    return {words: Rival(name, args | change) for words, change in changes.items()}

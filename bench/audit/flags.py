@@ -1,0 +1,54 @@
+"""The warnings of AutoAttack, as data.
+
+`randomized`: a defense that claims to be deterministic gives other logits the second time (largest difference over the largest
+logit above 1e-4). `softmax`: logits are not negative and sum to 1. `zero gradient`: share of images whose cross-entropy has
+a gradient of exactly 0 (judged by the check `indicators`). `classes`: logits, and classes of the data set. And what the run's
+own attack warned of.
+
+References:
+    Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks (Croce, Hein, 2020)
+    https://arxiv.org/abs/2003.01690
+"""
+
+from __future__ import annotations
+
+from bench.audit.finding import PASS, SUSPECT, Finding
+from bench.audit.price import Load
+from bench.audit.subject import Subject
+from bench.losses import cross_entropy
+from bench.pace import Work
+
+RANDOMIZED, SUMS_TO_ONE, IMAGES = 1e-4, 1e-3, 16
+
+
+def why_not(subject: Subject) -> str:
+    """Why the check does not apply; empty if it does."""
+    return ""
+
+
+def loads(subject: Subject) -> list[Load]:
+    """What it computes at most."""
+    return [Load(min(subject.n, IMAGES), Work(evaluations=1, gradients=1), subject.mode)]
+
+
+def check(subject: Subject) -> Finding:
+    """Looks at logits and gradients of a few images."""
+    view, x, y, noise = subject.look(subject.mode, min(subject.n, IMAGES))
+    noise = noise.of("score")
+    logits, _, gradient = view.differentiate(x, y, noise, cross_entropy)
+    again = view(x, noise).detach()
+    values = {
+        "randomized": float((logits - again).abs().max() / logits.abs().max().clamp_min(1e-12)),
+        "softmax": bool((logits >= 0).all() and ((logits.sum(dim=1) - 1).abs() < SUMS_TO_ONE).all()),
+        "zero gradient": float((gradient.flatten(1) == 0).all(dim=1).double().mean()),
+        "classes": [logits.shape[1], len(subject.planned.dataset.classes)],
+        "of the run's attack": dict(subject.run.flags),
+    }
+    raised = (["it is randomized where it should not be"] if values["randomized"] > RANDOMIZED else []) + (
+        ["its logits are probabilities"] if values["softmax"] else []
+    )
+    return Finding(
+        name="", verdict=SUSPECT if raised else PASS, values=values,
+        threshold=f"randomized {RANDOMIZED:g}; no softmax",
+        meaning=f"AutoAttack would warn of this defense: {' and '.join(raised)}; mend that first." if raised else "AutoAttack would not warn.",
+    )  # fmt: skip

@@ -1,0 +1,82 @@
+"""The gradient neither vanishes nor explodes along the purifier's steps.
+
+For a purifier with an argument `steps`, `g_k` is the gradient of the margin at the images through its first `k` steps. Reported
+are the median norm of each `g_k` over that of the shortest, and the share of pixels whose sign agrees with the `k` before.
+`||g_K|| / ||g_1||` has to lie in [1e-3, 1e3]: outside, float32 loses the sign that the attack steps along, and checkpoints or
+adjoints that were right for a few steps are not for many.
+
+References:
+    Robust Evaluation of Diffusion-Based Adversarial Purification (Lee, Kim, 2023)
+    https://arxiv.org/abs/2303.09051
+    Obfuscated Gradients Give a False Sense of Security (Athalye, Carlini, Wagner, 2018)
+    https://arxiv.org/abs/1802.00420
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.audit.finding import PASS, SUSPECT, Finding
+from bench.audit.price import Load
+from bench.audit.subject import Subject
+from bench.gradient import GradientMode
+from bench.losses import carlini_wagner
+from bench.pace import Work
+
+RANGE = (1e-3, 1e3)
+IMAGES, PLACES = 16, 4
+
+
+def why_not(subject: Subject) -> str:
+    """Why the check does not apply; empty if it does."""
+    if not subject.differentiable:
+        return "the defense has no gradient of its own"
+    defense = subject.planned.make_defense(subject.planned.score)
+    if not (is_dataclass(defense) and any(part.name == "steps" for part in fields(defense))):
+        return "the purifier has no argument `steps`"
+    return "" if len(_places(defense.steps)) > 1 else "the purifier takes one step"  # type: ignore[attr-defined]
+
+
+def loads(subject: Subject) -> list[Load]:
+    """What it computes at most."""
+    steps = len(_places(subject.planned.make_defense(subject.planned.score).steps))  # type: ignore[attr-defined]
+    return [Load(min(subject.n, IMAGES), Work(gradients=steps), GradientMode.FULL)]
+
+
+def check(subject: Subject) -> Finding:
+    """Differentiates through ever more steps."""
+    view, x, y, noise = subject.look(GradientMode.FULL, min(subject.n, IMAGES))
+    defense: Any = view.defense
+    steps, gradients = _places(defense.steps), []
+    for k in steps:
+        part = view.through(replace(defense, steps=k))
+        gradients.append(part.differentiate(x, y, noise.of("score"), carlini_wagner)[2].flatten(1))
+    norms = [gradient.norm(dim=1) for gradient in gradients]
+    growth = float((norms[-1] / norms[0].clamp_min(1e-30)).median())
+    values = {
+        "steps": steps, "norms": [float(norm.median()) for norm in norms], "growth": growth,
+        "signs that agree": [_agreement(one, other) for one, other in zip(gradients, gradients[1:], strict=False)],
+    }  # fmt: skip
+    lost = not RANGE[0] <= growth <= RANGE[1]
+    word = "vanishes" if growth < 1 else "explodes"
+    return Finding(
+        name="", verdict=SUSPECT if lost else PASS, values=values, threshold="growth of the median norm in [1e-3, 1e3]",
+        meaning=f"The gradient {word} along the purifier's steps: attack a smoother surrogate (fewer steps, BPDA) too, and rank by the worst."
+        if lost
+        else "The gradient comes through all steps of the purifier.",
+    )  # fmt: skip
+
+
+def _places(steps: int) -> list[int]:
+    """Up to four numbers of steps, the first and the last included."""
+    return sorted({max(1, round(1 + (steps - 1) * k / (PLACES - 1))) for k in range(PLACES)} if steps > 1 else {1})
+
+
+def _agreement(one: Tensor, other: Tensor) -> float:
+    """Share of the pixels with a gradient in both whose signs agree."""
+    both = (one != 0) & (other != 0)
+    return float(torch.where(both, one.sign() == other.sign(), False).sum() / both.sum().clamp_min(1))

@@ -1,0 +1,50 @@
+"""What a check that compares attacks reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bench.audit.bar import WORDS, Order, order
+from bench.audit.finding import PASS, Finding
+from bench.audit.subject import Rival, Subject
+
+
+def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, good: str, verdict: str) -> Finding:
+    """Whether other attacks in the same ball break what the run's attack did not.
+
+    Arguments:
+        subject: The run.
+        rivals: Other attacks, by the words that the finding calls them.
+        broken: What it means if one does, with `{names}` in place of their words.
+        good: What it means if none does.
+        verdict: What it comes to if one does.
+    """
+    orders = {name: order(subject.shares, subject.rival(rival)) for name, rival in rivals.items()}
+    return judge(
+        orders, {name: subject.command(rival) for name, rival in rivals.items()}, broken=broken, good=good,
+        verdicts=dict.fromkeys(orders, verdict),
+    )  # fmt: skip
+
+
+def judge(
+    orders: Mapping[str, Order], commands: Mapping[str, str], *, broken: str, good: str, verdicts: Mapping[str, str],
+    values: Mapping[str, Any] | None = None,
+) -> Finding:  # fmt: skip
+    """The finding of several comparisons: the worst verdict of those that are broken, and the command of the first."""
+    failed = [name for name, part in orders.items() if part.broken]
+    found = {name: part.as_dict() for name, part in orders.items()} | dict(values or {})
+    if not failed:
+        return Finding(name="", verdict=PASS, values=found, threshold=WORDS, meaning=good)
+    worst = min((verdicts[name] for name in failed), key=("refuted", "suspect").index)
+    names = " and ".join(failed)
+    return Finding(
+        name="", verdict=worst, values=found, threshold=WORDS, meaning=broken.format(names=names), command=commands[failed[0]]
+    )
+
+
+def standing(shares: np.ndarray) -> int:
+    """Images of which at least half of the draws are right."""
+    return int((shares >= 0.5).sum())

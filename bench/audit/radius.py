@@ -1,0 +1,86 @@
+"""Success grows with eps, and nothing stands in a ball that holds the grey image.
+
+The same kind of attack at half and at twice the radius: what the smaller ball gives is in the larger one. In a ball of
+radius 1/2 (l-infinity; `sqrt(d)/2` in l2, `d/2` in l1) every image can be turned grey, so that no classifier is above chance
+there: with `s` of `n` images standing, `P(Bin(n, share of the most frequent class) >= s)` must not be below .01.
+
+References:
+    On Evaluating Adversarial Robustness (Carlini et al., 2019)
+    https://arxiv.org/abs/1902.06705
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+from bench.audit.bar import LEVEL, WORDS, exceeds, order
+from bench.audit.finding import PASS, REFUTED, SUSPECT, Finding
+from bench.audit.ordered import judge, standing
+from bench.audit.price import Load
+from bench.audit.subject import Rival, Subject
+from bench.threat import NORMS, ThreatModel
+
+SMALLER, LARGER, GREY = "half of eps above eps", "eps above twice eps", "grey"
+
+
+def why_not(subject: Subject) -> str:
+    """Why the check does not apply; empty if it does."""
+    return "" if subject.attacked else "the run's attack changes no image"
+
+
+def loads(subject: Subject) -> list[Load]:
+    """What it computes at most."""
+    return [subject.load(rival) for rival in _rivals(subject).values()]
+
+
+def check(subject: Subject) -> Finding:
+    """Compares three radii and the unbounded ball."""
+    rivals = _rivals(subject)
+    shares = {name: subject.rival(rival) for name, rival in rivals.items()}
+    orders = {SMALLER: order(subject.shares, shares[SMALLER]), LARGER: order(shares[LARGER], subject.shares)}
+    left = standing(shares[GREY])
+    chance = subject.chance
+    p = exceeds(left, subject.n, chance)
+    found = judge(
+        orders, {name: subject.command(rival) for name, rival in rivals.items()}, verdicts={SMALLER: REFUTED, LARGER: SUSPECT},
+        broken="A smaller ball gave more adversarial images than a larger one that holds it ({names}): the defense knows the distance, or its gradient is masked.",
+        good="Success grows with eps, and nothing stands where every image can be turned grey.",
+        values={GREY: {"threat": str(rivals[GREY].threat), "standing": left, "chance": chance, "p": p}},
+    )  # fmt: skip
+    found = replace(found, threshold=f"{WORDS}; standing in the unbounded ball above chance with p < .01")
+    if found.verdict != PASS or p >= LEVEL or not _holds_grey(subject):
+        return found
+    return replace(
+        found, verdict=SUSPECT, command=subject.command(rivals[GREY]),
+        meaning=f"{left} of {subject.n} images stand in a ball in which each can be turned grey: the attack fails, so what it does not break says nothing; "
+        "the gradient is masked, or labels leak.",
+    )  # fmt: skip
+
+
+def _rivals(subject: Subject) -> dict[str, Rival]:
+    threat = subject.planned.threat
+    balls = {SMALLER: _scaled(threat, Fraction(1, 2)), LARGER: _scaled(threat, Fraction(2)), GREY: _unbounded(subject)}
+    return {name: replace(subject.short, threat=ball) for name, ball in balls.items()}
+
+
+def _scaled(threat: ThreatModel, factor: Fraction) -> ThreatModel:
+    return ThreatModel(threat.norm, min(threat.eps * factor, Fraction(NORMS[threat.norm])))
+
+
+def _grey_radius(subject: Subject) -> Fraction:
+    """Of a ball around any image that holds the grey one."""
+    pixels = math.prod(subject.planned.dataset.images.shape[1:])
+    sizes = {"linf": Fraction(1, 2), "l2": Fraction(math.ceil(math.sqrt(pixels)), 2), "l1": Fraction(pixels, 2)}
+    return sizes[subject.planned.threat.norm]
+
+
+def _holds_grey(subject: Subject) -> bool:
+    """Whether so large a ball can be named."""
+    return _grey_radius(subject) <= NORMS[subject.planned.threat.norm]
+
+
+def _unbounded(subject: Subject) -> ThreatModel:
+    norm = subject.planned.threat.norm
+    return ThreatModel(norm, min(_grey_radius(subject), Fraction(NORMS[norm])))

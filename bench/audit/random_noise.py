@@ -1,0 +1,41 @@
+"""Random noise does not beat gradients.
+
+The worst of 50 (quick) or 200 uniform draws from the ball breaks no image that the run's attack did not: noise needs no
+gradient, so where it wins the gradient is masked.
+
+References:
+    On Evaluating Adversarial Robustness (Carlini et al., 2019)
+    https://arxiv.org/abs/1902.06705
+"""
+
+from __future__ import annotations
+
+from bench.audit.finding import REFUTED, Finding
+from bench.audit.ordered import against_run
+from bench.audit.price import Load
+from bench.audit.subject import Rival, Subject
+
+QUICK_TRIES, TRIES = 50, 200
+
+
+def why_not(subject: Subject) -> str:
+    """Why the check does not apply; empty if it does."""
+    return "" if subject.attacked else "the run's attack changes no image, or is random itself"
+
+
+def loads(subject: Subject) -> list[Load]:
+    """What it computes at most."""
+    return [subject.load(_rival(subject))]
+
+
+def check(subject: Subject) -> Finding:
+    """Compares the run with the worst of many draws."""
+    return against_run(
+        subject, {"random noise": _rival(subject)}, verdict=REFUTED,
+        broken="{names} breaks images that the run's attack did not: the gradient is masked or the attack is broken; look at the gradient first.",
+        good="No noise of the ball's size breaks what the attack did not.",
+    )  # fmt: skip
+
+
+def _rival(subject: Subject) -> Rival:
+    return Rival("random", {"tries": TRIES if subject.full else QUICK_TRIES})

@@ -1,0 +1,40 @@
+"""The run's attack is at least as strong as plain PGD with the right gradient.
+
+The right gradient is the exact one where the defense has one, BPDA where it has none, an average over fresh draws (EOT) or
+the scored draws themselves where it is stochastic. Plain PGD takes 20 steps (10 in a quick audit) on the margin and on
+cross-entropy. What it breaks and the run's attack did not is a violation: iterated attacks beat single steps.
+
+References:
+    On Evaluating Adversarial Robustness (Carlini et al., 2019)
+    https://arxiv.org/abs/1902.06705
+"""
+
+from __future__ import annotations
+
+from bench.audit.finding import REFUTED, Finding
+from bench.audit.ordered import against_run
+from bench.audit.price import Load
+from bench.audit.subject import Subject
+
+PLAIN = 20
+
+
+def why_not(subject: Subject) -> str:
+    """Why the check does not apply; empty if it does."""
+    attack = subject.run.spec["attack"]
+    same = attack["name"] == subject.reference.attack and attack["args"].get("steps", 0) >= PLAIN
+    return "the run's attack is that reference, or a longer one" if same else ""
+
+
+def loads(subject: Subject) -> list[Load]:
+    """What it computes at most."""
+    return [subject.load(subject.reference)]
+
+
+def check(subject: Subject) -> Finding:
+    """Compares the run with plain PGD."""
+    return against_run(
+        subject, {subject.reference.attack: subject.reference}, verdict=REFUTED,
+        broken="{names} breaks images that the run's attack did not: the attack is too weak for a number; report the other one.",
+        good="The run's attack breaks what plain PGD with the right gradient breaks.",
+    )  # fmt: skip

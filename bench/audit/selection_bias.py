@@ -1,0 +1,68 @@
+"""The attack succeeds on draws that it did not choose.
+
+`gap = success(own) - success(fresh)` on the run's adversarial images, success being the share of wrong predictions. `own` is the
+first draw that the attack was handed (purpose `attack`), or the scored draws where it knows them; `fresh` are draws that neither
+the attack nor the score has used. A gap above .1 with an exact sign-flip p below .01 says that the attack fitted its own
+draws. Where the attack knows the scored draws the gap is what knowing them is worth, and speaks against nothing.
+
+References:
+    Towards Understanding the Robustness of Diffusion-Based Purification: A Stochastic Perspective (Liu et al., 2024)
+    https://arxiv.org/abs/2404.14309
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench.audit.bar import LEVEL
+from bench.audit.finding import PASS, SUSPECT, Finding
+from bench.audit.price import Load
+from bench.audit.subject import Subject
+from bench.gradient import GradientMode
+from bench.noise import Noise
+from bench.pace import Work
+from bench.paired import paired_p
+from bench.stats import mean_difference
+
+GAP, FRESH = 0.1, 10
+
+
+def why_not(subject: Subject) -> str:
+    """Why the check does not apply; empty if it does."""
+    if subject.deterministic:
+        return "the defense is deterministic"
+    return "" if subject.evidence is not None else "the run stores no adversarial images (--no-evidence)"
+
+
+def loads(subject: Subject) -> list[Load]:
+    """What it computes at most."""
+    return [Load(subject.n, Work(evaluations=FRESH + (0 if subject.knows else 1)))]
+
+
+def check(subject: Subject) -> Finding:
+    """Scores the stored images under the attack's draws and under fresh ones."""
+    _, _, _, noise = subject.look(GradientMode.NONE)
+    own = 1 - subject.shares if subject.knows else _success(subject, noise.of("attack"))
+    fresh = _success(subject, noise.of("check").at(1000).spread(FRESH))
+    gap, p = mean_difference(own, fresh), paired_p(own, fresh) / 2
+    fitted = not subject.knows and gap.value > GAP and p < LEVEL
+    share = (
+        f"Knowing the scored draws is worth {100 * gap.value:.0f} points of success"
+        if subject.knows
+        else "The attack does as well on fresh draws as on its own"
+    )
+    return Finding(
+        name="", verdict=SUSPECT if fitted else PASS,
+        values={"own": float(own.mean()), "fresh": float(fresh.mean()), "gap": gap.as_dict(), "p": p, "known": subject.knows},
+        threshold=f"gap {GAP:g} with p < .01",
+        meaning=f"The attack succeeds on its own draws by {100 * gap.value:.0f} points more than on fresh ones: it fitted them; average over more (-A eot=)."
+        if fitted
+        else f"{share}.",
+        command=subject.command(subject.eot if subject.differentiable else subject.bpda),
+    )  # fmt: skip
+
+
+def _success(subject: Subject, draws: Noise) -> np.ndarray:
+    view, x, y, _ = subject.look(GradientMode.NONE)
+    margins = subject.worker.margins(view, subject.adversarial(x), y, draws)
+    return (margins < 0).double().mean(dim=1).cpu().numpy()

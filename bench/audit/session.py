@@ -1,0 +1,172 @@
+"""One audit: check after check, each priced before it starts and written down as soon as it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.audit import TABLE
+from bench.audit.document import findings_in, read_audit, write_audit
+from bench.audit.finding import SKIPPED, Finding, skipped
+from bench.audit.price import Prices
+from bench.audit.subject import FULL, QUICK, Subject
+from bench.errors import UserError
+from bench.options import Options
+from bench.plan import Plan
+from bench.registry import Registry, suggest
+from bench.replay import replan
+from bench.runs import read_run
+from bench.shelf import Shelf
+from bench.spec import canonical, differences
+
+QUICK_IMAGES, FULL_IMAGES = 32, 128
+DIGITS = 6
+
+
+class Listener(Protocol):
+    """Hears what an audit does; only the command line prints it."""
+
+    def begins(self, name: str, summary: str, predicted: dict[str, Any]) -> None:
+        """A check starts, at this cost at most."""
+
+    def ends(self, finding: Finding, *, new: bool) -> None:
+        """A check is done, now or before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """How much is examined.
+
+    Arguments:
+        size: `quick` or `full`.
+        samples: Number of the run's first images; None for 32, or 128 in a full audit.
+        only: Names of checks; empty for all.
+    """
+
+    size: str = QUICK
+    samples: int | None = None
+    only: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.only:
+            if name not in TABLE:
+                raise UserError(f"expected the name of a check, got {name!r}{suggest(name, list(TABLE))}; see: bench list checks")
+        if self.samples is not None and self.samples < 1:
+            raise UserError(f"expected --samples of at least 1, got {self.samples}; leave it out for {QUICK_IMAGES}")
+
+    @property
+    def images(self) -> int:
+        """The number of images."""
+        return self.samples or (FULL_IMAGES if self.size == FULL else QUICK_IMAGES)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The checks, in the table's order."""
+        return [name for name in TABLE if not self.only or name in self.only]
+
+
+def audit(
+    path: Path, scope: Scope, registry: Registry, listener: Listener, *, options: Options, data_dir: Path | None = None,
+    planned: Plan | None = None, shelf: Shelf | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Examines a run and returns the content of its `audit.json`; what was done at this size or a greater one is kept.
+
+    Arguments:
+        path: The run's folder.
+        scope: How much is examined.
+        registry: What the record's names stand for.
+        listener: Hears of it.
+        options: Results folder, for the records of other attacks, and device.
+        data_dir: Where data sets lie.
+        planned: The run's plan, if it was made already.
+        shelf: Where its networks and data lie.
+
+    Raises:
+        UserError: The record cannot be read, or its parts are not here as they were.
+    """
+    run = read_run(path)
+    if not len(run):
+        raise UserError(f"expected a run with finished images in {path}, got none yet; repeat the command that began it")
+    shelf = shelf or Shelf()
+    planned = planned or replan(run.header, registry, data_dir)
+    changed = differences(run.spec, planned.spec.model_dump())
+    if changed:
+        raise UserError(f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again")
+    subject = Subject(
+        run, planned, registry, samples=scope.images, size=scope.size, options=options, data_dir=data_dir, shelf=shelf
+    )
+    return _Audit(subject, path, listener).examine(scope.names)
+
+
+class _Audit:
+    """The findings so far, and how the next one is made.
+
+    Arguments:
+        subject: The run.
+        path: Its folder.
+        listener: Hears of it.
+    """
+
+    def __init__(self, subject: Subject, path: Path, listener: Listener) -> None:
+        self.subject, self.path, self.listener = subject, path, listener
+        before = findings_in(read_audit(path))
+        self.findings = {finding.name: finding for finding in before if finding.name in TABLE}
+        self.prices = Prices(subject.worker)
+
+    def examine(self, names: Sequence[str]) -> dict[str, Any]:
+        """Makes what is missing, writing after each check."""
+        for name in names:
+            known = self.findings.get(name)
+            if known is not None and self._covers(known):
+                self.listener.ends(known, new=False)
+                continue
+            self.findings[name] = self._make(name)
+            document = self._write()
+            self.listener.ends(self.findings[name], new=True)
+        return document if names and "document" in locals() else self._write()
+
+    def _covers(self, finding: Finding) -> bool:
+        """Whether a finding was made at this size or a greater one."""
+        size = finding.size == FULL or not self.subject.full
+        return size and finding.n >= self.subject.n
+
+    def _make(self, name: str) -> Finding:
+        entry, subject = TABLE[name], self.subject
+        module = import_module(entry.target)
+        why = module.why_not(subject)
+        predicted = {"seconds": 0.0, "passes": {}} if why else self.prices.of(module.loads(subject))
+        if not why:
+            self.listener.begins(name, entry.summary, predicted)
+        began = time.monotonic()
+        finding = skipped(why) if why else module.check(subject)
+        command = finding.command if finding.verdict != SKIPPED and finding.fired else ""
+        return replace(
+            finding, name=name, n=subject.n, size=subject.size, predicted=predicted, values=_rounded(finding.values),
+            command=command, seconds=round(time.monotonic() - began, 2),
+        )  # fmt: skip
+
+    def _write(self) -> dict[str, Any]:
+        order = list(TABLE)
+        findings = sorted(self.findings.values(), key=lambda finding: order.index(finding.name))
+        spec = hashlib.sha256(canonical(self.subject.run.spec).encode()).hexdigest()
+        head = {
+            "run_id": self.subject.run.run_id, "spec_sha256": spec, "n": self.subject.n, "size": self.subject.size,
+            "environment": self.subject.worker.environment,
+        }  # fmt: skip
+        return write_audit(self.path, head, findings, order)
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers with six significant digits, so that a document can be read; none that JSON lacks."""
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(inner) for inner in value]
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}") if abs(value) < float("inf") else None
+    return value

@@ -1,0 +1,303 @@
+"""What a check is given: the audited run on its first images, its parts, and other attacks on the same images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from shlex import join
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.audit.price import Load
+from bench.command import run_words
+from bench.defended import DefendedClassifier
+from bench.device import pick_device
+from bench.engines.here import Here
+from bench.errors import UserError
+from bench.evidence import Evidence, read_evidence
+from bench.gradient import GradientMode
+from bench.job import Job
+from bench.noise import Noise
+from bench.options import Options
+from bench.pace import Work
+from bench.plan import Plan, plan
+from bench.protocols import Images
+from bench.records import SampleRecord
+from bench.registry import Registry
+from bench.replay import request_of
+from bench.runner import record_path, run
+from bench.runs import CLEAN, Run, read_run
+from bench.shelf import Shelf
+from bench.threat import ThreatModel
+from bench.worker import Worker
+
+QUICK, FULL = "quick", "full"
+RIVALS = "audits"
+"""Folder, below the results, of the records of other attacks: one level deeper than runs, so that no table counts them."""
+
+
+BRIEF: Mapping[str, Any] = {"steps": 10, "losses": ("cw",)}
+"""Arguments of PGD in a quick audit, a quarter of the default's gradients."""
+FEW = 5
+"""Fresh draws in each gradient of a quick audit."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another attack on the audited images.
+
+    Arguments:
+        attack: Name of the preset.
+        args: Its arguments.
+        threat: Its ball; None for the run's own.
+    """
+
+    attack: str
+    args: Mapping[str, Any]
+    threat: ThreatModel | None = None
+
+
+class Subject:
+    """The audited run and the means to examine it.
+
+    Arguments:
+        run: The run.
+        planned: Its parts.
+        registry: What names stand for.
+        samples: The number of its first images that are examined, at least 1.
+        size: `quick` or `full`.
+        options: Results folder and device.
+        data_dir: Where data sets lie.
+        shelf: Where plans leave the networks and data that they share.
+    """
+
+    def __init__(
+        self, run: Run, planned: Plan, registry: Registry, *, samples: int, size: str, options: Options,
+        data_dir: Path | None = None, shelf: Shelf | None = None,
+    ) -> None:  # fmt: skip
+        self.run, self.planned, self.registry, self.size = run, planned, registry, size
+        self.options, self.data_dir, self.shelf = options, data_dir, shelf or Shelf()
+        self.n = min(samples, len(run))
+        self.plans: dict[str, Plan] = {}
+        batch = next((part.get("batch_size") for part in run.header["environments"].values()), None)
+        self.worker = Worker(planned, pick_device(options.device.partition(",")[0]), batch, lambda *_: None)
+        if not np.isin(self.ids, run.ids).all():
+            raise UserError(f"expected the first {self.n} images of the data set in run {run.run_id}, got gaps; finish the run first")
+
+    # What the run says of its first images
+
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """Of the examined images in the data set."""
+        return np.arange(self.n)
+
+    @property
+    def ids(self) -> np.ndarray:
+        """Their sample ids."""
+        return self.planned.dataset.ids[: self.n]
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """Their shares of right draws under the run's attack."""
+        return self._of(self.run.ids, self.run.shares())
+
+    @cached_property
+    def clean(self) -> np.ndarray:
+        """Their shares of right draws without an attack."""
+        return self._of(self.run.ids, self.run.shares(CLEAN))
+
+    @cached_property
+    def evidence(self) -> Evidence | None:
+        """Their stored adversarial images, in order; None if not all are stored."""
+        stored = read_evidence(self.run.path)
+        found = stored.of(self.ids) if stored else None
+        return found if found is not None and len(found) == self.n else None
+
+    # What kind of run it is
+
+    @property
+    def full(self) -> bool:
+        """Whether the audit is a full one."""
+        return self.size == FULL
+
+    @property
+    def deterministic(self) -> bool:
+        """The defense's claim."""
+        return self.run.spec["draws"] == 1 and bool(self.run.header["checks"].get("deterministic", True))
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether the defense has a derivative of its own."""
+        return bool(self.run.header["checks"].get("differentiable", True))
+
+    @property
+    def mode(self) -> GradientMode:
+        """What an attacker of this defense differentiates if nothing better is known: all of it, or the straight-through estimate."""
+        return GradientMode.FULL if self.differentiable else GradientMode.BPDA
+
+    @property
+    def knows(self) -> bool:
+        """Whether the run's attacker knows the scored draws."""
+        return self.planned.known > 0
+
+    @property
+    def undefended(self) -> bool:
+        """Whether there is no purifier."""
+        return self.run.spec["defense"]["name"] == "none"
+
+    @property
+    def takes_gradients(self) -> bool:
+        """Whether the run's attack is a white box."""
+        return self.planned.gradient is not GradientMode.NONE
+
+    @property
+    def args(self) -> Mapping[str, Any]:
+        """Arguments of the run's attack."""
+        return self.run.spec["attack"]["args"]
+
+    @property
+    def attacked(self) -> bool:
+        """Whether the run's attack looks for adversarial images at all."""
+        return self.run.spec["attack"]["name"] not in ("null", "random")
+
+    @property
+    def chance(self) -> float:
+        """The best accuracy without looking at the image: the share of the most frequent class."""
+        return float(np.bincount(self.planned.dataset.labels[: self.n]).max()) / self.n
+
+    # The attacks it is compared with
+
+    @property
+    def blind(self) -> Rival:
+        """Transfer from the classifier alone."""
+        return Rival("pgd-blind", {})
+
+    @property
+    def bpda(self) -> Rival:
+        """The identity for the purifier's derivative."""
+        return Rival("pgd-bpda", {} if self.deterministic or self.full else {**BRIEF, "eot": FEW})
+
+    @property
+    def eot(self) -> Rival:
+        """The exact gradient averaged over fresh draws."""
+        return Rival("pgd-eot", {} if self.full else {**BRIEF, "eot": FEW})
+
+    @property
+    def known(self) -> Rival:
+        """The exact gradient of the scored draws."""
+        return Rival("pgd-known", {} if self.full else BRIEF)
+
+    @property
+    def reference(self) -> Rival:
+        """Plain PGD with the right gradient, which knows what the run's attacker knows."""
+        if not self.differentiable:
+            return self.bpda
+        if self.deterministic:
+            return Rival("pgd-full", {} if self.full else {"steps": 10})
+        return self.known if self.knows else self.eot
+
+    @property
+    def short(self) -> Rival:
+        """The same, short in a quick audit, for comparisons of several balls."""
+        shortened = {} if self.full or not self.deterministic else BRIEF
+        return replace(self.reference, args={**self.reference.args, **shortened})
+
+    # Other attacks on it
+
+    def rival(self, other: Rival) -> np.ndarray:
+        """The shares of right draws of the examined images under another attack: from a record that has them, or run now.
+
+        Raises:
+            UserError: The attack does not suit.
+        """
+        planned = self.plan(other)
+        for results in (self.options.results, self._folder):
+            path = record_path(planned, results)
+            if (path / "run.json").exists():
+                there = read_run(path)
+                if np.isin(self.ids, there.ids).all():
+                    return self._of(there.ids, there.shares())
+        options = replace(self.options, results=self._folder, samples=self.n, evidence=False)
+        run(planned, options, _Silent(), _Trusting(self.run.header["checks"]))
+        there = read_run(record_path(planned, self._folder))
+        return self._of(there.ids, there.shares())
+
+    def load(self, other: Rival) -> Load:
+        """What another attack costs at most."""
+        planned = self.plan(other)
+        work = (planned.work or Work()) + Work(evaluations=2 * planned.spec.draws)
+        return Load(self.n, work, planned.gradient)
+
+    def command(self, other: Rival, samples: int | None = None) -> str:
+        """The command that makes another attack's run for the board."""
+        results = self.options.results.as_posix()
+        words = run_words(self.run.header, samples or len(self.run), attack=other.attack, results=results)
+        if other.threat is not None:
+            words[words.index("--threat") + 1] = str(other.threat)
+        given = [word for key, value in other.args.items() for word in ("-A", f"{key}={_text(value)}")]
+        place = words.index("--attack") + 2
+        return join([*words[:place], *given, *words[place:]])
+
+    def plan(self, other: Rival) -> Plan:
+        """The parts of a run under another attack."""
+        key = repr((other.attack, sorted(other.args.items()), str(other.threat)))
+        if key not in self.plans:
+            request = request_of(self.run.header, self.data_dir)
+            arguments = {**request.arguments, "attacks": dict(other.args)}
+            asked = replace(request, attack=other.attack, threat=other.threat or request.threat, arguments=arguments)
+            self.plans[key] = plan(asked, self.registry, self.shelf)
+        return self.plans[key]
+
+    # Looking at it
+
+    def look(self, mode: GradientMode, count: int | None = None) -> tuple[DefendedClassifier, Images, Tensor, Noise]:
+        """The defended classifier under a mode, and the first images, their labels and streams."""
+        return self.worker.look(mode, self.positions[: count or self.n])
+
+    def adversarial(self, like: Images) -> Images:
+        """The stored adversarial images of the first images, on the device of `like`."""
+        if self.evidence is None:
+            raise ValueError("the run stores no adversarial images")
+        return torch.from_numpy(self.evidence.images[: len(like)]).to(like)
+
+    @property
+    def _folder(self) -> Path:
+        return self.options.results / RIVALS
+
+    def _of(self, ids: np.ndarray, values: np.ndarray) -> np.ndarray:
+        row = {sample: place for place, sample in enumerate(ids.tolist())}
+        return values[[row[sample] for sample in self.ids.tolist()]]
+
+
+class _Trusting(Here):
+    """One worker for other attacks on a defense whose claims were verified when the audited run was made."""
+
+    def __init__(self, checks: dict[str, Any]) -> None:
+        super().__init__()
+        self.checks = checks
+
+    def claims(self, job: Job) -> dict[str, Any]:
+        """What was verified then."""
+        return self.checks
+
+
+class _Silent:
+    """Hears nothing of runs."""
+
+    def started(self, lines: list[SampleRecord], total: int) -> None:
+        """Nothing."""
+
+    def working(self, done: float, standing: int, images: int) -> None:
+        """Nothing."""
+
+    def finished(self, lines: list[SampleRecord]) -> None:
+        """Nothing."""
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,63 @@
+"""The path of a plain ascent, step by step: what an attack that works looks like from inside."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.ball import project, steepest
+from bench.defended import DefendedClassifier, Objective
+from bench.losses import carlini_wagner
+from bench.noise import Noise
+from bench.protocols import Images
+from bench.threat import ThreatModel
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Ascent of the negative margin from the image, by the projected gradient under a cosine schedule; nothing rests.
+
+    Arguments:
+        margins: The negative objective at every iterate, the first and the last included, `(steps + 1, B)`.
+        norms: l2 norms of the gradients, `(steps, B)`.
+        last: The last iterate.
+    """
+
+    margins: Tensor
+    norms: Tensor
+    last: Images
+
+    @property
+    def broken(self) -> Tensor:
+        """Whether some iterate was misclassified, `(B,)`."""
+        return (self.margins < 0).any(dim=0)
+
+
+def ascend(
+    view: DefendedClassifier, x: Images, y: Tensor, noise: Noise, threat: ThreatModel, *, steps: int, first: float | None = None,
+    objective: Objective = carlini_wagner,
+) -> Trace:  # fmt: skip
+    """Follows the gradient of one fixed draw.
+
+    Arguments:
+        view: What is differentiated.
+        x: Images `(B, C, H, W)`.
+        y: Labels `(B,)`.
+        noise: One stream per image, of which the one draw is taken.
+        threat: The ball.
+        steps: Number of steps.
+        first: Length of the first step, pixel units; the radius if left out.
+        objective: What is ascended; above 0 the image counts as misclassified.
+    """
+    z, margins, norms = x, [], []
+    for k in range(steps):
+        _, values, gradient = view.differentiate(z, y, noise, objective)
+        margins.append(-values)
+        norms.append(gradient.flatten(1).norm(dim=1))
+        length = (first or threat.radius) * (1 + math.cos(math.pi * k / steps)) / 2
+        z = project(z + length * steepest(gradient, threat), x, threat)
+    _, values, _ = view.differentiate(z, y, noise, objective)
+    return Trace(torch.stack([*margins, -values]), torch.stack(norms), z)

@@ -1,0 +1,138 @@
+"""The command `bench audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.registry import Registry
+
+PARTS = {"defense": "defenses", "attack": "attacks", "classifier": "classifiers", "score_model": "score_models"}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("audit")(audit_command)
+
+
+def audit_command(
+    run: Annotated[Optional[str], typer.Argument(help="Id of a run, a unique prefix of it, or its folder.")] = None,
+    defense: Annotated[
+        Optional[str],
+        typer.Option(help="Instead of RUN: make the run of this defense under its right attack first, then audit it."),
+    ] = None,
+    defense_args: Annotated[
+        list[str], typer.Option("-D", metavar="KEY=VALUE", help="Argument of the defense; repeatable.")
+    ] = [],  # noqa: B006
+    dataset: Annotated[str, typer.Option(help="As for bench run, with --defense.")] = "fashion-mnist",
+    classifier: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
+    score_model: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
+    threat: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
+    draws: Annotated[Optional[int], typer.Option(help="Likewise. [default: 10 for stochastic defenses, else 1]")] = None,
+    seed: Annotated[int, typer.Option(help="Likewise.")] = 0,
+    samples: Annotated[
+        Optional[int],
+        typer.Option("--samples", "-n", help="Examine the run's first so many images. [default: 32 with --quick, else 128]"),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Minutes: fewer images, shorter attacks.")] = False,
+    only: Annotated[
+        list[str], typer.Option("--only", metavar="CHECK", help="Only this check (see: bench list checks); repeatable.")
+    ] = [],  # noqa: B006
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Run the code that the record names by path or module.")
+    ] = False,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    results: Results = Path("results"),
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Can this number be believed: each check as data, beside the run. Exit code 1 if it is suspect or refuted.
+
+    The same command again makes what is missing. Checks that compare attacks make ordinary runs below RESULTS/audits, where
+    no table counts them; `bench show --results RESULTS/audits` reads them. Example: bench audit 6ba633 --quick
+    """
+    from bench.arguments import parse_options
+    from bench.cli import make_registry
+    from bench.registry import suggest
+
+    if (run is None) == (defense is None):
+        raise UserError("expected a run or --defense, got " + ("none" if run is None else "both") + "; write for example: bench audit --defense dpsam --quick")
+    _check_names(only, suggest)
+    registry, options = make_registry(), parse_options(defense_args, "-D")
+    if run is not None:
+        if options:
+            raise UserError("expected -D with --defense only, got it with a run; the record names its arguments")
+        _permit(registry, results, run, allow_code)
+    else:
+        registry.find("defenses", str(defense))
+
+    from bench.audit.session import Scope, audit
+    from bench.audit.subject import FULL, QUICK
+    from bench.console_audit import AuditProgress, audit_text
+    from bench.options import Options
+
+    scope = Scope(size=QUICK if quick else FULL, samples=samples, only=tuple(only))
+    settings = Options(results=results, device=device)
+    if run is None:
+        wanted = {
+            "defense": defense, "dataset": dataset, "classifier": classifier, "score_model": score_model, "threat": threat,
+            "draws": draws, "seed": seed, "data_dir": data_dir, "arguments": {"defenses": options},
+        }  # fmt: skip
+        path = _made(registry, wanted, settings, scope.images, quiet)
+    else:
+        from bench.records import find_record
+
+        path = find_record(results, run)
+    found = audit(path, scope, registry, AuditProgress(quiet=quiet), options=settings, data_dir=data_dir)
+    if as_json:
+        print_json(found)
+    else:
+        say(audit_text(found))
+    raise typer.Exit(1 if found["verdict"] in ("suspect", "refuted") else 0)
+
+
+def _check_names(only: list[str], suggest: Any) -> None:
+    """Wrong names end the command before anything is loaded."""
+    from bench.audit import TABLE
+
+    for name in only:
+        if name not in TABLE:
+            raise UserError(f"expected the name of a check, got {name!r}{suggest(name, list(TABLE))}; see: bench list checks")
+
+
+def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:
+    """A record may be a stranger's: the code that it names runs only if that was allowed."""
+    from bench.records import find_record, read_header
+    from bench.trust import require_permission
+
+    header = read_header(find_record(results, run))
+    spec = header["spec"]
+    names = [(kind, spec[part]["name"]) for part, kind in PARTS.items() if spec.get(part)]
+    names.append(("datasets", header["labels"].get("dataset", spec["dataset"]["name"])))
+    require_permission(registry, names, asker=f"the run {header['run_id']}", allowed=allowed)
+
+
+def _made(registry: Registry, wanted: dict[str, Any], options: Any, samples: int, quiet: bool) -> Path:
+    """The record of the defense under its right attack, made or completed."""
+    from dataclasses import replace
+
+    from bench.audit.right import right_attack
+    from bench.console import Progress
+    from bench.job import record_path
+    from bench.plan import Request, plan
+    from bench.runner import run
+    from bench.threat import ThreatModel
+
+    level = None if wanted["threat"] is None else ThreatModel.parse(wanted["threat"])
+    attack = right_attack(registry, wanted["defense"])
+    with Progress(quiet=quiet) as progress:
+        planned = plan(Request(**{**wanted, "attack": attack, "threat": level}), registry)
+        run(planned, replace(options, samples=min(samples, len(planned.dataset))), progress)
+    return record_path(planned, options.results)

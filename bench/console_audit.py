@@ -1,0 +1,52 @@
+"""What the command line shows of audits. Text in, text out; nothing is computed here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bench.console import columns, duration, passes_text
+from bench.documents import printable
+
+if TYPE_CHECKING:
+    from bench.audit.finding import Finding
+
+MARKS = {"pass": "ok", "suspect": "SUSPECT", "refuted": "REFUTED", "skipped": "-"}
+
+
+class AuditProgress:
+    """Each check before it starts and when it is done, on stderr.
+
+    Arguments:
+        quiet: Show nothing.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def begins(self, name: str, summary: str, predicted: dict[str, Any]) -> None:
+        """Says what a check asks, and what it costs at most."""
+        cost = passes_text(predicted["passes"])
+        self._say(f"{name}: {summary} At most {duration(predicted['seconds'])}{f', {cost}' if cost else ''}")
+
+    def ends(self, finding: Finding, *, new: bool) -> None:
+        """Says what came out."""
+        took = f" ({duration(finding.seconds)})" if new and finding.verdict != "skipped" else "" if new else " (done before)"
+        self._say(f"  {finding.name}: {finding.verdict}{took}")
+
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            sys.stderr.write(printable(line) + "\n")
+            sys.stderr.flush()
+
+
+def audit_text(audit: Mapping[str, Any]) -> str:
+    """An audit for people: verdict, every check, and what would settle those that fired."""
+    checks: Sequence[Mapping[str, Any]] = audit["checks"]
+    rows = [(f"  {MARKS.get(check['verdict'], '?')}", check["name"], check["meaning"]) for check in checks]
+    head = f"audit   {audit['verdict']} · {audit['size']}, first {audit['n']} images"
+    missing = audit.get("missing", [])
+    left = [f"  not made yet: {', '.join(missing)}"] if missing else []
+    commands = [f"  {check['command']}  # {check['name']}" for check in checks if check["command"]]
+    return "\n".join([head, columns(rows), *left, *(["what would settle it", *commands] if commands else [])])

@@ -1,0 +1,55 @@
+"""Runs of the plants' world and their audits, for tests."""
+
+from pathlib import Path
+
+from bench.audit.session import Scope, audit
+from bench.audit.subject import _Silent, _Trusting
+from bench.cli import make_registry
+from bench.job import record_path
+from bench.options import Options
+from bench.plan import Request, plan
+from bench.runner import run
+from bench.threat import ThreatModel
+
+PLANTS = Path(__file__).parent / "plants"
+REGISTRY = make_registry()
+
+
+class Heard:
+    """A listener that keeps what it hears."""
+
+    def __init__(self):
+        self.begun, self.ended = [], []
+
+    def begins(self, name, summary, predicted):
+        self.begun.append((name, predicted))
+
+    def ends(self, finding, *, new):
+        self.ended.append((finding.name, finding.verdict, new))
+
+
+def made(folder, defense="none", attack="pgd-full", *, threat="linf:0.03", seed=0, differentiable=True, samples=None, **arguments):
+    """A run in the plants' world, whose checks before the run are taken for granted: the audit has to catch what is wrong."""
+    here = f"{PLANTS}/"
+    asked = Request(
+        defense=here + defense if ":" in defense else defense, attack=here + attack if ":" in attack else attack,
+        dataset=here + "world.py:images", classifier=here + "world.py:Network", threat=ThreatModel.parse(threat), seed=seed,
+        arguments={"attacks": arguments},
+    )  # fmt: skip
+    planned = plan(asked, REGISTRY)
+    deterministic = planned.spec.draws == 1
+    checks = {"deterministic": deterministic, "differentiable": differentiable}
+    options = Options(results=Path(folder), samples=samples, device="cpu")
+    run(planned, options, _Silent(), _Trusting(checks))
+    return record_path(planned, Path(folder))
+
+
+def examined(path, *only, size="quick", samples=64, heard=None):
+    """The audit of a run."""
+    scope = Scope(size=size, samples=samples, only=only)
+    return audit(path, scope, REGISTRY, heard or Heard(), options=Options(results=path.parents[2], device="cpu"))
+
+
+def fired(document):
+    """Names of the checks that spoke against the run."""
+    return {check["name"] for check in document["checks"] if check["verdict"] in ("suspect", "refuted")}
