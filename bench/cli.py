@@ -187,9 +187,7 @@ def list_command(
         )
     registry = make_registry()
     kinds = [kind] if kind else list(KIND_NAMES)
-    rows = {
-        name: _checks() if name == CHECKS else _listing(registry, name.replace("-", "_")) for name in kinds
-    }
+    rows = {name: _checks() if name == CHECKS else _listing(registry, name.replace("-", "_")) for name in kinds}
     if as_json:
         print_json(rows[kind] if kind else [{"kind": name, **row} for name in kinds for row in rows[name]])
         return
@@ -216,24 +214,28 @@ def show_command(
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """One record in full: spec, checks, accuracies, cost.
+    """One record in full: spec, checks, accuracies, cost, audit.
 
     Example: bench show 6ba633
     """
+    from bench.audit.document import read_audit
     from bench.console import summary_text
+    from bench.console_audit import audit_text
     from bench.records import find_record, read_record
     from bench.summary import summarise
 
     record = read_record(find_record(results, run))
+    audit = read_audit(record.path)
     if not record.lines:
         raise UserError(
             f"expected a run with finished images in {record.path}, got none yet; repeat the command that began it"
         )
     summary = summarise(record, record.lines)
     if as_json:
-        print_json(summary)
+        print_json(summary | ({"audit": audit} if audit else {}))
         return
     say(summary_text(summary, record.header["labels"], record.header.get("notes", [])))
+    say("\n" + (audit_text(audit) if audit else f"audit   none yet; bench audit {summary['run_id']} --quick"))
     say("\n" + json.dumps({key: summary[key] for key in ("spec", "checks", "environment")}, indent=1))
 
 

@@ -34,11 +34,15 @@ def audit_command(
     classifier: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
     score_model: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
     threat: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
-    draws: Annotated[Optional[int], typer.Option(help="Likewise. [default: 10 for stochastic defenses, else 1]")] = None,
+    draws: Annotated[
+        Optional[int], typer.Option(help="Likewise. [default: 10 for stochastic defenses, else 1]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Likewise.")] = 0,
     samples: Annotated[
         Optional[int],
-        typer.Option("--samples", "-n", help="Examine the run's first so many images. [default: 32 with --quick, else 128]"),
+        typer.Option(
+            "--samples", "-n", help="Examine the run's first so many images. [default: 32 with --quick, else 128]"
+        ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Minutes: fewer images, shorter attacks.")] = False,
     only: Annotated[
@@ -63,7 +67,11 @@ def audit_command(
     from bench.registry import suggest
 
     if (run is None) == (defense is None):
-        raise UserError("expected a run or --defense, got " + ("none" if run is None else "both") + "; write for example: bench audit --defense dpsam --quick")
+        raise UserError(
+            "expected a run or --defense, got "
+            + ("none" if run is None else "both")
+            + "; write for example: bench audit --defense dpsam --quick"
+        )
     _check_names(only, suggest)
     registry, options = make_registry(), parse_options(defense_args, "-D")
     if run is not None:
@@ -104,7 +112,9 @@ def _check_names(only: list[str], suggest: Any) -> None:
 
     for name in only:
         if name not in TABLE:
-            raise UserError(f"expected the name of a check, got {name!r}{suggest(name, list(TABLE))}; see: bench list checks")
+            raise UserError(
+                f"expected the name of a check, got {name!r}{suggest(name, list(TABLE))}; see: bench list checks"
+            )
 
 
 def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:

@@ -194,6 +194,9 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
         folder = Path(summary["path"]).parents[2]
         board = "bench leaderboard" + ("" if folder == Path("results") else f" --results {shlex.quote(str(folder))}")
         steps.append((board, "this run beside the others"))
+        steps.append(
+            (board.replace("leaderboard", f"audit {summary['run_id']} --quick"), "can this number be believed?")
+        )
     width = max(len(step) for step, _ in steps) if steps else 0
     return "next\n" + "\n".join(f"  {step:<{width}}  # {why}" for step, why in steps)
 

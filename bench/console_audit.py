@@ -32,7 +32,13 @@ class AuditProgress:
 
     def ends(self, finding: Finding, *, new: bool) -> None:
         """Says what came out."""
-        took = f" ({duration(finding.seconds)})" if new and finding.verdict != "skipped" else "" if new else " (done before)"
+        took = (
+            f" ({duration(finding.seconds)})"
+            if new and finding.verdict != "skipped"
+            else ""
+            if new
+            else " (done before)"
+        )
         self._say(f"  {finding.name}: {finding.verdict}{took}")
 
     def _say(self, line: str) -> None:

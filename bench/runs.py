@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.documents import printable, read_json
 from bench.errors import UserError
 from bench.records import SampleRecord, read_header, read_record, record_paths
 
@@ -105,7 +105,7 @@ def read_run(path: Path) -> Run:
             lines = read_record(path).lines
         flags, columns = _flags(lines), _columns(file, lines)
         del lines
-    return Run(path, header, (path / "SHA256SUMS").exists(), _audit(path), flags, *columns)
+    return Run(path, header, (path / "SHA256SUMS").exists(), _audit(path, header["run_id"]), flags, *columns)
 
 
 def read_runs(results: Path) -> Iterator[Run]:
@@ -205,12 +205,13 @@ def _flags(lines: Sequence[Any]) -> dict[str, int]:
     return dict(sorted(Counter(flag for words in said for flag in set(words.get("flags", []))).items()))
 
 
-def _audit(path: Path) -> dict[str, Any]:
+def _audit(path: Path, run_id: str) -> dict[str, Any]:
     file = path / "audit.json"
     if not file.exists():
         return {}
-    try:
-        audit = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise UserError(f"expected JSON in {file}, got: {error}; audit the run again") from error
+    audit = read_json(file)
+    if isinstance(audit, dict) and audit.get("run_id", run_id) != run_id:
+        raise UserError(
+            f"expected the audit of run {run_id} in {printable(file)}, got that of another run; remove the file and audit again"
+        )
     return audit if isinstance(audit, dict) else {}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from leaderboards.boards import Board
 from leaderboards.classes import KNOWN, REQUIRED
+from leaderboards.entries import BELIEVED, UNCHECKED
 from leaderboards.rows import Row
 from leaderboards.tables import Cell, Table, p_text, without_constant, without_empty
 
@@ -14,9 +15,9 @@ SAID_ONCE = ("classifier", "score model", "n", "seeds", "draws")
 TITLES = {kind: f"{kind} %" for kind in REQUIRED}
 
 
-def believed_text(believed: bool | None) -> str:
-    """`yes`, `no`, or `unchecked` where no audit was made."""
-    return "unchecked" if believed is None else "yes" if believed else "no"
+def believed_text(verdict: str | None) -> str:
+    """`yes`, `suspect`, `refuted`, or `unchecked` where no audit was made."""
+    return {None: UNCHECKED, BELIEVED: "yes"}.get(verdict, str(verdict))
 
 
 def columns(board: Board) -> list[Column]:
@@ -40,7 +41,7 @@ def columns(board: Board) -> list[Column]:
         ("draws", lambda row: Cell(row.draws)),
         ("seeds", lambda row: Cell(len(row.seeds))),
         ("± seeds", lambda row: Cell(100 * row.spread if len(row.seeds) > 1 else None)),
-        ("believed", lambda row: Cell(believed_text(row.believed))),
+        ("believed", lambda row: Cell(believed_text(row.verdict))),
         ("flags", lambda row: Cell(", ".join(row.flags))),
         ("missing", lambda row: Cell(", ".join(row.missing))),
     ]

@@ -30,7 +30,7 @@ def _of_run(part: Entry, row: Row) -> dict[str, Any]:
     return {
         "defense": row.defense, "attack": part.attack, "dataset": row.dataset, "threat": row.threat, "n": part.n,
         "clean": part.clean.as_dict(), "robust": part.robust.as_dict(), "worst_case": row.worst_case.as_dict(),
-        "believed": part.believed, "flags": part.flags, "run_ids": [part.run_id, *others], "status": status(row),
+        "believed": part.believed, "verdict": part.verdict, "flags": part.flags, "run_ids": [part.run_id, *others], "status": status(row),
         "attack_class": part.attack_class, "seed": part.seed, "command": part.command, "row": row_document(row),
     }  # fmt: skip
 
@@ -43,7 +43,7 @@ def row_document(row: Row) -> dict[str, Any]:
         "under": {kind: interval.as_dict() for kind, interval in row.under.items()}, "eot": _or_none(row.eot),
         "worst_case": row.worst_case.as_dict(), "seed_spread": row.spread, "worst_seed": row.worst_seed.as_dict(),
         "delta_undefended": _or_none(row.delta_undefended), "delta_null": row.delta_null.as_dict(), "p": row.paired_p,
-        "score_passes": row.passes, "certified": row.certified, "believed": row.believed, "flags": row.flags, "missing": row.missing,
+        "score_passes": row.passes, "certified": row.certified, "believed": row.believed, "verdict": row.verdict, "flags": row.flags, "missing": row.missing,
         "commands": row.commands,
     }  # fmt: skip
 
@@ -56,7 +56,7 @@ def status(row: Row) -> str:
 def _of_imported(row: Imported, board: Board) -> dict[str, Any]:
     return {
         "defense": row.name, "attack": None, "dataset": board.dataset, "threat": board.threat, "n": None,
-        "clean": row.clean, "robust": row.robust, "worst_case": row.robust, "believed": None,
+        "clean": row.clean, "robust": row.robust, "worst_case": row.robust, "believed": None, "verdict": None,
         "flags": ["imported", *(["unreliable"] if row.unreliable else [])], "run_ids": [], "status": "imported",
         "imported": asdict(row),
     }  # fmt: skip

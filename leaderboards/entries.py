@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,8 @@ from bench.stats import Interval, mean_share
 from bench.summary import EXACT
 from leaderboards.classes import attack_class, caveats
 
+BELIEVED, SUSPECT, REFUTED, UNCHECKED = "believed", "suspect", "refuted", "unchecked"
+_GOOD = (BELIEVED, "pass", "passed", "yes", "true")
 MANY = 256
 """Below this number of images a row is flagged: its half-width exceeds 6 points."""
 
@@ -29,7 +32,7 @@ class Entry:
         seed: Seed of all draws.
         clean: Clean accuracy.
         robust: Robust accuracy under this attack.
-        believed: Whether an audit found the number trustworthy; None if there was none.
+        verdict: An audit's: `believed`, `suspect` or `refuted`; None if there was none, or none that is complete.
         flags: What a reader should know: `partial`, `small n`, `gradient not exact`, `inexact gradient mode`,
             what the attack warned of, what an audit found.
         passes: Score-model passes per image that the run took, attack and score.
@@ -46,12 +49,17 @@ class Entry:
     seed: int
     clean: Interval
     robust: Interval
-    believed: bool | None
+    verdict: str | None
     flags: list[str]
     passes: float
     command: str
     path: str
     shares: PerImage = field(compare=False, repr=False)
+
+    @property
+    def believed(self) -> bool | None:
+        """Whether an audit found the number trustworthy; None if there was none."""
+        return believed(self.verdict)
 
 
 def entry(run: Run) -> Entry:
@@ -60,7 +68,7 @@ def entry(run: Run) -> Entry:
     return Entry(
         run_id=run.run_id, attack=run.header["labels"]["attack"], attack_class=attack_class(spec), n=len(run),
         draws=spec["draws"], seed=spec["seed"], clean=mean_share(run.shares(CLEAN)), robust=mean_share(run.shares()),
-        believed=believed(run), flags=flags(run), passes=float(score_passes(run).mean()),
+        verdict=verdict(run), flags=flags(run), passes=float(score_passes(run).mean()),
         command=run_command(run.header, len(run)), path=run.path.as_posix(),
         shares=per_image(run),
     )  # fmt: skip
@@ -72,12 +80,24 @@ def score_passes(run: Run) -> Any:
     return sum(kinds) if kinds else run.ids * 0
 
 
-def believed(run: Run) -> bool | None:
-    """An audit's verdict; None if there was no audit."""
-    verdict = run.audit.get("verdict")
-    if isinstance(verdict, bool) or verdict in (None, "unchecked"):
-        return verdict if isinstance(verdict, bool) else None
-    return str(verdict).lower() in ("believed", "pass", "passed", "yes", "true")
+def verdict(run: Run) -> str | None:
+    """An audit's verdict; None if there was no audit, or one that is not complete. Any other word is no good news: `suspect`."""
+    said = run.audit.get("verdict")
+    if said in (None, UNCHECKED):
+        return None
+    if said is True or str(said).lower() in _GOOD:
+        return BELIEVED
+    return REFUTED if str(said).lower() == REFUTED else SUSPECT
+
+
+def believed(verdict: str | None) -> bool | None:
+    """Whether a verdict is a good one."""
+    return None if verdict is None else verdict == BELIEVED
+
+
+def worst_verdict(verdicts: Iterable[str | None]) -> str | None:
+    """That of several numbers behind one: as bad as the worst, and unknown while any of the rest is."""
+    return min(verdicts, key=(REFUTED, SUSPECT, None, BELIEVED).index, default=None)
 
 
 def flags(run: Run) -> list[str]:

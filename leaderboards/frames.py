@@ -58,7 +58,7 @@ def _line(row: Row, status: str, board: Board) -> dict[str, Any]:
         **_spread("worst_case", row.worst_case), **_spread("known_draws", row.under.get("known draws")), **_spread("eot", row.eot),
         **_spread("delta_undefended", row.delta_undefended), **_spread("delta_null", row.delta_null), "p": row.paired_p,
         "score_passes": row.passes, "certified_l2": row.certified, "n": row.n, "draws": row.draws, "seeds": len(row.seeds), "seed_spread": row.spread,
-        "believed": believed_text(row.believed), "flags": "; ".join(row.flags), "missing": "; ".join(row.missing),
+        "believed": believed_text(row.verdict), "flags": "; ".join(row.flags), "missing": "; ".join(row.missing),
         "run_ids": " ".join(part.run_id for part in row.runs),
     }  # fmt: skip
 

@@ -29,7 +29,7 @@ _VALUES: dict[str, Callable[[Row], Cell]] = {
     "seeds": lambda row: Cell(len(row.seeds)),
     "classifier": lambda row: Cell(row.classifier),
     "score_model": lambda row: Cell(row.score_model or "-"),
-    "believed": lambda row: Cell(believed_text(row.believed)),
+    "believed": lambda row: Cell(believed_text(row.verdict)),
     "p": lambda row: Cell(p_text(row.paired_p)),
 }
 

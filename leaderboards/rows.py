@@ -15,7 +15,7 @@ from bench.runs import CLEAN, ROBUST, Run
 from bench.spec import canonical
 from bench.stats import Interval, mean_difference, mean_share
 from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing, fills, required_of
-from leaderboards.entries import MANY, Entry, entry, score_passes
+from leaderboards.entries import MANY, Entry, believed, entry, score_passes, worst_verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Row:
         delta_undefended: The worst case minus the undefended classifier's, if that is on the board.
         passes: Score-model passes of one prediction of one image; None if no line tells.
         certified: Average certified l2 radius, pixel units; None for a defense without a certificate.
-        believed: Whether audits found all of its numbers trustworthy; None if one was not audited.
+        verdict: The worst of its runs' audits: `believed`, `suspect` or `refuted`; None if no more is known of one.
         flags: What a reader should know.
         missing: Classes of attacks it has not faced: with any, it is not ranked.
         commands: What fills them.
@@ -76,7 +76,7 @@ class Row:
     delta_undefended: Interval | None = None
     passes: float | None
     certified: float | None
-    believed: bool | None
+    verdict: str | None
     flags: list[str]
     missing: list[str]
     commands: list[str]
@@ -85,6 +85,11 @@ class Row:
     paired_p: float | None = None
     shares: PerImage = field(compare=False, repr=False)
     clean_shares: PerImage = field(compare=False, repr=False)
+
+    @property
+    def believed(self) -> bool | None:
+        """Whether audits found all of its numbers trustworthy; None if that is not known."""
+        return believed(self.verdict)
 
 
 def figure_of(row: Row, runs: Sequence[Entry]) -> PerImage | None:
@@ -200,7 +205,7 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
         worst_case=worst_interval, spread=spread,
         worst_seed=mean_share(worst_seed.shares) if len(group.seeds) > 1 else worst_interval,
         eot=group.interval([run for run in group.counted if averages_draws(run.spec)]),
-        delta_null=mean_difference(worst.shares, clean.shares), passes=score_cost(runs), certified=_certified(group.counted), believed=_believed(entries),
+        delta_null=mean_difference(worst.shares, clean.shares), passes=score_cost(runs), certified=_certified(group.counted), verdict=worst_verdict(part.verdict for part in entries),
         flags=_flags(entries, group), missing=missing, commands=_commands(group, missing, deterministic),
         runs=entries, shares=worst, clean_shares=clean,
     )  # fmt: skip
@@ -209,11 +214,6 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
 def _certified(runs: Sequence[Run]) -> float | None:
     radii = max(runs, key=len).certified
     return float(np.nanmean(radii)) if (~np.isnan(radii)).any() else None
-
-
-def _believed(entries: Sequence[Entry]) -> bool | None:
-    verdicts = {part.believed for part in entries}
-    return False if False in verdicts else None if None in verdicts else True
 
 
 def _flags(entries: Sequence[Entry], group: _Group) -> list[str]:

@@ -28,7 +28,17 @@ class Heard:
         self.ended.append((finding.name, finding.verdict, new))
 
 
-def made(folder, defense="none", attack="pgd-full", *, threat="linf:0.03", seed=0, differentiable=True, samples=None, **arguments):
+def made(
+    folder,
+    defense="none",
+    attack="pgd-full",
+    *,
+    threat="linf:0.03",
+    seed=0,
+    differentiable=True,
+    samples=None,
+    **arguments,
+):
     """A run in the plants' world, whose checks before the run are taken for granted: the audit has to catch what is wrong."""
     here = f"{PLANTS}/"
     asked = Request(

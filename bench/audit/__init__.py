@@ -29,7 +29,9 @@ _PINTOR = "Indicators of Attack Failure (Pintor et al., 2022) https://arxiv.org/
 _APGD = "Reliable Evaluation of Adversarial Robustness (Croce, Hein, 2020) https://arxiv.org/abs/2003.01690"
 _ZIMMERMANN = "Increasing Confidence in Adversarial Robustness Evaluations (Zimmermann et al., 2022) https://arxiv.org/abs/2206.13991"
 _LEE = "Robust Evaluation of Diffusion-Based Adversarial Purification (Lee, Kim, 2023) https://arxiv.org/abs/2303.09051"
-_YUEZHANG = "How Do Diffusion Models Improve Adversarial Robustness? (Yuezhang, Wei, 2025) https://arxiv.org/abs/2505.22839"
+_YUEZHANG = (
+    "How Do Diffusion Models Improve Adversarial Robustness? (Yuezhang, Wei, 2025) https://arxiv.org/abs/2505.22839"
+)
 _GDMP = "Guided Diffusion Model for Adversarial Purification (Wang et al., 2022) https://arxiv.org/abs/2205.14969"
 _LIU = "Towards Understanding the Robustness of Diffusion-Based Purification: A Stochastic Perspective (Liu et al., 2024) https://arxiv.org/abs/2404.14309"
 

@@ -53,7 +53,9 @@ def check(subject: Subject) -> Finding:
     weights, bars, gaps = _readouts(inside, outside)
     rows = (gaps > 0).nonzero()[:, 0]
     if len(rows) < FEWEST:
-        return skipped("no linear readout separates a corner of the ball from its inside: the purifier makes them equal")
+        return skipped(
+            "no linear readout separates a corner of the ball from its inside: the purifier makes them equal"
+        )
     readout = view.reading(Readout(view.network, weights, bars))
     trace = ascend(readout, x[rows], rows, noise[rows], threat, steps=STEPS, objective=own_score)
     failed = int((~trace.broken).sum())

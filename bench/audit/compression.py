@@ -51,7 +51,10 @@ def check(subject: Subject) -> Finding:
     told = told[torch.isfinite(told)]
     magnified = int((told > MAGNIFIES).sum())
     fires = len(told) >= FEWEST and exceeds(magnified, len(told), 0.5) < LEVEL
-    values = {name: float(rate[torch.isfinite(rate)].median()) if torch.isfinite(rate).any() else None for name, rate in rates.items()}
+    values = {
+        name: float(rate[torch.isfinite(rate)].median()) if torch.isfinite(rate).any() else None
+        for name, rate in rates.items()
+    }
     return Finding(
         name="", verdict=SUSPECT if fires else PASS, values={**values, "standing": len(told), "magnified": magnified},
         threshold=f"adversarial rate of standing images {MAGNIFIES:g}",

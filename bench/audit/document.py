@@ -56,10 +56,14 @@ def findings_in(document: Mapping[str, Any] | None) -> list[Finding]:
     try:
         return [Finding(**check) for check in document["checks"]] if document else []
     except TypeError as error:
-        raise UserError("expected an audit of this release, got other keys; remove audit.json and audit again") from error
+        raise UserError(
+            "expected an audit of this release, got other keys; remove audit.json and audit again"
+        ) from error
 
 
-def write_audit(path: Path, head: Mapping[str, Any], findings: Sequence[Finding], wanted: Sequence[str]) -> dict[str, Any]:
+def write_audit(
+    path: Path, head: Mapping[str, Any], findings: Sequence[Finding], wanted: Sequence[str]
+) -> dict[str, Any]:
     """Writes the audit beside a run, whole or not at all, and returns it.
 
     Arguments:

@@ -15,7 +15,7 @@ from bench.audit.ordered import against_run
 from bench.audit.price import Load
 from bench.audit.subject import Rival, Subject
 
-QUICK_RESTARTS, RESTARTS = 3, 10
+QUICK_RESTARTS, RESTARTS = 2, 10
 
 
 def why_not(subject: Subject) -> str:

@@ -31,7 +31,9 @@ def why_not(subject: Subject) -> str:
         return "the defense is deterministic"
     if subject.knows:
         return "the run's attack knows its draws and averages over nothing else"
-    return "" if subject.planned.gradient is GradientMode.FULL else "the run's attack does not differentiate the purifier"
+    return (
+        "" if subject.planned.gradient is GradientMode.FULL else "the run's attack does not differentiate the purifier"
+    )
 
 
 def loads(subject: Subject) -> list[Load]:

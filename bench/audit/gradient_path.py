@@ -15,6 +15,7 @@ References:
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -59,7 +60,7 @@ def check(subject: Subject) -> Finding:
     growth = float((norms[-1] / norms[0].clamp_min(1e-30)).median())
     values = {
         "steps": steps, "norms": [float(norm.median()) for norm in norms], "growth": growth,
-        "signs that agree": [_agreement(one, other) for one, other in zip(gradients, gradients[1:], strict=False)],
+        "signs that agree": [_agreement(one, other) for one, other in pairwise(gradients)],
     }  # fmt: skip
     lost = not RANGE[0] <= growth <= RANGE[1]
     word = "vanishes" if growth < 1 else "explodes"

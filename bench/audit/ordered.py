@@ -41,7 +41,12 @@ def judge(
     worst = min((verdicts[name] for name in failed), key=("refuted", "suspect").index)
     names = " and ".join(failed)
     return Finding(
-        name="", verdict=worst, values=found, threshold=WORDS, meaning=broken.format(names=names), command=commands[failed[0]]
+        name="",
+        verdict=worst,
+        values=found,
+        threshold=WORDS,
+        meaning=broken.format(names=names),
+        command=commands[failed[0]],
     )
 
 

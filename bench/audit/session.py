@@ -55,7 +55,9 @@ class Scope:
     def __post_init__(self) -> None:
         for name in self.only:
             if name not in TABLE:
-                raise UserError(f"expected the name of a check, got {name!r}{suggest(name, list(TABLE))}; see: bench list checks")
+                raise UserError(
+                    f"expected the name of a check, got {name!r}{suggest(name, list(TABLE))}; see: bench list checks"
+                )
         if self.samples is not None and self.samples < 1:
             raise UserError(f"expected --samples of at least 1, got {self.samples}; leave it out for {QUICK_IMAGES}")
 
@@ -91,12 +93,16 @@ def audit(
     """
     run = read_run(path)
     if not len(run):
-        raise UserError(f"expected a run with finished images in {path}, got none yet; repeat the command that began it")
+        raise UserError(
+            f"expected a run with finished images in {path}, got none yet; repeat the command that began it"
+        )
     shelf = shelf or Shelf()
     planned = planned or replan(run.header, registry, data_dir)
     changed = differences(run.spec, planned.spec.model_dump())
     if changed:
-        raise UserError(f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again")
+        raise UserError(
+            f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again"
+        )
     subject = Subject(
         run, planned, registry, samples=scope.images, size=scope.size, options=options, data_dir=data_dir, shelf=shelf
     )
@@ -126,9 +132,9 @@ class _Audit:
                 self.listener.ends(known, new=False)
                 continue
             self.findings[name] = self._make(name)
-            document = self._write()
+            self._write()
             self.listener.ends(self.findings[name], new=True)
-        return document if names and "document" in locals() else self._write()
+        return self._write()
 
     def _covers(self, finding: Finding) -> bool:
         """Whether a finding was made at this size or a greater one."""

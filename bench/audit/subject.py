@@ -87,7 +87,9 @@ class Subject:
         batch = next((part.get("batch_size") for part in run.header["environments"].values()), None)
         self.worker = Worker(planned, pick_device(options.device.partition(",")[0]), batch, lambda *_: None)
         if not np.isin(self.ids, run.ids).all():
-            raise UserError(f"expected the first {self.n} images of the data set in run {run.run_id}, got gaps; finish the run first")
+            raise UserError(
+                f"expected the first {self.n} images of the data set in run {run.run_id}, got gaps; finish the run first"
+            )
 
     # What the run says of its first images
 

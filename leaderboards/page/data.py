@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.audit.document import read_audit
+from bench.errors import UserError
 from bench.records import read_header
 from bench.stats import Interval
 from bench.threat import ThreatModel
@@ -60,8 +62,23 @@ def _row(row: Row, board: int) -> dict[str, Any]:
         "seeds": len(row.seeds), "clean": interval(row.clean), "under": {kind: interval(part) for kind, part in row.under.items()},
         "known": interval(row.under.get(KNOWN)), "eot": interval(row.eot), "worst": interval(row.worst_case),
         "spread": round(row.spread, DIGITS), "undefended": interval(row.delta_undefended), "null": interval(row.delta_null),
-        "p": None if row.paired_p is None else float(f"{row.paired_p:.6g}"), "passes": row.passes, "certified": row.certified, "believed": row.believed,
+        "p": None if row.paired_p is None else float(f"{row.paired_p:.6g}"), "passes": row.passes, "certified": row.certified, "verdict": row.verdict,
         "flags": row.flags, "missing": row.missing, "commands": row.commands, "runs": [part.run_id for part in row.runs],
+    }  # fmt: skip
+
+
+def _audit(part: Entry) -> dict[str, Any] | None:
+    """What the run's audit found, check by check."""
+    try:
+        found = read_audit(Path(part.path))
+    except UserError:
+        return None
+    if found is None:
+        return None
+    keys = ("name", "verdict", "meaning", "threshold", "command", "n", "size")
+    return {
+        "verdict": found.get("verdict"), "n": found.get("n"), "size": found.get("size"),
+        "checks": [{key: check.get(key) for key in keys} for check in found["checks"]],
     }  # fmt: skip
 
 
@@ -69,7 +86,7 @@ def _run(part: Entry, row: int, pictures: Pictures) -> dict[str, Any]:
     header = read_header(Path(part.path))
     return {
         "row": row, "attack": part.attack, "class": part.attack_class, "n": part.n, "draws": part.draws, "seed": part.seed,
-        "clean": interval(part.clean), "robust": interval(part.robust), "believed": part.believed, "flags": part.flags,
+        "clean": interval(part.clean), "robust": interval(part.robust), "verdict": part.verdict, "audit": _audit(part), "flags": part.flags,
         "passes": round(part.passes, 1), "command": part.command, "spec": header["spec"], "checks": header["checks"],
         "notes": header.get("notes", []), "environments": list(header["environments"].values()),
         "pictures": pictures.of_run(part),

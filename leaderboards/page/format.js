@@ -6,7 +6,8 @@ const signed = (share) => (share > 0 ? "+" : "") + percent(share);
 const range = (part, text = percent) => `${text(part[1])} to ${text(part[2])}`;
 const number = (value) => (value === null ? "" : (Number.isInteger(value) ? value : Number(value.toPrecision(4))).toLocaleString("en").replace("-", "−"));
 const pText = (p) => (p === null ? "" : p < 0.001 ? "<.001" : p >= 1 ? "1" : p.toFixed(3).replace(/^0/, ""));
-const believed = (verdict) => (verdict === null ? "unchecked" : verdict ? "yes" : "no");
+const believed = (verdict) => (verdict === null ? "unchecked" : verdict === "believed" ? "yes" : verdict);
+const verdictHtml = (verdict) => `<span class="tag ${{ believed: "yes", suspect: "warn", refuted: "no" }[verdict] ?? ""}">${escape(believed(verdict))}</span>`;
 const boardOf = (row) => data.boards[row.board];
 const slug = (text) => text.toLowerCase().replace(/[^a-z0-9]+/g, "-");
 

@@ -15,9 +15,21 @@ function checksHtml(run) {
     return [words[name] ?? name, escape(Array.isArray(value) ? value.join(" to ") : JSON.stringify(value))];
   });
   for (const claim of claims.filter((one) => one.verdict === "failed")) pairs.push([escape(claim.check), escape(claim.meaning), "off"]);
-  pairs.push(["Audit", `<span class="tag ${run.believed === null ? "" : believed(run.believed)}">${believed(run.believed)}</span>`]);
+  pairs.push(["Audit", verdictHtml(run.verdict)]);
   for (const flag of run.flags) pairs.push(["Flag", `<span class="tag warn">${escape(flag)}</span>`]);
   return factsHtml(pairs);
+}
+
+function auditHtml(run) {
+  if (!run.audit) return "";
+  const words = { pass: "believed", suspect: "suspect", refuted: "refuted" };
+  const rows = run.audit.checks.map((check) => {
+    const settle = check.command ? `<br><code>${escape(check.command)}</code>` : "";
+    const verdict = words[check.verdict] ? verdictHtml(words[check.verdict]).replace(">yes<", ">pass<") : escape(check.verdict);
+    return `<tr><th scope="row">${escape(check.name)}</th><td class="text">${verdict}</td><td class="text">${escape(check.meaning)}${settle}</td></tr>`;
+  });
+  const head = ["Check", "Verdict", "What it means"].map((title) => `<th scope="col" class="text"><span>${title}</span></th>`);
+  return `<h2>Audit</h2><p class="note">Can this number be believed: ${escape(run.audit.size)} audit of the first ${run.audit.n} images.</p><div class="scroll" role="region" aria-label="Audit" tabindex="0"><table class="audit"><caption>Audit</caption><thead><tr>${head.join("")}</tr></thead><tbody>${rows.join("")}</tbody></table></div>`;
 }
 
 function siblingsHtml(row, current) {
@@ -69,6 +81,7 @@ function runHtml(id) {
     <dl class="figures">${figureHtml("Clean", run.clean)}${figureHtml("Robust under this attack", run.robust)}${figureHtml("Worst case over attacks", row.worst, `, n = ${row.n}`)}</dl>
     <h2>Reproduce</h2><p class="note">The same command again goes on where it stopped.</p>${commandBox(run.command)}
     <div class="pair"><div><h2>Checks</h2>${checksHtml(run)}</div><div><h2>Attacks on this defense</h2>${siblingsHtml(row, id)}</div></div>
+    ${auditHtml(run)}
     <h2>Images</h2>${picturesHtml(run, board.dataset)}
     <div class="pair"><div><h2>Spec</h2><p class="note">What the run id is computed from.</p><pre class="spec" tabindex="0">${escape(JSON.stringify(run.spec, null, 1))}</pre></div>
     <div><h2>Made with</h2>${factsHtml([["Environment", escape(environment)], ["Score passes", `${number(run.passes)} per image, attack and score`], ...run.notes.map((note) => ["Note", escape(note)])])}</div></div>`;

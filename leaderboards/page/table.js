@@ -35,7 +35,7 @@ const columns = [
   plain("n", (row) => row.n, { down: true }),
   plain("Draws", (row) => row.draws, { off: true }),
   { title: "Seeds", value: (row) => row.seeds, cell: (row) => row.seeds + (row.seeds > 1 ? ` <span class="range">± ${percent(row.spread)}</span>` : ""), off: true },
-  { title: "Believed", value: (row) => believed(row.believed), cell: (row) => `<span class="tag ${row.believed === null ? "" : believed(row.believed)}">${believed(row.believed)}</span>`, text: true },
+  { title: "Believed", value: (row) => believed(row.verdict), cell: (row) => verdictHtml(row.verdict), text: true },
   { title: "Flags", value: (row) => row.flags.join(", "), cell: (row) => row.flags.map((flag) => `<span class="tag warn">${escape(flag)}</span>`).join(" "), text: true, flags: true },
   { title: "Missing", value: (row) => row.missing.join(", "), cell: (row) => escape(row.missing.join(", ")), text: true, incomplete: true },
 ];
