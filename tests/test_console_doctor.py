@@ -19,7 +19,7 @@ INTERVAL = {"value": 0.51, "low": 0.4130, "high": 0.6058, "method": "wilson"}
 
 def summary(**changes):
     values = {
-        "path": "results/a/b/c", "status": "complete", "n": 100,
+        "run_id": "abc", "path": "results/a/b/c", "status": "complete", "n": 100,
         "spec": {
             "attack": {"name": "pgd-full", "args": {"steps": 20, "restarts": 1}}, "dataset": {"name": "fashion-mnist"},
             "threat": "linf:8/255",
@@ -111,6 +111,7 @@ def test_next_steps():
         "  bench run --defense none -n 1000                    # a half-width of 3.1 points; goes on with this record",
         "  bench run --defense none -A steps=40 -A restarts=2  # a stronger attack: does the number hold?",
         "  bench leaderboard                                   # this run beside the others",
+        "  bench audit abc --quick                             # can this number be believed?",
     ]
 
 

@@ -1,7 +1,7 @@
 """An image's result does not depend on its neighbours.
 
-Every image is purified in two batches of the same shape with other neighbours, under the same draw: the order reversed, and
-alone, padded with copies of itself. The largest pixel difference has to be below 1e-4: kernels are chosen by shape, so the
+Every image is purified in batches of the same shape with other neighbours, under the same draw: dealt out over the batches
+like cards, and alone, padded with copies of itself. The largest pixel difference has to be below 1e-4: kernels are chosen by shape, so the
 same shape gives the same bits. A mean over the batch inside a defense makes its strength depend on the batch size.
 
 References:
@@ -36,12 +36,13 @@ def loads(subject: Subject) -> list[Load]:
 def check(subject: Subject) -> Finding:
     """Purifies in two orders and alone."""
     view, x, _, noise = subject.look(GradientMode.NONE)
-    noise, backward = noise.of("score"), torch.arange(len(x) - 1, -1, -1, device=x.device)
+    noise, dealt = noise.of("score"), _dealt(len(x), subject.worker.batch).to(x.device)
     pure = subject.worker.purified(view, x, noise)
-    reversed_order = subject.worker.purified(view, x[backward], noise[backward])[backward]
+    elsewhere = torch.empty_like(pure)
+    elsewhere[dealt] = subject.worker.purified(view, x[dealt], noise[dealt])
     alone = [subject.worker.purified(view, x[k : k + 1], noise[k : k + 1]) for k in range(min(ALONE, len(x)))]
     values = {
-        "other neighbours": float((pure - reversed_order).abs().max()),
+        "other neighbours": float((pure - elsewhere).abs().max()),
         "alone": float((pure[: len(alone)] - torch.cat(alone)).abs().max()),
     }
     apart = max(values.values()) > SAME
@@ -51,3 +52,9 @@ def check(subject: Subject) -> Finding:
         if apart
         else "Every image is purified for itself.",
     )  # fmt: skip
+
+
+def _dealt(count: int, batch: int) -> torch.Tensor:
+    """An order in which images that share a batch come into different ones."""
+    piles = -(-count // batch)
+    return torch.cat([torch.arange(count)[pile::piles] for pile in range(piles)])

@@ -11,7 +11,7 @@ References:
 
 from __future__ import annotations
 
-import torch
+from torch.nn.functional import cosine_similarity
 
 from bench.audit.bar import LEVEL, exceeds
 from bench.audit.finding import PASS, SUSPECT, Finding
@@ -51,7 +51,7 @@ def check(subject: Subject) -> Finding:
             draws = noise.of("check").at(draw).spread(size)
             pair.append(view.expect(x, y, draws, carlini_wagner)[2].flatten(1))
             draw += size
-        cosines = torch.nn.functional.cosine_similarity(*pair, dim=1)
+        cosines = cosine_similarity(pair[0], pair[1], dim=1)
         values[str(size)] = float(cosines.median())
     eot = _eot(subject)
     low = int((cosines < AGREES).sum())

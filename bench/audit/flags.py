@@ -12,6 +12,8 @@ References:
 
 from __future__ import annotations
 
+from typing import Any
+
 from bench.audit.finding import PASS, SUSPECT, Finding
 from bench.audit.price import Load
 from bench.audit.subject import Subject
@@ -37,7 +39,7 @@ def check(subject: Subject) -> Finding:
     noise = noise.of("score")
     logits, _, gradient = view.differentiate(x, y, noise, cross_entropy)
     again = view(x, noise).detach()
-    values = {
+    values: dict[str, Any] = {
         "randomized": float((logits - again).abs().max() / logits.abs().max().clamp_min(1e-12)),
         "softmax": bool((logits >= 0).all() and ((logits.sum(dim=1) - 1).abs() < SUMS_TO_ONE).all()),
         "zero gradient": float((gradient.flatten(1) == 0).all(dim=1).double().mean()),

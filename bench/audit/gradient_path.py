@@ -39,7 +39,7 @@ def why_not(subject: Subject) -> str:
     defense = subject.planned.make_defense(subject.planned.score)
     if not (is_dataclass(defense) and any(part.name == "steps" for part in fields(defense))):
         return "the purifier has no argument `steps`"
-    return "" if len(_places(defense.steps)) > 1 else "the purifier takes one step"  # type: ignore[attr-defined]
+    return "" if len(_places(defense.steps)) > 1 else "the purifier takes one step"
 
 
 def loads(subject: Subject) -> list[Load]:

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import torch
 
-LEVELS, STEEPNESS = 8, 60.0
+LEVELS, STEEPNESS = 4, 1000.0
 
 
 class Defense:

@@ -1,0 +1,264 @@
+"""The audit's parts against numbers that can be worked out by hand: bars, traces, paths, documents, resuming, the command."""
+
+from __future__ import annotations
+
+import json
+import math
+from math import comb
+
+import numpy as np
+import pytest
+import torch
+from audited import PLANTS, Heard, examined, fired, made
+from torch import nn
+
+from bench.audit import TABLE
+from bench.audit.bar import exceeds, order
+from bench.audit.document import digest, read_audit
+from bench.audit.finding import Finding, flags_of, verdict_of
+from bench.audit.session import Scope
+from bench.audit.trace import ascend
+from bench.cli import main
+from bench.defended import DefendedClassifier
+from bench.errors import UserError
+from bench.noise import Noise
+from bench.records import record_paths
+from bench.runs import read_run
+from bench.threat import ThreatModel
+
+
+def test_violations_are_held_against_two_percent():
+    tail = 1 - sum(comb(32, k) * 0.02**k * 0.98 ** (32 - k) for k in range(4))
+    assert exceeds(4, 32, 0.02) == pytest.approx(tail)
+    strong, weak = np.ones(32), np.ones(32)
+    weak[:4] = 0
+    assert order(strong, weak).broken  # 4 of 32: p = .0036
+    assert order(strong, weak).violations == 4
+    weak[3] = 1
+    assert not order(strong, weak).broken  # 3 of 32: p = .026
+    assert not order(weak, strong).broken
+
+
+def test_single_images_count_even_where_the_stronger_attack_wins_on_average():
+    strong, weak = np.r_[np.ones(6), np.zeros(26)], np.r_[np.zeros(6), np.ones(26)]
+    found = order(strong, weak)
+    assert found.broken
+    assert found.gain.value < 0
+
+
+def test_means_over_draws_are_compared_by_an_exact_test():
+    strong, weak = np.full(12, 0.6), np.full(12, 0.4)
+    found = order(strong, weak)
+    assert found.violations == 0  # no image by half of its draws
+    assert found.p_gain == pytest.approx(2.0**-12)
+    assert found.broken
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "wanted", "verdict"),
+    [
+        ({"a": "pass", "b": "skipped"}, "ab", "believed"),
+        ({"a": "pass"}, "ab", "unchecked"),
+        ({"a": "suspect"}, "ab", "suspect"),
+        ({"a": "suspect", "b": "refuted"}, "ab", "refuted"),
+    ],
+)
+def test_the_verdict_is_that_of_the_worst_check(verdicts, wanted, verdict):
+    findings = [Finding(name=name, verdict=word) for name, word in verdicts.items()]
+    assert verdict_of(findings, wanted) == verdict
+    assert flags_of(findings) == [f"audit: {n} {v}" for n, v in verdicts.items() if v in ("suspect", "refuted")]
+
+
+class Linear(nn.Module):
+    """Logits 0 and w x, so that the margin of class 1 is w x."""
+
+    def __init__(self, w):
+        super().__init__()
+        self.w = w
+
+    def forward(self, x):
+        score = x.flatten(1) @ self.w
+        return torch.stack([0 * score, score], dim=1)
+
+
+class Same:
+    deterministic = True
+
+    def purify(self, x, noise):
+        return x
+
+
+def test_a_trace_on_a_linear_model_ends_at_the_corner():
+    w = torch.tensor([1.0, -2.0, 3.0, 0.5])
+    x, y = torch.full((2, 1, 2, 2), 0.5), torch.ones(2, dtype=torch.long)
+    view = DefendedClassifier(Linear(w), Same(), chunk=2)
+    trace = ascend(view, x, y, Noise(0, torch.arange(2)), ThreatModel.parse("linf:0.1"), steps=12)
+    assert trace.margins.shape == (13, 2)
+    assert trace.margins[0].tolist() == pytest.approx([1.25, 1.25])
+    assert trace.margins[-1].tolist() == pytest.approx([1.25 - 0.1 * 6.5] * 2)
+    assert trace.norms.tolist() == pytest.approx([[math.sqrt(14.25)] * 2] * 12)
+    assert not trace.broken.any()
+    assert ascend(view, x, y, Noise(0, torch.arange(2)), ThreatModel.parse("linf:0.5"), steps=12).broken.all()
+
+
+def values(document, name):
+    return next(check for check in document["checks"] if check["name"] == name)["values"]
+
+
+def test_the_gradient_of_repeated_scaling_grows_by_its_power(tmp_path):
+    path = made(tmp_path, "closed_forms.py:Repeated", samples=16)
+    found = values(examined(path, "gradient-path", samples=16), "gradient-path")
+    assert found["steps"] == [1, 2, 3, 4]
+    assert found["growth"] == pytest.approx(0.5**3, rel=0.3)  # the network's own slope moves a little
+    assert fired(examined(path, "gradient-path", samples=16)) == set()
+    vanishing = made(tmp_path, "closed_forms.py:Vanishing", samples=16)
+    assert fired(examined(vanishing, "gradient-path", samples=16)) == {"gradient-path"}
+
+
+def test_the_compression_rate_of_a_scaling_is_its_factor(tmp_path):
+    found = values(
+        examined(made(tmp_path, "closed_forms.py:Quarter", samples=16), "compression", samples=16), "compression"
+    )
+    assert found["random"] == pytest.approx(0.25, abs=1e-4)
+    assert found["adversarial"] == pytest.approx(0.25, abs=1e-3)
+
+
+def test_averages_of_noisy_gradients_agree_as_the_formula_says(tmp_path):
+    """The gradient is w (1 + n): half of its energy is true, so that c(e) = e / (e + 1)."""
+    path = made(tmp_path, "closed_forms.py:NoisySlope", "pgd-eot", samples=16, steps=2, eot=10)
+    found = values(examined(path, "eot-convergence", samples=16), "eot-convergence")["cosine by draws"]
+    assert found["1"] == pytest.approx(1 / 2, abs=0.12)
+    assert found["10"] == pytest.approx(10 / 11, abs=0.04)
+
+
+def test_an_audit_resumes_and_is_made_again_only_for_more(tmp_path):
+    path = made(tmp_path, samples=16)
+    first, again, larger, full = Heard(), Heard(), Heard(), Heard()
+    examined(path, "leak", "flags", samples=8, heard=first)
+    examined(path, "leak", "flags", samples=8, heard=again)
+    examined(path, "leak", samples=16, heard=larger)
+    document = examined(path, "flags", size="full", samples=16, heard=full)
+    assert [name for name, _ in first.begun] == ["leak", "flags"]
+    assert again.begun == []
+    assert [new for _, _, new in again.ended] == [False, False]
+    assert [name for name, _ in larger.begun] == ["leak"]
+    assert [name for name, _ in full.begun] == ["flags"]
+    assert {check["name"]: (check["n"], check["size"]) for check in document["checks"]} == {
+        "leak": (16, "quick"),
+        "flags": (16, "full"),
+    }
+    assert document["verdict"] == "unchecked"
+    assert "radius" in document["missing"]
+
+
+def test_what_is_finished_survives_an_interruption(tmp_path):
+    class Stops(Heard):
+        def begins(self, name, summary, predicted):
+            if name == "flags":
+                raise KeyboardInterrupt
+
+    path = made(tmp_path, samples=8)
+    with pytest.raises(KeyboardInterrupt):
+        examined(path, "leak", "flags", samples=8, heard=Stops())
+    assert [check["name"] for check in read_audit(path)["checks"]] == ["leak"]
+
+
+def test_the_cost_is_foreseen(tmp_path):
+    heard = Heard()
+    path = made(tmp_path, samples=16)
+    examined(path, "random-noise", samples=16, heard=heard)
+    ((_, predicted),) = heard.begun
+    assert predicted["passes"] == {"classifier_forward": 16 * (50 + 2)}  # 50 tries, and both versions scored
+
+
+def test_other_attacks_are_ordinary_records_that_no_table_counts(tmp_path):
+    path = made(tmp_path, "honest.py:Blur", samples=16)
+    examined(path, "gradient-order", samples=16)
+    assert record_paths(tmp_path) == [path]
+    others = record_paths(tmp_path / "audits")
+    assert {read_run(other).spec["attack"]["name"] for other in others} == {"pgd-bpda", "pgd-blind"}
+    assert all(len(read_run(other)) == 16 for other in others)
+
+
+def test_an_audit_is_hashed_and_not_sealed(tmp_path):
+    path = made(tmp_path, samples=8)
+    document = examined(path, "flags", samples=8)
+    assert document["sha256"] == digest(document)
+    assert "audit.json" not in (path / "SHA256SUMS").read_text()
+    assert read_run(path).audit == document
+    file = path / "audit.json"
+    file.write_text(file.read_text().replace('"pass"', '"skipped"'))
+    with pytest.raises(UserError, match="changed after it was written"):
+        read_audit(path)
+
+
+def test_an_audit_of_another_run_is_refused(tmp_path):
+    one, other = made(tmp_path, samples=8), made(tmp_path, samples=8, seed=1)
+    examined(one, "flags", samples=8)
+    (other / "audit.json").write_bytes((one / "audit.json").read_bytes())
+    with pytest.raises(UserError, match="that of another run"):
+        read_run(other)
+
+
+@pytest.mark.parametrize("given", [{"only": ("graient-order",)}, {"samples": 0}])
+def test_wrong_scopes_are_refused(given):
+    with pytest.raises(UserError, match="expected"):
+        Scope(**given)
+
+
+def test_every_check_says_what_it_is_and_where_it_comes_from(capsys):
+    assert main(["list", "checks", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == list(TABLE)
+    assert all("https://" in row["source"] and row["summary"] for row in rows)
+
+
+def test_the_command_asks_before_it_runs_a_records_code(tmp_path, capsys):
+    path = made(tmp_path, samples=8)
+    words = ["audit", str(path), "--quick", "-n", "8", "--only", "flags", "--results", str(tmp_path)]
+    assert main([*words, "--quiet"]) == 2
+    assert "--allow-code" in capsys.readouterr().err
+    assert main([*words, "--quiet", "--allow-code", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["checks"][0]["name"] == "flags"
+    assert main(["show", str(path)]) == 0
+    shown = capsys.readouterr().out
+    assert "audit   unchecked · quick, first 8 images" in shown
+    assert "AutoAttack would not warn" in shown
+
+
+def test_the_command_fails_where_a_check_fires(tmp_path, capsys):
+    path = made(tmp_path, "guided_by_batch.py:Defense", samples=32)
+    words = ["audit", str(path), "--quick", "--only", "batch-coupling", "--allow-code", "--results", str(tmp_path)]
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert "audit   refuted" in captured.out
+    assert "batch-coupling: Does an image's result depend on its neighbours? At most" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["audit"], "expected a run or --defense, got none"),
+        (["audit", "abc", "--defense", "dpsam"], "got both"),
+        (["audit", "abc", "--only", "nosuch"], "bench list checks"),
+        (["audit", "abc", "-D", "a=1"], "-D with --defense only"),
+        (["audit", "--defense", "nosuch"], "nosuch"),
+    ],
+)
+def test_wrong_input_ends_in_one_sentence(words, says, capsys):
+    assert main(words) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_defense_is_run_under_its_right_attack_first(tmp_path, capsys):
+    words = [
+        "audit", "--defense", "bit-depth", "-n", "4", "--quick", "--only", "flags", "--quiet", "--json", "--results", str(tmp_path),
+    ]  # fmt: skip
+    assert main(words) == 0
+    (path,) = record_paths(tmp_path)
+    assert read_run(path).spec["attack"]["name"] == "pgd-bpda"
+    assert json.loads(capsys.readouterr().out)["run_id"] == path.name
+
+
+def test_plants_are_small():
+    assert all(len(file.read_text().splitlines()) < 60 for file in PLANTS.glob("*.py"))
