@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from math import comb
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from audited import PLANTS, Heard, examined, fired, made
 from torch import nn
 
 from bench.audit import TABLE
@@ -25,6 +26,9 @@ from bench.noise import Noise
 from bench.records import record_paths
 from bench.runs import read_run
 from bench.threat import ThreatModel
+
+sys.path.append(str(Path(__file__).parent))
+from audited import PLANTS, Heard, examined, fired, made
 
 
 def test_violations_are_held_against_two_percent():

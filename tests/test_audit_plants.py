@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import pytest
-from audited import examined, fired, made
 
 from bench.audit import TABLE
 from bench.runs import read_run
+
+sys.path.append(str(Path(__file__).parent))
+from audited import examined, fired, made
 
 PLANTS = {
     "secret extra noise when scored": (

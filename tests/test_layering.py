@@ -18,6 +18,7 @@ VOCABULARY = [
     "bench.summary", "bench.runs", "bench.lattice", "bench.paired", "bench.aggregate", "bench.command", "bench.evidence",
     "bench.seal", "bench.pack", "bench.verify", "bench.fresh", "bench.cli_verify", "bench.console_verify",
     "bench.claims.claim", "bench.claims.finished", "bench.compare", "bench.gate.check", "bench.gate.baseline", "bench.gate.report", "bench.gate.session", "bench.cli_boards",
+    "bench.audit", "bench.audit.finding", "bench.audit.bar", "bench.audit.document", "bench.cli_audit", "bench.console_audit",
     *(f"leaderboards{name}" for name in ("", ".rows", ".boards", ".columns", ".documents", ".markdown", ".latex", ".frames")),
     *(f"leaderboards.{name}" for name in ("page", "papers", "paper_table", "figures", "robustbench", "imported")),
 ]  # fmt: skip
@@ -108,6 +109,9 @@ def test_the_vocabulary_runs_without_torch():
         (["suite", "--help"], 0),
         (["suite", "no-such-suite"], 2),
         (["list", "attacks", "--json"], 0),
+        (["list", "checks"], 0),
+        (["audit", "--help"], 0),
+        (["audit", "4c11", "--only", "no-such-check"], 2),
         (["run", "--defense", "no-such-defense"], 2),
         (["leaderboard", "--results", "no-such-folder"], 2),
         (["leaderboard", "--results", "results/reference"], 0),

@@ -18,6 +18,8 @@ from bench.records import RecordWriter
 from bench.stats import holm, mean_difference, mean_share, proportion
 from leaderboards.boards import collect
 from leaderboards.classes import attack_class, required_of
+from leaderboards.columns import believed_text
+from leaderboards.entries import worst_verdict
 
 sys.path.append(str(Path(__file__).parent))
 from records_for_tables import full_set, header, line, record
@@ -233,12 +235,28 @@ def test_flags_and_what_audits_say(results):
 
 
 @pytest.mark.parametrize(
-    ("verdict", "believed"), [(True, True), ("believed", True), ("doubtful", False), ("unchecked", None)]
-)
-def test_verdicts_in_words(verdict, believed, tmp_path):
+    ("verdict", "believed", "text"),
+    [
+        (True, True, "yes"), ("believed", True, "yes"), ("doubtful", False, "suspect"), ("suspect", False, "suspect"),
+        ("refuted", False, "refuted"), ("unchecked", None, "unchecked"),
+    ],
+)  # fmt: skip
+def test_verdicts_in_words(verdict, believed, text, tmp_path):
     folder = record(tmp_path, header("a1", "strong"), "11")
     (folder / "audit.json").write_text(json.dumps({"verdict": verdict}))
-    assert board(tmp_path).incomplete[0].believed is believed
+    row = board(tmp_path).incomplete[0]
+    assert row.believed is believed
+    assert believed_text(row.verdict) == text
+    assert all(text in leaderboards.render(tmp_path, form) for form in ("md", "latex", "csv"))
+    (document,) = json.loads(leaderboards.render(tmp_path, "json"))
+    assert (document["believed"], document["verdict"] or "unchecked") == (believed, row.verdict or "unchecked")
+
+
+def test_a_row_is_as_bad_as_its_worst_run_and_unknown_while_one_is():
+    assert worst_verdict(["believed", "refuted", None]) == "refuted"
+    assert worst_verdict(["believed", "suspect"]) == "suspect"
+    assert worst_verdict(["believed", None]) is None
+    assert worst_verdict(["believed", "believed"]) == "believed"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""No check fires on a built-in defense under its right attack: five seeds of each, for hours; `pytest -m slow` runs them.
+
+One alone: `pytest -m slow tests/test_audit_alarms.py -k "tweedie and seed0"`.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.audit.right import right_attack
+from bench.audit.session import Scope, audit
+from bench.cli import make_registry
+from bench.engines.here import Here
+from bench.options import Options
+from bench.plan import Request, plan
+from bench.runner import record_path, run
+from defenses import TABLE
+
+sys.path.append(str(Path(__file__).parent))
+from audited import Heard, fired
+
+IMAGES, SEEDS = 32, range(5)
+REGISTRY = make_registry()
+SHORT = {"losses": ("cw",), "steps": 10}
+"""Arguments of the attack on stochastic defenses, of which some take minutes for a single image."""
+LARGE = ("diffpure", "diffpure-ddpm", "diffpure-ode", "gdmp", "adp", "scoreopt")
+"""Presets with their papers' constants, of which one audit takes days on a CPU; their small ones stand for them."""
+TRUE = {}
+"""Findings that are true, by defense: names of checks."""
+
+
+class Silent:
+    def started(self, lines, total):
+        pass
+
+    def working(self, done, standing, images):
+        pass
+
+    def finished(self, lines):
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"seed{seed}")
+@pytest.mark.parametrize("defense", [name for name in TABLE if name not in LARGE])
+def test_no_check_fires_on_a_built_in_defense(defense, seed, tmp_path):
+    attack = right_attack(REGISTRY, defense)
+    arguments = SHORT if attack == "pgd-known" else {}
+    planned = plan(Request(defense=defense, attack=attack, seed=seed, arguments={"attacks": arguments}), REGISTRY)
+    run(planned, Options(results=tmp_path, samples=IMAGES), Silent(), Here())
+    path = record_path(planned, tmp_path)
+    document = audit(path, Scope(samples=IMAGES), REGISTRY, Heard(), options=Options(results=tmp_path))
+    assert fired(document) <= TRUE.get(defense, set()), [c for c in document["checks"] if c["name"] in fired(document)]
