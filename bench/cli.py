@@ -196,7 +196,11 @@ def list_command(
     named = {} if kind else {name: _members(registry, name) for name in kinds}
     shown = {name: [row for row in rows[name] if row["name"] not in named.get(name, ())] for name in kinds}
     table = [
-        (f"  {row['name']}", "" if row["installed"] else "(not installed)", row["summary"])
+        (
+            f"  {row['name']}",
+            "" if row["installed"] else "(not installed)",
+            f"{row['summary']} {row['source']}" if name == CHECKS else row["summary"],
+        )
         for name in kinds
         for row in shown[name]
     ]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from bench.audit.rival import Silent, Trusting
 from bench.audit.session import Scope, audit
-from bench.audit.subject import _Silent, _Trusting
 from bench.cli import make_registry
 from bench.job import record_path
 from bench.options import Options
@@ -50,7 +50,7 @@ def made(
     deterministic = planned.spec.draws == 1
     checks = {"deterministic": deterministic, "differentiable": differentiable}
     options = Options(results=Path(folder), samples=samples, device="cpu")
-    run(planned, options, _Silent(), _Trusting(checks))
+    run(planned, options, Silent(), Trusting(checks))
     return record_path(planned, Path(folder))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 import sys
 from math import comb
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+import leaderboards
 from bench.audit import TABLE
 from bench.audit.bar import exceeds, order
 from bench.audit.document import digest, read_audit
@@ -100,7 +102,7 @@ def test_a_trace_on_a_linear_model_ends_at_the_corner():
     assert trace.margins.shape == (13, 2)
     assert trace.margins[0].tolist() == pytest.approx([1.25, 1.25])
     assert trace.margins[-1].tolist() == pytest.approx([1.25 - 0.1 * 6.5] * 2)
-    assert trace.norms.tolist() == pytest.approx([[math.sqrt(14.25)] * 2] * 12)
+    assert torch.allclose(trace.norms, torch.full((12, 2), math.sqrt(14.25)))
     assert not trace.broken.any()
     assert ascend(view, x, y, Noise(0, torch.arange(2)), ThreatModel.parse("linf:0.5"), steps=12).broken.all()
 
@@ -266,3 +268,28 @@ def test_a_defense_is_run_under_its_right_attack_first(tmp_path, capsys):
 
 def test_plants_are_small():
     assert all(len(file.read_text().splitlines()) < 60 for file in PLANTS.glob("*.py"))
+
+
+def test_the_command_that_settles_a_comparison_can_be_pasted(tmp_path):
+    """It names the changed arguments alone, and makes the very run that the check made."""
+    path = made(tmp_path, "kills_gradient.py:Defense", samples=32)
+    document = examined(path, "effort", "gradient-order", samples=32)
+    commands = {check["name"]: check["command"] for check in document["checks"] if check["command"]}
+    words = shlex.split(commands["gradient-order"])
+    assert words[:2] == ["bench", "run"]
+    assert words[words.index("--attack") + 1] == "pgd-bpda"
+    assert "-A" not in words
+    assert main([*words[1:], "--quiet"]) == 0
+    made_here = {other.name for other in record_paths(tmp_path)} - {path.name}
+    assert made_here <= {other.name for other in record_paths(tmp_path / "audits")}
+    assert len(made_here) == 1
+
+
+def test_the_page_and_the_board_show_the_checks(tmp_path):
+    path = made(tmp_path, "guided_by_batch.py:Defense", samples=32)
+    examined(path, "batch-coupling", "flags", samples=32)
+    page = leaderboards.render(tmp_path, "html")
+    assert '"verdict": "refuted"' in page.replace('":"', '": "')
+    assert "AutoAttack would not warn" in page
+    assert "refuted" in leaderboards.render(tmp_path, "md")
+    assert "audit: batch-coupling refuted" in leaderboards.render(tmp_path, "md")

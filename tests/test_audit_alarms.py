@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.audit.right import right_attack
+from bench.audit.rival import Silent
 from bench.audit.session import Scope, audit
 from bench.cli import make_registry
 from bench.engines.here import Here
@@ -30,17 +31,6 @@ LARGE = ("diffpure", "diffpure-ddpm", "diffpure-ode", "gdmp", "adp", "scoreopt")
 """Presets with their papers' constants, of which one audit takes days on a CPU; their small ones stand for them."""
 TRUE = {}
 """Findings that are true, by defense: names of checks."""
-
-
-class Silent:
-    def started(self, lines, total):
-        pass
-
-    def working(self, done, standing, images):
-        pass
-
-    def finished(self, lines):
-        pass
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ PLANTS = {
         {"defense": "one_draw.py:Defense", "attack": "one_draw.py:attack"},
     ),
     "a steep staircase masks the gradient": (
-        "gradient-order", {"binarization", "black-box", "compression", "effort", "indicators", "random-noise"},
+        "gradient-order", {"binarization", "black-box", "compression", "effort", "indicators", "radius", "random-noise"},
         {"defense": "steep.py:Defense"},
     ),
     "guidance by the mean of the batch": ("batch-coupling", set(), {"defense": "guided_by_batch.py:Defense"}),
@@ -49,23 +49,23 @@ def test_a_plant_is_caught_by_the_named_check(plant, tmp_path):
     assert any(flag.startswith(f"audit: {named}") for flag in document["flags"])
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        {},
-        {"defense": "honest.py:Blur"},
-        {"defense": "honest.py:Blur", "threat": "l2:0.2"},
-        {"defense": "honest.py:NoisyBlur", "attack": "pgd-known", "steps": 10, "losses": ("cw",)},
-        {"defense": "honest.py:NoisyBlur", "attack": "pgd-eot", "steps": 10, "eot": 3, "losses": ("cw",)},
-    ],
-    ids=["none", "blur", "blur in l2", "known draws", "fresh draws"],
-)
+STOCHASTIC = {"defense": "honest.py:NoisyBlur", "steps": 5, "losses": ("cw",), "samples": 24, "threat": "linf:0.01"}
+HONEST = {
+    "none": {"threat": "linf:0.01"},
+    "blur": {"defense": "honest.py:Blur", "threat": "linf:0.01"},
+    "blur in l2": {"defense": "honest.py:Blur", "threat": "l2:0.05"},
+    "known draws": {"attack": "pgd-known", **STOCHASTIC},
+    "fresh draws": {"attack": "pgd-eot", "eot": 2, **STOCHASTIC},
+}
+
+
+@pytest.mark.parametrize("how", HONEST.values(), ids=HONEST)
 def test_no_check_fires_on_an_honest_defense(how, tmp_path):
     path = made(tmp_path, **how)
     document = examined(path)
     assert fired(document) == set()
     assert document["verdict"] == "believed"
-    assert 0.1 < read_run(path).shares().mean() < 0.6  # neither broken nor untouched, so that checks can compare
+    assert 0.1 < read_run(path).shares().mean() < 0.75  # neither broken nor untouched, so that checks can compare
 
 
 def test_every_check_is_exercised():

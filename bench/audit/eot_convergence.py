@@ -16,7 +16,8 @@ from torch.nn.functional import cosine_similarity
 from bench.audit.bar import LEVEL, exceeds
 from bench.audit.finding import PASS, SUSPECT, Finding
 from bench.audit.price import Load
-from bench.audit.subject import Rival, Subject
+from bench.audit.rival import Rival
+from bench.audit.subject import Subject
 from bench.gradient import GradientMode
 from bench.losses import carlini_wagner
 from bench.pace import Work

@@ -16,7 +16,8 @@ from bench.audit.bar import order
 from bench.audit.finding import REFUTED, SUSPECT, Finding
 from bench.audit.ordered import judge
 from bench.audit.price import Load
-from bench.audit.subject import Rival, Subject
+from bench.audit.rival import Rival
+from bench.audit.subject import Subject
 from bench.gradient import GradientMode
 
 

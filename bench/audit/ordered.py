@@ -9,7 +9,8 @@ import numpy as np
 
 from bench.audit.bar import WORDS, Order, order
 from bench.audit.finding import PASS, Finding
-from bench.audit.subject import Rival, Subject
+from bench.audit.rival import Rival
+from bench.audit.subject import Subject
 
 
 def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, good: str, verdict: str) -> Finding:

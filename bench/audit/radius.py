@@ -19,7 +19,8 @@ from bench.audit.bar import LEVEL, WORDS, exceeds, order
 from bench.audit.finding import PASS, REFUTED, SUSPECT, Finding
 from bench.audit.ordered import judge, standing
 from bench.audit.price import Load
-from bench.audit.subject import Rival, Subject
+from bench.audit.rival import Rival
+from bench.audit.subject import Subject
 from bench.threat import NORMS, ThreatModel
 
 SMALLER, LARGER, GREY = "half of eps above eps", "eps above twice eps", "grey"

@@ -13,7 +13,8 @@ from __future__ import annotations
 from bench.audit.finding import REFUTED, Finding
 from bench.audit.ordered import against_run
 from bench.audit.price import Load
-from bench.audit.subject import Rival, Subject
+from bench.audit.rival import Rival
+from bench.audit.subject import Subject
 
 QUICK_TRIES, TRIES = 50, 200
 

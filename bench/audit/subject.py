@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from shlex import join
@@ -14,52 +14,28 @@ import torch
 from torch import Tensor
 
 from bench.audit.price import Load
+from bench.audit.rival import BRIEF, FEW, Rival, Silent, Trusting
 from bench.command import run_words
 from bench.defended import DefendedClassifier
 from bench.device import pick_device
-from bench.engines.here import Here
 from bench.errors import UserError
 from bench.evidence import Evidence, read_evidence
 from bench.gradient import GradientMode
-from bench.job import Job
 from bench.noise import Noise
 from bench.options import Options
 from bench.pace import Work
 from bench.plan import Plan, plan
 from bench.protocols import Images
-from bench.records import SampleRecord
 from bench.registry import Registry
 from bench.replay import request_of
 from bench.runner import record_path, run
 from bench.runs import CLEAN, Run, read_run
 from bench.shelf import Shelf
-from bench.threat import ThreatModel
 from bench.worker import Worker
 
 QUICK, FULL = "quick", "full"
 RIVALS = "audits"
 """Folder, below the results, of the records of other attacks: one level deeper than runs, so that no table counts them."""
-
-
-BRIEF: Mapping[str, Any] = {"steps": 10, "losses": ("cw",)}
-"""Arguments of PGD in a quick audit, a quarter of the default's gradients."""
-FEW = 5
-"""Fresh draws in each gradient of a quick audit."""
-
-
-@dataclass(frozen=True)
-class Rival:
-    """Another attack on the audited images.
-
-    Arguments:
-        attack: Name of the preset.
-        args: Its arguments.
-        threat: Its ball; None for the run's own.
-    """
-
-    attack: str
-    args: Mapping[str, Any]
-    threat: ThreatModel | None = None
 
 
 class Subject:
@@ -225,7 +201,7 @@ class Subject:
                 if np.isin(self.ids, there.ids).all():
                     return self._of(there.ids, there.shares())
         options = replace(self.options, results=self._folder, samples=self.n, evidence=False)
-        run(planned, options, _Silent(), _Trusting(self.run.header["checks"]))
+        run(planned, options, Silent(), Trusting(self.run.header["checks"]))
         there = read_run(record_path(planned, self._folder))
         return self._of(there.ids, there.shares())
 
@@ -241,9 +217,9 @@ class Subject:
         words = run_words(self.run.header, samples or len(self.run), attack=other.attack, results=results)
         if other.threat is not None:
             words[words.index("--threat") + 1] = str(other.threat)
-        given = [word for key, value in other.args.items() for word in ("-A", f"{key}={_text(value)}")]
         place = words.index("--attack") + 2
-        return join([*words[:place], *given, *words[place:]])
+        named = {word.partition("=")[0] for word in self.plan(other).labels["attack"].split() if "=" in word}
+        return join([*words[:place], *other.words(named), *words[place:]])
 
     def plan(self, other: Rival) -> Plan:
         """The parts of a run under another attack."""
@@ -274,32 +250,3 @@ class Subject:
     def _of(self, ids: np.ndarray, values: np.ndarray) -> np.ndarray:
         row = {sample: place for place, sample in enumerate(ids.tolist())}
         return values[[row[sample] for sample in self.ids.tolist()]]
-
-
-class _Trusting(Here):
-    """One worker for other attacks on a defense whose claims were verified when the audited run was made."""
-
-    def __init__(self, checks: dict[str, Any]) -> None:
-        super().__init__()
-        self.checks = checks
-
-    def claims(self, job: Job) -> dict[str, Any]:
-        """What was verified then."""
-        return self.checks
-
-
-class _Silent:
-    """Hears nothing of runs."""
-
-    def started(self, lines: list[SampleRecord], total: int) -> None:
-        """Nothing."""
-
-    def working(self, done: float, standing: int, images: int) -> None:
-        """Nothing."""
-
-    def finished(self, lines: list[SampleRecord]) -> None:
-        """Nothing."""
-
-
-def _text(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
