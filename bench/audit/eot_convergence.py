@@ -63,8 +63,15 @@ def check(subject: Subject) -> Finding:
         meaning="Two averages over fresh draws hardly agree: the attack steps along noise; raise -A eot=, or attack the known draws."
         if noisy
         else "The averaged gradient points where another average points.",
-        command=subject.command(Rival(subject.run.spec["attack"]["name"], {"eot": 4 * eot})),
+        command=subject.command(_more(subject, eot)),
     )  # fmt: skip
+
+
+def _more(subject: Subject, eot: int) -> Rival:
+    """The run's attack on four times the draws, or one that averages at all."""
+    if "eot" not in subject.args:
+        return subject.eot
+    return Rival(subject.run.spec["attack"]["name"], {**subject.args, "eot": 4 * eot})
 
 
 def _eot(subject: Subject) -> int:
