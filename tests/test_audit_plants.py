@@ -59,7 +59,12 @@ HONEST = {
 }
 
 
-@pytest.mark.parametrize("how", HONEST.values(), ids=HONEST)
+SLOW = ("none", "blur in l2")
+
+
+@pytest.mark.parametrize(
+    "how", [pytest.param(how, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, how in HONEST.items()]
+)
 def test_no_check_fires_on_an_honest_defense(how, tmp_path):
     path = made(tmp_path, **how)
     document = examined(path)
