@@ -293,3 +293,32 @@ def test_the_page_and_the_board_show_the_checks(tmp_path):
     assert "AutoAttack would not warn" in page
     assert "refuted" in leaderboards.render(tmp_path, "md")
     assert "audit: batch-coupling refuted" in leaderboards.render(tmp_path, "md")
+
+
+def test_one_step_has_not_converged(tmp_path):
+    path = made(tmp_path, threat="linf:0.01", steps=1, start="zero", losses=("ce",), step_size=0.002)
+    assert fired(examined(path, "effort", "reference-attack", samples=64)) == {"effort", "reference-attack"}
+
+
+def test_an_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    def stops(subject):
+        raise KeyboardInterrupt
+
+    path = made(tmp_path, samples=8)
+    monkeypatch.setattr("bench.audit.flags.check", stops)
+    words = [
+        "audit",
+        str(path),
+        "--only",
+        "leak",
+        "--only",
+        "flags",
+        "-n",
+        "8",
+        "--allow-code",
+        "--results",
+        str(tmp_path),
+    ]
+    assert main(words) == 3
+    assert "go on with: bench audit" in capsys.readouterr().err
+    assert [check["name"] for check in read_audit(path)["checks"]] == ["leak"]
