@@ -51,6 +51,7 @@ def check(subject: Subject) -> Finding:
         meaning="An image is purified otherwise beside other images: the number depends on the batch; sum and average per image in the defense."
         if apart
         else "Every image is purified for itself.",
+        command=subject.again("--batch-size", "1"),
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def check(subject: Subject) -> Finding:
     """Compares the run with more of the same."""
     return against_run(
         subject, _rivals(subject), verdict=REFUTED,
-        broken="The attack has not converged: {names} take more images; raise them and report the lower number.",
+        broken="The attack has not converged: more images fell to {names}; raise that and report the lower number.",
         good="More of the same attack adds nothing that these images can show.",
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ References:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -74,7 +75,8 @@ def check(subject: Subject) -> Finding:
         "I5": _transfer_failures(subject),
         "I6": (int((~free.broken).sum()), len(right), ALLOWED),
     }
-    return _judge({name: part for name, part in counts.items() if part is not None}, trace)
+    found = _judge({name: part for name, part in counts.items() if part is not None}, trace)
+    return replace(found, command=subject.command(subject.scores))
 
 
 def _judge(counts: dict[str, tuple[int, int, float]], trace: Trace) -> Finding:

@@ -33,7 +33,7 @@ def check(subject: Subject) -> Finding:
     """Compares the run with the worst of many draws."""
     return against_run(
         subject, {"random noise": _rival(subject)}, verdict=REFUTED,
-        broken="{names} breaks images that the run's attack did not: the gradient is masked or the attack is broken; look at the gradient first.",
+        broken="Images that the run's attack left standing fell to {names}: the gradient is masked or the attack is broken; look at the gradient first.",
         good="No noise of the ball's size breaks what the attack did not.",
     )  # fmt: skip
 

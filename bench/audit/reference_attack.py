@@ -35,6 +35,6 @@ def check(subject: Subject) -> Finding:
     """Compares the run with plain PGD."""
     return against_run(
         subject, {subject.reference.attack: subject.reference}, verdict=REFUTED,
-        broken="{names} breaks images that the run's attack did not: the attack is too weak for a number; report the other one.",
+        broken="Images that the run's attack left standing fell to {names}: the attack is too weak for a number; report the other one.",
         good="The run's attack breaks what plain PGD with the right gradient breaks.",
     )  # fmt: skip

@@ -65,6 +65,7 @@ def check(subject: Subject) -> Finding:
         meaning=f"The defense acts differently {' and '.join(wrong)}: the number is not that of what was attacked; do not use it."
         if wrong
         else "The defense that was attacked is the one that is scored.",
+        command=f"bench verify {subject.run.run_id}",
     )  # fmt: skip
 
 

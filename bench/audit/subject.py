@@ -171,6 +171,11 @@ class Subject:
         return Rival("pgd-known", {} if self.full else BRIEF)
 
     @property
+    def scores(self) -> Rival:
+        """Scores alone, in full: what settles whether a gradient is masked."""
+        return Rival("random", {"tries": 1000}) if self.planned.threat.norm == "l1" else Rival("square", {})
+
+    @property
     def reference(self) -> Rival:
         """Plain PGD with the right gradient, which knows what the run's attacker knows."""
         if not self.differentiable:
@@ -220,6 +225,10 @@ class Subject:
         place = words.index("--attack") + 2
         named = {word.partition("=")[0] for word in self.plan(other).labels["attack"].split() if "=" in word}
         return join([*words[:place], *other.words(named), *words[place:]])
+
+    def again(self, *words: str) -> str:
+        """The command that makes the run itself once more, beside the other attacks."""
+        return join([*run_words(self.run.header, len(self.run), results=self._folder.as_posix()), *words])
 
     def plan(self, other: Rival) -> Plan:
         """The parts of a run under another attack."""
