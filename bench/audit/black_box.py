@@ -1,6 +1,6 @@
 """Black-box and transfer attacks break nothing that the white box did not.
 
-Square (150 queries in a quick audit, 1,000 in a full one) sees scores only; the transfer attack ascends the classifier
+Square (100 queries in a quick audit, 1,000 in a full one) sees scores only; the transfer attack ascends the classifier
 alone. Neither needs the purifier's gradient. An image that one of them breaks and the white box does not is a violation.
 
 References:
@@ -18,7 +18,7 @@ from bench.audit.price import Load
 from bench.audit.rival import Rival
 from bench.audit.subject import Subject
 
-QUICK_QUERIES, QUERIES = 150, 1000
+QUICK_QUERIES, QUERIES = 100, 1000
 
 
 def why_not(subject: Subject) -> str:

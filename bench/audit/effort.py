@@ -1,6 +1,6 @@
 """What twice the steps, more restarts and a longer step add to the run's own attack, with intervals.
 
-An attack that has converged gains nothing from more effort. Each variant changes one argument of the run's attack; the gain
+An attack that has converged gains nothing from more effort; a quick audit leaves out the longer step. Each variant changes one argument of the run's attack; the gain
 is the share of right draws that it takes away, with its 95 % interval.
 
 References:
@@ -47,7 +47,7 @@ def _rivals(subject: Subject) -> dict[str, Rival]:
             changes[f"twice the {word}"] = {word: 2 * args[word]}
     if isinstance(args.get("restarts"), int):
         changes[f"{restarts} times the restarts"] = {"restarts": restarts * args["restarts"]}
-    if "step_size" in args:
+    if "step_size" in args and subject.full:
         longer = 2 * (args["step_size"] or subject.planned.threat.radius)
         changes["twice the step size"] = {"step_size": longer}
     return {words: Rival(name, args | change) for words, change in changes.items()}
