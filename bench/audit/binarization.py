@@ -68,7 +68,7 @@ def check(subject: Subject) -> Finding:
         "its robust accuracy says little."
         if fires
         else "An ascent finds the adversarial images that were planted.",
-        command=subject.command(subject.scores),
+        command=subject.command(subject.attacks.scores),
     )  # fmt: skip
 
 

@@ -46,4 +46,4 @@ def check(subject: Subject) -> Finding:
 def _rivals(subject: Subject) -> dict[str, Rival]:
     queries = QUERIES if subject.full else QUICK_QUERIES
     square = {} if subject.planned.threat.norm == "l1" else {"Square": Rival("square", {"queries": queries})}
-    return square | ({} if subject.undefended else {"transfer": subject.blind})
+    return square | ({} if subject.undefended else {"transfer": subject.attacks.blind})

@@ -61,7 +61,7 @@ def check(subject: Subject) -> Finding:
         meaning="The purifier magnifies the very perturbations that it is said to be robust to: look for a masked gradient."
         if fires
         else f"Median rate {_word(values['random'])} for random and {_word(values['adversarial'])} for adversarial perturbations; below 1 shrinks them.",
-        command=subject.command(subject.scores),
+        command=subject.command(subject.attacks.scores),
     )  # fmt: skip
 
 

@@ -53,5 +53,5 @@ def check(subject: Subject) -> Finding:
         name="", verdict=SUSPECT if raised else PASS, values=values,
         threshold=f"randomized {RANDOMIZED:g}; no softmax",
         meaning=f"AutoAttack would warn of this defense: {' and '.join(raised)}; mend that first." if raised else "AutoAttack would not warn.",
-        command=subject.command(subject.scores),
+        command=subject.command(subject.attacks.scores),
     )  # fmt: skip

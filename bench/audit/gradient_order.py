@@ -32,19 +32,19 @@ def why_not(subject: Subject) -> str:
 
 def loads(subject: Subject) -> list[Load]:
     """What it computes at most."""
-    return [subject.load(rival) for rival in (subject.blind, *_bpda(subject).values())]
+    return [subject.load(rival) for rival in (subject.attacks.blind, *_bpda(subject).values())]
 
 
 def check(subject: Subject) -> Finding:
     """Compares the run with BPDA and with the blind attack."""
-    blind = subject.rival(subject.blind)
+    blind = subject.rival(subject.attacks.blind)
     bpda = {name: subject.rival(rival) for name, rival in _bpda(subject).items()}
     orders = {name: order(subject.shares, shares) for name, shares in bpda.items()}
     commands = {name: subject.command(rival) for name, rival in _bpda(subject).items()}
     weaker = "blind above BPDA"
     orders[weaker] = order(bpda["BPDA above full"] if bpda else subject.shares, blind)
     return judge(
-        orders, commands | {weaker: subject.command(subject.blind)},
+        orders, commands | {weaker: subject.command(subject.attacks.blind)},
         verdicts={"BPDA above full": REFUTED, weaker: SUSPECT if bpda else REFUTED},
         broken="An attack with a poorer gradient broke more ({names}): the better one is masked or wrong; check the purifier's derivative "
         "and rank by the worst of both.",
@@ -53,4 +53,4 @@ def check(subject: Subject) -> Finding:
 
 
 def _bpda(subject: Subject) -> dict[str, Rival]:
-    return {"BPDA above full": subject.bpda} if subject.planned.gradient is GradientMode.FULL else {}
+    return {"BPDA above full": subject.attacks.bpda} if subject.planned.gradient is GradientMode.FULL else {}

@@ -69,7 +69,7 @@ def check(subject: Subject) -> Finding:
         meaning=f"The gradient {word} along the purifier's steps: attack a smoother surrogate (fewer steps, BPDA) too, and rank by the worst."
         if lost
         else "The gradient comes through all steps of the purifier.",
-        command=subject.command(subject.bpda),
+        command=subject.command(subject.attacks.bpda),
     )  # fmt: skip
 
 

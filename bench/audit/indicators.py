@@ -76,7 +76,7 @@ def check(subject: Subject) -> Finding:
         "I6": (int((~free.broken).sum()), len(right), ALLOWED),
     }
     found = _judge({name: part for name, part in counts.items() if part is not None}, trace)
-    return replace(found, command=subject.command(subject.scores))
+    return replace(found, command=subject.command(subject.attacks.scores))
 
 
 def _judge(counts: dict[str, tuple[int, int, float]], trace: Trace) -> Finding:

@@ -46,4 +46,4 @@ def check(subject: Subject) -> Finding:
 
 
 def _other(subject: Subject) -> Rival:
-    return subject.eot if subject.knows else subject.known
+    return subject.attacks.eot if subject.knows else subject.attacks.known

@@ -63,7 +63,7 @@ def check(subject: Subject) -> Finding:
 def _rivals(subject: Subject) -> dict[str, Rival]:
     threat = subject.planned.threat
     balls = {SMALLER: _scaled(threat, Fraction(1, 2)), LARGER: _scaled(threat, Fraction(2)), GREY: _unbounded(subject)}
-    return {name: replace(subject.short, threat=ball) for name, ball in balls.items()}
+    return {name: replace(subject.attacks.short, threat=ball) for name, ball in balls.items()}
 
 
 def _scaled(threat: ThreatModel, factor: Fraction) -> ThreatModel:

@@ -22,19 +22,19 @@ PLAIN = 20
 def why_not(subject: Subject) -> str:
     """Why the check does not apply; empty if it does."""
     attack = subject.run.spec["attack"]
-    same = attack["name"] == subject.reference.attack and attack["args"].get("steps", 0) >= PLAIN
+    same = attack["name"] == subject.attacks.reference.attack and attack["args"].get("steps", 0) >= PLAIN
     return "the run's attack is that reference, or a longer one" if same else ""
 
 
 def loads(subject: Subject) -> list[Load]:
     """What it computes at most."""
-    return [subject.load(subject.reference)]
+    return [subject.load(subject.attacks.reference)]
 
 
 def check(subject: Subject) -> Finding:
     """Compares the run with plain PGD."""
     return against_run(
-        subject, {subject.reference.attack: subject.reference}, verdict=REFUTED,
+        subject, {subject.attacks.reference.attack: subject.attacks.reference}, verdict=REFUTED,
         broken="Images that the run's attack left standing fell to {names}: the attack is too weak for a number; report the other one.",
         good="The run's attack breaks what plain PGD with the right gradient breaks.",
     )  # fmt: skip

@@ -58,7 +58,7 @@ def check(subject: Subject) -> Finding:
         meaning=f"The attack succeeds on its own draws by {100 * gap.value:.0f} points more than on fresh ones: it fitted them; average over more (-A eot=)."
         if fitted
         else f"{share}.",
-        command=subject.command(subject.eot if subject.differentiable else subject.bpda),
+        command=subject.command(subject.attacks.eot if subject.differentiable else subject.attacks.bpda),
     )  # fmt: skip
 
 

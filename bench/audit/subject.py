@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bench.audit.price import Load
-from bench.audit.rival import BRIEF, FEW, Rival, Silent, Trusting
+from bench.audit.rival import Choice, Rival, Silent, Trusting
 from bench.command import run_words
 from bench.defended import DefendedClassifier
 from bench.device import pick_device
@@ -148,49 +148,15 @@ class Subject:
         """The best accuracy without looking at the image: the share of the most frequent class."""
         return float(np.bincount(self.planned.dataset.labels[: self.n]).max()) / self.n
 
-    # The attacks it is compared with
-
-    @property
-    def blind(self) -> Rival:
-        """Transfer from the classifier alone."""
-        return Rival("pgd-blind", {})
-
-    @property
-    def bpda(self) -> Rival:
-        """The identity for the purifier's derivative."""
-        return Rival("pgd-bpda", {} if self.deterministic or self.full else {**BRIEF, "eot": FEW})
-
-    @property
-    def eot(self) -> Rival:
-        """The exact gradient averaged over fresh draws."""
-        return Rival("pgd-eot", {} if self.full else {**BRIEF, "eot": FEW})
-
-    @property
-    def known(self) -> Rival:
-        """The exact gradient of the scored draws."""
-        return Rival("pgd-known", {} if self.full else BRIEF)
-
-    @property
-    def scores(self) -> Rival:
-        """Scores alone, in full: what settles whether a gradient is masked."""
-        return Rival("random", {"tries": 1000}) if self.planned.threat.norm == "l1" else Rival("square", {})
-
-    @property
-    def reference(self) -> Rival:
-        """Plain PGD with the right gradient, which knows what the run's attacker knows."""
-        if not self.differentiable:
-            return self.bpda
-        if self.deterministic:
-            return Rival("pgd-full", {} if self.full else {"steps": 10})
-        return self.known if self.knows else self.eot
-
-    @property
-    def short(self) -> Rival:
-        """The same, short in a quick audit, for comparisons of several balls."""
-        shortened = {} if self.full or not self.deterministic else BRIEF
-        return replace(self.reference, args={**self.reference.args, **shortened})
-
     # Other attacks on it
+
+    @cached_property
+    def attacks(self) -> Choice:
+        """Those that suit it."""
+        return Choice(
+            full=self.full, deterministic=self.deterministic, differentiable=self.differentiable, knows=self.knows,
+            norm=self.planned.threat.norm,
+        )  # fmt: skip
 
     def rival(self, other: Rival) -> np.ndarray:
         """The shares of right draws of the examined images under another attack: from a record that has them, or run now.
