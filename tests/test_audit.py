@@ -296,7 +296,9 @@ def test_the_page_and_the_board_show_the_checks(tmp_path):
 
 
 def test_one_step_has_not_converged(tmp_path):
-    path = made(tmp_path, threat="linf:0.01", steps=1, start="zero", losses=("ce",), schedule="constant", step_size=0.004)
+    path = made(
+        tmp_path, threat="linf:0.01", steps=1, start="zero", losses=("ce",), schedule="constant", step_size=0.004
+    )
     assert fired(examined(path, "effort", "reference-attack", samples=64)) == {"effort", "reference-attack"}
 
 

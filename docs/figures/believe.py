@@ -82,7 +82,12 @@ def draw(audits: dict[str, dict]) -> None:
         axes.plot([rates["random"], rates["adversarial"]], [100 * found["robust"]] * 2, color=SOFT, lw=0.8)
         axes.plot(rates["random"], 100 * found["robust"], "o", mfc="white", color=ACCENT)
         axes.plot(rates["adversarial"], 100 * found["robust"], "o", color=ACCENT)
-        axes.annotate(name, (rates["adversarial"], 100 * found["robust"]), xytext=(6, 4), textcoords="offset points")
+        axes.annotate(
+            name,
+            (rates["adversarial"], 100 * found["robust"]),
+            xytext=(7, -10 if name == "tweedie" else 4),
+            textcoords="offset points",
+        )
     axes.axvline(1, color=SOFT, lw=0.8, ls="--")
     axes.set(xlabel="compression rate (hollow: random, filled: adversarial)", ylabel="robust %", ylim=(-4, 80))
     figure.savefig(HERE / "compression.png", dpi=130)
@@ -101,7 +106,7 @@ def draw(audits: dict[str, dict]) -> None:
         label="from the first by the formula",
     )
     axes.plot(draws, cosines, "o", color=ACCENT, label="measured, denoise-once")
-    axes.set(xlabel="draws averaged (eot)", ylabel="cosine of two averages", ylim=(0, 1.02))
+    axes.set(xlabel="draws averaged (eot)", ylabel="cosine of two averages", xticks=draws, ylim=(0, 1.02))
     axes.legend(frameon=False)
     figure.savefig(HERE / "eot-convergence.png", dpi=130)
 
