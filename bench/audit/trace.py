@@ -18,7 +18,7 @@ from bench.threat import ThreatModel
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """Ascent of the negative margin from the image, by the projected gradient under a cosine schedule; nothing rests.
+    """Ascent of the negative margin, by the projected gradient under a cosine schedule; nothing rests.
 
     Arguments:
         margins: The negative objective at every iterate, the first and the last included, `(steps + 1, B)`.
@@ -38,7 +38,7 @@ class Trace:
 
 def ascend(
     view: DefendedClassifier, x: Images, y: Tensor, noise: Noise, threat: ThreatModel, *, steps: int, first: float | None = None,
-    objective: Objective = carlini_wagner,
+    objective: Objective = carlini_wagner, start: Images | None = None,
 ) -> Trace:  # fmt: skip
     """Follows the gradient of one fixed draw.
 
@@ -51,8 +51,9 @@ def ascend(
         steps: Number of steps.
         first: Length of the first step, pixel units; the radius if left out.
         objective: What is ascended; above 0 the image counts as misclassified.
+        start: The first iterate, in the ball; the image if left out.
     """
-    z, margins, norms = x, [], []
+    z, margins, norms = x if start is None else start, [], []
     for k in range(steps):
         _, values, gradient = view.differentiate(z, y, noise, objective)
         margins.append(-values)
