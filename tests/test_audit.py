@@ -17,7 +17,7 @@ from torch import nn
 import leaderboards
 from bench.audit import TABLE
 from bench.audit.bar import exceeds, order
-from bench.audit.document import digest, read_audit
+from bench.audit.document import read_audit
 from bench.audit.finding import Finding, flags_of, verdict_of
 from bench.audit.session import Scope
 from bench.audit.trace import ascend
@@ -27,6 +27,7 @@ from bench.errors import UserError
 from bench.noise import Noise
 from bench.records import record_paths
 from bench.runs import read_run
+from bench.seal import broken_seal, own_hash
 from bench.threat import ThreatModel
 
 sys.path.append(str(Path(__file__).parent))
@@ -189,13 +190,15 @@ def test_other_attacks_are_ordinary_records_that_no_table_counts(tmp_path):
 def test_an_audit_is_hashed_and_not_sealed(tmp_path):
     path = made(tmp_path, samples=8)
     document = examined(path, "flags", samples=8)
-    assert document["sha256"] == digest(document)
+    assert document["sha256"] == own_hash(document)
     assert "audit.json" not in (path / "SHA256SUMS").read_text()
+    assert broken_seal(path) == []
     assert read_run(path).audit == document
     file = path / "audit.json"
     file.write_text(file.read_text().replace('"pass"', '"skipped"'))
     with pytest.raises(UserError, match="changed after it was written"):
         read_audit(path)
+    assert broken_seal(path) == ["audit.json is not what was written: its own hash does not fit"]
 
 
 def test_an_audit_of_another_run_is_refused(tmp_path):

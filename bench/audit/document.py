@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,9 +13,9 @@ from bench.audit.finding import Finding, flags_of, verdict_of
 from bench.documents import printable, read_json
 from bench.errors import UserError
 from bench.records import write_whole
-from bench.spec import canonical
+from bench.seal import AUDIT, OWN_HASH, own_hash
 
-NAME, FORMAT = "audit.json", 1
+FORMAT = 1
 
 
 class _Document(BaseModel):
@@ -27,18 +26,13 @@ class _Document(BaseModel):
     checks: list[dict[str, Any]]
 
 
-def digest(document: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON of an audit, its own key `sha256` left out."""
-    return hashlib.sha256(canonical({k: v for k, v in document.items() if k != "sha256"}).encode()).hexdigest()
-
-
 def read_audit(path: Path) -> dict[str, Any] | None:
     """The audit beside the run in this folder; None if there is none.
 
     Raises:
         UserError: It is damaged, or its hash does not fit.
     """
-    file = path / NAME
+    file = path / AUDIT
     if not file.exists():
         return None
     document = read_json(file)
@@ -46,7 +40,7 @@ def read_audit(path: Path) -> dict[str, Any] | None:
         _Document.model_validate(document)
     except ValidationError as error:
         raise _damaged(file, "something else") from error
-    if document.get("sha256") != digest(document):
+    if document.get(OWN_HASH) != own_hash(document):
         raise _damaged(file, "one that was changed after it was written")
     return document
 
@@ -77,8 +71,8 @@ def write_audit(
         "missing": [name for name in wanted if name not in {finding.name for finding in findings}],
         "checks": [finding.as_dict() for finding in findings],
     }  # fmt: skip
-    document["sha256"] = digest(document)
-    write_whole(path / NAME, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+    document[OWN_HASH] = own_hash(document)
+    write_whole(path / AUDIT, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
     return document
 
 
