@@ -201,6 +201,16 @@ def test_an_audit_is_hashed_and_not_sealed(tmp_path):
     assert broken_seal(path) == ["audit.json is not what was written: its own hash does not fit"]
 
 
+@pytest.mark.parametrize("change", [{"checks": [{"name": "leak"}]}, {"checks": "none"}, {"n": "many"}, {"verdict": 3}])
+def test_an_audit_of_another_shape_is_refused(change, tmp_path, capsys):
+    path = made(tmp_path, samples=8)
+    document = examined(path, "flags", samples=8) | change
+    document["sha256"] = own_hash(document)
+    (path / "audit.json").write_text(json.dumps(document))
+    assert main(["show", str(path)]) == 2
+    assert "expected an audit in" in capsys.readouterr().err
+
+
 def test_an_audit_of_another_run_is_refused(tmp_path):
     one, other = made(tmp_path, samples=8), made(tmp_path, samples=8, seed=1)
     examined(one, "flags", samples=8)

@@ -15,7 +15,7 @@ from audited import examined, fired, made
 
 PLANTS = {
     "secret extra noise when scored": (
-        "same-view", set(), {"defense": "secret_noise.py:Defense", "attack": "pgd-eot", "steps": 5, "eot": 2},
+        "same-view", set(), {"defense": "secret_noise.py:Defense", "attack": "pgd-eot", "steps": 5, "eot": 2, "samples": 32},
     ),
     "label leak by image hash": ("leak", set(), {"defense": "label_leak.py:Defense"}),
     "clipping that kills gradients": (

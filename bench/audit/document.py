@@ -18,12 +18,30 @@ from bench.seal import AUDIT, OWN_HASH, own_hash
 FORMAT = 1
 
 
+class _Check(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    verdict: str
+    meaning: str
+    threshold: str
+    command: str
+    n: int
+    size: str
+
+
 class _Document(BaseModel):
+    """What is shown to people."""
+
     model_config = ConfigDict(extra="allow")
 
     format: int
     run_id: str
-    checks: list[dict[str, Any]]
+    verdict: str
+    n: int
+    size: str
+    missing: list[str]
+    checks: list[_Check]
 
 
 def read_audit(path: Path) -> dict[str, Any] | None:
