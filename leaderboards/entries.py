@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,9 +95,10 @@ def believed(verdict: str | None) -> bool | None:
     return None if verdict is None else verdict == BELIEVED
 
 
-def worst_verdict(verdicts: Iterable[str | None]) -> str | None:
-    """That of several numbers behind one: as bad as the worst, and unknown while any of the rest is."""
-    return min(verdicts, key=(REFUTED, SUSPECT, None, BELIEVED).index, default=None)
+def row_verdict(verdicts: Sequence[str | None]) -> str | None:
+    """That of a row, from its runs', the strongest attack first: bad if one is, else that of the first, which decides the row."""
+    bad = [verdict for verdict in verdicts if verdict in (REFUTED, SUSPECT)]
+    return min(bad, key=(REFUTED, SUSPECT).index, default=verdicts[0])
 
 
 def flags(run: Run) -> list[str]:

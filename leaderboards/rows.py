@@ -15,7 +15,7 @@ from bench.runs import CLEAN, ROBUST, Run
 from bench.spec import canonical
 from bench.stats import Interval, mean_difference, mean_share
 from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing, fills, required_of
-from leaderboards.entries import MANY, Entry, believed, entry, score_passes, worst_verdict
+from leaderboards.entries import MANY, Entry, believed, entry, row_verdict, score_passes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,8 @@ class Row:
         delta_undefended: The worst case minus the undefended classifier's, if that is on the board.
         passes: Score-model passes of one prediction of one image; None if no line tells.
         certified: Average certified l2 radius, pixel units; None for a defense without a certificate.
-        verdict: The worst of its runs' audits: `believed`, `suspect` or `refuted`; None if no more is known of one.
+        verdict: `suspect` or `refuted` if an audit of one of its runs says so, else what that of the strongest attack says; None if
+            there was none.
         flags: What a reader should know.
         missing: Classes of attacks it has not faced: with any, it is not ranked.
         commands: What fills them.
@@ -205,7 +206,7 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
         worst_case=worst_interval, spread=spread,
         worst_seed=mean_share(worst_seed.shares) if len(group.seeds) > 1 else worst_interval,
         eot=group.interval([run for run in group.counted if averages_draws(run.spec)]),
-        delta_null=mean_difference(worst.shares, clean.shares), passes=score_cost(runs), certified=_certified(group.counted), verdict=worst_verdict(part.verdict for part in entries),
+        delta_null=mean_difference(worst.shares, clean.shares), passes=score_cost(runs), certified=_certified(group.counted), verdict=row_verdict([part.verdict for part in entries]),
         flags=_flags(entries, group), missing=missing, commands=_commands(group, missing, deterministic),
         runs=entries, shares=worst, clean_shares=clean,
     )  # fmt: skip

@@ -54,7 +54,7 @@ def _run(folder):
     run = {
         "id": header["run_id"], "header": header, "spec": spec, "lines": lines, "n": len(lines), "path": folder,
         "attack": header["labels"]["attack"], "class": CLASSES[spec["attack"]["name"]], "draws": spec["draws"],
-        "seed": spec["seed"], "believed": audit.get("verdict"),
+        "seed": spec["seed"], "audit": audit, "verdict": _verdict(audit),
     }  # fmt: skip
     for which in ("clean", "adversarial"):
         run[which] = {
@@ -65,6 +65,12 @@ def _run(folder):
     )
     run["passes"] = Fraction(sum(_passes(line) for line in lines), len(lines))
     return run | {"flags": _flags_of_run(run, audit)}
+
+
+def _verdict(audit):
+    """`believed`, `suspect` or `refuted`, None if nothing is known; words of old records included."""
+    words = {None: None, "unchecked": None, True: "believed", "believed": "believed", "refuted": "refuted"}
+    return words.get(audit.get("verdict"), "suspect")
 
 
 def _passes(line):
@@ -152,8 +158,9 @@ def _row(runs, required):
         COMPLETING.get(kind, "autoattack" if row["deterministic"] else "autoattack-rand") for kind in row["missing"]
     ]
     row["passes"], row["certified"] = _cost(runs), _certified(max(counted, key=lambda run: run["n"]))
-    verdicts = {run["believed"] for run in runs}
-    row["believed"] = False if False in verdicts else None if None in verdicts else True
+    strongest = min(runs, key=lambda run: (_mean(run["adversarial"].values()), run["attack"], run["seed"]))
+    verdicts = [run["verdict"] for run in runs]
+    row["verdict"] = next((bad for bad in ("refuted", "suspect") if bad in verdicts), strongest["verdict"])
     row["flags"] = _flags_of_row(row, counted, overlap)
     return row
 

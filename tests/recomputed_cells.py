@@ -7,6 +7,10 @@ from recomputed_boards import ENDS, KNOWN, rows_of
 from recomputed_statistics import share_interval
 
 
+def in_words(verdict):
+    return {None: "unchecked", "believed": "yes"}.get(verdict, verdict)
+
+
 def says(text, wanted, place):
     """A cell: nothing, a text, a number or the numbers of an interval; each within half of its last digit."""
     if wanted in (None, "") or isinstance(wanted, str):
@@ -42,7 +46,7 @@ def row_cells(row, required, output="md"):
         "Δ undefended": percent(row["undefended"], output), "Δ null attack": percent(row["null"], output), "p": row["p"],
         "score passes": row["passes"], "certified l2": row["certified"], "n": row["n"], "draws": row["draws"],
         "seeds": len(row["seeds"]), "± seeds": 100 * row["spread"] if many else None,
-        "believed": {True: "yes", False: "no", None: "unchecked"}[row["believed"]], "flags": ", ".join(row["flags"]),
+        "believed": in_words(row["verdict"]), "flags": ", ".join(row["flags"]),
         "missing": ", ".join(row["missing"]),
     }  # fmt: skip
 

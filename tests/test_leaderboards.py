@@ -19,7 +19,7 @@ from bench.stats import holm, mean_difference, mean_share, proportion
 from leaderboards.boards import collect
 from leaderboards.classes import attack_class, required_of
 from leaderboards.columns import believed_text
-from leaderboards.entries import worst_verdict
+from leaderboards.entries import row_verdict
 
 sys.path.append(str(Path(__file__).parent))
 from records_for_tables import full_set, header, line, record
@@ -252,11 +252,11 @@ def test_verdicts_in_words(verdict, believed, text, tmp_path):
     assert (document["believed"], document["verdict"] or "unchecked") == (believed, row.verdict or "unchecked")
 
 
-def test_a_row_is_as_bad_as_its_worst_run_and_unknown_while_one_is():
-    assert worst_verdict(["believed", "refuted", None]) == "refuted"
-    assert worst_verdict(["believed", "suspect"]) == "suspect"
-    assert worst_verdict(["believed", None]) is None
-    assert worst_verdict(["believed", "believed"]) == "believed"
+def test_a_row_is_as_bad_as_its_worst_run_else_as_believed_as_its_strongest():
+    assert row_verdict(["believed", "suspect", "refuted", None]) == "refuted"
+    assert row_verdict([None, "suspect"]) == "suspect"
+    assert row_verdict(["believed", None]) == "believed"
+    assert row_verdict([None, "believed"]) is None
 
 
 @pytest.mark.parametrize(

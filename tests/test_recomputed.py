@@ -17,6 +17,7 @@ import leaderboards
 
 sys.path.append(str(Path(__file__).parent))
 from recomputed_boards import ENDS, KNOWN, rows_of
+from recomputed_cells import in_words
 from recomputed_statistics import share_interval
 
 UNROUNDED = {"abs": 1e-9, "rel": 1e-9}
@@ -50,8 +51,8 @@ def row_document(row):
     """What JSON says of a row."""
     return {
         **{key: row[key] for key in ("rank", "classifier", "score_model", "deterministic", "draws", "n", "seeds", "clean", "under",
-                                     "eot", "worst_seed", "p", "certified", "believed", "flags", "missing")},
-        "worst_case": row["worst"], "seed_spread": row["spread"], "delta_undefended": row["undefended"],
+                                     "eot", "worst_seed", "p", "certified", "verdict", "flags", "missing")},
+        "believed": believed(row), "worst_case": row["worst"], "seed_spread": row["spread"], "delta_undefended": row["undefended"],
         "delta_null": row["null"], "score_passes": row["passes"],
         "commands": [command(row["n"], preset) for preset in row["presets"]],
     }  # fmt: skip
@@ -62,7 +63,7 @@ def json_document(board, row, run):
     others = [other["id"] for other in row["runs"] if other is not run]
     return {
         "defense": row["defense"], "attack": run["attack"], "dataset": board["dataset"], "threat": board["threat"],
-        "n": run["n"], "clean": clean, "robust": robust, "worst_case": row["worst"], "believed": run["believed"],
+        "n": run["n"], "clean": clean, "robust": robust, "worst_case": row["worst"], "believed": believed(run), "verdict": run["verdict"],
         "flags": run["flags"], "run_ids": [run["id"], *others], "status": "incomplete" if row["missing"] else "ranked",
         "attack_class": run["class"], "seed": run["seed"], "command": command(run["n"], run["spec"]["attack"]["name"]),
         "row": row_document(row),
@@ -74,7 +75,7 @@ def imported_document(board, row):
     kept = {key: value for key, value in row.items() if key not in ("dataset", "threat")}
     return {
         "defense": row["name"], "attack": None, "dataset": board["dataset"], "threat": board["threat"], "n": None,
-        "clean": row["clean"], "robust": row["robust"], "worst_case": row["robust"], "believed": None, "flags": flags,
+        "clean": row["clean"], "robust": row["robust"], "worst_case": row["robust"], "believed": None, "verdict": None, "flags": flags,
         "run_ids": [], "status": "imported", "imported": kept,
     }  # fmt: skip
 
@@ -109,19 +110,28 @@ def page_row(row, board):
         "undefended": three(row["undefended"]), "null": three(row["null"]), "runs": [run["id"] for run in row["runs"]],
         "commands": [command(row["n"], preset) for preset in row["presets"]],
         **{key: row[key] for key in ("rank", "defense", "classifier", "draws", "n", "spread", "p", "passes", "certified",
-                                     "believed", "flags", "missing")},
+                                     "verdict", "flags", "missing")},
     }  # fmt: skip
 
 
 def page_run(run, row):
     clean, robust = (share_interval(list(run[which].values())) for which in ("clean", "adversarial"))
     return {
-        "row": row, "class": run["class"], "clean": three(clean), "robust": three(robust), "spec": run["spec"],
+        "row": row, "class": run["class"], "audit": page_audit(run["audit"]), "clean": three(clean), "robust": three(robust), "spec": run["spec"],
         "checks": run["header"]["checks"], "notes": run["header"].get("notes", []), "pictures": [],
         "environments": list(run["header"]["environments"].values()),
         "command": command(run["n"], run["spec"]["attack"]["name"]),
-        **{key: run[key] for key in ("attack", "n", "draws", "seed", "believed", "flags")},
+        **{key: run[key] for key in ("attack", "n", "draws", "seed", "verdict", "flags")},
     }  # fmt: skip
+
+
+def page_audit(audit):
+    """Nothing of an audit that is not one of this version."""
+    if "checks" not in audit:
+        return None
+    keys = ("name", "verdict", "meaning", "threshold", "command", "n", "size")
+    checks = [{key: check.get(key) for key in keys} for check in audit["checks"]]
+    return {key: audit.get(key) for key in ("verdict", "n", "size")} | {"checks": checks}
 
 
 def page_of(results, asked):
@@ -192,7 +202,7 @@ def csv_line(row, board):
         "rank": row["rank"], "defense": row["defense"], "classifier": row["classifier"], "score_model": row["score_model"],
         "p": row["p"], "score_passes": row["passes"], "certified_l2": row["certified"], "n": row["n"], "draws": row["draws"],
         "seeds": len(row["seeds"]), "seed_spread": row["spread"], "flags": "; ".join(row["flags"]),
-        "believed": believed(row), "missing": "; ".join(row["missing"]), "run_ids": " ".join(run["id"] for run in row["runs"]),
+        "believed": in_words(row["verdict"]), "missing": "; ".join(row["missing"]), "run_ids": " ".join(run["id"] for run in row["runs"]),
     }  # fmt: skip
 
 
@@ -203,5 +213,5 @@ def csv_imported(row):
     }  # fmt: skip
 
 
-def believed(row):
-    return {True: "yes", False: "no", None: "unchecked"}[row["believed"]]
+def believed(part):
+    return None if part["verdict"] is None else part["verdict"] == "believed"

@@ -104,6 +104,11 @@ def test_runs(page, recomputed):
         _check_run(page, row, run)
 
 
+def _audited(run):
+    """The names of the checks of the run's audit, one list if it has one."""
+    return [[check["name"] for check in run["audit"]["checks"]]] if "checks" in run["audit"] else []
+
+
 def _check_run(page, row, run):
     whole = page.locator("#run").inner_text().replace("−", "-")
     lead = page.locator("#run .lead").inner_text()
@@ -115,7 +120,8 @@ def _check_run(page, row, run):
         shown, _, rest = text.replace("−", "-").replace(" %", "").partition(", n = ")
         says(shown, percent(interval), f"{run['id']}: {text}")
         assert rest in ("", str(row["n"]))
-    ((titles, lines),) = page.evaluate(TABLE, "#run")
+    *audits, (titles, lines) = sorted(page.evaluate(TABLE, "#run"), key=lambda table: table[0][0] == "Attack")
+    assert [[line[0] for line in checks] for _, checks in audits] == _audited(run)
     assert titles == ["Attack", "Class", "Robust %", "n", "Seed"]
     for line, other in zip(lines, row["runs"], strict=True):
         assert (line[0], line[1], line[3], line[4]) == (
