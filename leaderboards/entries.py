@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.aggregate import PerImage, per_image
+from bench.claims.claim import failed_checks
 from bench.command import run_command
 from bench.runs import CLEAN, Run
 from bench.stats import Interval, mean_share
@@ -112,5 +113,6 @@ def flags(run: Run) -> list[str]:
         "mixed environments": len(run.header["environments"]) > 1,
     }
     said = [f"{flag} ({count} images)" for flag, count in run.flags.items()]
+    failed = [f"{check}: failed" for check in failed_checks(checks.get("claims", [])) if check != "gradient"]
     audited = [str(flag) for flag in run.audit.get("flags", [])]
-    return [flag for flag, holds in known.items() if holds] + caveats(run.spec) + said + audited
+    return [flag for flag, holds in known.items() if holds] + failed + caveats(run.spec) + said + audited

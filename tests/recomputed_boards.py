@@ -81,10 +81,12 @@ def _flags_of_run(run, audit):
     error = run["header"]["checks"].get("gradient_error")
     said = sorted({flag for line in run["lines"] for flag in (line.get("said") or {}).get("flags", [])})
     counts = [sum(flag in (line.get("said") or {}).get("flags", []) for line in run["lines"]) for flag in said]
+    claims = run["header"]["checks"].get("claims", [])
     found = [
         ("partial", not (run["path"] / "SHA256SUMS").exists()), ("small n", run["n"] < 256),
         ("gradient not exact", error is not None and error > 1e-4),
         ("mixed environments", len(run["header"]["environments"]) > 1),
+        *((f"{claim['check']}: failed", claim["check"] != "gradient") for claim in claims if claim["verdict"] == "failed"),
         ("AutoAttack without FAB", run["spec"]["attack"]["name"] == "autoattack-fast"),
         ("inexact gradient mode", run["class"] == BPDA),
     ]  # fmt: skip

@@ -9,6 +9,12 @@ from bench.records import RecordWriter
 LONG = 40
 
 
+CLAIMS = [
+    {"check": check, "value": 0.3, "threshold": 1e-4, "verdict": verdict, "meaning": "look at it"}
+    for check, verdict in (("gradient", "failed"), ("precision", "failed"), ("alone", "passed"))
+]
+
+
 def every_way(folder):
     """Records that take every way through the boards: ties, seeds, draws, known randomness, other images, notes, another radius."""
     plain = [("pgd-full", "full"), ("autoattack", "full"), ("square", "none"), ("pgd-blind", "blind")]
@@ -31,7 +37,9 @@ def every_way(folder):
     full_set(folder, "u", "seeded", "1" * 8 + "0" * 8 + "1" * 24, seed=1)
     record(folder, header("v", "seeded", seed=2), "0" * LONG)
     record(
-        folder, header("b", "hard", "pgd-bpda", gradient="bpda", checks={"gradient_error": 0.3}), "0" * 11 + "1" * 29
+        folder,
+        header("b", "hard", "pgd-bpda", gradient="bpda", checks={"gradient_error": 0.3, "claims": CLAIMS}),
+        "0" * 11 + "1" * 29,
     )
     record(folder, header("c", "hard", "square", gradient="none"), "1" * 25, seal=False)
     voting = header("w", "voting", "pgd-known", draws=4, args={"votes": 5})
