@@ -2,6 +2,7 @@
 boards recomputed from the raw lines; a browser."""
 
 import importlib.util
+import os
 import shutil
 import sys
 import threading
@@ -9,6 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one of several: before torch is imported, here and in what tests start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
