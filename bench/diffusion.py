@@ -97,6 +97,12 @@ def lowest(score: ScoreModel) -> float:
     return getattr(score, "low", 0.0)
 
 
+def between(t: int, steps: int, k: int) -> tuple[int, int]:
+    """The discrete times at which step `k` of the way back from `t` in so many steps begins and ends."""
+    here, there = (round((steps - j) * t / steps) for j in (k, k + 1))
+    return here, there
+
+
 def check_times(t: int, steps: int, votes: int, *, most: int = STEPS) -> None:
     """Raises `UserError` unless there is such a time, such a number of steps to come back in, and a vote."""
     if not 1 <= t <= STEPS or not 1 <= steps <= most or votes < 1:

@@ -17,7 +17,7 @@ from bench.prediction import Forecast, forecast
 from bench.records import SHARD, SampleRecord, read_record
 from bench.worker import Worker
 
-__all__ = ["Options", "Reporter", "foresee", "record_path", "run", "security_curve"]
+__all__ = ["Options", "Reporter", "Silent", "foresee", "record_path", "run", "security_curve"]
 
 PROBED_SHARDS = 2
 """Shards on whose images a forecast tries which ones fall at once."""
@@ -34,6 +34,19 @@ class Reporter(Protocol):
 
     def finished(self, lines: list[SampleRecord]) -> None:
         """These images are done."""
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def started(self, lines: list[SampleRecord], total: int) -> None:
+        """Nothing."""
+
+    def working(self, done: float, standing: int, images: int) -> None:
+        """Nothing."""
+
+    def finished(self, lines: list[SampleRecord]) -> None:
+        """Nothing."""
 
 
 def run(plan: Plan, options: Options, reporter: Reporter, engine: Engine | None = None) -> dict[str, Any]:

@@ -63,9 +63,8 @@ class DiffPure:
     def purify(self, x: Images, noise: Noise) -> Images:
         """A sample of the clean images; draws noise once for the jump and once a step."""
         z = noised(to_signed(x), discrete(self.t), noise.normal(x))
-        steps, kicks = zip(
-            *((partial(self._drift, k), partial(self._kick, noise, k, z)) for k in range(self.steps)), strict=True
-        )
+        steps = [partial(self._drift, k) for k in range(self.steps)]
+        kicks = [partial(self._kick, noise, k, z) for k in range(self.steps)]
         return to_pixels(chain(steps, (z,), kicks=kicks)[0])
 
     def _drift(self, k: int, z: Tensor) -> tuple[Tensor]:

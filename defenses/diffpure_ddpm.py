@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bench.diffusion import check_times, clean, discrete, noised, to_pixels, to_signed, units
+from bench.diffusion import between, check_times, clean, discrete, noised, to_pixels, to_signed, units
 from bench.gradient import chain
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
@@ -66,15 +66,11 @@ class DiffPureDDPM:
         return to_pixels(chain(steps, (z,), kicks=[*kicks, None])[0])
 
     def _mean(self, k: int, z: Tensor) -> tuple[Tensor]:
-        here, there = self._times(k)
+        here, there = between(self.t, self.steps, k)
         return (posterior_mean(z, clean(self.score, z, discrete(here)), here, there),)
 
     def _kick(self, noise: Noise, k: int, like: Tensor) -> Tensor:
-        return posterior_deviation(*self._times(k)) * noise.normal(like, step=k + 1)
-
-    def _times(self, k: int) -> tuple[int, int]:
-        here, there = (round((self.steps - j) * self.t / self.steps) for j in (k, k + 1))
-        return here, there
+        return posterior_deviation(*between(self.t, self.steps, k)) * noise.normal(like, step=k + 1)
 
 
 def posterior_mean(z: Tensor, clean: Tensor, here: int, there: int) -> Tensor:

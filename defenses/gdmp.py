@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bench.diffusion import STEPS, clean, discrete, noised, to_pixels, to_signed, units
+from bench.diffusion import STEPS, between, clean, discrete, noised, to_pixels, to_signed, units
 from bench.errors import UserError
 from bench.gradient import Kick, chain
 from bench.noise import Noise
@@ -85,7 +85,7 @@ class GDMP:
         return (noised(z, discrete(self.t + 1), noise.normal(z, step=draw)),)
 
     def _step(self, noise: Noise, draw: int, k: int, z: Tensor, start: Tensor) -> tuple[Tensor]:
-        here, there = self._times(k)
+        here, there = between(self.t, self.steps, k)
         level = discrete(here)
         mean = posterior_mean(z, clean(self.score, z, level).clamp(-1, 1), here, there)
         pull = z - noised(start, level, noise.normal(z, step=draw))
@@ -95,13 +95,9 @@ class GDMP:
         return self._variance(k) ** 0.5 * noise.normal(like, step=draw)
 
     def _variance(self, k: int) -> float:
-        here, there = self._times(k)
+        here, there = between(self.t, self.steps, k)
         level, before = discrete(here), discrete(there)
         return 1 - (level.mean / before.mean) ** 2 if there else posterior_deviation(here + 1, here) ** 2
-
-    def _times(self, k: int) -> tuple[int, int]:
-        here, there = (round((self.steps - j) * self.t / self.steps) for j in (k, k + 1))
-        return here, there
 
     def _strength(self, here: int) -> float:
         level = discrete(here)

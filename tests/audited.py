@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from bench.audit.rival import Silent, Trusting
+from bench.audit.rival import Trusting
 from bench.audit.session import Scope, audit
 from bench.cli import make_registry
 from bench.job import record_path
 from bench.options import Options
 from bench.plan import Request, plan
-from bench.runner import run
+from bench.runner import Silent, run
 from bench.threat import ThreatModel
 
 PLANTS = Path(__file__).parent / "plants"

@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 
 from bench.audit.right import right_attack
-from bench.audit.rival import Silent
 from bench.audit.session import Scope, audit
 from bench.cli import make_registry
 from bench.engines.here import Here
 from bench.options import Options
 from bench.plan import Request, plan
-from bench.runner import record_path, run
+from bench.runner import Silent, record_path, run
 from defenses import TABLE
 
 sys.path.append(str(Path(__file__).parent))

@@ -19,7 +19,7 @@ import bench
 import bench.records
 from bench.cli import main, make_registry
 from bench.plan import Request, plan
-from bench.runner import Options, run
+from bench.runner import Options, Silent, run
 from bench.threat import ThreatModel
 
 PARTS = """
@@ -268,24 +268,10 @@ def test_images_on_disk_never_come_into_memory_together(tmp_path):
     tracemalloc.start()
     planned = plan(request, make_registry())
     assert planned.dataset.images.nbytes > 500 << 20
-    run(planned, Options(samples=150, results=tmp_path / "r", device="cpu"), silent())
+    run(planned, Options(samples=150, results=tmp_path / "r", device="cpu"), Silent())
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 250 << 20
-
-
-def silent():
-    class Silent:
-        def started(self, lines, total):
-            pass
-
-        def working(self, done, standing, images):
-            pass
-
-        def finished(self, lines):
-            pass
-
-    return Silent()
 
 
 # --- NaN

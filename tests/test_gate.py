@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,23 +22,14 @@ from bench.gate.report import as_text, verdict
 from bench.gate.tiers import statistical
 from bench.paired import mcnemar_p, paired_p
 from bench.plan import Request, plan
-from bench.records import RecordWriter
-from bench.runner import Options, run
+from bench.runner import Options, Silent, run
 from bench.runs import Run, read_run
+
+sys.path.append(str(Path(__file__).parent))
+from tampered import change_line, reseal
 
 ARGUMENTS = {"attacks": {"steps": 4, "losses": ("cw",)}}
 N = 30
-
-
-class Silent:
-    def started(self, lines, total):
-        pass
-
-    def working(self, done, standing, images):
-        pass
-
-    def finished(self, lines):
-        pass
 
 
 def planned(defense="tweedie", **more):
@@ -97,20 +89,6 @@ def failed(capsys):
     report = json.loads(capsys.readouterr().out)
     findings = [finding for row in report["rows"] for finding in row["findings"]] + report["together"]
     return {finding["check"]: finding for finding in findings if finding["passed"] is False}
-
-
-def reseal(path):
-    with RecordWriter(path, json.loads((path / "run.json").read_text())) as writer:
-        writer.seal()
-
-
-def change_line(path, place, **values):
-    file = path / "samples.jsonl"
-    lines = [json.loads(text) for text in file.read_text().splitlines()]
-    lines[place] |= values
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    reseal(path)
-    return lines[place]
 
 
 def test_what_did_not_change_is_green_in_the_exact_tier(original, results, capsys):

@@ -20,7 +20,7 @@ from bench.defended import DefendedClassifier
 from bench.models.embedded import fashion_mnist_classifier, fashion_mnist_score_model
 from bench.noise import Noise
 from bench.plan import Request, plan
-from bench.runner import Options, record_path, run
+from bench.runner import Options, Silent, record_path, run
 from bench.threat import ThreatModel
 from defenses.denoise_once import DenoiseOnce
 from defenses.dpsam import DPSAM
@@ -30,17 +30,6 @@ NOISY = {"attacks": {"steps": 2, "losses": ("cw",), "eot": 2}}
 CASES = [("dpsam", QUICK), ("denoise-once", NOISY)]
 COUNT = 60
 """A shard of 50 and part of another."""
-
-
-class Silent:
-    def started(self, lines, total):
-        pass
-
-    def working(self, done, standing, images):
-        pass
-
-    def finished(self, lines):
-        pass
 
 
 def planned_run(defense, arguments):

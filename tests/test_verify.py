@@ -17,9 +17,11 @@ from scipy.stats import binom
 
 from bench.cli import main
 from bench.fresh import LEVEL, fresh_mean
-from bench.records import RecordWriter
 from bench.seal import broken_seal, own_hash
 from bench.verify import integrity, opened
+
+sys.path.append(str(Path(__file__).parent))
+from tampered import change_line, reseal
 
 PLACES = 200
 RUN = "run --quiet --device cpu --defense tweedie --attack pgd-full -A steps=2 -A losses=cw -n 4 --batch-size 3"
@@ -58,20 +60,6 @@ def failed(report):
 
 def detail(report, check):
     return next(finding["detail"] for finding in report["findings"] if finding["check"] == check)
-
-
-def reseal(path):
-    with RecordWriter(path, json.loads((path / "run.json").read_text())) as writer:
-        writer.seal()
-
-
-def change_line(path, place, **values):
-    file = path / "samples.jsonl"
-    lines = [json.loads(text) for text in file.read_text().splitlines()]
-    lines[place] |= values
-    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    reseal(path)
-    return lines[place]
 
 
 # --- honest records

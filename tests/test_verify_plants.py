@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,12 @@ from bench.data.dataset import Dataset
 from bench.device import pick_device
 from bench.errors import AttackError, UserError
 from bench.plan import Request, plan
-from bench.records import RecordWriter
-from bench.runner import Options, run
+from bench.runner import Options, Silent, run
 from bench.threat import ThreatModel
 from bench.worker import Worker
+
+sys.path.append(str(Path(__file__).parent))
+from tampered import reseal
 
 PLANTS = Path(__file__).parent / "plants"
 SIZE = 4
@@ -72,17 +75,6 @@ def worker(name):
     return Worker(planned(name), pick_device("cpu"), SIZE, lambda *_: None)
 
 
-class Silent:
-    def started(self, lines, total):
-        pass
-
-    def working(self, done, standing, images):
-        pass
-
-    def finished(self, lines):
-        pass
-
-
 @pytest.mark.parametrize("name", BEFORE_A_RUN)
 def test_what_is_measured_before_a_run(name, monkeypatch):
     monkeypatch.setattr(bench.worker, "verify_claims", measure_claims)
@@ -108,11 +100,6 @@ def test_an_attack_that_leaves_the_ball(tmp_path):
         AttackError, match=r"to stay in the ball linf:0.1 and in \[0, 1\], got violations on samples \[0\]"
     ):
         run(planned("leaves_ball"), Options(results=tmp_path, samples=None, device="cpu"), Silent())
-
-
-def reseal(path):
-    with RecordWriter(path, json.loads((path / "run.json").read_text())) as writer:
-        writer.seal()
 
 
 def verified(path, capsys):

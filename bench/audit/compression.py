@@ -30,7 +30,7 @@ def why_not(subject: Subject) -> str:
     """Why the check does not apply; empty if it does."""
     if subject.undefended:
         return "there is no purifier"
-    return "" if subject.evidence is not None else "the run stores no adversarial images (--no-evidence)"
+    return subject.why_no_evidence
 
 
 def loads(subject: Subject) -> list[Load]:

@@ -8,7 +8,6 @@ from typing import Any
 
 from bench.engines.here import Here
 from bench.job import Job
-from bench.records import SampleRecord
 from bench.threat import ThreatModel
 
 BRIEF: Mapping[str, Any] = {"steps": 10, "losses": ("cw",)}
@@ -105,19 +104,6 @@ class Trusting(Here):
     def claims(self, job: Job) -> dict[str, Any]:
         """What was verified then."""
         return self.checks
-
-
-class Silent:
-    """Hears nothing of runs."""
-
-    def started(self, lines: list[SampleRecord], total: int) -> None:
-        """Nothing."""
-
-    def working(self, done: float, standing: int, images: int) -> None:
-        """Nothing."""
-
-    def finished(self, lines: list[SampleRecord]) -> None:
-        """Nothing."""
 
 
 def _text(value: Any) -> str:

@@ -31,7 +31,7 @@ def why_not(subject: Subject) -> str:
     """Why the check does not apply; empty if it does."""
     if subject.deterministic:
         return "the defense is deterministic"
-    return "" if subject.evidence is not None else "the run stores no adversarial images (--no-evidence)"
+    return subject.why_no_evidence
 
 
 def loads(subject: Subject) -> list[Load]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from bench.audit.price import Load
-from bench.audit.rival import Choice, Rival, Silent, Trusting
+from bench.audit.rival import Choice, Rival, Trusting
 from bench.command import run_words
 from bench.defended import DefendedClassifier
 from bench.device import pick_device
@@ -28,7 +28,7 @@ from bench.plan import Plan, plan
 from bench.protocols import Images
 from bench.registry import Registry
 from bench.replay import request_of
-from bench.runner import record_path, run
+from bench.runner import Silent, record_path, run
 from bench.runs import CLEAN, Run, read_run
 from bench.shelf import Shelf
 from bench.worker import Worker
@@ -211,6 +211,11 @@ class Subject:
     def look(self, mode: GradientMode, count: int | None = None) -> tuple[DefendedClassifier, Images, Tensor, Noise]:
         """The defended classifier under a mode, and the first images, their labels and streams."""
         return self.worker.look(mode, self.positions[: count or self.n])
+
+    @property
+    def why_no_evidence(self) -> str:
+        """Why there are no adversarial images to look at; empty if there are."""
+        return "" if self.evidence is not None else "the run stores no adversarial images (--no-evidence)"
 
     def adversarial(self, like: Images) -> Images:
         """The stored adversarial images of the first images, on the device of `like`."""

@@ -21,7 +21,7 @@ import torch
 from bench.cli import make_registry
 from bench.plan import Request, plan
 from bench.records import read_record
-from bench.runner import Options, run
+from bench.runner import Options, Silent, run
 from bench.summary import shares
 from bench.threat import ThreatModel
 
@@ -29,12 +29,6 @@ EMBEDDED = [
     ("fashion-mnist-at", "fashion-mnist", "linf:20/255", "50"),
     ("fashion-mnist-cnn", "fashion-mnist", "linf:20/255", "50"),
 ]
-
-
-class Silent:
-    def started(self, lines, total) -> None: ...
-    def working(self, done, standing, images) -> None: ...
-    def finished(self, lines) -> None: ...
 
 
 def attacked(attack: str, classifier: str, dataset: str, threat: str, count: int) -> tuple[dict[int, float], float]:

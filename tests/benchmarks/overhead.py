@@ -17,17 +17,11 @@ from bench.cli import make_registry
 from bench.losses import carlini_wagner
 from bench.noise import ForbiddenNoise
 from bench.plan import Request, plan
-from bench.runner import Options, run
+from bench.runner import Options, Silent, run
 from bench.threat import ThreatModel
 
 IMAGES, STEPS, ROUNDS = 48, 3, 3
 EPS = "linf:1/2550"  # so small that no image falls and both do the same work
-
-
-class Silent:
-    def started(self, lines, total) -> None: ...
-    def working(self, done, standing, images) -> None: ...
-    def finished(self, lines) -> None: ...
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from bench.cli import make_registry
 from bench.plan import Request, plan
 from bench.replay import worker_of
-from bench.runner import Options, record_path, run
+from bench.runner import Options, Silent, record_path, run
 from bench.runs import read_run
 from bench.verify import Options as Verifying
 from bench.verify import verify
@@ -27,16 +27,7 @@ from bench.verify import verify
 ROUNDS = 3
 
 
-class Silent:
-    def started(self, lines, total):
-        pass
-
-    def working(self, done, standing, images):
-        pass
-
-    def finished(self, lines):
-        pass
-
+class Unheard(Silent):
     def scored(self, done, total):
         pass
 
@@ -45,7 +36,7 @@ def main(images: int = 1000, defense: str = "dpsam") -> None:
     registry, ratios = make_registry(), []
     planned = plan(Request(defense=defense, attack="random", arguments={"attacks": {"tries": 1}}), registry)
     with tempfile.TemporaryDirectory() as folder:
-        run(planned, Options(samples=images, results=Path(folder), device="cpu"), Silent())
+        run(planned, Options(samples=images, results=Path(folder), device="cpu"), Unheard())
         path = record_path(planned, Path(folder))
         record = read_run(path)
         worker = worker_of(record, planned, device="cpu")
@@ -56,7 +47,7 @@ def main(images: int = 1000, defense: str = "dpsam") -> None:
                 worker.rescore(np.arange(images), pixels)
 
         def verified() -> None:
-            found = verify(path, [], defense, registry, Verifying(device="cpu"), Silent())
+            found = verify(path, [], defense, registry, Verifying(device="cpu"), Unheard())
             if not found.passed:
                 raise SystemExit(f"expected a record that verifies, got {found}")
 
