@@ -44,6 +44,7 @@ def leaderboard_command(
     purified: Annotated[
         bool, typer.Option("--purified", help="html: also purify the images shown, which takes torch and the defenses.")
     ] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="md, latex: leave out the runs behind the rows.")] = False,
     as_json: Json = False,
 ) -> None:
     """Clean and robust accuracy of every defense, ranked by the worst case over attacks.
@@ -60,7 +61,8 @@ def leaderboard_command(
     level = None if threat is None else str(ThreatModel.parse(threat))
     purifier = _purifier() if purified and wanted == "html" else None
     text = leaderboards.render(
-        results, wanted, dataset=dataset, threat=level, against=against, required=require, images=images, purifier=purifier
+        results, wanted, dataset=dataset, threat=level, against=against, required=require, images=images, purifier=purifier,
+        brief=brief,
     )  # fmt: skip
     page = out is not None and wanted == "html" and out.suffix.lower() not in (".html", ".htm")
     _deliver(text, out / "index.html" if out is not None and page else out, folder=page)

@@ -24,6 +24,7 @@ def render(
     required: Sequence[str] = (),
     images: int = 8,
     purifier: Callable[..., Any] | None = None,
+    brief: bool = False,
 ) -> str:
     """The leaderboard of all records below `results` as text in one of `FORMATS`.
 
@@ -36,6 +37,7 @@ def render(
         required: Classes of attacks that a row needs to be ranked; all if none are named.
         images: For the page: images shown of each run that stores them.
         purifier: For the page: gives the purified clean and adversarial images of a run and its evidence.
+        brief: For Markdown and LaTeX: leaves out the runs behind the rows.
 
     Raises:
         UserError: There are no records, or a name is none of theirs.
@@ -48,10 +50,10 @@ def render(
         from leaderboards.page import as_html
 
         return as_html(boards, images=images, purifier=purifier)
-    return as_text(boards, output)
+    return as_text(boards, output, brief=brief)
 
 
-def as_text(boards: Sequence[Board], output: str) -> str:
+def as_text(boards: Sequence[Board], output: str, *, brief: bool = False) -> str:
     """Boards as text in one of `FORMATS` but `html`."""
     if output == "json":
         from leaderboards.documents import documents
@@ -67,7 +69,7 @@ def as_text(boards: Sequence[Board], output: str) -> str:
         from leaderboards.markdown import as_markdown as form
     else:
         from leaderboards.latex import as_latex as form
-    made = [table for board in boards for table in tables(board)]
+    made = [table for board in boards for table in tables(board, runs=not brief)]
     if output == "latex":  # brackets would make it too wide for a page
         made = [
             replace(

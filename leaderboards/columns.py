@@ -47,13 +47,13 @@ def columns(board: Board) -> list[Column]:
     ]
 
 
-def tables(board: Board) -> list[Table]:
-    """The ranked rows, the incomplete ones, the imported ones, and the runs behind them: those that there are."""
+def tables(board: Board, *, runs: bool = True) -> list[Table]:
+    """The ranked rows, the incomplete ones, the imported ones, and the runs behind them if asked for: those that there are."""
     heading = f"{board.dataset}, {board.threat}"
     made = [_ranked(board, heading)] if board.rows else []
     made += [_incomplete(board, heading)] if board.incomplete else []
     made += [_imported(board, heading)] if board.imported else []
-    return made + ([_runs(board)] if board.every else [])
+    return made + ([_runs(board)] if board.every and runs else [])
 
 
 def _under(kind: str) -> Callable[[Row], Cell]:

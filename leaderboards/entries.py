@@ -16,8 +16,8 @@ from leaderboards.classes import attack_class, caveats
 
 BELIEVED, SUSPECT, REFUTED, UNCHECKED = "believed", "suspect", "refuted", "unchecked"
 _GOOD = (BELIEVED, "pass", "passed", "yes", "true")
-MANY = 256
-"""Below this number of images a row is flagged: its half-width exceeds 6 points."""
+MANY = 250
+"""Below this number of images, five shards, a row is flagged: the half-width of its interval can exceed 6.2 points."""
 
 
 @dataclass(frozen=True, kw_only=True)

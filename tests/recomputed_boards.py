@@ -83,7 +83,7 @@ def _flags_of_run(run, audit):
     counts = [sum(flag in (line.get("said") or {}).get("flags", []) for line in run["lines"]) for flag in said]
     claims = run["header"]["checks"].get("claims", [])
     found = [
-        ("partial", not (run["path"] / "SHA256SUMS").exists()), ("small n", run["n"] < 256),
+        ("partial", not (run["path"] / "SHA256SUMS").exists()), ("small n", run["n"] < 250),
         ("gradient not exact", error is not None and error > 1e-4),
         ("mixed environments", len(run["header"]["environments"]) > 1),
         *((f"{claim['check']}: failed", claim["check"] != "gradient") for claim in claims if claim["verdict"] == "failed"),
@@ -219,7 +219,7 @@ def _flags_of_row(row, counted, overlap):
     if any(run["class"] == FULL for run in row["runs"]):
         found = [flag for flag in found if flag != "inexact gradient mode"]
     own = [
-        ("small n", row["n"] < 256), ("runs of different n", len({run["n"] for run in counted}) > 1),
+        ("small n", row["n"] < 250), ("runs of different n", len({run["n"] for run in counted}) > 1),
         ("runs share no images", not overlap),
     ]  # fmt: skip
     return [flag for flag, holds in own if holds] + list(dict.fromkeys(found))

@@ -1,0 +1,82 @@
+"""Writes what is published of the committed records: the board, the page, the paper's tables, and the figures inside the documents.
+
+    python results/publish.py            # writes them
+    python results/publish.py --check    # exit code 1, with their names, if any would change
+
+In a document, what a command printed stands between two marks; a fence around it stays:
+
+    <!-- from: bench compare 4c11 86fe --results results/fashion-mnist-standard -->
+    <!-- end -->
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.cli import main
+
+ROOT = Path(__file__).parent.parent
+RECORDS = "--results results/fashion-mnist-standard"
+FILES = {
+    "leaderboards/board.md": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient"',
+    "leaderboards/site/index.html": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient" --format html --images 4',
+    "results/tables/main.md": f"bench table main {RECORDS} --format md",
+    "results/tables/main.tex": f"bench table main {RECORDS} --format latex",
+    "results/tables/ablation.md": f"bench table ablation {RECORDS} --format md",
+    "results/tables/ablation.tex": f"bench table ablation {RECORDS} --format latex",
+}
+DOCUMENTS = ("README.md", "docs/findings.md", "docs/leaderboard.md")
+BLOCK = re.compile(
+    r"(?P<head><!-- from: (?P<command>bench [^\n]*) -->\n)(?P<body>.*?)(?P<foot><!-- end -->)", re.DOTALL
+)
+FENCE = re.compile(r"\A\n*(```\w*\n).*?(```\n)\n*\Z", re.DOTALL)
+
+
+def published() -> Iterator[tuple[Path, str]]:
+    """Each file, and what it has to hold."""
+    for name, command in FILES.items():
+        yield ROOT / name, printed(command)
+    for name in DOCUMENTS:
+        yield ROOT / name, BLOCK.sub(_filled, (ROOT / name).read_text())
+
+
+def printed(command: str) -> str:
+    """What a command prints, run at the root of the checkout."""
+    words, heard = shlex.split(command)[1:], io.StringIO()
+    with contextlib.chdir(ROOT), contextlib.redirect_stdout(heard):
+        code = main(words)
+    if code:
+        raise SystemExit(f"expected exit code 0, got {code}; see: {command}")
+    return heard.getvalue().rstrip("\n") + "\n"
+
+
+def _filled(block: re.Match[str]) -> str:
+    fence = FENCE.match(block["body"])
+    before, after = fence.groups() if fence else ("\n", "\n")
+    return f"{block['head']}{before}{printed(block['command'])}{after}{block['foot']}"
+
+
+def publish(*, check: bool) -> list[str]:
+    """Writes the files that differ, or only names them."""
+    changed = []
+    for path, text in published():
+        if path.exists() and path.read_text() == text:
+            continue
+        changed.append(str(path.relative_to(ROOT)))
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    return changed
+
+
+if __name__ == "__main__":
+    only_check = sys.argv[1:] == ["--check"]
+    names = publish(check=only_check)
+    print("\n".join(names) or "nothing changed")
+    sys.exit(int(only_check and bool(names)))
