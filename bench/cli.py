@@ -114,7 +114,9 @@ def run_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Attack one defense: resumable, and ends with clean and robust accuracy.
+    """Attack one defense; a killed run goes on where it stopped.
+
+    Ends with clean and robust accuracy, their intervals, and what to run next.
 
     The same command again goes on where it stopped. Example: bench run --defense dpsam --attack pgd-full -n 200
     """
@@ -177,7 +179,9 @@ def list_command(
     kind: Annotated[Optional[str], typer.Argument(help=f"One of {', '.join(KIND_NAMES)}; all if left out.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Names, what each is, where it comes from, and whether it is installed.
+    """Names that options take, and whether each is installed.
+
+    What each is, and where it comes from.
 
     Example: bench list defenses
     """
@@ -239,8 +243,14 @@ def show_command(
         print_json(summary | ({"audit": audit} if audit else {}))
         return
     say(summary_text(summary, record.header["labels"], record.header.get("notes", [])))
-    say("\n" + (audit_text(audit) if audit else f"audit   none yet; bench audit {summary['run_id']} --quick"))
+    say("\n" + (audit_text(audit) if audit else f"audit   none yet; {_audit_command(run, results)}"))
     say("\n" + json.dumps({key: summary[key] for key in ("spec", "checks", "environment")}, indent=1))
+
+
+def _audit_command(run: str, results: Path) -> str:
+    """The audit of a run as it was named."""
+    elsewhere = [] if results == Path("results") or (Path(run) / "run.json").is_file() else ["--results", str(results)]
+    return shlex.join(["bench", "audit", run, *elsewhere, "--quick"])
 
 
 @app.command("doctor")
@@ -252,7 +262,7 @@ def doctor_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Versions, devices, data, weights and clashes; what to do about each.
+    """Versions, devices, weights, clashes; what to do about each.
 
     Example: bench doctor, or bench doctor --benchmark --device cuda
     """

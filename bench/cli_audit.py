@@ -57,7 +57,9 @@ def audit_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Can this number be believed: each check as data, beside the run. Exit code 1 if it is suspect or refuted.
+    """Can this number be believed: each check, beside the run.
+
+    Exit code 1 if it is suspect or refuted.
 
     The same command again makes what is missing. Checks that compare attacks make ordinary runs below RESULTS/audits, where
     no table counts them; `bench show --results RESULTS/audits` reads them. Example: bench audit 6ba633 --quick

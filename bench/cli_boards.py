@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
 
-from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json
+from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
 from bench.errors import UserError
 
 Out = Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")]
@@ -47,7 +48,9 @@ def leaderboard_command(
     brief: Annotated[bool, typer.Option("--brief", help="md, latex: leave out the runs behind the rows.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Clean and robust accuracy of every defense, ranked by the worst case over attacks.
+    """Clean and robust accuracy of every defense, ranked.
+
+    A row counts an image only if it survives every attack on it; rows that no test tells apart share a rank.
 
     Example: bench leaderboard --threat linf:16/255 --format html --out site
     """
@@ -94,7 +97,7 @@ def compare_command(
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """Two runs, or two folders of results, paired on the same images.
+    """Two runs, or folders of runs, paired on the same images.
 
     Example: bench compare 6ba633 b07476
     """
@@ -122,7 +125,9 @@ def check_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """The regression gate: exit code 1 if robustness is not that of the baseline, in either direction.
+    """The gate in CI: is robustness still that of the baseline?
+
+    Exit code 1 if it changed, in either direction.
 
     Example: bench check --baseline baseline --run --junit report.xml
     """
@@ -162,7 +167,9 @@ def export_command(
         ),
     ] = [],  # noqa: B006
 ) -> None:
-    """A run for others: RobustBench's JSON, or its adversarial images in test-set order.
+    """A run in RobustBench's format, or its images as a tensor.
+
+    Its model_info JSON, or the adversarial images in the order of the test set.
 
     Example: bench export 6ba633 --to pt --out adversarial.pt
     """
@@ -182,16 +189,44 @@ def export_command(
 
 
 def import_command(
-    files: Annotated[list[Path], typer.Argument(help="RobustBench's model_info JSON files.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Files that bench pack wrote (.zip), or RobustBench's model_info JSON files.")
+    ],
     results: Results = Path("results"),
     threat: Annotated[
-        Optional[str], typer.Option(help="Their threat. [default: from the folder's name and eps]")
+        Optional[str], typer.Option(help="JSON: their threat. [default: from the folder's name and eps]")
     ] = None,
 ) -> None:
-    """Rows of RobustBench as references: shown apart, marked as imported, never ranked.
+    """Packed records of others, or RobustBench's rows, to see here.
 
-    Example: bench import model_info/cifar10/Linf/Standard.json
+    A packed record lands where bench run would have made it; no code runs (see: bench verify). RobustBench's rows are shown
+    apart, marked as imported, never ranked.
+
+    Example: bench import dpsam.zip, or: bench import model_info/cifar10/Linf/Standard.json
     """
+    from zipfile import is_zipfile
+
+    packed = [file for file in files if file.suffix == ".zip" or is_zipfile(file)]
+    for file in packed:
+        _import_record(file, results)
+    _import_rows([file for file in files if file not in packed], results, threat)
+
+
+def _import_record(file: Path, results: Path) -> None:
+    from bench.unpack import unpack
+
+    path = unpack(file, results)
+    at = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
+    steps = {
+        f"bench verify {path.name}{at}": "is it what it says?",
+        f"bench audit {path.name}{at} --quick": "was the attack strong enough?",
+        f"bench show {path.name}{at}": "all of it",
+    }
+    width = max(map(len, steps))
+    say("\n".join([str(path), "next", *(f"  {step:<{width}}  # {why}" for step, why in steps.items())]))
+
+
+def _import_rows(files: list[Path], results: Path, threat: str | None) -> None:
     from bench.records import write_whole
     from bench.registry import own_package
     from bench.threat import ThreatModel

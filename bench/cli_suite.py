@@ -60,7 +60,9 @@ def suite_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make every run of a matrix: the same command again makes what is missing.
+    """Make every run of a matrix, and only what is missing.
+
+    Killed or not, the same command again goes on.
 
     Example: bench suite smoke --dry-run
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -31,7 +31,9 @@ def verify_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Score the stored adversarial images again, without any attack: exit code 1 if the record is not what it says.
+    """Score a record's stored images again, without any attack.
+
+    Exit code 1 if the record is not what it says.
 
     Example: bench verify 6ba633, or: bench verify 6ba633a07c2e.zip
     """
@@ -44,8 +46,18 @@ def verify_command(
     )  # fmt: skip
     with opened(results, run) as (path, packing), Counter(quiet=quiet) as counter:
         found = verify(path, packing, run, make_registry(), options, counter)
-    print_json(found.as_dict()) if as_json else say(verification_text(found))
+        claim = _claim(path) if found.run_id else None
+    print_json(found.as_dict()) if as_json else say(verification_text(found, claim))
     raise typer.Exit(0 if found.passed else 1)
+
+
+def _claim(path: Path) -> tuple[dict[str, Any], dict[str, str]] | None:
+    """The summary and the labels of a record whose seal was whole; None if it has no lines."""
+    from bench.records import read_record
+    from bench.summary import summarise
+
+    record = read_record(path)
+    return (summarise(record, record.lines), record.header["labels"]) if record.lines else None
 
 
 def pack_command(
@@ -55,7 +67,9 @@ def pack_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """One file of a complete record, with its evidence, seal and audit: the same bytes wherever it is packed.
+    """One file of a complete record, to hand on.
+
+    With its evidence, seal and audit: the same bytes wherever it is packed.
 
     Example: bench pack 6ba633 --out dpsam.zip, then bench verify dpsam.zip
     """

@@ -118,14 +118,18 @@ def percent(interval: dict[str, Any]) -> str:
     return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
 
+def headline(summary: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """`dpsam under pgd-full · fashion-mnist linf:20/255 · n = 250`."""
+    spec, status = summary["spec"], "" if summary["status"] == "complete" else " (partial)"
+    return f"{labels['defense']} under {labels['attack']} · {spec['dataset']['name']} {spec['threat']} · n = {summary['n']}{status}"
+
+
 def summary_text(summary: dict[str, Any], labels: dict[str, str], notes: Sequence[str] = ()) -> str:
     """A run's summary for people, and what its parts want to be said."""
-    spec, clean, robust = summary["spec"], summary["clean_accuracy"], summary["robust_accuracy"]
-    head = f"{labels['defense']} under {labels['attack']} · {spec['dataset']['name']} {spec['threat']} · n = {summary['n']}"
-    status = "" if summary["status"] == "complete" else " (partial)"
+    clean, robust = summary["clean_accuracy"], summary["robust_accuracy"]
     return "\n".join(
         [
-            head + status,
+            headline(summary, labels),
             f"  clean   {percent(clean)}",
             f"  robust  {percent(robust)}   95 %, {robust['method']}",
             *_draw_lines(summary["draws"], summary["spec"]["attack"].get("knowledge")),
@@ -133,7 +137,7 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str], notes: Sequenc
             *_certified_lines(summary),
             f"  checks  {_checks_text(summary['checks'])}",
             f"  cost    {_cost_text(summary['cost'])}"
-            + (f" · {summary['peak_memory']:,} MiB" if "peak_memory" in summary else ""),
+            + (f" · at most {summary['peak_memory']:,} MiB of memory" if "peak_memory" in summary else ""),
             f"  record  {summary['path']}",
             *(f"  note    {note}" for note in notes),
         ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bench.console import headline, percent
 from bench.gate.report import finding_line, flip_lines
 
 if TYPE_CHECKING:
@@ -37,9 +38,20 @@ class Counter:
         self.bar.update(self.task, completed=done, total=total)
 
 
-def verification_text(found: Verification) -> str:
-    """Check by check what was found, the images behind it, and what was not checked."""
-    lines = [f"{found.run_id or found.run}"]
+def verification_text(found: Verification, claim: tuple[dict[str, Any], dict[str, str]] | None = None) -> str:
+    """What the record claims, check by check what was found, the images behind it, and what was not checked.
+
+    Arguments:
+        found: What was found.
+        claim: The record's summary and labels, unless it is too damaged to tell.
+    """
+    lines = [found.run_id or found.run]
+    if claim:
+        summary, labels = claim
+        lines += [
+            f"  claims  {headline(summary, labels)}",
+            f"          clean {percent(summary['clean_accuracy'])}, robust {percent(summary['robust_accuracy'])}",
+        ]
     for finding in found.findings:
         lines.append(finding_line(finding))
         lines += [f"        {line}" for line in flip_lines(finding.flips)] if finding.passed is False else []

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -72,6 +73,10 @@ def find_record(results: Path, run: str) -> Path:
     """
     if (Path(run) / "run.json").is_file():
         return Path(run)
+    if Path(run).is_file():
+        raise UserError(
+            f"expected the id, a unique prefix or the folder of one run, got the file {run!r}; put a packed record among your own first: bench import {shlex.quote(run)}"
+        )
     fitting = [path for path in record_paths(results) if run and path.name.startswith(run)]
     if len(fitting) != 1:
         found = f"{len(fitting)} of them" if fitting else "none"

@@ -114,7 +114,7 @@ def opened(results: Path, run: str) -> Iterator[tuple[Path, list[str]]]:
             yield folder, [str(error)]
             return
         whole = is_canonical(Path(run), folder, Path(room))
-        yield folder, [] if whole else ["the zip file is not bit by bit what bench pack writes of its content"]
+        yield folder, [] if whole else ["the zip file is not bit by bit what bench pack writes of the files in it"]
 
 
 def verify(
@@ -158,9 +158,10 @@ def integrity(path: Path, packing: list[str]) -> Finding:
         packing: What is wrong with the file that it was packed in.
     """
     try:
-        broken = packing or _links(path) or broken_seal(path)
+        broken = (_links(path) or broken_seal(path)) if not packing or any(path.iterdir()) else []
     except (OSError, UserError) as error:
         broken = [str(error)]
+    broken += packing
     detail = "; ".join(broken) if broken else "every file is as it was sealed"
     return Finding(check="seal", passed=not broken, detail=printable(detail))
 

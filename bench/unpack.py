@@ -1,0 +1,71 @@
+"""A packed record of somebody else, put among one's own."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+from bench.archive import extract
+from bench.documents import printable
+from bench.errors import GateError, UserError
+from bench.header import read_header
+from bench.seal import SEAL, broken_seal
+from bench.spec import RunSpec
+from bench.threat import ThreatModel
+
+FOLDER_NAME = r"\w[\w.+-]*"
+
+
+def unpack(archive: Path, results: Path) -> Path:
+    """Puts the record in a file of `bench pack` where `bench run` would have made it, whole or not at all, and gives its folder.
+
+    Nothing is computed and no code runs: whether the record is true is for `bench verify`.
+
+    Arguments:
+        archive: The zip file.
+        results: Folder of all records.
+
+    Raises:
+        UserError: It is no packed record, another record of this id is there, or the folder cannot be written.
+        GateError: Its content is not as it was sealed.
+    """
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=results) as room:
+            folder = Path(room) / "record"
+            folder.mkdir()
+            extract(archive, folder)
+            target = results / _place(archive, folder)
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                return folder.rename(target)
+            if not _same(folder, target):
+                raise UserError(
+                    f"expected no other record in {printable(target)}, got one with other content; choose another --results"
+                )
+            return target
+    except OSError as error:
+        raise UserError(
+            f"expected to write below {printable(results)}, got: {error.strerror}; choose another --results"
+        ) from error
+
+
+def _place(archive: Path, folder: Path) -> Path:
+    """`<dataset>/<threat>/<run id>`, once the content is found to be as it was sealed and its id that of its spec."""
+    broken = broken_seal(folder)
+    if broken:
+        raise GateError(
+            f"expected {printable(archive)} as it was packed, got: {printable('; '.join(broken))}; ask for it again"
+        )
+    header = read_header(folder)
+    spec = RunSpec.model_validate(header["spec"])
+    if spec.run_id != header["run_id"] or not re.fullmatch(FOLDER_NAME, spec.dataset.name):
+        raise UserError(
+            f"expected a record in {printable(archive)} whose id is the hash of its spec and whose data set has a plain name, got id {printable(header['run_id'])}, data set {printable(spec.dataset.name)}; do not use it"
+        )
+    return Path(spec.dataset.name) / ThreatModel.parse(spec.threat).slug / spec.run_id
+
+
+def _same(one: Path, other: Path) -> bool:
+    return (other / SEAL).is_file() and (one / SEAL).read_bytes() == (other / SEAL).read_bytes()
