@@ -142,14 +142,16 @@ def check_command(
     if update:
         changed = session.update(reason, make=make)
         print_json({"changed": changed}) if as_json else print(
-            "\n".join([*changed, f"{len(changed)} rows changed in {baseline}"])
+            "\n".join([*changed, f"{len(changed)} row{'s' if len(changed) != 1 else ''} changed in {baseline}"])
         )
         return
     report = session.check(read_baseline(baseline), make=make)
-    from bench.gate.report import as_document, as_text
+    from bench.gate.report import as_document, as_text, renewal
 
     session.publish(report, junit=junit, summary=os.environ.get("GITHUB_STEP_SUMMARY"))
-    print_json(as_document(report)) if as_json else print(as_text(report))
+    print_json(as_document(report)) if as_json else print(
+        as_text(report) + renewal(report, baseline, results, make=make)
+    )
     raise typer.Exit(0 if report.passed else 1)
 
 

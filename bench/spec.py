@@ -82,6 +82,11 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return _differences(before, after, ())
 
 
+def of_code(difference: str) -> bool:
+    """Whether a phrase of `differences` says that the code of a defense or an attack is another text, which may do the same."""
+    return difference.startswith(("defense content ", "attack content "))
+
+
 def _differences(before: Any, after: Any, path: tuple[str, ...]) -> list[str]:
     if isinstance(before, dict) and isinstance(after, dict):
         names = dict.fromkeys([*before, *after])

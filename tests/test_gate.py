@@ -156,6 +156,48 @@ def test_a_changed_weight_with_its_hash(tmp_path, monkeypatch, capsys):
     assert problems["parts (baseline)"]["detail"] == problems["spec"]["detail"]
 
 
+PURIFIER = (
+    "from dataclasses import dataclass\n"
+    "from typing import ClassVar\n"
+    "@dataclass(frozen=True, kw_only=True)\n"
+    "class Grey:\n"
+    "    deterministic: ClassVar[bool] = True\n"
+    "    share: float = 0.5\n"
+    "    def purify(self, x, noise):\n"
+    "        return (1 - self.share) * x + self.share / 2\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "problem"),
+    [
+        ("return (1 - self.share) * x + self.share / 2", "return x * (1 - self.share) + self.share / 2", 0, None),
+        ("float = 0.5", "float = 0.95", 1, ("defaults", "'own.py:Grey' is now 'own.py:Grey share=0.5'")),
+        ("self.share / 2", "self.share", 1, ("scored again (baseline)", "are predicted otherwise")),
+        ("* x +", "* x.detach() + 0 * x +", 1, ("change", "the attack got weaker or the defense stronger")),
+    ],
+    ids=["refactored", "default", "behaviour", "detached"],
+)
+def test_other_code_is_judged_by_what_it_does(old, new, code, problem, tmp_path, monkeypatch, capsys):
+    """Its text may be another; a default that the recorded arguments would hide, and what it predicts, may not."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(PURIFIER)
+    assert main(["run", "--defense", "own.py:Grey", "-A", "steps=4", "-n", "30", "--quiet", "--results", "first"]) == 0
+    assert main(["check", "--baseline", "baseline", "--results", "first", "--update", "--reason", "first"]) == 0
+    assert PURIFIER.count(old) == 1
+    (tmp_path / "own.py").write_text(PURIFIER.replace(old, new))
+    for name in [name for name in sys.modules if name.startswith("purebench_file_")]:  # as in a process of its own
+        monkeypatch.delitem(sys.modules, name)
+    capsys.readouterr()
+    assert main(["check", "--baseline", "baseline", "--results", "second", "--run", "--quiet", "--json"]) == code
+    document = json.loads(capsys.readouterr().out)
+    found = {finding["check"]: finding for row in document["rows"] for finding in row["findings"]}
+    assert "by other code (defense content " in found["spec"]["detail"]
+    if problem:
+        assert problem[1] in found[problem[0]]["detail"]
+        assert found[problem[0]]["passed"] is False
+
+
 def test_another_image_order(original, tmp_path, capsys):
     """With the harness's own hash of the data set, and without: then other images come first."""
     source = planned().dataset
@@ -260,7 +302,7 @@ def test_another_environment_is_compared_by_tests_and_by_fresh_scores(original, 
     assert "statistical tier, n = 30" in text
     assert "not significant or within 1 points: robust accuracy fell by 3.3 points" in text
     assert "a change of 5 points where 10 % of 30 images change is caught with probability" in text
-    assert "30 stored images, in another environment than the record's" in text
+    assert "30 stored images, in another environment or by other code than the record's" in text
     change_line(path, place, margin=[-2.0])
     assert check(original, results, "--json") == 1
     finding = failed(capsys)["scored again (result)"]

@@ -22,7 +22,22 @@ def spec_unchanged(pair: Pair) -> Finding:
     """The run is the same experiment: names, arguments, weights, data and their order."""
     if pair.changed:
         return Finding(check="spec", passed=False, detail="; ".join(pair.changed))
+    if pair.recoded:
+        detail = f"the same experiment, by other code ({'; '.join(pair.recoded)}): what follows tells whether it does the same"
+        return Finding(check="spec", passed=True, detail=detail)
     return Finding(check="spec", passed=True, detail="the same experiment")
+
+
+def same_defaults(pair: Pair, run: Run) -> Finding:
+    """What the baseline called by its name alone is still called so: no default changed, which recorded arguments would hide."""
+    before, after = pair.before.header["labels"], run.header["labels"]
+    moved = [
+        f"{before[role]!r} is now {after[role]!r}" for role in ("defense", "attack") if before[role] != after[role]
+    ]
+    detail = (
+        f"{'; '.join(moved)}: a default changed; bench run makes the row of the new one" if moved else "as they were"
+    )
+    return Finding(check="defaults", passed=not moved, detail=detail)
 
 
 def all_images(pair: Pair) -> Finding:

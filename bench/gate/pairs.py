@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from bench.runs import CLEAN, ROBUST, Run
-from bench.spec import differences
+from bench.spec import differences, of_code
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,11 +19,13 @@ class Pair:
         before: The baseline's run.
         after: The run to compare with; None if there is none.
         changed: What its spec differs in, as phrases.
+        recoded: Likewise, where only the text of the code is another, which may do the same.
     """
 
     before: Run
     after: Run | None
     changed: list[str]
+    recoded: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -86,7 +88,8 @@ def _pair(run: Run, candidates: Sequence[Run]) -> Pair:
     if not compared:
         return Pair(run, None, [])
     changed, other = min(compared, key=lambda part: (len(part[0]), part[1].run_id))
-    return Pair(run, other, changed)
+    recoded = [phrase for phrase in changed if of_code(phrase)]
+    return Pair(run, other, [phrase for phrase in changed if phrase not in recoded], recoded)
 
 
 def _names(run: Run) -> tuple[str, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
@@ -40,6 +42,14 @@ def verdict(report: Report) -> str:
     names = [f"{row.name} [{summed_up(row.findings)}]" for row in failed]
     names += [f"all rows [{summed_up(report.together)}]"] if summed_up(report.together) else []
     return f"FAILED: {len(failed)} of {count}: " + "; ".join(names)
+
+
+def renewal(report: Report, baseline: Path, results: Path, *, make: bool) -> str:
+    """The command for a change that is meant, on lines of its own; nothing if nothing changed."""
+    if report.passed:
+        return ""
+    words = ["bench", "check", "--baseline", str(baseline), "--results", str(results), *(["--run"] if make else [])]
+    return f'\nif it is meant: {shlex.join(words)} --update --reason "why"'
 
 
 def as_document(report: Report) -> dict[str, Any]:
