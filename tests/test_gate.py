@@ -233,6 +233,17 @@ def test_one_flipped_prediction(original, results, capsys):
     assert f"image {line['id']} (class {label}), adversarial: {label} -> {(label + 1) % 10}" in text
 
 
+def test_the_report_ends_with_the_command_that_helps(original, results, tmp_path, capsys):
+    path = record(results)
+    change_line(path, 0, adversarial=[(read_run(path).lines[0].adversarial[0] + 1) % 10])
+    capsys.readouterr()
+    assert check(original, results) == 1
+    assert capsys.readouterr().out.rstrip().endswith(f'--results {results} --update --reason "why"')
+    assert check(original, tmp_path / "nothing") == 1
+    last = capsys.readouterr().out.rstrip().splitlines()[-1]
+    assert last == f"make what is missing: bench check --baseline {original} --results {tmp_path / 'nothing'} --run"
+
+
 def test_an_adversarial_image_outside_the_ball(original, results, capsys):
     path = record(results)
     (file,) = (path / "adversarial").iterdir()

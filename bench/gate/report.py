@@ -45,11 +45,13 @@ def verdict(report: Report) -> str:
 
 
 def renewal(report: Report, baseline: Path, results: Path, *, make: bool) -> str:
-    """The command for a change that is meant, on lines of its own; nothing if nothing changed."""
+    """The command that makes what is missing, or the one for a change that is meant; nothing if nothing changed."""
     if report.passed:
         return ""
-    words = ["bench", "check", "--baseline", str(baseline), "--results", str(results), *(["--run"] if make else [])]
-    return f'\nif it is meant: {shlex.join(words)} --update --reason "why"'
+    command = shlex.join(["bench", "check", "--baseline", str(baseline), "--results", str(results)])
+    if any(row.tier == "missing" for row in report.rows) and not make:
+        return f"\nmake what is missing: {command} --run"
+    return f'\nif it is meant: {command}{" --run" if make else ""} --update --reason "why"'
 
 
 def as_document(report: Report) -> dict[str, Any]:
