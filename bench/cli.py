@@ -243,14 +243,21 @@ def show_command(
         print_json(summary | ({"audit": audit} if audit else {}))
         return
     say(summary_text(summary, record.header["labels"], record.header.get("notes", [])))
-    say("\n" + (audit_text(audit) if audit else f"audit   none yet; {_audit_command(run, results)}"))
+    say(
+        "\n"
+        + (
+            audit_text(audit)
+            if audit
+            else f"audit   none yet; {_audit_command(run, results, allow_code=_runs_code(summary, record.header['labels']))}"
+        )
+    )
     say("\n" + json.dumps({key: summary[key] for key in ("spec", "checks", "environment")}, indent=1))
 
 
-def _audit_command(run: str, results: Path) -> str:
+def _audit_command(run: str, results: Path, *, allow_code: bool) -> str:
     """The audit of a run as it was named."""
     elsewhere = [] if results == Path("results") or (Path(run) / "run.json").is_file() else ["--results", str(results)]
-    return shlex.join(["bench", "audit", run, *elsewhere, "--quick"])
+    return shlex.join(["bench", "audit", run, *elsewhere, "--quick", *(["--allow-code"] if allow_code else [])])
 
 
 @app.command("doctor")
@@ -500,7 +507,17 @@ def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: boo
     ]
     say("\n\n".join([*texts, *([curve_text(points)] if points else [])]))
     if not quiet:
-        say("\n" + next_steps(summaries[-1], _words_after("run"), dataset_size=len(plans[0].dataset)))
+        steps = next_steps(
+            summaries[-1], _words_after("run"), dataset_size=len(plans[0].dataset), allow_code=_runs_code(summaries[-1], plans[-1].labels)
+        )  # fmt: skip
+        say("\n" + steps)
+
+
+def _runs_code(summary: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Whether the audit of a run wants `--allow-code`."""
+    from bench.trust import code_of
+
+    return bool(code_of(make_registry(), {"spec": summary["spec"], "labels": labels}))
 
 
 def _words_after(command: str) -> list[str]:

@@ -13,8 +13,6 @@ from bench.errors import UserError
 if TYPE_CHECKING:
     from bench.registry import Registry
 
-PARTS = {"defense": "defenses", "attack": "attacks", "classifier": "classifiers", "score_model": "score_models"}
-
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the application."""
@@ -122,13 +120,10 @@ def _check_names(only: list[str], suggest: Any) -> None:
 def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:
     """A record may be a stranger's: the code that it names runs only if that was allowed."""
     from bench.records import find_record, read_header
-    from bench.trust import require_permission
+    from bench.trust import names_of, require_permission
 
     header = read_header(find_record(results, run))
-    spec = header["spec"]
-    names = [(kind, spec[part]["name"]) for part, kind in PARTS.items() if spec.get(part)]
-    names.append(("datasets", header["labels"].get("dataset", spec["dataset"]["name"])))
-    require_permission(registry, names, asker=f"the run {header['run_id']}", allowed=allowed)
+    require_permission(registry, names_of(header), asker=f"the run {header['run_id']}", allowed=allowed)
 
 
 def _made(registry: Registry, wanted: dict[str, Any], options: Any, samples: int, quiet: bool) -> Path:

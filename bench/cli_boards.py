@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -65,7 +67,7 @@ def leaderboard_command(
     purifier = _purifier() if purified and wanted == "html" else None
     text = leaderboards.render(
         results, wanted, dataset=dataset, threat=level, against=against, required=require, images=images, purifier=purifier,
-        brief=brief,
+        brief=brief, width=shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None,
     )  # fmt: skip
     page = out is not None and wanted == "html" and out.suffix.lower() not in (".html", ".htm")
     _deliver(text, out / "index.html" if out is not None and page else out, folder=page)

@@ -73,10 +73,12 @@ def pack_command(
 
     Example: bench pack 6ba633 --out dpsam.zip, then bench verify dpsam.zip
     """
+    from bench.cli import make_registry
     from bench.header import read_header
     from bench.pack import pack
     from bench.records import find_record
     from bench.seal import sha256
+    from bench.trust import code_of
 
     path = find_record(results, run)
     target = pack(path, out or Path(f"{read_header(path)['run_id']}.zip"))
@@ -85,3 +87,6 @@ def pack_command(
         print_json({"path": target.as_posix(), "bytes": size, "sha256": digest})
         return
     say(f"{printable(target)}  {size:,} bytes  sha256 {digest}")
+    own = code_of(make_registry(), read_header(path))
+    if own:
+        say(f"not in it: the code of {', '.join(own)}; hand that over too")

@@ -182,8 +182,15 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int) -> str:
-    """What to run next, as commands that can be pasted."""
+def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int, allow_code: bool = False) -> str:
+    """What to run next, as commands that can be pasted.
+
+    Arguments:
+        summary: The run's.
+        command: The words after `bench run`.
+        dataset_size: The number of images that there are.
+        allow_code: Whether the record names code, which a command that reads it runs only if it is told to.
+    """
     base = shlex.join(["bench", "run", *_without_samples(command)])
     steps = []
     if summary["n"] < dataset_size:
@@ -199,7 +206,12 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
         board = "bench leaderboard" + ("" if folder == Path("results") else f" --results {shlex.quote(str(folder))}")
         steps.append((board, "this run beside the others"))
         steps.append(
-            (board.replace("leaderboard", f"audit {summary['run_id']} --quick"), "can this number be believed?")
+            (
+                board.replace(
+                    "leaderboard", f"audit {summary['run_id']} --quick{' --allow-code' if allow_code else ''}"
+                ),
+                "can this number be believed?",
+            )
         )
     width = max(len(step) for step, _ in steps) if steps else 0
     return "next\n" + "\n".join(f"  {step:<{width}}  # {why}" for step, why in steps)

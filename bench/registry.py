@@ -91,7 +91,7 @@ class Found:
         try:
             target: Any = _import(module)
             for part in attribute.split("."):
-                target = getattr(target, part)
+                target = _member(target, part, f"the {KINDS[self.kind]} {self.name!r}")
         except UserError:
             raise
         except (Exception, SystemExit) as error:
@@ -113,6 +113,9 @@ class Found:
         module = _import(self.entry.target.rpartition(":")[0])
         path = getattr(module, "__file__", None)
         return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else None
+
+
+_MISSING = object()
 
 
 class Registry:
@@ -184,6 +187,17 @@ class Registry:
             return f"expected {_one(kind)} as path/file.py:object, got {name!r} without an object; add a colon and its name"
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
         return f"expected {_one(kind)}, got {name!r}; {hint} (see: bench list {kind.replace('_', '-')})"
+
+
+def _member(owner: Any, name: str, wanted: str) -> Any:
+    """An attribute of a module or a class; if there is none, the error names those that are defined there."""
+    found = getattr(owner, name, _MISSING)
+    if found is not _MISSING:
+        return found
+    home = getattr(owner, "__name__", None)
+    own = [word for word, value in getattr(owner, "__dict__", {}).items() if getattr(value, "__module__", "") == home]
+    there = f"{suggest(name, own)}; it has {', '.join(own[:10])}{', ...' if len(own) > 10 else ''}" if own else ""
+    raise UserError(f"expected {wanted}, got no {name!r} in its file or module{there}; correct the name")
 
 
 def _one(kind: str) -> str:

@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from bench.errors import UserError
 from bench.registry import KINDS, Registry
+
+PARTS = {"defense": "defenses", "attack": "attacks", "classifier": "classifiers", "score_model": "score_models"}
+
+
+def names_of(header: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Everything that a plan of a recorded run would look up, with its kind.
+
+    Arguments:
+        header: The content of `run.json`.
+    """
+    parts: Mapping[str, Any] = header["spec"]
+    names = [(kind, parts[role]["name"]) for role, kind in PARTS.items() if parts.get(role)]
+    names.append(("datasets", header["labels"].get("dataset", parts["dataset"]["name"])))
+    surrogate = parts["attack"]["args"].get("classifier")
+    return names + ([("classifiers", surrogate)] if isinstance(surrogate, str) else [])
+
+
+def code_of(registry: Registry, header: Mapping[str, Any]) -> list[str]:
+    """The names by which a recorded run would import and call code when it is run again; names that exist no more are none.
+
+    Arguments:
+        registry: What names stand for.
+        header: The content of `run.json`.
+    """
+
+    def is_code(kind: str, name: str) -> bool:
+        try:
+            return runs_code(registry, kind, name)
+        except UserError:
+            return False
+
+    return list(dict.fromkeys(name for kind, name in names_of(header) if is_code(kind, name)))
 
 
 def runs_code(registry: Registry, kind: str, name: str) -> bool:

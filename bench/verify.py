@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,9 +22,7 @@ from bench.registry import Registry
 from bench.runs import Run, read_run
 from bench.seal import broken_seal
 from bench.spec import RunSpec
-from bench.trust import require_permission
-
-KINDS = {"defense": "defenses", "attack": "attacks", "classifier": "classifiers", "score_model": "score_models"}
+from bench.trust import names_of, require_permission
 
 
 class Reporter(Protocol):
@@ -206,18 +204,9 @@ def _lines(run: Run) -> Finding:
 
 def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -> None:
     """Names that run code are refused; names that exist no more are for the stage that rebuilds the parts."""
-    for pair in _names(run):
+    for pair in names_of(run.header):
         try:
             registry.find(*pair)
         except UserError:
             continue
         require_permission(registry, [pair], asker=f"the record {printable(name)}", allowed=options.allow_code)
-
-
-def _names(run: Run) -> list[tuple[str, str]]:
-    """Everything that a plan of the run would look up, with its kind."""
-    parts: Mapping[str, Any] = run.spec
-    names = [(kind, parts[role]["name"]) for role, kind in KINDS.items() if parts[role]]
-    surrogate = parts["attack"]["args"].get("classifier")
-    names.append(("datasets", run.header["labels"].get("dataset", parts["dataset"]["name"])))
-    return names + ([("classifiers", surrogate)] if isinstance(surrogate, str) else [])

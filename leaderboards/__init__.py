@@ -25,6 +25,7 @@ def render(
     images: int = 8,
     purifier: Callable[..., Any] | None = None,
     brief: bool = False,
+    width: int | None = None,
 ) -> str:
     """The leaderboard of all records below `results` as text in one of `FORMATS`.
 
@@ -38,6 +39,7 @@ def render(
         images: For the page: images shown of each run that stores them.
         purifier: For the page: gives the purified clean and adversarial images of a run and its evidence.
         brief: For Markdown and LaTeX: leaves out the runs behind the rows.
+        width: For Markdown: columns of the terminal that it has to fit; all there are, if left out.
 
     Raises:
         UserError: There are no records, or a name is none of theirs.
@@ -50,10 +52,10 @@ def render(
         from leaderboards.page import as_html
 
         return as_html(boards, images=images, purifier=purifier)
-    return as_text(boards, output, brief=brief)
+    return as_text(boards, output, brief=brief, width=width)
 
 
-def as_text(boards: Sequence[Board], output: str, *, brief: bool = False) -> str:
+def as_text(boards: Sequence[Board], output: str, *, brief: bool = False, width: int | None = None) -> str:
     """Boards as text in one of `FORMATS` but `html`."""
     if output == "json":
         from leaderboards.documents import documents
@@ -67,9 +69,12 @@ def as_text(boards: Sequence[Board], output: str, *, brief: bool = False) -> str
 
     if output == "md":
         from leaderboards.markdown import as_markdown as form
+        from leaderboards.markdown import fitted
     else:
         from leaderboards.latex import as_latex as form
     made = [table for board in boards for table in tables(board, runs=not brief)]
+    if output == "md" and width is not None:
+        made = [fitted(table, width) for table in made]
     if output == "latex":  # brackets would make it too wide for a page
         made = [
             replace(

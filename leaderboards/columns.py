@@ -12,6 +12,11 @@ from leaderboards.tables import Cell, Table, p_text, without_constant, without_e
 
 Column = tuple[str, Callable[[Row], Cell]]
 SAID_ONCE = ("classifier", "score model", "n", "seeds", "draws")
+LEAST = (
+    "score passes", "certified l2", "draws", "seeds", "± seeds", "Δ null attack", "Δ undefended", "class", "score model", "classifier",
+    "transfer %", "black box %", "EOT %", "known draws %", "AutoAttack %", "full gradient %", "p", "missing", "believed", "n", "flags", "clean %",
+)  # fmt: skip
+"""Columns in the order in which a narrow terminal does without them."""
 TITLES = {kind: f"{kind} %" for kind in REQUIRED}
 
 

@@ -5,18 +5,28 @@ from __future__ import annotations
 from tabulate import tabulate
 
 from bench.stats import Interval
-from leaderboards.tables import Cell, Table, percent, plain
+from leaderboards.columns import LEAST
+from leaderboards.tables import Cell, Table, narrowed, percent, plain
 
 SIGNS = "†‡§¶‖"
 
 
 def as_markdown(table: Table) -> str:
     """A heading, the table, its notes and remarks."""
-    rows = [line for heading, group in table.groups for line in _group(heading, group, table)]
-    body = tabulate(rows, headers=table.columns, tablefmt="github", disable_numparse=True)
+    body = _body(table)
     notes = [f"{sign(number)} {note}" for number, note in enumerate(table.notes, start=1)]
     below = ["  \n".join(notes)] if notes else []
     return "\n\n".join([f"### {table.title}", body, *below, *table.remarks])
+
+
+def fitted(table: Table, width: int) -> Table:
+    """The table without the columns that do not fit, the least important first."""
+    return narrowed(table, lambda part: max(map(len, _body(part).splitlines())) <= width, LEAST)
+
+
+def _body(table: Table) -> str:
+    rows = [line for heading, group in table.groups for line in _group(heading, group, table)]
+    return tabulate(rows, headers=table.columns, tablefmt="github", disable_numparse=True)
 
 
 def sign(number: int) -> str:

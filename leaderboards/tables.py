@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bench.stats import Interval
@@ -98,6 +98,28 @@ def without_empty(table: Table, keep: Sequence[str] = ()) -> Table:
     return _only(table, used)
 
 
+def narrowed(table: Table, fits: Callable[[Table], bool], least: Sequence[str]) -> Table:
+    """The table without as many of the named columns, in their order, as it takes to fit; a remark tells which.
+
+    Those that have room once wider ones are gone come back, the most important first.
+    """
+    left: list[str] = []
+    for title in (title for title in least if title in table.columns):
+        if fits(_without(table, left)):
+            break
+        left.append(title)
+    for title in reversed(left.copy()):
+        if fits(_without(table, [other for other in left if other != title])):
+            left.remove(title)
+    remark = [f"Left out of a narrow terminal: {', '.join(left)}; a pipe or a file gets them."] if left else []
+    made = _without(table, left)
+    return replace(made, remarks=[*remark, *made.remarks])
+
+
+def _without(table: Table, titles: Sequence[str]) -> Table:
+    return _only(table, [place for place, title in enumerate(table.columns) if title not in titles])
+
+
 def without_constant(table: Table, titles: Sequence[str]) -> tuple[Table, dict[str, str]]:
     """The table without those of the named columns that say the same in all of several rows, and what they say."""
     rows, said = table.rows, {}
@@ -106,7 +128,7 @@ def without_constant(table: Table, titles: Sequence[str]) -> tuple[Table, dict[s
         values = {plain(value) for value in found if not isinstance(value, Interval)}
         if title in titles and len(rows) > 1 and len(values) == 1:
             said[title] = values.pop()
-    return _only(table, [place for place, title in enumerate(table.columns) if title not in said]), said
+    return _without(table, list(said)), said
 
 
 def _only(table: Table, places: Sequence[int]) -> Table:

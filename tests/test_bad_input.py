@@ -102,7 +102,7 @@ INPUTS = [
     ("unknown classifier", RUN + "--classifier zzz", 2, "expected a classifier, got 'zzz'|bench list classifiers"),
     ("unknown score model", RUN + "--score-model zzz", 2, "expected a score model, got 'zzz'|bench list score-models"),
     ("module that does not exist", RUN + "--defense absent_module:X", 2, "to import the defense|No module named|check absent_module:X"),
-    ("object missing in its file", RUN + "--defense parts.py:Absent", 2, "to import the defense|has no attribute 'Absent'|check parts.py:Absent"),
+    ("object missing in its file", RUN + "--defense parts.py:Absent", 2, "the defense 'parts.py:Absent'|no 'Absent' in its file or module|it has |correct the name"),
     ("file that does not exist", RUN + "--defense absent.py:X", 2, "expected the file of the defense|got no file absent.py|check the path"),
     ("file with a syntax error", RUN + "--defense broken.py:X", 2, "to import the defense|SyntaxError|check broken.py:X"),
     ("file without an object", RUN + "--defense parts.py:", 2, "expected a defense as module:object|name both parts"),

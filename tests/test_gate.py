@@ -241,7 +241,10 @@ def test_the_report_ends_with_the_command_that_helps(original, results, tmp_path
     assert capsys.readouterr().out.rstrip().endswith(f'--results {results} --update --reason "why"')
     assert check(original, tmp_path / "nothing") == 1
     last = capsys.readouterr().out.rstrip().splitlines()[-1]
-    assert last == f"make what is missing: bench check --baseline {original / 'baseline'} --results {tmp_path / 'nothing'} --run"
+    assert (
+        last
+        == f"make what is missing: bench check --baseline {original / 'baseline'} --results {tmp_path / 'nothing'} --run"
+    )
 
 
 def test_an_adversarial_image_outside_the_ball(original, results, capsys):

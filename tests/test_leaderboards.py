@@ -331,6 +331,21 @@ def test_markdown(results):
     assert [row[-1] for row in cells(text, "runs\n")[2:]][:4] == ["`d1`", "`d3`", "`d0`", "`d2`"]
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_narrow_terminal_gets_the_columns_that_fit(width, results):
+    whole, narrow = (leaderboards.render(results, "md", brief=True, width=limit) for limit in (10_000, width))
+    assert whole == leaderboards.render(results, "md", brief=True)
+    table = [text for text in narrow.splitlines() if text.startswith("|")]
+    assert max(map(len, table)) <= width < max(map(len, whole.splitlines()))
+    titles, every = (
+        [word.strip() for word in text.split("### ")[1].splitlines()[2].split("|")[1:-1]] for text in (narrow, whole)
+    )
+    assert [title for title in every if title in titles] == titles
+    assert {"defense", "worst case %"} <= set(titles)
+    left = narrow.partition("Left out of a narrow terminal: ")[2].partition(";")[0].split(", ")
+    assert sorted(left + titles) == sorted(every)
+
+
 def test_csv_has_every_interval_as_numbers(results):
     full_set(results, "d", "ready", "111100000")
     rows = list(csv.DictReader(io.StringIO(leaderboards.render(results, "csv"))))

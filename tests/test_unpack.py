@@ -1,0 +1,118 @@
+"""A packed record of somebody else lands among one's own, whole and as it was sealed, or not at all; no code runs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+
+sys.path.append(str(Path(__file__).parent))
+from tampered import change_line, reseal
+
+RUN = "run --quiet --defense {} --attack pgd-full -A steps=1 -A losses=cw -n 3 --results {}"
+OWN = (
+    "from dataclasses import dataclass\nfrom typing import ClassVar\n\nprint('this file ran')\n\n\n"
+    "@dataclass(frozen=True, kw_only=True)\nclass Same:\n    deterministic: ClassVar[bool] = True\n\n"
+    "    def purify(self, x, noise):\n        return x\n"
+)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("theirs")
+    assert main(RUN.format("none", folder).split()) == 0
+    return next(folder.glob("*/*/*"))
+
+
+def packed(path, target):
+    assert main(["pack", str(path), "--out", str(target), "--quiet"]) == 0
+    return target
+
+
+def files(folder):
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_it_lands_where_it_would_have_been_made_and_is_known_by_its_id(original, tmp_path, capsys):
+    archive, mine = packed(original, tmp_path / "a.zip"), tmp_path / "mine"
+    capsys.readouterr()
+    for _ in range(2):  # once more changes nothing
+        assert main(["import", str(archive), "--results", str(mine)]) == 0
+        place = mine.joinpath(*original.parts[-3:])
+        told = capsys.readouterr().out.splitlines()
+        assert told[0] == str(place)
+        assert told[2].split("  #")[0].split() == ["bench", "verify", original.name, "--results", str(mine)]
+        assert files(place) == files(original)
+        assert [file.name for file in mine.iterdir()] == ["fashion-mnist"]
+    assert main(["show", original.name[:5], "--results", str(mine)]) == 0
+    assert main(["verify", original.name[:5], "--results", str(mine), "--quiet"]) == 0
+    assert "claims  none under pgd-full" in capsys.readouterr().out
+
+
+def test_a_record_of_the_same_id_is_not_replaced(original, tmp_path, capsys):
+    mine = tmp_path / "mine"
+    assert main(["import", str(packed(original, tmp_path / "a.zip")), "--results", str(mine)]) == 0
+    other = shutil.copytree(original, tmp_path / "other")
+    change_line(other, 0, seconds=1.0)
+    reseal(other)
+    capsys.readouterr()
+    assert main(["import", str(packed(other, tmp_path / "b.zip")), "--results", str(mine)]) == 2
+    assert "expected no other record in" in capsys.readouterr().err
+    assert files(mine.joinpath(*original.parts[-3:])) == files(original)
+
+
+@pytest.mark.parametrize("kind", ["changed", "nothing", "folder", "id", "name"])
+def test_what_is_no_record_as_it_was_packed_leaves_nothing(kind, original, tmp_path, capsys):
+    record, archive, mine = shutil.copytree(original, tmp_path / "record"), tmp_path / "a.zip", tmp_path / "mine"
+    header, code = (record / "run.json").read_text(), 2
+    if kind == "changed":
+        packed(record, archive)
+        with zipfile.ZipFile(archive) as source, zipfile.ZipFile(tmp_path / "b.zip", "w") as target:
+            for name in source.namelist():
+                target.writestr(name, source.read(name).replace(b'"clean":[', b'"clean":[ '))
+        archive, code = tmp_path / "b.zip", 1
+    elif kind == "nothing":
+        archive.write_bytes(b"PK")
+    elif kind == "folder":
+        archive.mkdir()
+    else:
+        old, new = {"id": (original.name, "0" * 12), "name": ('"fashion-mnist"', '"../../elsewhere"')}[kind]
+        assert old in header
+        (record / "run.json").write_text(header.replace(old, new, 1))
+        reseal(record)
+        packed(record, archive)
+    capsys.readouterr()
+    assert main(["import", str(archive), "--results", str(mine)]) == code
+    assert capsys.readouterr().err.startswith("bench: expected ")
+    assert not mine.exists() or not list(mine.iterdir())
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_code_is_named_where_it_is_packed_and_does_not_run_where_it_is_unpacked(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.py").write_text(OWN)
+    assert main(RUN.format("own.py:Same", "theirs").split()) == 0
+    path = next(Path("theirs").glob("*/*/*"))
+    capsys.readouterr()
+    assert main(["pack", str(path), "--out", "a.zip"]) == 0
+    assert capsys.readouterr().out.endswith("not in it: the code of own.py:Same; hand that over too\n")
+    for name in [name for name in sys.modules if name.startswith("purebench_file_")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert main(["import", "a.zip", "--results", "mine"]) == 0
+    assert main(["show", path.name, "--results", "mine"]) == 0
+    text = capsys.readouterr().out
+    assert "this file ran" not in text
+    assert f"bench audit {path.name} --results mine --quick --allow-code" in text
+
+
+@pytest.mark.parametrize("command", ["show", "audit", "pack", "export"])
+def test_commands_that_read_records_send_files_to_import(command, original, tmp_path, capsys):
+    archive = packed(original, tmp_path / "a.zip")
+    capsys.readouterr()
+    assert main([command, str(archive)]) == 2
+    assert f"put a packed record among your own first: bench import {archive}" in capsys.readouterr().err
