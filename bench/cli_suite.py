@@ -103,12 +103,17 @@ class _Work:
 
 def _show_outlooks(work: _Work, as_json: bool) -> None:
     from bench.console_suite import SuiteProgress, outlook_documents, outlook_text
+    from bench.console_verify import Counter
     from bench.outlook import outlooks
     from bench.suite import Execution, Suite
 
     progress = SuiteProgress(work.cells, quiet=True)
     suite = Suite(work.cells, Execution(**work.execution), work.registry, work.known, progress)
-    looks = list(outlooks(suite))
+    looks = []
+    with Counter(quiet=work.quiet, doing="pricing") as counter:
+        for look in outlooks(suite):
+            looks.append(look)
+            counter.scored(len(looks), len(work.cells))
     if as_json:
         print_json(outlook_documents(looks, work.engine.count))
     else:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.gradient import GradientMode
 from bench.pace import Work
+from bench.spec import canonical
 
 if TYPE_CHECKING:
     from bench.plan import Plan
-    from bench.worker import Worker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,44 @@ class Clock(Protocol):
         """Seconds and passes that an image takes, evaluated (`NONE`) or differentiated (any other mode)."""
 
 
+class Prober(Clock, Protocol):
+    """A clock that can also try who falls at once."""
+
+    def probe(self, count: int) -> tuple[float, int]:
+        """The share of the first images that stand after a few gradient steps, and how many were tried."""
+
+
+class Remembering:
+    """A prober that tries nothing twice: runs of the same parts cost the same an image, whatever attacks them.
+
+    Arguments:
+        prober: What times and probes.
+        plan: The run it is for.
+        seen: What was found before, on the same device and in the same batch size; what is found is added.
+    """
+
+    def __init__(self, prober: Prober, plan: Plan, seen: dict[str, tuple[float, Any]]) -> None:
+        self.prober, self.plan, self.seen = prober, plan, seen
+
+    def time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
+        """As the prober's, the first time."""
+        return self._once(["time", mode.value], ("attack", "threat", "draws", "seed"), lambda: self.prober.time(mode))
+
+    def probe(self, count: int) -> tuple[float, int]:
+        """As the prober's, the first time for this threat, gradient and knowledge."""
+        view = ["probe", count, self.plan.gradient.value, self.plan.known]
+        return self._once(view, ("attack", "seed"), lambda: self.prober.probe(count))
+
+    def _once(
+        self, what: list[Any], apart: tuple[str, ...], find: Callable[[], tuple[float, Any]]
+    ) -> tuple[float, Any]:
+        spec = {part: value for part, value in self.plan.spec.model_dump().items() if part not in apart}
+        key = canonical([*what, spec])
+        if key not in self.seen:
+            self.seen[key] = find()
+        return self.seen[key]
+
+
 def predict(plan: Plan, worker: Clock, images: int, *, least: bool = False) -> Prediction | None:
     """The cost of some images of a plan, from one chunk that is evaluated and one that is differentiated here.
 
@@ -76,7 +115,7 @@ def predict(plan: Plan, worker: Clock, images: int, *, least: bool = False) -> P
     return _Costs(plan, worker).of(images, plan.least if least else plan.work)
 
 
-def forecast(plan: Plan, worker: Worker, *, images: int, done: int, probe: int) -> Forecast | None:
+def forecast(plan: Plan, worker: Prober, *, images: int, done: int, probe: int) -> Forecast | None:
     """The cost of what is missing of a run, by the formula and a probe: a few gradient steps on the first images.
 
     Arguments:

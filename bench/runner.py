@@ -13,7 +13,7 @@ from bench.engines.here import Here
 from bench.job import Job, first_lines, images_missing, record_path
 from bench.options import Options
 from bench.plan import Plan
-from bench.prediction import Forecast, forecast
+from bench.prediction import Forecast, Remembering, forecast
 from bench.records import SHARD, SampleRecord, read_record
 from bench.worker import Worker
 
@@ -98,8 +98,13 @@ class Flights:
         self.flying.pop(task, None)
 
 
-def foresee(plan: Plan, options: Options) -> Forecast | None:
+def foresee(plan: Plan, options: Options, seen: dict[str, tuple[float, Any]] | None = None) -> Forecast | None:
     """What it would cost to make what is missing of a record; nothing is written. None for an attack without a formula.
+
+    Arguments:
+        plan: The run.
+        options: How it would be executed.
+        seen: What was timed and probed before under the same options but for the samples; what is found is added.
 
     Raises:
         UserError: The options are wrong.
@@ -107,7 +112,8 @@ def foresee(plan: Plan, options: Options) -> Forecast | None:
     missing, total = images_missing(plan, options)
     device = pick_device(options.device.partition(",")[0])
     worker = Worker(plan, device, options.batch_size, lambda done, standing, images: None)
-    return forecast(plan, worker, images=missing, done=total - missing, probe=PROBED_SHARDS * SHARD)
+    prober = worker if seen is None else Remembering(worker, plan, seen)
+    return forecast(plan, prober, images=missing, done=total - missing, probe=PROBED_SHARDS * SHARD)
 
 
 def security_curve(summaries: Sequence[dict[str, Any]], plans: Sequence[Plan]) -> list[Point]:

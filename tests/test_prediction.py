@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from bench.cli import make_registry
+from bench.gradient import GradientMode
 from bench.plan import Request, plan
-from bench.prediction import predict
+from bench.prediction import Remembering, predict
 from bench.runner import Options, run
 from bench.threat import ThreatModel
 from bench.worker import Worker
@@ -62,3 +63,38 @@ def test_nothing_to_do_costs_nothing():
 def test_the_time_grows_with_the_images():
     planned = plan(Request(defense="none"), make_registry())
     assert predicted(planned, 1000).seconds > 10 * predicted(planned, 10).seconds > 0
+
+
+class Counting:
+    """A prober that counts how often it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def time(self, mode):
+        self.asked.append(mode.value)
+        return float(len(self.asked)), {"classifier_forward": 1.0}
+
+    def probe(self, count):
+        self.asked.append(count)
+        return 0.5, count
+
+
+def test_runs_of_the_same_parts_are_timed_once_and_probed_once_for_each_threat():
+    registry, prober, seen = make_registry(), Counting(), {}
+    asked = []
+    for defense, attack, threat, seed in [
+        ("tweedie", "pgd-full", "linf:8/255", 0), ("tweedie", "apgd-ce", "linf:8/255", 1), ("tweedie", "pgd-full", "linf:4/255", 0),
+        ("tweedie", "pgd-bpda", "linf:4/255", 0), ("none", "pgd-full", "linf:8/255", 0),
+    ]:  # fmt: skip
+        request = Request(defense=defense, attack=attack, threat=ThreatModel.parse(threat), seed=seed)
+        remembering = Remembering(prober, plan(request, registry), seen)
+        before = len(prober.asked)
+        found = remembering.time(GradientMode.NONE), remembering.time(remembering.plan.gradient), remembering.probe(10)
+        assert found == (
+            remembering.time(GradientMode.NONE),
+            remembering.time(remembering.plan.gradient),
+            remembering.probe(10),
+        )
+        asked.append(prober.asked[before:])
+    assert asked == [["none", "full", 10], [], [10], ["bpda", 10], ["none", "full", 10]]
