@@ -43,10 +43,10 @@ def fills(spec: Mapping[str, Any]) -> set[str]:
 
 
 def averages_draws(spec: Mapping[str, Any]) -> bool:
-    """Whether the attack averages over several fresh draws of a stochastic defense (EOT)."""
+    """Whether the attack averages exact gradients over several fresh draws of a stochastic defense (EOT)."""
     attack = spec["attack"]
     repeated = attack["args"].get("eot", 1) > 1 or attack["name"] == "autoattack-rand"
-    return spec["draws"] > 1 and repeated and attack_class(spec) in (FULL, AUTO, BPDA)
+    return spec["draws"] > 1 and repeated and attack_class(spec) in (FULL, AUTO)
 
 
 def caveats(spec: Mapping[str, Any]) -> list[str]:

@@ -39,7 +39,7 @@ class Row:
         worst_case: Accuracy under the worst of all attacks, per image.
         spread: Standard deviation of the worst case over seeds, 0 with one seed.
         worst_seed: The worst case, and the worst seed per image.
-        eot: Under the attacks that average over fresh draws, if it is stochastic.
+        eot: Under the attacks that average exact gradients over fresh draws, if it is stochastic.
         delta_null: The worst case minus the accuracy without any attack, under the same rule and draws.
         delta_undefended: The worst case minus the undefended classifier's, if that is on the board.
         passes: Score-model passes of one prediction of one image; None if no line tells.

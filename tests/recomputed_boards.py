@@ -198,7 +198,7 @@ def _mean(values):
 
 def _averages(run):
     many = run["spec"]["attack"]["args"].get("eot", 1) > 1 or run["spec"]["attack"]["name"] == "autoattack-rand"
-    return run["draws"] > 1 and many and run["class"] in (FULL, AUTO, BPDA)
+    return run["draws"] > 1 and many and run["class"] in (FULL, AUTO)
 
 
 def _cost(runs):
