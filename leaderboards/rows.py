@@ -220,7 +220,7 @@ def _certified(runs: Sequence[Run]) -> float | None:
 def _flags(entries: Sequence[Entry], group: _Group) -> list[str]:
     """Those of all runs, but for how many images each has: that is the row's own."""
     found = dict.fromkeys(flag for part in entries for flag in part.flags if flag != "small n")
-    if any(part.attack_class == FULL for part in entries):
+    if any(FULL in fills(run.spec) for run in group.counted):
         found.pop("inexact gradient mode", None)  # the exact one stands beside it
     own = {
         "small n": len(group.ids) < MANY,

@@ -26,10 +26,10 @@ RECORDS = "--results results/fashion-mnist-standard"
 FILES = {
     "leaderboards/board.md": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient"',
     "leaderboards/site/index.html": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient" --format html --images 4',
-    "results/tables/main.md": f"bench table main {RECORDS} --format md",
-    "results/tables/main.tex": f"bench table main {RECORDS} --format latex",
-    "results/tables/ablation.md": f"bench table ablation {RECORDS} --format md",
-    "results/tables/ablation.tex": f"bench table ablation {RECORDS} --format latex",
+    "results/tables/main.md": "bench table results/tables/main.toml --format md",
+    "results/tables/main.tex": "bench table results/tables/main.toml --format latex",
+    "results/tables/ablation.md": "bench table results/tables/ablation.toml --format md",
+    "results/tables/ablation.tex": "bench table results/tables/ablation.toml --format latex",
 }
 DOCUMENTS = ("README.md", "docs/findings.md", "docs/leaderboard.md")
 BLOCK = re.compile(

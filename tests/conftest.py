@@ -77,7 +77,7 @@ def recomputed(request, tmp_path_factory):
     from records_of_every_kind import every_way
 
     if request.param == "reference":
-        results = Path(__file__).parent.parent / "results" / "reference"
+        results = Path(__file__).parent.parent / "results" / "fashion-mnist-standard"
         asked = {"required": ("full gradient",), "against": "dpsam"}
         return results, asked, boards_of(results, **asked), boards_of(results)
     results = tmp_path_factory.mktemp("synthetic")

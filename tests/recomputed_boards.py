@@ -17,7 +17,7 @@ FULL, AUTO, BLACK, TRANSFER, BPDA, KNOWN = (
 REQUIRED = (FULL, AUTO, BLACK, TRANSFER)
 CLASSES = {
     "pgd-full": FULL, "pgd-eot": FULL, "pgd-bpda": BPDA, "pgd-known": KNOWN, "dw-box-2024": KNOWN, "autoattack": AUTO,
-    "autoattack-rand": AUTO, "autoattack-fast": AUTO, "square": BLACK, "pgd-blind": TRANSFER,
+    "autoattack-rand": AUTO, "autoattack-fast": AUTO, "square": BLACK, "pgd-blind": TRANSFER, "null": "null",
 }  # fmt: skip
 COMPLETING = {FULL: "pgd-full", BPDA: "pgd-bpda", BLACK: "square", TRANSFER: "pgd-blind"}
 ENDS = ("value", "low", "high")
@@ -216,7 +216,7 @@ def _certified(run):
 
 def _flags_of_row(row, counted, overlap):
     found = [flag for run in row["runs"] for flag in run["flags"] if flag != "small n"]
-    if any(run["class"] == FULL for run in row["runs"]):
+    if any(FULL in run["fills"] for run in row["runs"]):
         found = [flag for flag in found if flag != "inexact gradient mode"]
     own = [
         ("small n", row["n"] < 250), ("runs of different n", len({run["n"] for run in counted}) > 1),

@@ -1,6 +1,7 @@
 """Who may import whom, who prints, and what does without torch."""
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ VOCABULARY = [
     "bench.documents", "bench.lines", "bench.header", "bench.links", "bench.lock", "bench.evidence", "bench.archive", "bench.trust",
     "bench.matrix", "bench.known", "bench.outcome", "bench.options", "bench.interrupt", "bench.console_suite",
     "bench.summary", "bench.runs", "bench.lattice", "bench.paired", "bench.aggregate", "bench.command", "bench.evidence",
-    "bench.seal", "bench.pack", "bench.verify", "bench.fresh", "bench.cli_verify", "bench.console_verify",
+    "bench.seal", "bench.pack", "bench.unpack", "bench.verify", "bench.fresh", "bench.cli_verify", "bench.console_verify",
     "bench.claims.claim", "bench.claims.finished", "bench.compare", "bench.gate.check", "bench.gate.baseline", "bench.gate.report", "bench.gate.session", "bench.cli_boards",
     "bench.audit", "bench.audit.finding", "bench.audit.bar", "bench.audit.document", "bench.cli_audit", "bench.console_audit",
     *(f"leaderboards{name}" for name in ("", ".rows", ".boards", ".columns", ".documents", ".markdown", ".latex", ".frames")),
@@ -114,14 +115,13 @@ def test_the_vocabulary_runs_without_torch():
         (["audit", "4c11", "--only", "no-such-check"], 2),
         (["run", "--defense", "no-such-defense"], 2),
         (["leaderboard", "--results", "no-such-folder"], 2),
-        (["leaderboard", "--results", "results/reference"], 0),
-        (["leaderboard", "--results", "results/reference", "--format", "html"], 0),
-        (["leaderboard", "--results", "results/reference", "--format", "csv"], 0),
-        (["table", "main", "--results", "results/reference", "--format", "latex"], 0),
-        (["compare", "4c11", "8283", "--results", "results/reference"], 0),
-        (["check", "--baseline", "results/reference", "--results", "results/reference"], 0),
-        (["export", "4c11", "--results", "results/reference"], 0),
-        (["verify", "no-such-run", "--results", "results/reference"], 2),
+        (["leaderboard", "--results", "results/fashion-mnist-standard"], 0),
+        (["leaderboard", "--results", "results/fashion-mnist-standard", "--format", "html"], 0),
+        (["leaderboard", "--results", "results/fashion-mnist-standard", "--format", "csv"], 0),
+        (["table", "results/tables/main.toml", "--format", "latex"], 0),
+        (["compare", "4c11", "86fe", "--results", "results/fashion-mnist-standard"], 0),
+        (["export", "4c11", "--results", "results/fashion-mnist-standard"], 0),
+        (["verify", "no-such-run", "--results", "results/fashion-mnist-standard"], 2),
         (["verify", "README.md"], 1),
     ],
 )
@@ -130,6 +130,16 @@ def test_commands_that_do_without_torch(words, code):
         f"import sys; from bench.cli import main; c = main({words}); sys.exit(9 if 'torch' in sys.modules else c)"
     )
     assert done.returncode == code
+
+
+def test_the_gate_does_without_torch_where_no_images_are_stored(tmp_path):
+    place = "fashion-mnist/linf-20-255/71630ed2925f"
+    shutil.copytree(ROOT / "results" / "fashion-mnist-standard" / place, tmp_path / place)
+    words = ["check", "--baseline", str(tmp_path), "--results", str(tmp_path)]
+    done = run(
+        f"import sys; from bench.cli import main; c = main({words}); sys.exit(9 if 'torch' in sys.modules else c)"
+    )
+    assert done.returncode == 0
 
 
 def test_torch_is_imported_where_it_is_needed():
