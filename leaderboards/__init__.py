@@ -91,12 +91,13 @@ def as_text(boards: Sequence[Board], output: str, *, brief: bool = False, width:
 
 
 def paper(
-    spec: str, *, results: Path | None = None, output: str | None = None, out: Path | None = None
-) -> tuple[str, bool]:
+    spec: str, *, results: Path | None = None, output: str | None = None, out: Path | None = None, dataset: str | None = None,
+    threat: str | None = None,
+) -> tuple[str, bool]:  # fmt: skip
     """The text of a paper table, or the paths of a figure, and whether it was written; see `leaderboards.papers`."""
     from leaderboards.papers import make
 
-    return make(spec, results=results, output=output, out=out)
+    return make(spec, results=results, output=output, out=out, dataset=dataset, threat=threat)
 
 
 def model_info(results: Path, run: str, words: Mapping[str, str]) -> str:

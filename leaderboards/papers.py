@@ -14,8 +14,9 @@ TABLES, FIGURES = ("md", "latex", "csv"), ("pdf", "png")
 
 
 def make(
-    name: str, *, results: Path | None = None, output: str | None = None, out: Path | None = None
-) -> tuple[str, bool]:
+    name: str, *, results: Path | None = None, output: str | None = None, out: Path | None = None, dataset: str | None = None,
+    threat: str | None = None,
+) -> tuple[str, bool]:  # fmt: skip
     """The text of a table, or the paths of a figure; and whether it was written already.
 
     A figure is written as PDF and as PNG, or as the one of them that `output` or the suffix of `out` names.
@@ -25,11 +26,15 @@ def make(
         results: Folder of all records; the spec's if None.
         output: Format.
         out: File, or for a figure a folder.
+        dataset: Name of the data set; the spec's if None.
+        threat: Threat model; likewise.
 
     Raises:
         UserError: The spec, the format or the records do not fit.
     """
     stem, spec = read_spec(name)
+    asked = {"dataset": dataset, "threat": threat}
+    spec = spec.model_copy(update={key: value for key, value in asked.items() if value is not None})
     formats = TABLES if spec.kind == "table" else FIGURES
     if output is not None and output not in formats:
         raise UserError(
@@ -50,7 +55,9 @@ def _boards(spec: PaperSpec, results: Path) -> list[Board]:
 def _only(boards: list[Board], spec: PaperSpec) -> Board:
     if len(boards) > 1:
         names = "; ".join(f"{board.dataset}, {board.threat}" for board in boards)
-        raise UserError(f"expected one board, got {len(boards)} ({names}); name dataset and threat in the spec")
+        raise UserError(
+            f"expected one board, got {len(boards)} ({names}); name them: --dataset and --threat, or dataset and threat in the spec"
+        )
     return boards[0]
 
 

@@ -62,10 +62,10 @@ def run_cells(row, run, output):
 
 
 def curves_of(boards):
-    """The rows of each curve with their radii in levels of 255, smallest first."""
+    """The rows of each curve with their radii, smallest first: in levels of 255 for linf, in pixel units for l2."""
     curves = {}
     for board in boards:
-        level = int(board["threat"].partition(":")[2].partition("/")[0])
+        level = float(board["threat"].partition(":")[2].removesuffix("/255"))
         for row in rows_of(board):
             key = row["defense"], row["classifier"], row["score_model"] or "no score model", f"{row['draws']} draws"
             curves.setdefault(key, []).append((level, row))

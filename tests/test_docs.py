@@ -206,7 +206,8 @@ def test_the_slow_snippets_run(path, tmp_path, monkeypatch, capsys):
 def test_marks_are_known():
     marks = {mark for path in PAGES for mark, _, _ in blocks(path) if mark}
     assert all(
-        mark in ("slow", "in the checkout") or mark.startswith(("not run: ", "needs ", "file: ")) for mark in marks
+        mark in ("slow", "in the checkout") or mark.startswith(("not run: ", "needs ", "file: ", "from: "))
+        for mark in marks
     )
 
 
