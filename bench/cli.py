@@ -44,8 +44,21 @@ CHECKS = "checks"
 KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models", CHECKS)
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from bench import __version__
+
+        print(f"purebench {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def root(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False) -> None:
+def root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Say the version and exit.", is_eager=True, callback=_say_version)
+    ] = False,
+) -> None:
     """Measures how robust an image classifier is when a purifier cleans its input first.
 
     Example: bench run --defense dpsam --attack pgd-full

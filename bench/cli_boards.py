@@ -75,7 +75,10 @@ def leaderboard_command(
 
 def table_command(
     spec: Annotated[
-        str, typer.Argument(metavar="FILE", help="A .toml file, or one of the ready specs: main, ablation.")
+        str,
+        typer.Argument(
+            metavar="FILE", help="A .toml file, or a ready spec: main, ablation, clean-robust, cost-robust, curve."
+        ),
     ],
     results: Annotated[
         Optional[Path], typer.Option("--results", help="Folder of all records. [default: the file's]")

@@ -47,7 +47,8 @@ def verify_command(
     with opened(results, run) as (path, packing), Counter(quiet=quiet) as counter:
         found = verify(path, packing, run, make_registry(), options, counter)
         claim = _claim(path) if found.run_id else None
-    print_json(found.as_dict()) if as_json else say(verification_text(found, claim))
+    claimed = {key: claim[0][key] for key in ("n", "clean_accuracy", "robust_accuracy")} if claim else None
+    print_json(found.as_dict() | {"claimed": claimed}) if as_json else say(verification_text(found, claim))
     raise typer.Exit(0 if found.passed else 1)
 
 

@@ -47,7 +47,7 @@ def verification_text(found: Verification, claim: tuple[dict[str, Any], dict[str
         found: What was found.
         claim: The record's summary and labels, unless it is too damaged to tell.
     """
-    lines = [found.run_id or found.run]
+    lines = ["  ".join(dict.fromkeys(part for part in (found.run, found.run_id) if part))]
     if claim:
         summary, labels = claim
         lines += [
@@ -61,5 +61,6 @@ def verification_text(found: Verification, claim: tuple[dict[str, Any], dict[str
     if found.passed:
         unsettled = [finding.check for finding in found.findings if finding.passed is None]
         return "\n".join([*lines, f"verified, but for: {', '.join(unsettled)}" if unsettled else "verified"])
-    differing = f": images {', '.join(map(str, found.differing))}" if found.differing else ""
+    one = "s" if len(found.differing) > 1 else ""
+    differing = f": image{one} {', '.join(map(str, found.differing))}" if found.differing else ""
     return "\n".join([*lines, f"NOT VERIFIED{differing}"])

@@ -20,7 +20,7 @@ from bench.pack import is_canonical
 from bench.records import find_record
 from bench.registry import Registry
 from bench.runs import Run, read_run
-from bench.seal import broken_seal
+from bench.seal import SEAL, broken_seal
 from bench.spec import RunSpec
 from bench.trust import names_of, require_permission
 
@@ -100,6 +100,10 @@ def opened(results: Path, run: str) -> Iterator[tuple[Path, list[str]]]:
     Raises:
         UserError: No record has this name.
     """
+    if Path(run).is_dir() and not any((Path(run) / name).exists() for name in ("run.json", SEAL)):
+        raise UserError(
+            f"expected the folder of one record, with its run.json, got {printable(run)}; name a record below it, or with --results {printable(run)} its id"
+        )
     if not Path(run).is_file():
         yield Path(run) if Path(run).is_dir() else find_record(results, run), []
         return
@@ -159,6 +163,11 @@ def integrity(path: Path, packing: list[str]) -> Finding:
         broken = (_links(path) or broken_seal(path)) if not packing or any(path.iterdir()) else []
     except (OSError, UserError) as error:
         broken = [str(error)]
+    if packing and not broken and (path / SEAL).is_file():
+        packing = [
+            *packing,
+            "the files are as they were sealed: if it was only packed again, unpack it and verify the folder",
+        ]
     broken += packing
     detail = "; ".join(broken) if broken else "every file is as it was sealed"
     return Finding(check="seal", passed=not broken, detail=printable(detail))

@@ -26,8 +26,8 @@ from bench.worker import Worker
 MOST_SHARDS = 8
 """Shards whose images are in memory together."""
 ELSEWHERE = f"in another environment than the record's, predictions may differ where a margin is below {CLOSE:g}"
-NOT_RUN = "the attack was not run again: a stronger one may exist (see: bench audit)"
-TAKEN = "costs, times, checks and what the attack said are taken as recorded"
+NOT_RUN = "that the named attack made these images, and that no stronger one exists: none was run (see: bench audit)"
+TAKEN = "costs, times, checks, notes, environments and what the attack said: taken as recorded"
 
 
 def score_again(run: Run, registry: Registry, options: Options, reporter: Reporter) -> tuple[list[Finding], list[str]]:

@@ -17,7 +17,7 @@ from leaderboards.classes import attack_class, caveats
 BELIEVED, SUSPECT, REFUTED, UNCHECKED = "believed", "suspect", "refuted", "unchecked"
 _GOOD = (BELIEVED, "pass", "passed", "yes", "true")
 MANY = 250
-"""Below this number of images, five shards, a row is flagged: the half-width of its interval can exceed 6.2 points."""
+"""Below this number of images, five shards, a row is flagged: the half-width of its interval (Wilson, at 50 %) can exceed 6.15 points."""
 
 
 @dataclass(frozen=True, kw_only=True)

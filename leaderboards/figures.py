@@ -90,7 +90,9 @@ def _told_apart(key: tuple[str, ...], keys: Sequence[tuple[str, ...]]) -> str:
 
 def _rows(boards: Sequence[Board]) -> list[Row]:
     if len(boards) > 1:
-        raise UserError(f"expected one board for this figure, got {len(boards)}; name them: --dataset and --threat, or dataset and threat in the spec")
+        raise UserError(
+            f"expected one board for this figure, got {len(boards)}; name them: --dataset and --threat, or dataset and threat in the spec"
+        )
     return boards[0].every
 
 

@@ -398,14 +398,14 @@ def test_a_command_reproduces_its_run(tmp_path):
     from bench.replay import replan
     from bench.spec import differences
 
-    reference = Path(__file__).parent.parent / "results" / "reference"
+    reference = Path(__file__).parent.parent / "results" / "fashion-mnist-standard"
     headers = [json.loads(file.read_text()) for file in sorted(reference.glob("*/*/*/run.json"))]
     assert len(headers) >= 6
     for one in headers:
         assert differences(one["spec"], replan(one, make_registry()).spec.model_dump()) == []
-    rho = next(one for one in headers if one["labels"]["defense"] == "dpsam rho=0")
+    rho = next(one for one in headers if one["labels"]["defense"] == "dpsam rho=0.3")
     words = run_words(rho, 2, attack="null", results=str(tmp_path))
-    assert words[:6] == ["bench", "run", "--defense", "dpsam", "-D", "rho=0.0"]
+    assert words[:6] == ["bench", "run", "--defense", "dpsam", "-D", "rho=0.3"]
     assert main([*words[1:], "--quiet"]) == 0
     (made,) = tmp_path.glob("*/*/*/run.json")
     assert json.loads(made.read_text())["spec"]["defense"] == rho["spec"]["defense"]

@@ -237,7 +237,8 @@ def test_names_and_formats_that_are_wrong(results, tmp_path):
         make("main", results=results, output="pdf")
     full_set(results, "z", "best", "1" * 20, threat="linf:16/255")
     with pytest.raises(
-        UserError, match=r"expected one board, got 2 \(toy, linf:16/255; toy, linf:8/255\); name them: --dataset and --threat"
+        UserError,
+        match=r"expected one board, got 2 \(toy, linf:16/255; toy, linf:8/255\); name them: --dataset and --threat",
     ):
         make("main", results=results)
     assert make("main", results=results, threat="linf:16/255") != make("main", results=results, threat="linf:8/255")
