@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -99,14 +98,9 @@ def audit_command(
         from bench.records import find_record
 
         path = find_record(results, run)
-    if not quiet:
-        size = (
-            f"full audit, first {scope.images} images; --quick takes minutes"
-            if scope.size == FULL
-            else f"quick audit, first {scope.images} images"
-        )
-        print(f"{path.name}: {size}", file=sys.stderr)
-    found = audit(path, scope, registry, AuditProgress(quiet=quiet), options=settings, data_dir=data_dir)
+    progress = AuditProgress(quiet=quiet)
+    progress.opens(path.name, scope.size, scope.images)
+    found = audit(path, scope, registry, progress, options=settings, data_dir=data_dir)
     if as_json:
         print_json(found)
     else:

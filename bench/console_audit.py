@@ -25,6 +25,10 @@ class AuditProgress:
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
 
+    def opens(self, run: str, size: str, images: int) -> None:
+        """Says what is examined, and how much of it."""
+        self._say(f"{run}: {size} audit, first {images} images{'' if size == 'quick' else '; --quick takes minutes'}")
+
     def begins(self, name: str, summary: str, predicted: dict[str, Any]) -> None:
         """Says what a check asks, and what it costs at most."""
         cost = passes_text(predicted["passes"])

@@ -26,7 +26,7 @@ from bench.engines.session import Order, Result, Session, portable
 from bench.errors import UserError, WorkerError
 from bench.job import Job
 from bench.plan import Request, plan
-from bench.runner import Options, record_path, run
+from bench.runner import Flights, Options, record_path, run
 
 QUICK = {"attacks": {"steps": 2, "losses": ("cw",)}}
 
@@ -73,8 +73,17 @@ def test_two_processes_make_the_record_of_one(calm, tmp_path):
     assert comparable(record_path(parts, tmp_path)) == calm
     assert (summary["n"], summary["status"], listener.begun) == (120, "complete", (0, 120))
     assert sorted(len(shard) for shard in listener.shards) == [20, 50, 50]
-    assert max(images for _, _, images in listener.shares) > 50
     assert all(0 <= done <= 1 and standing <= images for done, standing, images in listener.shares)
+
+
+def test_tasks_that_fly_at_once_are_told_as_one():
+    listener, first, second = Listener(), object(), object()
+    flights = Flights(listener)
+    flights.working(first, 0.5, 40, 50)
+    flights.working(second, 0.25, 20, 20)
+    flights.landed(first)
+    flights.working(second, 0.5, 10, 20)
+    assert listener.shares == [(0.5, 40, 50), (pytest.approx(30 / 70), 60, 70), (0.5, 10, 20)]
 
 
 class Counting(Processes):
