@@ -131,7 +131,7 @@ def run_command(
 
     Ends with clean and robust accuracy, their intervals, and what to run next.
 
-    The same command again goes on where it stopped. Example: bench run --defense dpsam --attack pgd-full -n 200
+    Example: bench run --defense dpsam --attack pgd-full -n 200
     """
     from bench.arguments import parse_options
     from bench.curve import parse_threats
@@ -177,7 +177,8 @@ def run_command(
         )  # fmt: skip
         plans = [plan(replace(request, threat=level), registry, shelf) for level in threats]
         if dry_run:
-            costs = [foresee(planned, options) for planned in plans]
+            seen: dict[str, tuple[float, Any]] = {}
+            costs = [foresee(planned, options, seen) for planned in plans]
         else:
             with make_engine(engine_options, registry) as crew:
                 summaries = [run(planned, options, progress, crew) for planned in plans]
@@ -256,21 +257,20 @@ def show_command(
         print_json(summary | ({"audit": audit} if audit else {}))
         return
     say(summary_text(summary, record.header["labels"], record.header.get("notes", [])))
-    say(
-        "\n"
-        + (
-            audit_text(audit)
-            if audit
-            else f"audit   none yet; {_audit_command(run, results, allow_code=_runs_code(summary, record.header['labels']))}"
-        )
-    )
+    if audit:
+        say("\n" + audit_text(audit))
+    else:
+        allow_code = _runs_code(summary, record.header["labels"])
+        say(f"\naudit   none yet; {_audit_command(run, results, allow_code=allow_code)}")
     say("\n" + json.dumps({key: summary[key] for key in ("spec", "checks", "environment")}, indent=1))
 
 
 def _audit_command(run: str, results: Path, *, allow_code: bool) -> str:
     """The audit of a run as it was named."""
-    elsewhere = [] if results == Path("results") or (Path(run) / "run.json").is_file() else ["--results", str(results)]
-    return shlex.join(["bench", "audit", run, *elsewhere, "--quick", *(["--allow-code"] if allow_code else [])])
+    from bench.console import elsewhere
+
+    at = "" if (Path(run) / "run.json").is_file() else elsewhere(results)
+    return f"bench audit {shlex.quote(run)}{at} --quick{' --allow-code' if allow_code else ''}"
 
 
 @app.command("doctor")

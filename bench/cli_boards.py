@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -225,17 +224,16 @@ def import_command(
 
 
 def _import_record(file: Path, results: Path) -> None:
+    from bench.console import elsewhere, steps_text
     from bench.unpack import unpack
 
-    path = unpack(file, results)
-    at = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
-    steps = {
-        f"bench verify {path.name}{at}": "is it what it says?",
-        f"bench audit {path.name}{at} --quick": "was the attack strong enough?",
-        f"bench show {path.name}{at}": "all of it",
-    }
-    width = max(map(len, steps))
-    say("\n".join([str(path), "next", *(f"  {step:<{width}}  # {why}" for step, why in steps.items())]))
+    path, at = unpack(file, results), elsewhere(results)
+    steps = [
+        (f"bench verify {path.name}{at}", "is it what it says?"),
+        (f"bench audit {path.name}{at} --quick", "was the attack strong enough?"),
+        (f"bench show {path.name}{at}", "all of it"),
+    ]
+    say(f"{path}\n{steps_text(steps)}")
 
 
 def _import_rows(files: list[Path], results: Path, threat: str | None) -> None:

@@ -102,18 +102,13 @@ class _Work:
 
 
 def _show_outlooks(work: _Work, as_json: bool) -> None:
-    from bench.console_suite import SuiteProgress, outlook_documents, outlook_text
-    from bench.console_verify import Counter
+    from bench.console_suite import SuiteProgress, outlook_documents, outlook_text, pricing
     from bench.outlook import outlooks
     from bench.suite import Execution, Suite
 
     progress = SuiteProgress(work.cells, quiet=True)
     suite = Suite(work.cells, Execution(**work.execution), work.registry, work.known, progress)
-    looks = []
-    with Counter(quiet=work.quiet, doing="pricing") as counter:
-        for look in outlooks(suite):
-            looks.append(look)
-            counter.scored(len(looks), len(work.cells))
+    looks = list(pricing(outlooks(suite), len(work.cells), quiet=work.quiet))
     if as_json:
         print_json(outlook_documents(looks, work.engine.count))
     else:
@@ -176,10 +171,10 @@ def _chosen(content: SuiteFile, path: Path, only: list[str], samples: str | None
 
 def _check_names(registry: Registry, cells: list[Cell], file: str, allow_code: bool, keep_going: bool) -> None:
     """Names that do not exist, and code that was not allowed, end the command before anything is loaded."""
-    from bench.matrix import KINDS
+    from bench.registry import KIND_OF
     from bench.trust import require_permission
 
-    names = dict.fromkeys((KINDS[axis], name) for cell in cells for axis, name in cell.names.items())
+    names = dict.fromkeys((KIND_OF[axis], name) for cell in cells for axis, name in cell.names.items())
     for pair in names:
         try:
             registry.find(*pair)

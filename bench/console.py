@@ -202,17 +202,19 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
         stronger = f"{_without_arguments(base)}{count} -A steps={2 * args['steps']} -A restarts={2 * args['restarts']}"
         steps.append((stronger, "a stronger attack: does the number hold?"))
     if summary["spec"]["attack"]["name"] != "null":
-        folder = Path(summary["path"]).parents[2]
-        board = "bench leaderboard" + ("" if folder == Path("results") else f" --results {shlex.quote(str(folder))}")
-        steps.append((board, "this run beside the others"))
-        steps.append(
-            (
-                board.replace(
-                    "leaderboard", f"audit {summary['run_id']} --quick{' --allow-code' if allow_code else ''}"
-                ),
-                "can this number be believed?",
-            )
-        )
+        at, code = elsewhere(Path(summary["path"]).parents[2]), " --allow-code" if allow_code else ""
+        steps.append((f"bench leaderboard{at}", "this run beside the others"))
+        steps.append((f"bench audit {summary['run_id']} --quick{code}{at}", "can this number be believed?"))
+    return steps_text(steps)
+
+
+def elsewhere(results: Path) -> str:
+    """The option that names a folder of records, after a space; nothing for the default."""
+    return "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
+
+
+def steps_text(steps: Sequence[tuple[str, str]]) -> str:
+    """Commands, and why, to go on with."""
     width = max(len(step) for step, _ in steps) if steps else 0
     return "next\n" + "\n".join(f"  {step:<{width}}  # {why}" for step, why in steps)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -217,3 +217,14 @@ def _result(outcome: Outcome) -> str:
         return f"failed: {outcome.error}"
     value, low, high = outcome.figures.robust
     return f"{outcome.state}, robust {percent({'value': value, 'low': low, 'high': high})}"
+
+
+def pricing(looks: Iterable[Outlook], cells: int, *, quiet: bool) -> Iterator[Outlook]:
+    """The same outlooks, with a bar on stderr while they are made; none where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True, quiet=quiet, highlight=False)
+    yield from track(
+        looks, "pricing", total=cells, console=console, transient=True, disable=quiet or not console.is_terminal
+    )

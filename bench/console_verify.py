@@ -12,24 +12,22 @@ if TYPE_CHECKING:
 
 
 class Counter:
-    """A bar on stderr while images are scored again, or cells priced; nothing where that is no terminal.
+    """A bar on stderr while images are scored again; nothing where that is no terminal.
 
     Arguments:
         quiet: Show nothing.
-        doing: What is done.
     """
 
-    def __init__(self, *, quiet: bool, doing: str = "verifying") -> None:
+    def __init__(self, *, quiet: bool) -> None:
         from rich.console import Console
         from rich.progress import Progress
 
         console = Console(stderr=True, quiet=quiet, highlight=False)
-        self.doing = doing
         self.bar = Progress(console=console, transient=True, disable=quiet or not console.is_terminal)
 
     def __enter__(self) -> Counter:
         self.bar.start()
-        self.task = self.bar.add_task(self.doing, total=None)
+        self.task = self.bar.add_task("verifying", total=None)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -20,8 +20,8 @@ from typing import Any
 from platformdirs import user_cache_path
 
 import bench
-from bench.matrix import KINDS, Cell
-from bench.registry import Registry, own_package
+from bench.matrix import Cell
+from bench.registry import KIND_OF, Registry, own_package
 from bench.spec import canonical
 
 PACKAGES = ("bench", "defenses", "attacks")
@@ -118,7 +118,7 @@ class Known:
     def _parts(self, cell: Cell) -> list[Any] | None:
         """What the cell's run id depends on beside its text; None where that takes loading to know."""
         stamps: list[Any] = [_code()]
-        for axis, kind in KINDS.items():
+        for axis, kind in KIND_OF.items():
             stamp = self._stamp(kind, cell.names.get(axis))
             if stamp is None:
                 return None

@@ -14,15 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.documents import printable, read_toml
 from bench.errors import UserError
-from bench.registry import suggest
+from bench.registry import KIND_OF, suggest
 from bench.threat import ThreatModel
 
 AXES = ("dataset", "threat", "classifier", "score_model", "defense", "attack", "seed")
 """Keys of which the matrix is the product, the slowest first."""
-KINDS = {
-    "defense": "defenses", "attack": "attacks", "dataset": "datasets", "classifier": "classifiers",
-    "score_model": "score_models",
-}  # fmt: skip
 MOST_CELLS = 100_000
 
 Value = str | int | float | bool | list[str | int | float | bool]
@@ -107,7 +103,7 @@ class Cell:
             return "" if self.threat is None else str(self.threat)
         if axis == "seed":
             return str(self.seed)
-        given = self.arguments.get(KINDS[axis], {})
+        given = self.arguments.get(KIND_OF[axis], {})
         return " ".join([self.names.get(axis, ""), *(f"{key}={_text(value)}" for key, value in given.items())])
 
     @property
@@ -217,7 +213,7 @@ def _cell(
     choice: dict[str, Any], settings: dict[str, Any], shared: dict[str, dict[str, Any]], data_dir: Path | None
 ) -> Cell:
     names, arguments = {"dataset": "fashion-mnist"}, dict(shared)
-    for axis, kind in KINDS.items():
+    for axis, kind in KIND_OF.items():
         if choice[axis] is not None:
             name, own = choice[axis]
             names[axis] = name
@@ -255,7 +251,7 @@ _ARGUMENTS = {
 def _values(axis: str, given: Any) -> list[Any]:
     """The values of an axis: names with their arguments, or texts and numbers as they are."""
     several = given if isinstance(given, list) else [given]
-    if axis not in KINDS:
+    if axis not in KIND_OF:
         return several
     return [None if one is None else _named(axis, one) for one in several]
 

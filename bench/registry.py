@@ -25,6 +25,11 @@ KINDS = {
     "score_models": "score model",
 }
 """Kinds of components, as entry-point groups call them (`purebench.defenses`, ...), and as sentences do."""
+KIND_OF = {
+    "defense": "defenses", "attack": "attacks", "dataset": "datasets", "classifier": "classifiers",
+    "score_model": "score_models",
+}  # fmt: skip
+"""The kind of what stands under each key of a spec or of a suite."""
 
 
 @dataclass(frozen=True)

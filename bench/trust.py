@@ -6,9 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.errors import UserError
-from bench.registry import KINDS, Registry
-
-PARTS = {"defense": "defenses", "attack": "attacks", "classifier": "classifiers", "score_model": "score_models"}
+from bench.registry import KIND_OF, KINDS, Registry
 
 
 def names_of(header: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -18,7 +16,7 @@ def names_of(header: Mapping[str, Any]) -> list[tuple[str, str]]:
         header: The content of `run.json`.
     """
     parts: Mapping[str, Any] = header["spec"]
-    names = [(kind, parts[role]["name"]) for role, kind in PARTS.items() if parts.get(role)]
+    names = [(kind, parts[role]["name"]) for role, kind in KIND_OF.items() if role != "dataset" and parts.get(role)]
     names.append(("datasets", header["labels"].get("dataset", parts["dataset"]["name"])))
     surrogate = parts["attack"]["args"].get("classifier")
     return names + ([("classifiers", surrogate)] if isinstance(surrogate, str) else [])

@@ -159,16 +159,14 @@ def integrity(path: Path, packing: list[str]) -> Finding:
         path: The record's folder.
         packing: What is wrong with the file that it was packed in.
     """
+    there = not packing or any(path.iterdir())  # what could not be unpacked at all has no files to look at
     try:
-        broken = (_links(path) or broken_seal(path)) if not packing or any(path.iterdir()) else []
+        broken = (_links(path) or broken_seal(path)) if there else []
     except (OSError, UserError) as error:
         broken = [str(error)]
-    if packing and not broken and (path / SEAL).is_file():
-        packing = [
-            *packing,
-            "the files are as they were sealed: if it was only packed again, unpack it and verify the folder",
-        ]
-    broken += packing
+    again = "the files are as they were sealed: if it was only packed again, unpack it and verify the folder"
+    only_packing = [again] if packing and there and not broken else []
+    broken += packing + only_packing
     detail = "; ".join(broken) if broken else "every file is as it was sealed"
     return Finding(check="seal", passed=not broken, detail=printable(detail))
 

@@ -47,6 +47,20 @@ class Board:
         return [*self.rows, *self.incomplete]
 
 
+def only_one(boards: Sequence[Board], purpose: str = "") -> Board:
+    """The board, if it is the only one.
+
+    Raises:
+        UserError: There are several.
+    """
+    if len(boards) > 1:
+        names = "; ".join(f"{board.dataset}, {board.threat}" for board in boards)
+        raise UserError(
+            f"expected one board{purpose and f' {purpose}'}, got {len(boards)} ({names}); name them: --dataset and --threat, or dataset and threat in the spec"
+        )
+    return boards[0]
+
+
 def collect(
     results: Path,
     *,

@@ -7,10 +7,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from bench.errors import UserError
 from bench.stats import Interval
 from bench.threat import ThreatModel
-from leaderboards.boards import Board
+from leaderboards.boards import Board, only_one
 from leaderboards.paper_spec import PaperSpec
 from leaderboards.rows import Row
 
@@ -43,13 +42,13 @@ def figure(spec: PaperSpec, boards: Sequence[Board], kind: str) -> bytes:
 
 
 def _scatter(axes: Any, boards: Sequence[Board], size: float) -> None:
-    for number, row in enumerate(_rows(boards)):
+    for number, row in enumerate(only_one(boards, "for this figure").every):
         _point(axes, 100 * row.clean.value, row, number, x_error=_errors(row.clean))
     _finish(axes, "clean accuracy (%)", size)
 
 
 def _cost(axes: Any, boards: Sequence[Board], size: float) -> None:
-    rows = [row for row in _rows(boards) if row.passes is not None]
+    rows = [row for row in only_one(boards, "for this figure").every if row.passes is not None]
     for number, row in enumerate(rows):
         _point(axes, row.passes or 0.0, row, number)
     most = max((row.passes or 0.0 for row in rows), default=1.0)
@@ -86,14 +85,6 @@ def _told_apart(key: tuple[str, ...], keys: Sequence[tuple[str, ...]]) -> str:
     """The defense, and what it takes to tell it from the others of its name."""
     same = [other for other in keys if other[0] == key[0]]
     return ", ".join(part for place, part in enumerate(key) if place == 0 or len({other[place] for other in same}) > 1)
-
-
-def _rows(boards: Sequence[Board]) -> list[Row]:
-    if len(boards) > 1:
-        raise UserError(
-            f"expected one board for this figure, got {len(boards)}; name them: --dataset and --threat, or dataset and threat in the spec"
-        )
-    return boards[0].every
 
 
 def _point(axes: Any, x: float, row: Row, number: int, x_error: tuple[float, float] | None = None) -> None:

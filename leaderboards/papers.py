@@ -7,7 +7,7 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.records import write_whole
 from bench.threat import ThreatModel
-from leaderboards.boards import Board, collect
+from leaderboards.boards import Board, collect, only_one
 from leaderboards.paper_spec import PaperSpec, read_spec
 
 TABLES, FIGURES = ("md", "latex", "csv"), ("pdf", "png")
@@ -42,7 +42,7 @@ def make(
         )
     boards = _boards(spec, results or spec.results)
     if spec.kind == "table":
-        return _table(spec, _only(boards, spec), output or "md"), False
+        return _table(spec, only_one(boards), output or "md"), False
     return _figure(stem, spec, boards, output, out), True
 
 
@@ -50,15 +50,6 @@ def _boards(spec: PaperSpec, results: Path) -> list[Board]:
     curve = spec.kind == "figure" and spec.plot == "curve"
     threat = None if spec.threat is None or curve else str(ThreatModel.parse(spec.threat))
     return collect(results, dataset=spec.dataset, threat=threat)
-
-
-def _only(boards: list[Board], spec: PaperSpec) -> Board:
-    if len(boards) > 1:
-        names = "; ".join(f"{board.dataset}, {board.threat}" for board in boards)
-        raise UserError(
-            f"expected one board, got {len(boards)} ({names}); name them: --dataset and --threat, or dataset and threat in the spec"
-        )
-    return boards[0]
 
 
 def _table(spec: PaperSpec, board: Board, output: str) -> str:

@@ -46,13 +46,11 @@ def rows(defense: str) -> list[list[str]]:
         )
         return (logits.argmax(dim=1) == y).double().mean(), gradient
 
-    before, exact = slope(GradientMode.FULL, x)
-    found = []
-    for mode in (GradientMode.FULL, GradientMode.BPDA, GradientMode.BLIND):
-        _, gradient = slope(mode, x)
-        cosine = cosine_similarity(gradient.double().flatten(1), exact.double().flatten(1), eps=1e-300)[
-            exact.flatten(1).any(dim=1)
-        ]
+    slopes = {mode: slope(mode, x) for mode in (GradientMode.FULL, GradientMode.BPDA, GradientMode.BLIND)}
+    before, exact = slopes[GradientMode.FULL]
+    rated, found = exact.flatten(1).any(dim=1), []
+    for mode, (_, gradient) in slopes.items():
+        cosine = cosine_similarity(gradient.double().flatten(1), exact.double().flatten(1), eps=1e-300)[rated]
         after, _ = slope(GradientMode.FULL, (x + planned.threat.radius * gradient.sign()).clamp(0, 1))
         negative = (cosine < 0).double().mean()
         found.append([defense, mode.value, f"{cosine.mean():+.2f}", f"{negative:.0%}", f"{before:.0%}", f"{after:.0%}"])

@@ -12,7 +12,9 @@ In a document, what a command printed stands between two marks; a fence around i
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+import os
 import re
 import shlex
 import sys
@@ -46,11 +48,16 @@ def published() -> Iterator[tuple[Path, str]]:
         yield ROOT / name, BLOCK.sub(_filled, (ROOT / name).read_text())
 
 
+@functools.cache
 def printed(command: str) -> str:
     """What a command prints, run at the root of the checkout."""
-    words, heard = shlex.split(command)[1:], io.StringIO()
-    with contextlib.chdir(ROOT), contextlib.redirect_stdout(heard):
-        code = main(words)
+    words, heard, here = shlex.split(command)[1:], io.StringIO(), Path.cwd()
+    os.chdir(ROOT)
+    try:
+        with contextlib.redirect_stdout(heard):
+            code = main(words)
+    finally:
+        os.chdir(here)
     if code:
         raise SystemExit(f"expected exit code 0, got {code}; see: {command}")
     return heard.getvalue().rstrip("\n") + "\n"

@@ -69,6 +69,17 @@ def faults():
     return load
 
 
+@pytest.fixture
+def forget_files(monkeypatch):
+    """Forgets the files that were run by their path, so that the next command reads them as a process of its own would."""
+
+    def forget():
+        for name in [name for name in sys.modules if name.startswith("purebench_file_")]:
+            monkeypatch.delitem(sys.modules, name)
+
+    return forget
+
+
 @pytest.fixture(scope="session", params=["synthetic", "reference"])
 def recomputed(request, tmp_path_factory):
     """A folder of records, what is asked of its boards, these boards as other code computes them, and those that papers take."""

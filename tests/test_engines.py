@@ -76,6 +76,35 @@ def test_two_processes_make_the_record_of_one(calm, tmp_path):
     assert all(0 <= done <= 1 and standing <= images for done, standing, images in listener.shares)
 
 
+MEETING = """
+import time
+from pathlib import Path
+
+from bench.pace import Work
+
+
+def meeting(model, x, y, threat, noise, *, folder: str):
+    \"""Ends no shard before two have told of themselves.\"""
+    model.advance(Work(evaluations=1), len(x))
+    (Path(folder) / str(int(noise.ids[0]))).touch()
+    while len(list(Path(folder).iterdir())) < 2:
+        time.sleep(0.01)
+    return x
+"""
+
+
+def test_shards_that_are_made_at_once_are_told_as_one(tmp_path):
+    """However busy the machine is: an attack that waits for the other shard."""
+    (tmp_path / "meeting.py").write_text(MEETING)
+    (tmp_path / "here").mkdir()
+    attack, listener = f"{tmp_path / 'meeting.py'}:meeting", Listener()
+    parts = planned(attack=attack, arguments={"attacks": {"folder": str(tmp_path / "here")}})
+    with make_engine(EngineOptions(workers=2, devices=("cpu",)), make_registry()) as engine:
+        run(parts, Options(samples=120, results=tmp_path / "results"), listener, engine)
+    assert max(images for _, _, images in listener.shares) > 50
+    assert all(0 <= done <= 1 and standing <= images for done, standing, images in listener.shares)
+
+
 def test_tasks_that_fly_at_once_are_told_as_one():
     listener, first, second = Listener(), object(), object()
     flights = Flights(listener)

@@ -178,7 +178,7 @@ PURIFIER = (
     ],
     ids=["refactored", "default", "behaviour", "detached"],
 )
-def test_other_code_is_judged_by_what_it_does(old, new, code, problem, tmp_path, monkeypatch, capsys):
+def test_other_code_is_judged_by_what_it_does(old, new, code, problem, tmp_path, monkeypatch, forget_files, capsys):
     """Its text may be another; a default that the recorded arguments would hide, and what it predicts, may not."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text(PURIFIER)
@@ -186,8 +186,7 @@ def test_other_code_is_judged_by_what_it_does(old, new, code, problem, tmp_path,
     assert main(["check", "--baseline", "baseline", "--results", "first", "--update", "--reason", "first"]) == 0
     assert PURIFIER.count(old) == 1
     (tmp_path / "own.py").write_text(PURIFIER.replace(old, new))
-    for name in [name for name in sys.modules if name.startswith("purebench_file_")]:  # as in a process of its own
-        monkeypatch.delitem(sys.modules, name)
+    forget_files()
     capsys.readouterr()
     assert main(["check", "--baseline", "baseline", "--results", "second", "--run", "--quiet", "--json"]) == code
     document = json.loads(capsys.readouterr().out)

@@ -6,7 +6,8 @@ import pytest
 
 from bench.cli import make_registry
 from bench.errors import UserError
-from bench.matrix import KINDS, cells_of, find_suite, patterns_of, read_suite
+from bench.matrix import cells_of, find_suite, patterns_of, read_suite
+from bench.registry import KIND_OF
 from bench.trust import require_permission, runs_code
 
 READY = ("smoke", "fashion-mnist-standard", "cifar10-standard", "imagenet-standard")
@@ -144,7 +145,7 @@ def test_the_ready_suites_can_be_read(name):
 @pytest.mark.parametrize("name", READY)
 def test_the_names_of_the_ready_suites_exist(name):
     file, registry = find_suite(name), make_registry()
-    pairs = {(KINDS[axis], one) for cell in cells_of(read_suite(file), file) for axis, one in cell.names.items()}
+    pairs = {(KIND_OF[axis], one) for cell in cells_of(read_suite(file), file) for axis, one in cell.names.items()}
     for kind, one in sorted(pairs):
         assert registry.find(kind, one).name == one
 
@@ -153,7 +154,7 @@ def test_the_smoke_suite_needs_no_name_that_is_not_built_in():
     file, registry = find_suite("smoke"), make_registry()
     for cell in cells_of(read_suite(file), file):
         for axis, one in cell.names.items():
-            assert registry.find(KINDS[axis], one).source == "built-in"
+            assert registry.find(KIND_OF[axis], one).source == "built-in"
 
 
 def test_a_file_of_the_same_name_goes_before_a_ready_suite(tmp_path, monkeypatch):

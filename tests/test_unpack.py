@@ -93,7 +93,9 @@ def test_what_is_no_record_as_it_was_packed_leaves_nothing(kind, original, tmp_p
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_code_is_named_where_it_is_packed_and_does_not_run_where_it_is_unpacked(tmp_path, monkeypatch, capsys):
+def test_code_is_named_where_it_is_packed_and_does_not_run_where_it_is_unpacked(
+    tmp_path, monkeypatch, forget_files, capsys
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.py").write_text(OWN)
     assert main(RUN.format("own.py:Same", "theirs").split()) == 0
@@ -101,8 +103,7 @@ def test_code_is_named_where_it_is_packed_and_does_not_run_where_it_is_unpacked(
     capsys.readouterr()
     assert main(["pack", str(path), "--out", "a.zip"]) == 0
     assert capsys.readouterr().out.endswith("not in it: the code of own.py:Same; hand that over too\n")
-    for name in [name for name in sys.modules if name.startswith("purebench_file_")]:
-        monkeypatch.delitem(sys.modules, name)
+    forget_files()
     assert main(["import", "a.zip", "--results", "mine"]) == 0
     assert main(["show", path.name, "--results", "mine"]) == 0
     text = capsys.readouterr().out

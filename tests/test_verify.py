@@ -278,15 +278,14 @@ class Own:
 """
 
 
-def test_code_that_a_record_names(tmp_path, monkeypatch, capsys):
+def test_code_that_a_record_names(tmp_path, monkeypatch, forget_files, capsys):
     monkeypatch.chdir(tmp_path)
     Path("own.py").write_text(OWN)
     words = "run --quiet --device cpu --defense own.py:Own --attack null -n 1"
     assert main(words.split()) == 0
     (path,) = Path("results").glob("*/*/*")
     Path("ran").unlink()
-    for name in [name for name in sys.modules if name.startswith("purebench_file_")]:
-        monkeypatch.delitem(sys.modules, name)
+    forget_files()
     assert main(["verify", str(path)]) == 2
     assert "expected --allow-code for the record" in capsys.readouterr().err
     assert not Path("ran").exists()
