@@ -175,8 +175,14 @@ PURIFIER = (
         ("float = 0.5", "float = 0.95", 1, ("defaults", "'own.py:Grey' is now 'own.py:Grey share=0.5'")),
         ("self.share / 2", "self.share", 1, ("scored again (baseline)", "are predicted otherwise")),
         ("* x +", "* x.detach() + 0 * x +", 1, ("change", "the attack got weaker or the defense stronger")),
+        (
+            "* x +",
+            "* (x + x.detach()) / 2 +",
+            1,
+            ("checks of the defense", "in the baseline: gradient; see bench show"),
+        ),
     ],
-    ids=["refactored", "default", "behaviour", "detached"],
+    ids=["refactored", "default", "behaviour", "detached", "inexact"],
 )
 def test_other_code_is_judged_by_what_it_does(old, new, code, problem, tmp_path, monkeypatch, forget_files, capsys):
     """Its text may be another; a default that the recorded arguments would hide, and what it predicts, may not."""

@@ -96,6 +96,7 @@ def _of_result(pair: Pair, run: Run) -> list[Finding]:
     near_zero = invariants.undefended_near_zero(pair)
     return [
         invariants.same_defaults(pair, run),
+        invariants.same_claims(pair, run),
         invariants.sealed("seal (result)", run),
         invariants.robust_within_clean(run, deterministic=pair.deterministic),
         invariants.unmoved_images(run),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.aggregate import per_image, worst_case
+from bench.claims.claim import failed_checks
 from bench.gate.findings import Finding
 from bench.gate.pairs import Pair
 from bench.runs import CLEAN, ROBUST, Run
@@ -38,6 +39,14 @@ def same_defaults(pair: Pair, run: Run) -> Finding:
         f"{'; '.join(moved)}: a default changed; bench run makes the row of the new one" if moved else "as they were"
     )
     return Finding(check="defaults", passed=not moved, detail=detail)
+
+
+def same_claims(pair: Pair, run: Run) -> Finding:
+    """Each check of the defense that did not fail in the baseline does not fail: such as that the attacker's gradient is exact."""
+    before, after = (failed_checks(one.header["checks"].get("claims", [])) for one in (pair.before, run))
+    broken = [name for name in after if name not in before]
+    detail = f"failed, and did not in the baseline: {', '.join(broken)}; see bench show {run.run_id}"
+    return Finding(check="checks of the defense", passed=not broken, detail=detail if broken else "as they were")
 
 
 def all_images(pair: Pair) -> Finding:
