@@ -129,6 +129,14 @@ def check_command(
     junit: Annotated[Optional[Path], typer.Option(help="JUnit XML to write.")] = None,
     update: Annotated[bool, typer.Option("--update", help="Put the results in the baseline's place.")] = False,
     reason: Annotated[str, typer.Option(help="Why, with --update; kept in the baseline.")] = "",
+    add: Annotated[
+        list[str],
+        typer.Option("--add", metavar="RUN", help="A run of the results to make a row of, with --update; repeatable."),
+    ] = [],  # noqa: B006
+    samples: Annotated[
+        Optional[int],
+        typer.Option("--samples", "-n", min=1, help="Images to keep of each row, with --update. [default: all]"),
+    ] = None,
     data_dir: DataDir = None,
     device: Device = "auto",
     as_json: Json = False,
@@ -149,11 +157,13 @@ def check_command(
         data_dir=data_dir, device=device, quiet=quiet,
     )  # fmt: skip
     if update:
-        changed = session.update(reason, make=make)
+        changed = session.update(reason, make=make, add=add, samples=samples)
         print_json({"changed": changed}) if as_json else print(
             "\n".join([*changed, f"{len(changed)} row{'s' if len(changed) != 1 else ''} changed in {baseline}"])
         )
         return
+    if add or samples:
+        raise UserError("expected --add and --samples with --update, got them alone; add --update and --reason")
     report = session.check(read_baseline(baseline), make=make)
     from bench.gate.report import as_document, as_text, renewal
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import BusyError, InterruptedRunError, UserError
-from bench.evidence import read_shard
+from bench.evidence import read_evidence, read_shard
 from bench.header import FORMAT, read_header
 from bench.lines import SampleRecord, in_order, read_lines
 from bench.links import check_inside, check_links
@@ -271,13 +271,14 @@ def write_whole(target: Path, content: bytes) -> None:
         raise
 
 
-def copy_record(source: Path, results: Path, *, replacing: Path | None = None) -> Path:
+def copy_record(source: Path, results: Path, *, replacing: Path | None = None, samples: int | None = None) -> Path:
     """Copies a record to the same place below another folder of results, in place of one that is there.
 
     Arguments:
         source: The record's folder.
         results: The other folder of results.
         replacing: A record to remove.
+        samples: Copies so many of a complete record's images, the first, as if no more had been run, and no audit; None copies all.
 
     Raises:
         UserError: The folder cannot be written.
@@ -286,13 +287,26 @@ def copy_record(source: Path, results: Path, *, replacing: Path | None = None) -
     temporary = target.with_name(target.name + ".tmp")
     try:
         shutil.rmtree(temporary, ignore_errors=True)
-        shutil.copytree(source, temporary)
+        if samples is None:
+            shutil.copytree(source, temporary)
+        else:
+            _copy_first(source, temporary, samples)
         for old in {target, replacing or target}:
             shutil.rmtree(old, ignore_errors=True)
         temporary.replace(target)
     except OSError as error:
         raise _full(target, error) from error
     return target
+
+
+def _copy_first(source: Path, target: Path, samples: int) -> None:
+    record, evidence = read_record(source), read_evidence(source)
+    with RecordWriter(target, record.header) as writer:
+        for start in range(0, min(samples, len(record.lines)), SHARD):
+            lines = record.lines[start : min(start + SHARD, samples)]
+            images = None if evidence is None else evidence.of([line.id for line in lines]).images
+            writer.append(start // SHARD, lines, images)
+        writer.seal()
 
 
 def _json(value: dict[str, Any]) -> bytes:

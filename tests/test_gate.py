@@ -96,7 +96,10 @@ def test_what_did_not_change_is_green_in_the_exact_tier(original, results, capsy
     assert check(original, results) == 0
     text = capsys.readouterr().out
     assert text.count("exact tier, n = 30") == 2
-    assert "30 stored images score to the recorded margins" in text
+    assert text.count("other checks; each of them with --json") == 2
+    assert check(original, results, "--json") == 0
+    details = [finding["detail"] for row in json.loads(capsys.readouterr().out)["rows"] for finding in row["findings"]]
+    assert sum("30 stored images score to the recorded margins" in detail for detail in details) == 4
     assert text.endswith("passed: 2 rows as in the baseline\n")
 
 
@@ -321,7 +324,8 @@ def test_another_environment_is_compared_by_tests_and_by_fresh_scores(original, 
     assert "statistical tier, n = 30" in text
     assert "not significant or within 1 points: robust accuracy fell by 3.3 points" in text
     assert "a change of 5 points where 10 % of 30 images change is caught with probability" in text
-    assert "30 stored images, in another environment or by other code than the record's" in text
+    assert check(original, results, "--json") == 0
+    assert "30 stored images, in another environment or by other code than the record's" in capsys.readouterr().out
     change_line(path, place, margin=[-2.0])
     assert check(original, results, "--json") == 1
     finding = failed(capsys)["scored again (result)"]
@@ -371,6 +375,36 @@ def test_update_needs_a_reason_and_keeps_it(original, results, tmp_path, capsys)
     assert read_run(record(baseline)).clean[0] == [9]
 
 
+def test_rows_are_added_and_cut(original, tmp_path, capsys):
+    """A baseline of the first images of one run that has more, then of a second: as if no more had been run."""
+    baseline, both = tmp_path / "baseline", original / "results"
+    update = ["check", "--baseline", str(baseline), "--results", str(both), "--update", "--reason", "x", "--json"]
+    ids = {path.parent.name for path in both.glob("*/*/*/run.json")}
+    first, second = record(both).name, (ids - {record(both).name}).pop()
+    assert main([*update, "--add", first, "-n", "20"]) == 0
+    assert [path.name for path in baseline.glob("*/*/*")] == [first]
+    execute(planned(), tmp_path / "short", samples=20)
+    kept, short = record(baseline), record(tmp_path / "short")
+    for name in ("run.json", "adversarial/00000.safetensors"):
+        assert (kept / name).read_bytes() == (short / name).read_bytes()
+    timeless = [
+        [line.model_dump(exclude={"seconds", "memory"}) for line in read_run(path).lines] for path in (kept, short)
+    ]
+    assert timeless[0] == timeless[1]
+    assert main([*update, "--add", second, "-n", "20"]) == 0
+    assert {path.parent.name: len(read_run(path.parent)) for path in baseline.glob("*/*/*/run.json")} == dict.fromkeys(
+        ids, 20
+    )
+    capsys.readouterr()
+    assert main([*update, "-n", "20"]) == 0
+    assert json.loads(capsys.readouterr().out)["changed"] == []
+    assert len(json.loads((baseline / "baseline.json").read_text())["history"]) == 2
+    assert sorted(path.parent.name for path in both.glob("*/*/*/run.json")) == sorted(ids)
+    assert check(tmp_path, both) == 0
+    assert main([*update, "-n", "40"]) == 2
+    assert "expected a complete run with 40 images for tweedie" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -386,8 +420,13 @@ def test_bars_that_are_none(words, message, original, results, capsys):
 def test_no_baseline(tmp_path, capsys):
     assert main(["check", "--baseline", str(tmp_path)]) == 2
     assert "expected the records of a baseline in" in capsys.readouterr().err
-    assert main(["check", "--baseline", str(tmp_path), "--results", str(tmp_path), "--update", "--reason", "x"]) == 2
+    empty = ["check", "--baseline", str(tmp_path), "--results", str(tmp_path / "none"), "--update", "--reason", "x"]
+    assert main(empty) == 2
     assert "expected results to make a baseline of, got none" in capsys.readouterr().err
+    assert main(["check", "--baseline", str(tmp_path), "--results", str(tmp_path), "--update", "--reason", "x"]) == 2
+    assert "expected results elsewhere than the baseline, got" in capsys.readouterr().err
+    assert main(["check", "--baseline", str(tmp_path), "--add", "abc"]) == 2
+    assert "expected --add and --samples with --update" in capsys.readouterr().err
 
 
 def pair(before, after, k=1):

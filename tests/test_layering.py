@@ -134,8 +134,9 @@ def test_commands_that_do_without_torch(words, code):
 
 def test_the_gate_does_without_torch_where_no_images_are_stored(tmp_path):
     place = "fashion-mnist/linf-20-255/71630ed2925f"
-    shutil.copytree(ROOT / "results" / "fashion-mnist-standard" / place, tmp_path / place)
-    words = ["check", "--baseline", str(tmp_path), "--results", str(tmp_path)]
+    for folder in ("baseline", "results"):
+        shutil.copytree(ROOT / "results" / "fashion-mnist-standard" / place, tmp_path / folder / place)
+    words = ["check", "--baseline", str(tmp_path / "baseline"), "--results", str(tmp_path / "results")]
     done = run(
         f"import sys; from bench.cli import main; c = main({words}); sys.exit(9 if 'torch' in sys.modules else c)"
     )

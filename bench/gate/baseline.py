@@ -10,16 +10,32 @@ from typing import Any
 import bench
 from bench.errors import UserError
 from bench.gate.pairs import Pair, pair_up
-from bench.records import copy_record, read_record, write_whole
+from bench.records import copy_record, write_whole
 from bench.runs import Run
 
 HISTORY = "baseline.json"
 
 
-def update(baseline: Path, before: Sequence[Run], after: Sequence[Run], reason: str) -> list[str]:
+def update(
+    baseline: Path,
+    before: Sequence[Run],
+    after: Sequence[Run],
+    reason: str,
+    *,
+    added: Sequence[Run] = (),
+    samples: int | None = None,
+) -> list[str]:
     """Puts the results in the place of the baseline's runs, and keeps the reason; returns what changed, as phrases.
 
-    Where there is no baseline yet, all results become one.
+    Where there is no baseline yet, and no run is named, all results become one.
+
+    Arguments:
+        baseline: The folder.
+        before: Its runs.
+        after: The results.
+        reason: Why.
+        added: Runs that become rows of it.
+        samples: Images to keep of each row, the first of the published order; None keeps all.
 
     Raises:
         UserError: No reason, no results, a run that is not complete, or one that lacks images of the baseline.
@@ -28,19 +44,26 @@ def update(baseline: Path, before: Sequence[Run], after: Sequence[Run], reason: 
         raise UserError(
             'expected --reason "..." with --update, got none; say why robustness changed, it is kept in the baseline'
         )
-    pairs = pair_up(before, after) if before else [Pair(run, run, []) for run in after]
-    changed = [pair for pair in pairs if pair.after is not None and (not before or _differs(pair))]
-    if not pairs or not any(pair.after for pair in pairs):
+    known = {run.run_id for run in before}
+    new = [run for run in (added if before or added else after) if run.run_id not in known]
+    pairs = [*pair_up(before, after), *(Pair(run, run, []) for run in new)]
+    if not any(pair.after for pair in pairs):
         raise UserError("expected results to make a baseline of, got none; make them: bench check --run, or bench run")
+    changed = [pair for pair in pairs if _differs(pair, samples)]
     for pair in changed:
-        _check_complete(pair)
-    phrases = [_phrase(pair, first=not before) for pair in changed]
+        _check_complete(pair, samples)
+    phrases = [_phrase(pair, samples) for pair in changed]
     for pair in changed:
-        new = pair.after or pair.before
-        copy_record(new.path, baseline, replacing=pair.before.path if before else None)
-    entry = {"reason": reason.strip(), "purebench": bench.__version__, "changed": phrases}
-    write_whole(baseline / HISTORY, (json.dumps({"history": [*history(baseline), entry]}, indent=1) + "\n").encode())
+        old = None if _is_new(pair) else pair.before.path
+        copy_record((pair.after or pair.before).path, baseline, replacing=old, samples=samples)
+    if changed:
+        _remember(baseline, reason.strip(), phrases)
     return phrases
+
+
+def _remember(baseline: Path, reason: str, phrases: list[str]) -> None:
+    entry = {"reason": reason, "purebench": bench.__version__, "changed": phrases}
+    write_whole(baseline / HISTORY, (json.dumps({"history": [*history(baseline), entry]}, indent=1) + "\n").encode())
 
 
 def history(baseline: Path) -> list[dict[str, Any]]:
@@ -58,31 +81,38 @@ def history(baseline: Path) -> list[dict[str, Any]]:
         raise UserError(f"expected the history of a baseline in {file}, got: {error}; restore the file") from error
 
 
-def _differs(pair: Pair) -> bool:
-    """Whether anything but times differs."""
-    if pair.after is None or pair.changed or pair.before.run_id != pair.after.run_id:
+def _is_new(pair: Pair) -> bool:
+    """Whether the run becomes a row that was none; else it stands against one."""
+    return pair.after is pair.before
+
+
+def _differs(pair: Pair, samples: int | None) -> bool:
+    """Whether the baseline lacks the run, or anything but times is another."""
+    if pair.after is None or _is_new(pair) or pair.changed or pair.before.run_id != pair.after.run_id:
         return pair.after is not None
     timeless = [
-        [line.model_dump(exclude={"seconds", "environment"}) for line in run.lines] for run in (pair.before, pair.after)
+        [line.model_dump(exclude={"seconds", "environment", "memory"}) for line in lines]
+        for lines in (pair.before.lines, pair.after.lines[:samples])
     ]
     environments = [list(run.header["environments"].values()) for run in (pair.before, pair.after)]
     return timeless[0] != timeless[1] or environments[0] != environments[1]
 
 
-def _check_complete(pair: Pair) -> None:
-    run = pair.after
-    if run is None or not run.sealed or not read_record(run.path).lines or len(pair.common) < len(pair.before):
+def _check_complete(pair: Pair, samples: int | None) -> None:
+    run, needed = pair.after, samples or len(pair.before)
+    got = 0 if run is None or not run.sealed else len(run) if samples else len(pair.common)
+    if got < needed:
         raise UserError(
-            f"expected a complete run with all {len(pair.before)} images of the baseline for {pair.name}, got {len(pair.common)} of them; add --run"
+            f"expected a complete run with {needed} images for {pair.name}, got {got} of them; make it with bench run, or add --run"
         )
 
 
-def _phrase(pair: Pair, *, first: bool) -> str:
-    if first or pair.after is None:
-        return f"{pair.name}: {_percent(pair.before)} robust"
+def _phrase(pair: Pair, samples: int | None) -> str:
+    if pair.after is None or _is_new(pair):
+        return f"{pair.name}: {_percent(pair.before, samples)} robust"
     what = f" ({'; '.join(pair.changed)})" if pair.changed else ""
-    return f"{pair.name}: {_percent(pair.before)} to {_percent(pair.after)} robust{what}"
+    return f"{pair.name}: {_percent(pair.before)} to {_percent(pair.after, samples)} robust{what}"
 
 
-def _percent(run: Run) -> str:
-    return f"{100 * run.shares().mean():.1f} %"
+def _percent(run: Run, samples: int | None = None) -> str:
+    return f"{100 * run.shares()[:samples].mean():.1f} %"

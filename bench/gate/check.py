@@ -84,7 +84,7 @@ def check(before: Sequence[Run], after: Sequence[Run], bars: Bars, stored: Store
             findings += [*stored(pair.before, "baseline"), *stored(pair.after, "result")]
         rows.append(
             RowReport(
-                name=pair.name, run_id=pair.before.run_id, tier=tier, n=len(pair.common), findings=findings, changes=found, power=power
+                name=pair.name, run_id=pair.before.run_id, result_id=None if pair.after is None else pair.after.run_id, tier=tier, n=len(pair.common), findings=findings, changes=found, power=power
             )
         )  # fmt: skip
     judged = [pair.after for pair in pairs if pair.after is not None]

@@ -78,6 +78,7 @@ class RowReport:
     Arguments:
         name: Defense, attack, data set and threat.
         run_id: The baseline's run.
+        result_id: The run that was judged; None if there is none.
         tier: `exact` or `statistical`; `missing` if there is nothing to compare with.
         n: Images compared.
         findings: One per check.
@@ -87,6 +88,7 @@ class RowReport:
 
     name: str
     run_id: str
+    result_id: str | None = None
     tier: str
     n: int
     findings: list[Finding]

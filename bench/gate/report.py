@@ -17,20 +17,41 @@ if TYPE_CHECKING:
     from bench.compare import Comparison
 
 MOST_FLIPS = 20
+COMPARISONS = ("predictions", "change")
+"""The check of either tier that compares a row with its baseline."""
 _STATES = {True: "ok", False: "FAIL", None: "-"}
 
 
-def as_text(report: Report, *, verbose: bool = True) -> str:
-    """Row by row what was checked; what changed image by image."""
-    parts = [row_text(row, verbose=verbose) for row in report.rows]
+def as_text(report: Report) -> str:
+    """A line on each row that passed; of the others what was checked, and what changed image by image."""
+    parts = [_passed_text(row) if row.passed else row_text(row) for row in report.rows]
     if report.together:
         parts.append("\n".join(["all rows", *(finding_line(finding) for finding in report.together)]))
     return "\n\n".join([*parts, verdict(report)])
 
 
-def row_text(row: RowReport, *, verbose: bool = True) -> str:
-    """What was checked on one row, and with `verbose` what changed image by image."""
-    return "\n".join(_row_lines(row, verbose=verbose))
+def row_text(row: RowReport) -> str:
+    """What was checked on one row, and what changed image by image."""
+    lines = [_headline(row)]
+    for finding in row.findings:
+        lines += [finding_line(finding), *(f"        {line}" for line in flip_lines(finding.flips))]
+    return "\n".join(lines + _power_lines(row))
+
+
+def _passed_text(row: RowReport) -> str:
+    """The comparison with the baseline and what could not be checked in full, all other checks by their number."""
+    said = [finding for finding in row.findings if finding.passed is None or finding.check in COMPARISONS]
+    others = f"  {_STATES[True]:<5} and {len(row.findings) - len(said)} other checks; each of them with --json"
+    return "\n".join([_headline(row), *map(finding_line, said), others, *_power_lines(row)])
+
+
+def _headline(row: RowReport) -> str:
+    judged = f", now {row.result_id}" if row.result_id and row.result_id != row.run_id else ""
+    return f"{row.name}   run {row.run_id}{judged}, {row.tier} tier, n = {row.n}"
+
+
+def _power_lines(row: RowReport) -> list[str]:
+    return [f"  power {row.power}"] if row.power else []
 
 
 def verdict(report: Report) -> str:
@@ -103,14 +124,6 @@ def as_step_summary(report: Report) -> str:
 def _suites(report: Report) -> list[tuple[str, str, list[Finding]]]:
     together = [("all rows", "all", report.together)] if report.together else []
     return [(row.name, row.run_id, row.findings) for row in report.rows] + together
-
-
-def _row_lines(row: RowReport, *, verbose: bool) -> list[str]:
-    lines = [f"{row.name}   run {row.run_id}, {row.tier} tier, n = {row.n}"]
-    for finding in row.findings:
-        lines.append(finding_line(finding))
-        lines += [f"        {line}" for line in flip_lines(finding.flips)] if verbose else []
-    return lines + ([f"  power {row.power}"] if row.power else [])
 
 
 def finding_line(finding: Finding) -> str:

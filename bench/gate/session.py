@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +11,9 @@ from bench.gate.baseline import update
 from bench.gate.check import Bars, check, read_baseline
 from bench.gate.findings import Finding, Report
 from bench.gate.report import as_junit, as_step_summary
-from bench.records import write_whole
+from bench.records import find_record, write_whole
 from bench.registry import Registry
-from bench.runs import Run, read_runs
+from bench.runs import Run, read_run, read_runs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,15 +38,23 @@ class Session:
     device: str = "auto"
     quiet: bool = False
 
+    def __post_init__(self) -> None:
+        if self.baseline.resolve() == self.results.resolve():
+            raise UserError(
+                f"expected results elsewhere than the baseline, got {self.results} for both; name the folder of new runs with --results"
+            )
+
     def check(self, before: list[Run], *, make: bool) -> Report:
         """The report on some runs of the baseline; with `make`, what is missing is run first."""
         return check(before, self._results(before, make=make), self.bars, self._stored)
 
-    def update(self, reason: str, *, make: bool) -> list[str]:
-        """Puts the results in the baseline's place; what changed, as phrases."""
+    def update(self, reason: str, *, make: bool, add: Sequence[str] = (), samples: int | None = None) -> list[str]:
+        """Puts the results in the baseline's place, and adds some runs to it; what changed, as phrases."""
         exists = any(self.baseline.glob("*/*/*/run.json"))
         before = read_baseline(self.baseline) if exists else []
-        return update(self.baseline, before, self._results(before, make=make and exists), reason)
+        added = [read_run(find_record(self.results, run)) for run in add]
+        after = self._results(before, make=make and exists)
+        return update(self.baseline, before, after, reason, added=added, samples=samples)
 
     def publish(self, report: Report, *, junit: Path | None, summary: str | None) -> None:
         """Writes JUnit XML, and adds to the file of a step summary."""
