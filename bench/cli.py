@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 import traceback
@@ -228,49 +227,6 @@ def list_command(
         print("\n".join([name, *part]))
         if len(shown[name]) < len(rows[name]):
             print(f"  and {len(rows[name]) - len(shown[name])} more by name: bench list {name}")
-
-
-@app.command("show")
-def show_command(
-    run: Annotated[str, typer.Argument(help="Id of a run, a unique prefix of it, or its folder.")],
-    results: Results = Path("results"),
-    as_json: Json = False,
-) -> None:
-    """One record in full: spec, checks, accuracies, cost, audit.
-
-    Example: bench show 6ba633
-    """
-    from bench.audit.document import read_audit
-    from bench.console import summary_text
-    from bench.console_audit import audit_text
-    from bench.records import find_record, read_record
-    from bench.summary import summarise
-
-    record = read_record(find_record(results, run))
-    audit = read_audit(record.path)
-    if not record.lines:
-        raise UserError(
-            f"expected a run with finished images in {record.path}, got none yet; repeat the command that began it"
-        )
-    summary = summarise(record, record.lines)
-    if as_json:
-        print_json(summary | ({"audit": audit} if audit else {}))
-        return
-    say(summary_text(summary, record.header["labels"], record.header.get("notes", [])))
-    if audit:
-        say("\n" + audit_text(audit))
-    else:
-        allow_code = _runs_code(summary, record.header["labels"])
-        say(f"\naudit   none yet; {_audit_command(run, results, allow_code=allow_code)}")
-    say("\n" + json.dumps({key: summary[key] for key in ("spec", "checks", "environment")}, indent=1))
-
-
-def _audit_command(run: str, results: Path, *, allow_code: bool) -> str:
-    """The audit of a run as it was named."""
-    from bench.console import elsewhere
-
-    at = "" if (Path(run) / "run.json").is_file() else elsewhere(results)
-    return f"bench audit {shlex.quote(run)}{at} --quick{' --allow-code' if allow_code else ''}"
 
 
 @app.command("doctor")

@@ -1,7 +1,8 @@
-"""The commands by which a record is handed on and checked again: `bench verify` and `bench pack`."""
+"""The commands on one record: `bench show`, `bench verify` and `bench pack`."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -9,12 +10,57 @@ import typer
 
 from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
 from bench.documents import printable
+from bench.errors import UserError
 
 
 def register_verification(app: typer.Typer) -> None:
     """Adds the commands to the application."""
+    app.command("show")(show_command)
     app.command("verify")(verify_command)
     app.command("pack")(pack_command)
+
+
+def show_command(
+    run: Annotated[str, typer.Argument(help="Id of a run, a unique prefix of it, or its folder.")],
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """One record: accuracies, cost, audit, what was run, checks, how to make it again.
+
+    In full with --json.
+
+    Example: bench show 6ba633
+    """
+    from bench.audit.document import read_audit
+    from bench.console import summary_text
+    from bench.console_audit import audit_text
+    from bench.console_show import record_text
+    from bench.records import find_record, read_record
+    from bench.summary import summarise
+
+    record = read_record(find_record(results, run))
+    audit = read_audit(record.path)
+    if not record.lines:
+        raise UserError(
+            f"expected a run with finished images in {record.path}, got none yet; repeat the command that began it"
+        )
+    header, summary = record.header, summarise(record, record.lines)
+    if as_json:
+        print_json(summary | ({"audit": audit} if audit else {}))
+        return
+    say(summary_text(summary, header["labels"], header.get("notes", [])))
+    say("\n" + (audit_text(audit) if audit else f"audit   none yet; {_audit_command(run, results, header)}"))
+    say("\n" + record_text(record))
+
+
+def _audit_command(run: str, results: Path, header: dict[str, Any]) -> str:
+    """The audit of a run as it was named."""
+    from bench.cli import make_registry
+    from bench.console import elsewhere
+    from bench.trust import code_of
+
+    at = "" if (Path(run) / "run.json").is_file() else elsewhere(results)
+    return f"bench audit {shlex.quote(run)}{at} --quick{' --allow-code' if code_of(make_registry(), header) else ''}"
 
 
 def verify_command(

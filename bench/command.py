@@ -58,10 +58,11 @@ def _all(part: Mapping[str, Any], flag: str) -> list[str]:
 
 
 def _options(arguments: Mapping[str, Any], flag: str) -> list[str]:
-    return [word for key, value in arguments.items() for word in (flag, f"{key}={_text(value)}")]
+    return [word for key, value in arguments.items() for word in (flag, f"{key}={argument_text(value)}")]
 
 
-def _text(value: Any) -> str:
+def argument_text(value: Any) -> str:
+    """A value as it is given on the command line."""
     if isinstance(value, list | tuple):
-        return ",".join(map(_text, value))
+        return ",".join(map(argument_text, value))
     return "none" if value is None else str(value)

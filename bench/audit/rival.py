@@ -6,6 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.command import argument_text
 from bench.engines.here import Here
 from bench.job import Job
 from bench.threat import ThreatModel
@@ -32,7 +33,9 @@ class Rival:
 
     def words(self, named: Container[str]) -> list[str]:
         """Its arguments of these names, on the command line."""
-        return [word for key, value in self.args.items() if key in named for word in ("-A", f"{key}={_text(value)}")]
+        return [
+            word for key, value in self.args.items() if key in named for word in ("-A", f"{key}={argument_text(value)}")
+        ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +107,3 @@ class Trusting(Here):
     def claims(self, job: Job) -> dict[str, Any]:
         """What was verified then."""
         return self.checks
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "none"
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
