@@ -337,3 +337,26 @@ def test_an_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch)
     assert main(words) == 3
     assert "go on with: bench audit" in capsys.readouterr().err
     assert [check["name"] for check in read_audit(path)["checks"]] == ["leak"]
+
+
+STRONGER = {"steps": 25, "restarts": 2, "losses": ("dlr", "ce", "cw")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verdict"),
+    [
+        ({}, "skipped"),
+        (STRONGER, "skipped"),
+        ({"steps": 9}, "pass"),
+        ({"losses": ("ce",)}, "pass"),
+        ({"start": "zero"}, "pass"),
+        ({"step_size": 1e-6}, "refuted"),
+        ({"schedule": "constant"}, "pass"),
+        ({"budget": 6}, "pass"),
+        ({**STRONGER, "step_size": 1e-6}, "refuted"),
+    ],
+)
+def test_only_a_run_that_is_the_reference_or_more_of_it_needs_no_reference(arguments, verdict, tmp_path):
+    path = made(tmp_path, samples=32, **arguments)
+    (found,) = examined(path, "reference-attack", samples=32)["checks"]
+    assert found["verdict"] == verdict
