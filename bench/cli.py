@@ -258,7 +258,7 @@ def show_command(
         return
     say(summary_text(summary, record.header["labels"], record.header.get("notes", [])))
     if audit:
-        say("\n" + audit_text(audit))
+        say("\n" + audit_text(audit, record.header["labels"]))
     else:
         allow_code = _runs_code(summary, record.header["labels"])
         say(f"\naudit   none yet; {_audit_command(run, results, allow_code=allow_code)}")

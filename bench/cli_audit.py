@@ -126,7 +126,8 @@ class _Work:
 
 def _show_audit(work: _Work, as_json: bool, quiet: bool) -> None:
     from bench.audit.session import audit
-    from bench.console_audit import AuditProgress, audit_text
+    from bench.console_audit import FIRED, AuditProgress, audit_text
+    from bench.records import read_header
 
     progress = AuditProgress(quiet=quiet)
     progress.opens(work.path.name, work.scope.size, work.scope.images)
@@ -134,8 +135,8 @@ def _show_audit(work: _Work, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        say(audit_text(found))
-    raise typer.Exit(1 if found["verdict"] in ("suspect", "refuted") else 0)
+        say(audit_text(found, read_header(work.path)["labels"]))
+    raise typer.Exit(1 if found["verdict"] in FIRED else 0)
 
 
 def _show_outlook(work: _Work, as_json: bool) -> None:

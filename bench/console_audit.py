@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bench.audit.finding import Finding
 
 MARKS = {"pass": "ok", "suspect": "SUSPECT", "refuted": "REFUTED", "skipped": "-"}
+FIRED = ("suspect", "refuted")
 
 
 class AuditProgress:
@@ -55,15 +56,22 @@ class AuditProgress:
             sys.stderr.flush()
 
 
-def audit_text(audit: Mapping[str, Any]) -> str:
-    """An audit for people: verdict, every check, and what would settle those that fired."""
+def audit_text(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
+    """An audit for people: verdict, what was examined, which checks fired, every check, and what would settle those that fired.
+
+    Arguments:
+        audit: The content of `audit.json`.
+        labels: Names of the run's defense and attack.
+    """
     checks: Sequence[Mapping[str, Any]] = audit["checks"]
     rows = [(f"  {MARKS.get(check['verdict'], '?')}", check["name"], check["meaning"]) for check in checks]
     head = f"audit   {audit['verdict']} · {audit['size']}, first {audit['n']} images"
+    fired = [f"{check['name']} ({check['verdict']})" for check in checks if check["verdict"] in FIRED]
+    found = [f"  examined  {_examined(audit, labels)}", *([f"  fired     {', '.join(fired)}"] if fired else [])]
     missing = audit.get("missing", [])
     left = [f"  not made yet: {', '.join(missing)}"] if missing else []
     commands = [f"  {check['command']}  # {check['name']}" for check in checks if check["command"]]
-    return "\n".join([head, columns(rows), *left, *(["what would settle it", *commands] if commands else [])])
+    return "\n".join([head, *found, columns(rows), *left, *(["what would settle it", *commands] if commands else [])])
 
 
 def outlook_text(outlook: Mapping[str, Any], labels: Mapping[str, str]) -> str:

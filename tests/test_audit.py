@@ -443,3 +443,36 @@ def test_a_dry_run_of_a_defense_prices_the_run_that_has_to_be_made_first(tmp_pat
     capsys.readouterr()
     assert main([*words, "--dry-run"]) == 0
     assert "no check is left to make" in capsys.readouterr().out
+
+
+def test_the_verdict_says_what_was_examined_and_which_checks_fired(tmp_path, capsys):
+    path = made(tmp_path, "guided_by_batch.py:Defense", samples=32)
+    only = ["--only", "batch-coupling", "--only", "flags"]
+    words = ["audit", str(path), "--quick", "-n", "16", *only, "--allow-code", "--results", str(tmp_path)]
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    head, examined_line, fired_line, *_ = captured.out.splitlines()
+    assert head == "audit   refuted · quick, first 16 images"
+    assert examined_line.startswith(f"  examined  first 16 images of run {path.name}: ")
+    assert examined_line.endswith("guided_by_batch.py:Defense under pgd-full")
+    assert fired_line == "  fired     batch-coupling (refuted)"
+    assert re.search(r"^2 checks to make: at most .* classifier forward", captured.err, re.MULTILINE)
+    believed = made(tmp_path, samples=8)
+    words = [
+        "audit",
+        str(believed),
+        "--quick",
+        "-n",
+        "8",
+        "--only",
+        "flags",
+        "--allow-code",
+        "--results",
+        str(tmp_path),
+    ]
+    assert main([*words, "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert f"  examined  first 8 images of run {believed.name}: none under pgd-full" in said
+    assert "fired" not in said
+    assert main(["show", str(believed)]) == 0
+    assert f"  examined  first 8 images of run {believed.name}: none under pgd-full" in capsys.readouterr().out
