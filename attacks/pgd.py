@@ -68,7 +68,7 @@ def pgd(
     search = Search(model, x, y, noise, eot=eot)
     runs = [(loss, restart) for restart in range(restarts) for loss in named_losses(losses)]
     steps = within(budget, steps, runs=len(runs), draws=search.draws)
-    first = step_size or (threat.radius if schedule == "cosine" else 2.5 * threat.radius / steps)
+    first = step_size or _default_step(threat, schedule, steps)
     for number, (loss, _) in enumerate(runs):
         z = uniform_in_ball(x, threat, noise.of("start").after(number)) if start == "random" else x.clone()
         for k in range(steps):
@@ -94,6 +94,24 @@ def work(
     runs, draws = restarts * len(losses), 1 if deterministic else eot
     steps = within(budget, steps, runs=runs, draws=draws)
     return Work(evaluations=runs * (1 if deterministic else 10), gradients=runs * steps * draws)
+
+
+def first_step(
+    *,
+    threat: ThreatModel,
+    deterministic: bool,
+    steps: int,
+    step_size: float | None,
+    schedule: str,
+    restarts: int,
+    losses: tuple[str, ...],
+    eot: int,
+    budget: int | None,
+    **_: object,
+) -> float:
+    """Length of the first step of `pgd`, given or not."""
+    steps = within(budget, steps, runs=restarts * len(losses), draws=1 if deterministic else eot)
+    return step_size or _default_step(threat, schedule, steps)
 
 
 def within(budget: int | None, steps: int, *, runs: int, draws: int) -> int:
@@ -125,6 +143,10 @@ def _step(search: Search, z: Images, loss: Objective, threat: ThreatModel, lengt
 
 def _left(steps: int, *, done: int, runs: int) -> Work:
     return Work(gradients=steps * runs - done)
+
+
+def _default_step(threat: ThreatModel, schedule: str, steps: int) -> float:
+    return threat.radius if schedule == "cosine" else 2.5 * threat.radius / steps
 
 
 def _length(first: float, schedule: str, k: int, steps: int) -> float:

@@ -182,7 +182,7 @@ def run_command(
             with make_engine(engine_options, registry) as crew:
                 summaries = [run(planned, options, progress, crew) for planned in plans]
     if dry_run:
-        _print_forecasts(costs, plans, as_json)
+        print_forecasts(costs, plans, as_json)
     else:
         _print_runs(summaries, plans, as_json, quiet)
 
@@ -449,7 +449,8 @@ def number_or(text: str, option: str, word: str) -> int | None:
         raise UserError(f"expected {option} as a whole number or {word}, got {text!r}; correct it") from error
 
 
-def _print_forecasts(costs: list[Forecast | None], plans: list[Plan], as_json: bool) -> None:
+def print_forecasts(costs: list[Forecast | None], plans: list[Plan], as_json: bool) -> None:
+    """What runs would cost, on stdout."""
     from bench.console import forecast_text
 
     if as_json:

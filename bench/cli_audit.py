@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -11,6 +12,9 @@ from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json,
 from bench.errors import UserError
 
 if TYPE_CHECKING:
+    from bench.audit.session import Scope
+    from bench.options import Options
+    from bench.plan import Plan
     from bench.registry import Registry
 
 
@@ -52,6 +56,9 @@ def audit_command(
     data_dir: DataDir = None,
     device: Device = "auto",
     results: Results = Path("results"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what each check and all of them would cost, and stop.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -81,9 +88,8 @@ def audit_command(
     else:
         registry.find("defenses", str(defense))
 
-    from bench.audit.session import Scope, audit
+    from bench.audit.session import Scope
     from bench.audit.subject import FULL, QUICK
-    from bench.console_audit import AuditProgress, audit_text
     from bench.options import Options
 
     scope = Scope(size=QUICK if quick else FULL, samples=samples, only=tuple(only))
@@ -93,19 +99,56 @@ def audit_command(
             "defense": defense, "dataset": dataset, "classifier": classifier, "score_model": score_model, "threat": threat,
             "draws": draws, "seed": seed, "data_dir": data_dir, "arguments": {"defenses": options},
         }  # fmt: skip
-        path = _made(registry, wanted, settings, scope.images, quiet)
+        planned = _planned(registry, wanted, quiet)
+        if dry_run and _is_missing(planned, settings, scope.images):
+            _show_run_first(planned, settings, scope.images, as_json)
+            return
+        path = _made(planned, settings, scope.images, quiet)
     else:
         from bench.records import find_record
 
         path = find_record(results, run)
+    work = _Work(path, scope, registry, settings, data_dir)
+    if dry_run:
+        _show_outlook(work, as_json)
+    else:
+        _show_audit(work, as_json, quiet)
+
+
+@dataclass(frozen=True)
+class _Work:
+    path: Path
+    scope: Scope
+    registry: Registry
+    options: Options
+    data_dir: Path | None
+
+
+def _show_audit(work: _Work, as_json: bool, quiet: bool) -> None:
+    from bench.audit.session import audit
+    from bench.console_audit import FIRED, AuditProgress, audit_text
+    from bench.records import read_header
+
     progress = AuditProgress(quiet=quiet)
-    progress.opens(path.name, scope.size, scope.images)
-    found = audit(path, scope, registry, progress, options=settings, data_dir=data_dir)
+    progress.opens(work.path.name, work.scope.size, work.scope.images)
+    found = audit(work.path, work.scope, work.registry, progress, options=work.options, data_dir=work.data_dir)
     if as_json:
         print_json(found)
     else:
-        say(audit_text(found))
-    raise typer.Exit(1 if found["verdict"] in ("suspect", "refuted") else 0)
+        say(audit_text(found, read_header(work.path)["labels"]))
+    raise typer.Exit(1 if found["verdict"] in FIRED else 0)
+
+
+def _show_outlook(work: _Work, as_json: bool) -> None:
+    from bench.audit.session import foresee
+    from bench.console_audit import outlook_text
+    from bench.records import read_header
+
+    outlook = foresee(work.path, work.scope, work.registry, options=work.options, data_dir=work.data_dir)
+    if as_json:
+        print_json(outlook)
+    else:
+        say(outlook_text(outlook, read_header(work.path)["labels"]))
 
 
 def _check_names(only: list[str], suggest: Any) -> None:
@@ -128,20 +171,47 @@ def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:
     require_permission(registry, names_of(header), asker=f"the run {header['run_id']}", allowed=allowed)
 
 
-def _made(registry: Registry, wanted: dict[str, Any], options: Any, samples: int, quiet: bool) -> Path:
-    """The record of the defense under its right attack, made or completed."""
-    from dataclasses import replace
-
+def _planned(registry: Registry, wanted: dict[str, Any], quiet: bool) -> Plan:
+    """The run of the defense under its right attack."""
     from bench.audit.right import right_attack
     from bench.console import Progress
-    from bench.job import record_path
     from bench.plan import Request, plan
-    from bench.runner import run
     from bench.threat import ThreatModel
 
     level = None if wanted["threat"] is None else ThreatModel.parse(wanted["threat"])
     attack = right_attack(registry, wanted["defense"])
+    with Progress(quiet=quiet):
+        return plan(Request(**{**wanted, "attack": attack, "threat": level}), registry)
+
+
+def _cut(planned: Plan, options: Options, samples: int) -> Options:
+    """The options of that run, which the data set may be too small for."""
+    return replace(options, samples=min(samples, len(planned.dataset)))
+
+
+def _made(planned: Plan, options: Options, samples: int, quiet: bool) -> Path:
+    """Its record, made or completed."""
+    from bench.console import Progress
+    from bench.job import record_path
+    from bench.runner import run
+
     with Progress(quiet=quiet) as progress:
-        planned = plan(Request(**{**wanted, "attack": attack, "threat": level}), registry)
-        run(planned, replace(options, samples=min(samples, len(planned.dataset))), progress)
+        run(planned, _cut(planned, options, samples), progress)
     return record_path(planned, options.results)
+
+
+def _is_missing(planned: Plan, options: Options, samples: int) -> bool:
+    """Whether images of that run are still to be attacked."""
+    from bench.job import images_missing
+
+    return images_missing(planned, _cut(planned, options, samples))[0] > 0
+
+
+def _show_run_first(planned: Plan, options: Options, samples: int, as_json: bool) -> None:
+    """What the run would cost that has to be made before its checks can be priced."""
+    from bench.cli import print_forecasts
+    from bench.runner import foresee
+
+    print_forecasts([foresee(planned, _cut(planned, options, samples))], [planned], as_json)
+    if not as_json:
+        say("the checks of the audit are priced when this run is made")

@@ -49,7 +49,14 @@ def show_command(
         print_json(summary | ({"audit": audit} if audit else {}))
         return
     say(summary_text(summary, header["labels"], header.get("notes", [])))
-    say("\n" + (audit_text(audit) if audit else f"audit   none yet; {_audit_command(run, results, header)}"))
+    say(
+        "\n"
+        + (
+            audit_text(audit, header["labels"])
+            if audit
+            else f"audit   none yet; {_audit_command(run, results, header)}"
+        )
+    )
     say("\n" + record_text(record))
 
 

@@ -81,6 +81,7 @@ class Plan:
         whole_shards: Whether the attack is another package's, whose result depends on the shard: only whole ones run.
         work: What the attack does to an image that never breaks; None if it does not say.
         least: What it does to one that breaks at once.
+        first_step: Gives the length of the attack's first step, pixel units; None if the attack does not say.
         request: What was asked for, by name: what another process plans the same run from.
     """
 
@@ -98,6 +99,7 @@ class Plan:
     whole_shards: bool = False
     work: Work | None = None
     least: Work = Work()  # noqa: RUF009 - frozen
+    first_step: Callable[[], float | None] = lambda: None
     request: Request = field(default_factory=Request)
 
 
@@ -160,13 +162,13 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
     make = partial(_make_defense, defense)
     built = make(score_model)  # the values themselves are checked now, before any work
     _check_votes(built, defense)
+    says = partial(_says, attack, defense.target.deterministic, knowledge, draws, dataset)
     return Plan(
         spec=spec, labels={"defense": defense.label, "attack": attack.label, "dataset": data.name}, notes=[*_notes(built, defense, attack), *_remarks(classifier, network)], dataset=dataset, threat=threat, classifier=network,
         score=score_model, make_defense=make, gradient=gradient, known=draws if knowledge == "known" else 0,
         attack=partial(attack.target, **({} if surrogate is None else {"surrogate": surrogate}), **attack.values),
         whole_shards=bool(_trait(attack, "package")),
-        work=_work("work", attack, defense.target.deterministic, knowledge, draws, dataset),
-        least=_work("least", attack, defense.target.deterministic, knowledge, draws, dataset) or Work(),
+        work=says("work"), least=says("least") or Work(), first_step=partial(says, "first_step", threat=threat),
         request=request,
     )  # fmt: skip
 
@@ -264,15 +266,17 @@ def _surrogate(attack: _Part, registry: Registry, setting: Mapping[str, Any]) ->
     return _load_classifier(_Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A"), setting)
 
 
-def _work(name: str, attack: _Part, deterministic: bool, knowledge: str, draws: int, dataset: Dataset) -> Work | None:
-    """What the attack's own formula of this name says; with known draws every estimate takes all of them."""
+def _says(
+    attack: _Part, deterministic: bool, knowledge: str, draws: int, dataset: Dataset, name: str, **setting: Any
+) -> Any:
+    """What the attack's own formula of this name says, None without one; with known draws every estimate takes all of them."""
     formula = (
         getattr(sys.modules[attack.target.__module__], name, None) if hasattr(attack.target, "__module__") else None
     )
     if not callable(formula):
         return None
     known = {"eot": draws} if knowledge == "known" and "eot" in attack.values else {}
-    return formula(**(attack.values | known), deterministic=deterministic, classes=len(dataset.classes))
+    return formula(**(attack.values | known), deterministic=deterministic, classes=len(dataset.classes), **setting)
 
 
 def _notes(built: Defense, defense: _Part, attack: _Part) -> list[str]:

@@ -35,8 +35,8 @@ class ScoreOpt:
         objective: `image` or `noise`.
         steps: Steps of Adam, at least 0.
         step_size: Their size, in [-1, 1].
-        sigma: Noise level, in [-1, 1].
-        spread: By how much the level varies, less than `sigma`; `noise` does not use it.
+        sigma: Noise level, in [-1, 1], above 0.
+        spread: By how much the level varies for `image`, from 0 to less than `sigma`; `noise` keeps one level and does not use it.
         votes: Purifications whose class probabilities are averaged.
 
     Raises:
@@ -58,9 +58,10 @@ class ScoreOpt:
             raise UserError(
                 f"expected objective {' or '.join(OBJECTIVES)}, got {self.objective!r}; correct -D objective="
             )
-        if min(self.steps, self.step_size) < 0 or not 0 <= self.spread < self.sigma or self.votes < 1:
+        lowest = self.sigma - self.spread if self.objective == "image" else self.sigma
+        if min(self.steps, self.step_size, self.spread) < 0 or lowest <= 0 or self.votes < 1:
             raise UserError(
-                "expected steps, step_size >= 0, 0 <= spread < sigma and votes >= 1, got "
+                "expected steps, step_size, spread >= 0, votes >= 1, and sigma above 0 (for the image objective: above spread), got "
                 f"steps={self.steps}, step_size={self.step_size}, sigma={self.sigma}, spread={self.spread}, votes={self.votes}; correct the -D arguments"
             )
 

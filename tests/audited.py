@@ -19,7 +19,10 @@ class Heard:
     """A listener that keeps what it hears."""
 
     def __init__(self):
-        self.begun, self.ended = [], []
+        self.begun, self.ended, self.total = [], [], None
+
+    def priced(self, total):
+        self.total = total
 
     def begins(self, name, summary, predicted):
         self.begun.append((name, predicted))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 import sys
 from math import comb
@@ -19,19 +20,23 @@ from bench.audit import TABLE
 from bench.audit.bar import exceeds, order
 from bench.audit.document import read_audit
 from bench.audit.finding import Finding, flags_of, verdict_of
+from bench.audit.rival import Trusting
 from bench.audit.session import Scope
 from bench.audit.trace import ascend
 from bench.cli import main
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
 from bench.noise import Noise
+from bench.options import Options
+from bench.plan import Request, plan
 from bench.records import record_paths
+from bench.runner import Silent, record_path, run
 from bench.runs import read_run
 from bench.seal import broken_seal, own_hash
 from bench.threat import ThreatModel
 
 sys.path.append(str(Path(__file__).parent))
-from audited import PLANTS, Heard, examined, fired, made
+from audited import PLANTS, REGISTRY, Heard, examined, fired, made
 
 
 def test_violations_are_held_against_two_percent():
@@ -337,3 +342,137 @@ def test_an_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch)
     assert main(words) == 3
     assert "go on with: bench audit" in capsys.readouterr().err
     assert [check["name"] for check in read_audit(path)["checks"]] == ["leak"]
+
+
+STRONGER = {"steps": 25, "restarts": 2, "losses": ("dlr", "ce", "cw")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verdict"),
+    [
+        ({}, "skipped"),
+        (STRONGER, "skipped"),
+        ({"steps": 9}, "pass"),
+        ({"losses": ("ce",)}, "pass"),
+        ({"start": "zero"}, "pass"),
+        ({"step_size": 1e-6}, "refuted"),
+        ({"schedule": "constant"}, "pass"),
+        ({"budget": 6}, "pass"),
+        ({**STRONGER, "step_size": 1e-6}, "refuted"),
+    ],
+)
+def test_only_a_run_that_is_the_reference_or_more_of_it_needs_no_reference(arguments, verdict, tmp_path):
+    path = made(tmp_path, samples=32, **arguments)
+    (found,) = examined(path, "reference-attack", samples=32)["checks"]
+    assert found["verdict"] == verdict
+
+
+OWN = """
+def shift(model, x, y, threat, noise, *, steps: int = 3):
+    return x
+"""
+
+
+def spent(*prices):
+    """The sums of several prices, by hand."""
+    passes = [price["passes"].get("classifier_forward", 0) for price in prices]
+    return round(sum(price["seconds"] for price in prices), 1), sum(passes)
+
+
+def test_the_total_is_told_before_the_first_check_and_leaves_out_what_was_done(tmp_path):
+    path, heard, again = made(tmp_path, samples=16), Heard(), Heard()
+    examined(path, "random-noise", "flags", "known-draws", samples=16, heard=heard)
+    assert [name for name, _ in heard.begun] == ["flags", "random-noise"]  # known-draws: the defense is deterministic
+    assert heard.total["checks"] == 2
+    assert (heard.total["seconds"], heard.total["passes"]["classifier_forward"]) == pytest.approx(
+        spent(*(price for _, price in heard.begun)), abs=0.11
+    )
+    examined(path, "random-noise", "flags", "known-draws", samples=16, heard=again)
+    assert again.total == {"checks": 0, "seconds": 0.0, "passes": {}}
+
+
+def test_an_attack_without_a_formula_is_not_priced_as_nothing(tmp_path):
+    (tmp_path / "own.py").write_text(OWN)
+    request = Request(
+        defense="none", attack=f"{tmp_path / 'own.py'}:shift", dataset=f"{PLANTS}/world.py:images",
+        classifier=f"{PLANTS}/world.py:Network", threat=ThreatModel.parse("linf:0.03"),
+    )  # fmt: skip
+    planned = plan(request, REGISTRY)
+    run(planned, Options(results=tmp_path, samples=4, device="cpu"), Silent(), Trusting({"deterministic": True}))
+    heard = Heard()
+    examined(record_path(planned, tmp_path), "effort", samples=4, heard=heard)
+    assert heard.total == {"checks": 1, "seconds": 0.0, "passes": {}, "unforeseen": 1}
+
+
+def test_a_dry_run_prices_every_check_and_makes_nothing(tmp_path, capsys):
+    path = made(tmp_path, samples=16)
+    examined(path, "flags", samples=16)
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    words = [
+        "audit", str(path), "--quick", "-n", "16", "--allow-code", "--results", str(tmp_path), "--dry-run",
+        "--only", "flags", "--only", "random-noise", "--only", "known-draws",
+    ]  # fmt: skip
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {check["name"]: check["state"] for check in found["checks"]} == {
+        "flags": "done", "random-noise": "new", "known-draws": "skipped",
+    }  # fmt: skip
+    assert found["total"]["checks"] == 1
+    assert found["total"]["passes"] == {"classifier_forward": 16 * (50 + 2)}
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"audit   quick, first 16 images of run {path.name}: none under pgd-full"
+    assert [line.split(maxsplit=1)[1] for line in (lines[1], lines[3])] == [
+        "done before", "does not apply: the defense is deterministic",
+    ]  # fmt: skip
+    assert lines[2].endswith("832 classifier forward")
+    assert re.fullmatch(r"1 check to make: at most .*, 832 classifier forward", lines[4])
+    assert lines[5:] == ["nothing was run or stored"]
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def test_a_dry_run_of_a_defense_prices_the_run_that_has_to_be_made_first(tmp_path, capsys):
+    words = ["audit", "--defense", "bit-depth", "-n", "4", "--quick", "--only", "flags", "--results", str(tmp_path)]
+    assert main([*words, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert "bit-depth under pgd-bpda" in said
+    assert "4 images to run, 0 done" in said
+    assert "the checks of the audit are priced when this run is made" in said
+    assert record_paths(tmp_path) == []
+    assert main([*words, "--quiet"]) == 0
+    capsys.readouterr()
+    assert main([*words, "--dry-run"]) == 0
+    assert "no check is left to make" in capsys.readouterr().out
+
+
+def test_the_verdict_says_what_was_examined_and_which_checks_fired(tmp_path, capsys):
+    path = made(tmp_path, "guided_by_batch.py:Defense", samples=32)
+    only = ["--only", "batch-coupling", "--only", "flags"]
+    words = ["audit", str(path), "--quick", "-n", "16", *only, "--allow-code", "--results", str(tmp_path)]
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    head, examined_line, fired_line, *_ = captured.out.splitlines()
+    assert head == "audit   refuted · quick, first 16 images"
+    assert examined_line.startswith(f"  examined  first 16 images of run {path.name}: ")
+    assert examined_line.endswith("guided_by_batch.py:Defense under pgd-full")
+    assert fired_line == "  fired     batch-coupling (refuted)"
+    assert re.search(r"^2 checks to make: at most .* classifier forward", captured.err, re.MULTILINE)
+    believed = made(tmp_path, samples=8)
+    words = [
+        "audit",
+        str(believed),
+        "--quick",
+        "-n",
+        "8",
+        "--only",
+        "flags",
+        "--allow-code",
+        "--results",
+        str(tmp_path),
+    ]
+    assert main([*words, "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert f"  examined  first 8 images of run {believed.name}: none under pgd-full" in said
+    assert "fired" not in said
+    assert main(["show", str(believed)]) == 0
+    assert f"  examined  first 8 images of run {believed.name}: none under pgd-full" in capsys.readouterr().out

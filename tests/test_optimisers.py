@@ -132,6 +132,13 @@ def test_the_noise_objective_is_torchs_adam_and_a_pass_of_the_denoiser():
     torch.testing.assert_close(mine, to_pixels(clean(z.detach())), rtol=0, atol=1e-11)
 
 
+def test_the_noise_objective_takes_any_level_since_it_keeps_it():
+    """As in the published `sampler_opt_xt`, which draws no level; `sampler_opt_x0` draws one within .1 of the given one."""
+    score, x = Curved(), images()
+    mine = ScoreOpt(score=score, objective="noise", sigma=0.05, spread=0.1).purify(x, NOISE)
+    assert torch.equal(mine, ScoreOpt(score=score, objective="noise", sigma=0.05, spread=0.0).purify(x, NOISE))
+
+
 @pytest.mark.parametrize("objective", ["image", "noise"])
 def test_directional_derivative_equals_the_central_difference(objective):
     defense = ScoreOpt(score=Curved(), objective=objective, steps=4, step_size=0.05, sigma=0.4)
@@ -157,6 +164,8 @@ def test_units():
         (LikelihoodMaximization, {"low": 0.7}),
         (LikelihoodMaximization, {"votes": 0}),
         (ScoreOpt, {"spread": 0.25}),
+        (ScoreOpt, {"spread": -0.1, "objective": "noise"}),
+        (ScoreOpt, {"sigma": 0.0, "objective": "noise"}),
         (ScoreOpt, {"step_size": -1.0}),
         (ScoreOpt, {"objective": "score"}),
     ],

@@ -1,7 +1,8 @@
 """What twice the steps, more restarts and a longer step add to the run's own attack, with intervals.
 
-An attack that has converged gains nothing from more effort; a quick audit leaves out the longer step. Each variant changes one argument of the run's attack; the gain
-is the share of right draws that it takes away, with its 95 % interval.
+An attack that has converged gains nothing from more effort; a quick audit leaves out the longer step. Each variant changes one argument of the run's attack, and
+raises a budget that would cut it by the same factor. The longer step is twice the run's own: the one given, or the attack's default by its formula `first_step`;
+without one there is no such variant. The gain is the share of right draws that a variant takes away, with its 95 % interval.
 
 References:
     On Evaluating Adversarial Robustness (Carlini et al., 2019)
@@ -9,6 +10,9 @@ References:
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from bench.audit.finding import REFUTED, Finding
 from bench.audit.ordered import against_run
@@ -44,10 +48,16 @@ def _rivals(subject: Subject) -> dict[str, Rival]:
     changes = {}
     for word in ("steps", "queries"):
         if isinstance(args.get(word), int):
-            changes[f"twice the {word}"] = {word: 2 * args[word]}
+            changes[f"twice the {word}"] = _times(2, word, args)
     if isinstance(args.get("restarts"), int):
-        changes[f"{restarts} times the restarts"] = {"restarts": restarts * args["restarts"]}
-    if "step_size" in args and subject.full:
-        longer = 2 * (args["step_size"] or subject.planned.threat.radius)
-        changes["twice the step size"] = {"step_size": longer}
+        changes[f"{restarts} times the restarts"] = _times(restarts, "restarts", args)
+    step = args.get("step_size") or subject.planned.first_step()
+    if "step_size" in args and step and subject.full:
+        changes["twice the step size"] = {"step_size": 2 * step}
     return {words: Rival(name, args | change) for words, change in changes.items()}
+
+
+def _times(factor: int, word: str, args: Mapping[str, Any]) -> dict[str, Any]:
+    """So many times an argument, and as much more of the budget, if there is one, that would cut it down again."""
+    words = (word, "budget") if args.get("budget") else (word,)
+    return {word: factor * args[word] for word in words}

@@ -1,15 +1,17 @@
-"""What a check will cost, before it starts."""
+"""What a check will cost, and all of them, before they start."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from bench.gradient import GradientMode
 from bench.pace import Work
 from bench.worker import Worker
+
+NEW, DONE = "new", "done"
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,51 @@ class Load:
 
     Arguments:
         images: Number of images.
-        work: Evaluations and gradients of each.
+        work: Evaluations and gradients of each; None for an attack that states no formula for its work.
         mode: What is differentiated.
     """
 
     images: int
-    work: Work
+    work: Work | None
     mode: GradientMode = GradientMode.FULL
+
+
+@dataclass(frozen=True)
+class Price:
+    """What will become of a check, and at what cost.
+
+    Arguments:
+        name: The check's.
+        state: `new`: it will be made; `done`: it was made before; `skipped`: it does not apply.
+        why: Why it does not apply.
+        predicted: `seconds`, and `passes` by network, at most; `unforeseen`, the number of attacks beside them that state no
+            formula for their work.
+    """
+
+    name: str
+    state: str
+    why: str = ""
+    predicted: dict[str, Any] = field(default_factory=lambda: summed([]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The price as JSON."""
+        return asdict(self)
+
+
+def total(prices: Iterable[Price]) -> dict[str, Any]:
+    """The number of checks that will be made, and what they will cost together, at most."""
+    costs = [price.predicted for price in prices if price.state == NEW]
+    return {"checks": len(costs), **summed(costs)}
+
+
+def summed(costs: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Several costs as one."""
+    seconds, passes, unforeseen = 0.0, Counter[str](), 0
+    for cost in costs:
+        seconds, unforeseen = seconds + cost["seconds"], unforeseen + cost.get("unforeseen", 0)
+        passes.update(cost["passes"])
+    beside = {"unforeseen": unforeseen} if unforeseen else {}
+    return {"seconds": round(seconds, 1), "passes": dict(passes), **beside}
 
 
 class Prices:
@@ -40,14 +80,18 @@ class Prices:
 
     def of(self, loads: Sequence[Load]) -> dict[str, Any]:
         """At most so many network passes and seconds."""
+        return summed([self._cost(load) for load in loads])
+
+    def _cost(self, load: Load) -> dict[str, Any]:
+        if load.work is None:
+            return {"seconds": 0.0, "passes": {}, "unforeseen": 1}
         seconds, passes = 0.0, Counter[str]()
-        for load in loads:
-            for mode, each in ((GradientMode.NONE, load.work.evaluations), (load.mode, load.work.gradients)):
-                if each and load.images:
-                    took, made = self._time(mode)
-                    seconds += took * each * load.images
-                    passes.update({kind: round(count * each * load.images) for kind, count in made.items() if count})
-        return {"seconds": round(seconds, 1), "passes": dict(passes)}
+        for mode, each in ((GradientMode.NONE, load.work.evaluations), (load.mode, load.work.gradients)):
+            if each and load.images:
+                took, made = self._time(mode)
+                seconds += took * each * load.images
+                passes.update({kind: round(count * each * load.images) for kind, count in made.items() if count})
+        return {"seconds": seconds, "passes": dict(passes)}
 
     def _time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
         if mode not in self.timed:

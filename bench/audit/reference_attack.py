@@ -2,7 +2,8 @@
 
 The right gradient is the exact one where the defense has one, BPDA where it has none, an average over fresh draws (EOT) or
 the scored draws themselves where it is stochastic. Plain PGD takes 20 steps (10 in a quick audit) on the margin and on
-cross-entropy. What it breaks and the run's attack did not is a violation: iterated attacks beat single steps.
+cross-entropy. What it breaks and the run's attack did not is a violation: iterated attacks beat single steps. A run of that
+very PGD needs no comparison, nor one that differs from it by more steps, restarts, draws or losses alone.
 
 References:
     On Evaluating Adversarial Robustness (Carlini et al., 2019)
@@ -11,19 +12,25 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from bench.audit.finding import REFUTED, Finding
 from bench.audit.ordered import against_run
 from bench.audit.price import Load
 from bench.audit.subject import Subject
 
-PLAIN = 20
+RAISED = ("steps", "restarts", "eot")
+"""Arguments of PGD of which more is stronger."""
 
 
 def why_not(subject: Subject) -> str:
     """Why the check does not apply; empty if it does."""
-    attack = subject.run.spec["attack"]
-    same = attack["name"] == subject.attacks.reference.attack and attack["args"].get("steps", 0) >= PLAIN
-    return "the run's attack is that reference, or a longer one" if same else ""
+    reference = subject.attacks.reference
+    if subject.run.spec["attack"]["name"] != reference.attack:
+        return ""
+    covers = _covers(subject.args, subject.plan(reference).spec.attack.args)
+    return "the run's attack is that reference, or a longer one" if covers else ""
 
 
 def loads(subject: Subject) -> list[Load]:
@@ -38,3 +45,13 @@ def check(subject: Subject) -> Finding:
         broken="Images that the run's attack left standing fell to {names}: the attack is too weak for a number; report the other one.",
         good="The run's attack breaks what plain PGD with the right gradient breaks.",
     )  # fmt: skip
+
+
+def _covers(own: Mapping[str, Any], least: Mapping[str, Any]) -> bool:
+    """Whether these arguments of PGD are the least ones but for what makes it stronger."""
+    others = {*own, *least}.difference(RAISED, ["losses"])
+    return (
+        all(own[word] >= least[word] for word in RAISED)
+        and set(own["losses"]) >= set(least["losses"])
+        and all(own.get(word) == least.get(word) for word in others)
+    )

@@ -1,4 +1,4 @@
-"""One audit: check after check, each priced before it starts and written down as soon as it is done."""
+"""One audit: all checks priced before the first starts, then one after the other, each written down as soon as it is done."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from bench.audit import TABLE
 from bench.audit.document import findings_in, read_audit, write_audit
 from bench.audit.finding import SKIPPED, Finding, skipped
-from bench.audit.price import Prices
+from bench.audit.price import DONE, NEW, Price, Prices, total
 from bench.audit.subject import FULL, QUICK, Subject
 from bench.errors import UserError
 from bench.options import Options
@@ -30,6 +30,9 @@ DIGITS = 6
 
 class Listener(Protocol):
     """Hears what an audit does; only the command line prints it."""
+
+    def priced(self, total: dict[str, Any]) -> None:
+        """So many checks will be made, at this cost at most."""
 
     def begins(self, name: str, summary: str, predicted: dict[str, Any]) -> None:
         """A check starts, at this cost at most."""
@@ -91,6 +94,37 @@ def audit(
     Raises:
         UserError: The record cannot be read, or its parts are not here as they were.
     """
+    subject = _subject(path, scope, registry, options=options, data_dir=data_dir, planned=planned, shelf=shelf)
+    return _Audit(subject, path).examine(scope.names, listener)
+
+
+def foresee(
+    path: Path, scope: Scope, registry: Registry, *, options: Options, data_dir: Path | None = None
+) -> dict[str, Any]:
+    """What an audit would make, and its cost, check by check and in all; nothing is written.
+
+    Arguments:
+        path: The run's folder.
+        scope: How much would be examined.
+        registry: What the record's names stand for.
+        options: Results folder and device.
+        data_dir: Where data sets lie.
+
+    Raises:
+        UserError: The record cannot be read, or its parts are not here as they were.
+    """
+    subject = _subject(path, scope, registry, options=options, data_dir=data_dir)
+    prices = _Audit(subject, path).foresee(scope.names)
+    return {
+        "run_id": subject.run.run_id, "n": subject.n, "size": subject.size,
+        "checks": [price.as_dict() for price in prices], "total": total(prices),
+    }  # fmt: skip
+
+
+def _subject(
+    path: Path, scope: Scope, registry: Registry, *, options: Options, data_dir: Path | None,
+    planned: Plan | None = None, shelf: Shelf | None = None,
+) -> Subject:  # fmt: skip
     run = read_run(path)
     if not len(run):
         raise UserError(
@@ -103,10 +137,9 @@ def audit(
         raise UserError(
             f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again"
         )
-    subject = Subject(
+    return Subject(
         run, planned, registry, samples=scope.images, size=scope.size, options=options, data_dir=data_dir, shelf=shelf
     )
-    return _Audit(subject, path, listener).examine(scope.names)
 
 
 class _Audit:
@@ -115,45 +148,54 @@ class _Audit:
     Arguments:
         subject: The run.
         path: Its folder.
-        listener: Hears of it.
     """
 
-    def __init__(self, subject: Subject, path: Path, listener: Listener) -> None:
-        self.subject, self.path, self.listener = subject, path, listener
+    def __init__(self, subject: Subject, path: Path) -> None:
+        self.subject, self.path = subject, path
         before = findings_in(read_audit(path))
         self.findings = {finding.name: finding for finding in before if finding.name in TABLE}
         self.prices = Prices(subject.worker)
 
-    def examine(self, names: Sequence[str]) -> dict[str, Any]:
+    def foresee(self, names: Sequence[str]) -> list[Price]:
+        """What becomes of each check."""
+        return [self._price(name) for name in names]
+
+    def examine(self, names: Sequence[str], listener: Listener) -> dict[str, Any]:
         """Makes what is missing, writing after each check."""
-        for name in names:
-            known = self.findings.get(name)
-            if known is not None and self._covers(known):
-                self.listener.ends(known, new=False)
-                continue
-            self.findings[name] = self._make(name)
-            self._write()
-            self.listener.ends(self.findings[name], new=True)
+        prices = self.foresee(names)
+        listener.priced(total(prices))
+        for price in prices:
+            if price.state == NEW:
+                listener.begins(price.name, TABLE[price.name].summary, price.predicted)
+            if price.state != DONE:
+                self.findings[price.name] = self._make(price)
+                self._write()
+            listener.ends(self.findings[price.name], new=price.state != DONE)
         return self._write()
+
+    def _price(self, name: str) -> Price:
+        known = self.findings.get(name)
+        if known is not None and self._covers(known):
+            return Price(name, DONE)
+        module = import_module(TABLE[name].target)
+        why = module.why_not(self.subject)
+        if why:
+            return Price(name, SKIPPED, why)
+        return Price(name, NEW, predicted=self.prices.of(module.loads(self.subject)))
 
     def _covers(self, finding: Finding) -> bool:
         """Whether a finding was made at this size or a greater one."""
         size = finding.size == FULL or not self.subject.full
         return size and finding.n >= self.subject.n
 
-    def _make(self, name: str) -> Finding:
-        entry, subject = TABLE[name], self.subject
-        module = import_module(entry.target)
-        why = module.why_not(subject)
-        predicted = {"seconds": 0.0, "passes": {}} if why else self.prices.of(module.loads(subject))
-        if not why:
-            self.listener.begins(name, entry.summary, predicted)
+    def _make(self, price: Price) -> Finding:
+        subject, check = self.subject, import_module(TABLE[price.name].target).check
         began = time.monotonic()
-        finding = skipped(why) if why else module.check(subject)
+        finding = check(subject) if price.state == NEW else skipped(price.why)
         command = finding.command if finding.verdict != SKIPPED and finding.fired else ""
         return replace(
-            finding, name=name, n=subject.n, size=subject.size, predicted=predicted, values=_rounded(finding.values),
-            command=command, seconds=round(time.monotonic() - began, 2),
+            finding, name=price.name, n=subject.n, size=subject.size, predicted=price.predicted,
+            values=_rounded(finding.values), command=command, seconds=round(time.monotonic() - began, 2),
         )  # fmt: skip
 
     def _write(self) -> dict[str, Any]:

@@ -177,9 +177,9 @@ class Subject:
         return self._of(there.ids, there.shares())
 
     def load(self, other: Rival) -> Load:
-        """What another attack costs at most."""
+        """What another attack costs at most, its score included."""
         planned = self.plan(other)
-        work = (planned.work or Work()) + Work(evaluations=2 * planned.spec.draws)
+        work = planned.work and planned.work + Work(evaluations=2 * planned.spec.draws)
         return Load(self.n, work, planned.gradient)
 
     def command(self, other: Rival, samples: int | None = None) -> str:
