@@ -3,7 +3,7 @@
     python results/publish.py            # writes them
     python results/publish.py --check    # exit code 1, with their names, if any would change
 
-In a document, what a command printed stands between two marks; a fence around it stays:
+In a document, a command and what it printed stand between two marks; a fence around it stays:
 
     <!-- from: bench compare 4c11 86fe --results results/fashion-mnist-standard -->
     <!-- end -->
@@ -65,8 +65,9 @@ def printed(command: str) -> str:
 
 def _filled(block: re.Match[str]) -> str:
     fence = FENCE.match(block["body"])
-    before, after = fence.groups() if fence else ("\n", "\n")
-    return f"{block['head']}{before}{printed(block['command'])}{after}{block['foot']}"
+    before, after, shown = (*fence.groups(), "$ {}\n") if fence else ("\n", "\n", "`{}`\n\n")
+    command = block["command"]
+    return f"{block['head']}{before}{shown.format(command)}{printed(command)}{after}{block['foot']}"
 
 
 def publish(*, check: bool) -> list[str]:

@@ -46,7 +46,7 @@ def test_a_stale_block_is_written_anew_and_a_fresh_one_left(fence, publish, tmp_
     assert publish.publish(check=True) == ["page.md"]
     assert "old" in page.read_text()
     assert publish.publish(check=False) == ["page.md"]
-    body = f"{fence}bench list says so\n{foot}" if fence else "\nbench list says so\n\n"
+    body = f"{fence}$ bench list\nbench list says so\n{foot}" if fence else "\n`bench list`\n\nbench list says so\n\n"
     assert page.read_text() == f"before\n<!-- from: bench list -->\n{body}<!-- end -->\nafter\n"
     assert publish.publish(check=False) == []
 
