@@ -133,7 +133,7 @@ def verify(
         reporter: Hears how far it is.
 
     Raises:
-        UserError: The record names code, and that was not allowed.
+        UserError: The record names code, and that was not allowed; or it names what is not here.
     """
     whole = integrity(path, packing)
     if not whole.passed:
@@ -210,10 +210,12 @@ def _lines(run: Run) -> Finding:
 
 
 def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -> None:
-    """Names that run code are refused; names that exist no more are for the stage that rebuilds the parts."""
+    """Refuses names that run code, if that was not allowed, and names that stand for nothing here: that says nothing of the record."""
     for pair in names_of(run.header):
         try:
             registry.find(*pair)
-        except UserError:
-            continue
+        except UserError as error:
+            raise UserError(
+                f"expected all that the record {printable(name)} names to be here, so that it can be scored, got: {error}"
+            ) from error
         require_permission(registry, [pair], asker=f"the record {printable(name)}", allowed=options.allow_code)

@@ -291,6 +291,15 @@ def test_code_that_a_record_names(tmp_path, monkeypatch, forget_files, capsys):
     assert not Path("ran").exists()
     assert main(["verify", str(path), "--allow-code"]) == 0
     assert Path("ran").exists()
+    Path("own.py").unlink()
+    capsys.readouterr()
+    assert main(["verify", str(path), "--allow-code"]) == 2
+    printed = capsys.readouterr()
+    assert (
+        "so that it can be scored, got: expected the file of the defense 'own.py:Own', got no file own.py"
+        in printed.err
+    )
+    assert "VERIFIED" not in printed.out
 
 
 # --- fresh draws, by known distributions
