@@ -48,6 +48,7 @@ class _Environment(BaseModel):
 class _Labels(BaseModel):
     defense: str
     attack: str
+    dataset: str = ""
 
 
 class _Header(BaseModel):

@@ -15,6 +15,7 @@ from bench.errors import UserError
 from bench.options import Options
 from bench.plan import Plan
 from bench.records import FORMAT, SHARD, Record, RecordWriter, SampleRecord, read_record
+from bench.seal import SEAL
 from bench.summary import summarise
 
 
@@ -36,11 +37,20 @@ class Job:
         self.count = images_asked(options.samples, len(plan.dataset))
         self.total = _rounded(plan, self.count)
         self.path = record_path(plan, options.results)
-        self.writer = RecordWriter(self.path, _header(plan), self._asking(engine))
-        self.tasks = [
-            Task(self, shard, positions) for shard, positions in _missing(plan, self.total, self.writer.finished)
-        ]
+        self.record = self._complete() or RecordWriter(self.path, _header(plan), self._asking(engine))
+        finished = {line.id for line in self.record.lines}
+        self.tasks = [Task(self, shard, positions) for shard, positions in _missing(plan, self.total, finished)]
         self.left = len(self.tasks)
+
+    def _complete(self) -> Record | None:
+        """The record, if nothing is to be added to it: it is only read, from a folder that others write or that is read-only."""
+        if not (self.path / SEAL).exists() or not (self.path / "run.json").exists():
+            return None
+        record = read_record(self.path)
+        finished = {line.id for line in record.lines}
+        torn = not (self.path / "samples.jsonl").read_bytes().endswith(b"\n")
+        others = record.run_id != self.plan.spec.run_id
+        return None if torn or others or _missing(self.plan, self.total, finished) else record
 
     def _asking(self, engine: Engine) -> Callable[[], dict[str, Any]]:
         return lambda: engine.claims(self)
@@ -53,12 +63,24 @@ class Job:
 
     def close(self) -> None:
         """Lets go of the record."""
-        self.writer.__exit__()
+        if isinstance(self.record, RecordWriter):
+            self.record.__exit__()
+
+    @property
+    def writer(self) -> RecordWriter:
+        """What adds to the record.
+
+        Raises:
+            TypeError: Nothing is to be added.
+        """
+        if not isinstance(self.record, RecordWriter):
+            raise TypeError(f"expected a record that lacks images, got the complete one of run {self.record.run_id}")
+        return self.record
 
     @property
     def lines(self) -> list[SampleRecord]:
         """The lines of the images that run, in the data set's order."""
-        return first_lines(self.writer.lines, self.plan, self.total)
+        return first_lines(self.record.lines, self.plan, self.total)
 
     def store(self, done: Done) -> None:
         """Appends a shard.
@@ -74,10 +96,10 @@ class Job:
 
     def finish(self) -> dict[str, Any]:
         """Seals the record, and gives its summary document."""
-        if not (self.path / "SHA256SUMS").exists():
+        if isinstance(self.record, RecordWriter) and not (self.path / SEAL).exists():
             self.writer.seal([int(sample) for sample in self.plan.dataset.ids])
-        lines = first_lines(self.writer.lines, self.plan, self.count)
-        return summarise(Record(self.path, self.writer.header, self.writer.lines, sealed=True), lines, self.count)
+        lines = first_lines(self.record.lines, self.plan, self.count)
+        return summarise(Record(self.path, self.record.header, self.record.lines, sealed=True), lines, self.count)
 
 
 def record_path(plan: Plan, results: Path) -> Path:

@@ -146,7 +146,8 @@ class RecordWriter:
             self.header = {**header, "checks": checks()} if checks else header
             self._write("run.json", _json(self.header))
         self.lines, size = read_lines(self.path / "samples.jsonl")
-        self._file.truncate(size)
+        if os.fstat(self._file.fileno()).st_size != size:  # else the file stays as it is, with its time
+            self._file.truncate(size)
 
     def _leave(self, made: list[Path]) -> None:
         """Takes back what a record that could not be begun has left."""
@@ -231,7 +232,10 @@ class RecordWriter:
         self.lines = [line for _, line in sorted(zip(places, self.lines, strict=True), key=lambda pair: pair[0])]
 
     def _unseal(self) -> None:
-        (self.path / SEAL).unlink(missing_ok=True)
+        try:
+            (self.path / SEAL).unlink(missing_ok=True)
+        except OSError as error:
+            raise _full(self.path, error) from error
 
     def _write_evidence(self, shard: int, ids: list[int], images: np.ndarray) -> None:
         from safetensors.numpy import save

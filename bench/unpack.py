@@ -14,7 +14,7 @@ from bench.seal import SEAL, broken_seal
 from bench.spec import RunSpec
 from bench.threat import ThreatModel
 
-FOLDER_NAME = r"\w[\w.+-]*"
+FOLDER_NAME = r"\w[^/\\]*"
 
 
 def unpack(archive: Path, results: Path) -> Path:
@@ -60,11 +60,16 @@ def _place(archive: Path, folder: Path) -> Path:
         )
     header = read_header(folder)
     spec = RunSpec.model_validate(header["spec"])
-    if spec.run_id != header["run_id"] or not re.fullmatch(FOLDER_NAME, spec.dataset.name):
+    if spec.run_id != header["run_id"] or not _plain(spec.dataset.name):
         raise UserError(
             f"expected a record in {printable(archive)} whose id is the hash of its spec and whose data set has a plain name, got id {printable(header['run_id'])}, data set {printable(spec.dataset.name)}; do not use it"
         )
     return Path(spec.dataset.name) / ThreatModel.parse(spec.threat).slug / spec.run_id
+
+
+def _plain(name: str) -> bool:
+    """Whether a name stays in its folder, is not hidden, and shows what it is."""
+    return name.isprintable() and re.fullmatch(FOLDER_NAME, name) is not None
 
 
 def _same(one: Path, other: Path) -> bool:

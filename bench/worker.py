@@ -127,6 +127,9 @@ class Worker:
 
     def time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
         """Seconds and passes that an image takes in one full chunk, evaluated (`NONE`) or differentiated (any other mode)."""
+        return self._fitting(lambda: self._time(mode))
+
+    def _time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
         tally = Tally()
         x, y, noise = self._inputs(np.arange(min(self.batch, len(self.plan.dataset))))
         view = self._model(mode, tally, len(x))
@@ -154,6 +157,9 @@ class Worker:
         An image counts as standing while some draw of it is right; where the attacker cannot see what the score will see,
         no attack lets an image rest, so all that are right before the attack count.
         """
+        return self._fitting(lambda: self._probe(count))
+
+    def _probe(self, count: int) -> tuple[float, int]:
         x, y, noise = self._inputs(np.arange(count))
         view, threat = self._model(self.plan.gradient, Tally(), count), self.plan.threat
         deployed, scored, z = view.view(GradientMode.NONE), noise.of("score"), x

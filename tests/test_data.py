@@ -129,6 +129,9 @@ def test_the_hash_covers_ids_images_and_labels():
         ({"labels": np.array([0, 1, 2, 0])}, r"expected labels in 0\.\.1, got 0\.\.2; renumber"),
         ({"labels": np.array([0, -1, 1, 0])}, r"expected labels in 0\.\.1, got -1\.\.1"),
         ({"ids": np.array([0, 1, 1, 2])}, "expected one unique id per image, got 4 ids; renumber"),
+        ({"ids": np.array([0, 1, 2, -1])}, r"expected whole numbers in \[0, 2\^32\) as ids, .*, got int64 in -1\.\.2"),
+        ({"ids": np.arange(4) << 31}, r"got int64 in 0\.\.6442450944; renumber"),
+        ({"ids": np.arange(4.0)}, r"expected whole numbers in .* got float64"),
         ({"ids": np.arange(3)}, "expected one unique id per image, got 3 ids"),
     ],
 )

@@ -5,8 +5,10 @@ import logging
 
 import pytest
 
+import bench.data.download
 from bench.data.download import digest, fetch
 from bench.errors import UserError
+from bench.lock import hold
 
 CONTENT = bytes(range(256)) * 5000
 MD5 = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
@@ -96,12 +98,32 @@ def test_no_network_names_every_address_and_the_way_out(tmp_path):
     assert text.startswith(f"expected to download file.bin to {tmp_path}, got http://127.0.0.1:9/a: ")
     assert " and http://127.0.0.1:9/b: " in text
     assert text.endswith("; repeat the same command to go on, or pass --data-dir FOLDER with it")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made(server, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match=r"expected to download data to .*file"):
         fetch([server.url], tmp_path / "file" / "data", checksum=MD5)
+
+
+def test_one_process_downloads_and_the_others_wait(server, tmp_path, monkeypatch, caplog):
+    """The other one is another open file here: the kernel tells them apart as it does processes."""
+    caplog.set_level(logging.INFO, logger="bench.download")
+    path, part = tmp_path / "file.bin", tmp_path / "file.bin.part"
+    other, waits = hold(part), []
+
+    def other_goes_on(seconds):
+        waits.append(seconds)
+        if len(waits) == 2:
+            other.write(CONTENT)
+            part.replace(path)
+            other.close()
+
+    monkeypatch.setattr(bench.data.download.time, "sleep", other_goes_on)
+    assert fetch([f"{server.url}/file"], path, checksum=MD5).read_bytes() == CONTENT
+    assert (len(waits), server.asked, list(tmp_path.glob("file.bin*"))) == (2, [], [path])
+    assert caplog.text.count("file.bin: another process is downloading it; waiting") == 1
 
 
 def test_digests(tmp_path):

@@ -490,7 +490,7 @@ def test_a_shard_from_a_worker_with_another_torch_is_not_stored(tmp_path):
             UserError, match=r"expected to go on with torch 2.*, under which .* was begun, got 0\.1; pass"
         ):
             job.store(other)
-        assert len(job.writer.lines) == 50
+        assert len(job.record.lines) == 50
 
 
 def test_portable_errors():

@@ -182,6 +182,29 @@ def test_a_folder_that_is_read_only(number, capsys, monkeypatch):
     assert "expected a folder that can be written at results/" in capsys.readouterr().err
 
 
+def test_a_complete_record_is_only_read(capsys, monkeypatch):
+    """Its folder may be read-only, or another process may be adding to it; not a byte and no time of it changes."""
+    words = f"run {OWN} --defense none --attack null --json"
+    command(f"{words} -n 4")
+    first = json.loads(capsys.readouterr().out)
+    (path,) = Path("results").glob("*/*/*")
+    before = {file: file.stat().st_mtime_ns for file in path.rglob("*")}
+
+    def refuse(*_, **__):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.lock.os, "open", refuse)
+        for n in (4, 2):
+            command(f"{words} -n {n}")
+            assert json.loads(capsys.readouterr().out)["n"] == n
+        command(f"{words} -n 5", 2)
+    assert {file: file.stat().st_mtime_ns for file in path.rglob("*")} == before
+    capsys.readouterr()
+    command(f"{words} -n 4")
+    assert json.loads(capsys.readouterr().out) == first
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser writes everywhere")
 def test_a_folder_whose_mode_is_read_only(capsys):
     Path("results").mkdir(mode=0o555)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.unpack import _plain
 
 sys.path.append(str(Path(__file__).parent))
 from tampered import change_line, reseal
@@ -64,6 +65,17 @@ def test_a_record_of_the_same_id_is_not_replaced(original, tmp_path, capsys):
     assert main(["import", str(packed(other, tmp_path / "b.zip")), "--results", str(mine)]) == 2
     assert "expected no other record in" in capsys.readouterr().err
     assert files(mine.joinpath(*original.parts[-3:])) == files(original)
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("fashion-mnist", True), ("npz-my data (1)", True), ("folder-ünïcode", True), ("_own", True),
+        ("", False), ("..", False), (".hidden", False), ("a/b", False), ("a\\b", False), ("a\nb", False), ("a\u202eb", False),
+    ],
+)  # fmt: skip
+def test_names_that_stay_in_their_folder(name, plain):
+    assert _plain(name) is plain
 
 
 @pytest.mark.parametrize("kind", ["changed", "nothing", "folder", "id", "name"])

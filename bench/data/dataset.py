@@ -42,6 +42,10 @@ class Dataset:
             raise UserError(
                 f"data set {self.name!r}: expected one unique id per image, got {len(self.ids)} ids; renumber them"
             )
+        if self.ids.dtype.kind not in "iu" or self.ids.min() < 0 or self.ids.max() >= 1 << 32:
+            raise UserError(
+                f"data set {self.name!r}: expected whole numbers in [0, 2^32) as ids, which the draws are made of, got {self.ids.dtype} in {self.ids.min()}..{self.ids.max()}; renumber them"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)

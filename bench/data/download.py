@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import time
 from collections.abc import Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -12,8 +13,10 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from bench.errors import UserError
+from bench.lock import hold
 
 CHUNK, TIMEOUT, NOTICES = 1 << 18, 30, 10
+WAIT = 0.2
 LOG = logging.getLogger("bench.download")
 
 # What goes wrong on the way; URLError and HTTPError are OSErrors.
@@ -31,6 +34,7 @@ def fetch(addresses: Sequence[str], path: Path, *, checksum: str, advice: str = 
     """The checked file at `path`, downloaded from the first address that gives it unless it is there already.
 
     What arrives is kept in `path` with `.part` until it is whole and its checksum right; a later call asks for the rest only.
+    One process at a time downloads; others wait for it.
 
     Arguments:
         addresses: Where the very same file can be had, in the order in which they are tried.
@@ -45,10 +49,34 @@ def fetch(addresses: Sequence[str], path: Path, *, checksum: str, advice: str = 
         _check(path, checksum, f"the file at {path}; remove it and repeat the same command to download it again")
         return path
     part = path.with_name(path.name + ".part")
+    try:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        holder = _held(part)
+    except OSError as error:
+        raise UserError(
+            f"expected to download {path.name} to {path.parent}, got: {error.strerror}; choose another --data-dir"
+        ) from error
+    with holder:
+        if path.exists():  # another process was first
+            part.unlink()
+            return fetch(addresses, path, checksum=checksum, advice=advice)
+        return _fetched(addresses, part, path, checksum=checksum, advice=advice)
+
+
+def _held(part: Path) -> BinaryIO:
+    told = False
+    while (file := hold(part)) is None:
+        if not told:
+            LOG.info("%s: another process is downloading it; waiting", part.name.removesuffix(".part"))
+        told = True
+        time.sleep(WAIT)
+    return file
+
+
+def _fetched(addresses: Sequence[str], part: Path, path: Path, *, checksum: str, advice: str) -> Path:
     troubles = []
     for address in addresses:
         try:
-            part.parent.mkdir(parents=True, exist_ok=True)
             _receive(address, part)
         except _BROKEN as error:
             troubles.append(f"{address}: {error or type(error).__name__}")
@@ -59,7 +87,10 @@ def fetch(addresses: Sequence[str], path: Path, *, checksum: str, advice: str = 
             part.unlink()
             raise
         return part.replace(path)
-    kept = f"; {_megabytes(part.stat().st_size)} are kept" if part.exists() and part.stat().st_size else ""
+    size = part.stat().st_size
+    if not size:
+        part.unlink()
+    kept = f"; {_megabytes(size)} are kept" if size else ""
     raise UserError(
         f"expected to download {path.name} to {path.parent}, got {' and '.join(troubles)}{kept}; "
         f"repeat the same command to go on{advice and ', or ' + advice}"

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ def _images(root: Path, names: list[str], preprocessing: str) -> np.ndarray:
     cached = cache_folder(None) / "imagenet" / f"{_key(root, names, preprocessing)}.npy"
     if cached.exists():
         return np.load(cached, mmap_mode="r", allow_pickle=False)
-    shape, part = (len(names), 3, CROP, CROP), cached.with_suffix(".part")
+    shape, part = (len(names), 3, CROP, CROP), cached.with_suffix(f".{os.getpid()}.part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         images = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)

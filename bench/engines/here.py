@@ -45,7 +45,7 @@ class Here:
             try:
                 worker = self._worker(task.job)
                 if task.job is not adopted:
-                    worker.adopt(task.job.writer.header, task.job.path, mix=task.job.options.mix_environments)
+                    worker.adopt(task.job.record.header, task.job.path, mix=task.job.options.mix_environments)
                     adopted = task.job
                 worker.working = partial(working, task)
                 lines, images = worker.execute(task.positions)

@@ -217,7 +217,7 @@ def _order(job: Job, positions: np.ndarray | None) -> Order:
     return Order(
         request=job.plan.request, run_id=job.plan.spec.run_id, device=options.device, batch_size=options.batch_size,
         mix=options.mix_environments, path=job.path, positions=positions,
-        header=None if positions is None else job.writer.header,
+        header=None if positions is None else job.record.header,
     )  # fmt: skip
 
 
