@@ -1,4 +1,4 @@
-"""Writes what is published of the committed records: the board, the page, the paper's tables, and the figures inside the documents.
+"""Writes what is published of the committed records: the board, the page, the paper's tables, and what the documents quote.
 
     python results/publish.py            # writes them
     python results/publish.py --check    # exit code 1, with their names, if any would change
@@ -7,6 +7,10 @@ In a document, a command and what it printed stand between two marks; a fence ar
 
     <!-- from: bench compare 4c11 86fe --results results/fashion-mnist-standard -->
     <!-- end -->
+
+A fence after the following mark holds that file:
+
+    <!-- the file examples/two_shots.py -->
 """
 
 from __future__ import annotations
@@ -33,10 +37,11 @@ FILES = {
     "results/tables/ablation.md": "bench table results/tables/ablation.toml --format md",
     "results/tables/ablation.tex": "bench table results/tables/ablation.toml --format latex",
 }
-DOCUMENTS = ("README.md", "docs/findings.md", "docs/leaderboard.md")
+DOCUMENTS = ("README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")))
 BLOCK = re.compile(
     r"(?P<head><!-- from: (?P<command>bench [^\n]*) -->\n)(?P<body>.*?)(?P<foot><!-- end -->)", re.DOTALL
 )
+SHOWN = re.compile(r"(?P<head><!-- the file (?P<file>\S+) -->\n```\w+\n).*?(?P<foot>^```$)", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(r"\A\n*(```\w*\n).*?(```\n)\n*\Z", re.DOTALL)
 
 
@@ -45,7 +50,7 @@ def published() -> Iterator[tuple[Path, str]]:
     for name, command in FILES.items():
         yield ROOT / name, printed(command)
     for name in DOCUMENTS:
-        yield ROOT / name, BLOCK.sub(_filled, (ROOT / name).read_text())
+        yield ROOT / name, SHOWN.sub(_shown, BLOCK.sub(_filled, (ROOT / name).read_text()))
 
 
 @functools.cache
@@ -68,6 +73,10 @@ def _filled(block: re.Match[str]) -> str:
     before, after, shown = (*fence.groups(), "$ {}\n") if fence else ("\n", "\n", "`{}`\n\n")
     command = block["command"]
     return f"{block['head']}{before}{shown.format(command)}{printed(command)}{after}{block['foot']}"
+
+
+def _shown(block: re.Match[str]) -> str:
+    return f"{block['head']}{(ROOT / block['file']).read_text()}{block['foot']}"
 
 
 def publish(*, check: bool) -> list[str]:

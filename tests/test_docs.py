@@ -21,7 +21,6 @@ ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 TEXTS = [ROOT / "README.md", *PAGES, ROOT / "results" / "README.md", *sorted((ROOT / "examples").glob("*.sh"))]
 BLOCK = re.compile(r"(?:<!-- (?P<mark>[^>]*) -->\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-SNIPPET = re.compile(r'^--8<-- "(.*)"$', re.MULTILINE)
 NEEDS = {
     "defenses": "defense",
     "attacks": "attack",
@@ -37,11 +36,8 @@ def name_of(path):
 
 
 def blocks(path):
-    """Mark, kind and text of each fenced block, included files in their place."""
-    return [
-        (part["mark"] or "", part["kind"], SNIPPET.sub(lambda found: (ROOT / found[1]).read_text(), part["text"]))
-        for part in BLOCK.finditer(path.read_text())
-    ]
+    """Mark, kind and text of each fenced block."""
+    return [(part["mark"] or "", part["kind"], part["text"]) for part in BLOCK.finditer(path.read_text())]
 
 
 # Every command line parses.
@@ -206,7 +202,7 @@ def test_the_slow_snippets_run(path, tmp_path, monkeypatch, capsys):
 def test_marks_are_known():
     marks = {mark for path in PAGES for mark, _, _ in blocks(path) if mark}
     assert all(
-        mark in ("slow", "in the checkout") or mark.startswith(("not run: ", "needs ", "file: ", "from: "))
+        mark in ("slow", "in the checkout") or mark.startswith(("not run: ", "needs ", "file: ", "the file ", "from: "))
         for mark in marks
     )
 

@@ -34,6 +34,17 @@ def test_the_documents_hold_tables_of_the_records(publish):
     assert len(re.findall(r"^\| \d+ +\| ", readme, re.MULTILINE)) > 15
 
 
+def test_a_file_that_a_page_shows_is_written_anew(publish, tmp_path, monkeypatch):
+    monkeypatch.setattr(publish, "FILES", {})
+    monkeypatch.setattr(publish, "DOCUMENTS", ("page.md",))
+    monkeypatch.setattr(publish, "ROOT", tmp_path)
+    (tmp_path / "own.py").write_text("new\n")
+    page = "before\n<!-- the file own.py -->\n```python\n{}```\nafter\n"
+    (tmp_path / "page.md").write_text(page.format("old\n"))
+    assert publish.publish(check=False) == ["page.md"]
+    assert (tmp_path / "page.md").read_text() == page.format("new\n")
+
+
 @pytest.mark.parametrize("fence", ["", "```text\n"])
 def test_a_stale_block_is_written_anew_and_a_fresh_one_left(fence, publish, tmp_path, monkeypatch):
     monkeypatch.setattr(publish, "FILES", {})
