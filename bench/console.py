@@ -191,16 +191,21 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
         dataset_size: The number of images that there are.
         allow_code: Whether the record names code, which a command that reads it runs only if it is told to.
     """
-    base = shlex.join(["bench", "run", *_without_samples(command)])
+    words = _without([word for word in command if word not in ("--json", "--quiet")], "-n", "--samples")
+    base = shlex.join(["bench", "run", *words])
+    count = f" -n {summary['n']}" if summary["n"] != DEFAULT_IMAGES else ""
     steps = []
     if summary["n"] < dataset_size:
         more = min(MORE_IMAGES, dataset_size) if summary["n"] < MORE_IMAGES else dataset_size
         steps.append((f"{base} -n {more}", f"a half-width of {_half_width(more):.1f} points; goes on with this record"))
     args = summary["spec"]["attack"]["args"]
     if {"steps", "restarts"} <= args.keys():
-        count = f" -n {summary['n']}" if summary["n"] != DEFAULT_IMAGES else ""
         stronger = f"{_without_arguments(base)}{count} -A steps={2 * args['steps']} -A restarts={2 * args['restarts']}"
         steps.append((stronger, "a stronger attack: does the number hold?"))
+    secret = summary["draws"]["k"] > 1 and summary["spec"]["attack"].get("knowledge") != "known"
+    if secret and summary["checks"].get("differentiable", True):
+        known = shlex.join(["bench", "run", *_without(words, "-A", "--attack"), "--attack", "pgd-known"])
+        steps.append((f"{known}{count}", "an attacker who knows the draws that are scored"))
     if summary["spec"]["attack"]["name"] != "null":
         at, code = elsewhere(Path(summary["path"]).parents[2]), " --allow-code" if allow_code else ""
         steps.append((f"bench leaderboard{at}", "this run beside the others"))
@@ -290,14 +295,15 @@ def _half_width(n: int) -> float:
     return 100 * 1.96 * 0.5 / n**0.5
 
 
-def _without_samples(command: list[str]) -> list[str]:
+def _without(words: Sequence[str], *options: str) -> list[str]:
+    """The words without some options and their values, attached or not."""
     kept, skip = [], False
-    for word in command:
+    for word in words:
         if skip:
             skip = False
-        elif word in ("-n", "--samples"):
+        elif word in options:
             skip = True
-        elif word not in ("--json", "--quiet") and not word.startswith(("-n", "--samples=")):
+        elif not any(word.startswith(f"{option}=" if option.startswith("--") else option) for option in options):
             kept.append(word)
     return kept
 

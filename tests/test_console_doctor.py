@@ -115,6 +115,15 @@ def test_next_steps():
     ]
 
 
+def test_a_stochastic_defense_is_pointed_to_the_attacker_who_knows_its_draws():
+    given = ["--defense", "smoothing", "-D", "votes=2", "--attack", "pgd-eot", "-Aeot=3", "-A", "steps=20", "-n", "50"]
+    known = ["bench", "run", "--defense", "smoothing", "-D", "votes=2", "--attack", "pgd-known", "-n", "50"]
+    told = summary(n=50) | {"draws": {"k": 10}}
+    assert known in commands(next_steps(told, given, dataset_size=50))
+    for other in (told | {"checks": {"differentiable": False}}, told | {"draws": {"k": 1}}):
+        assert known not in commands(next_steps(other, given, dataset_size=50))
+
+
 @pytest.mark.parametrize("given", [["-n", "50"], ["-n50"], ["--samples", "50"], ["--samples=50"]])
 def test_next_steps_name_the_samples_once(given):
     more = commands(next_steps(summary(), [*given, "--json", "--defense", "a b"], dataset_size=300))[0]

@@ -127,7 +127,7 @@ def check_run(parameters):
     }
     for kind, role in NEEDS.items():
         name = parameters[role]
-        if name is None or name in ("D", "A") or ".py:" in name or name.isupper():
+        if name is None or name in ("D", "A") or ".py:" in name or name.isupper() or name.startswith("example-"):
             continue
         found = registry.find(kind, name)
         arguments = parse_options(parameters.get(given.get(kind, ""), []), FLAGS.get(kind, ""))
