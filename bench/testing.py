@@ -55,6 +55,7 @@ def check_defense(defense: Defense, *, images: Images | None = None) -> list[Che
     Raises:
         ContractError: At least one check failed.
     """
+    _check_is_defense(defense)
     x = default_images() if images is None else images
     subject = _Defense(defense, x)
     return _verdict(
@@ -111,6 +112,18 @@ def default_images(count: int = 6) -> Images:
     """Smooth random grey images of 28 x 28 with pixels from 0 to 1, some at either end; float32 `(count, 1, 28, 28)`."""
     noise = Noise(0, torch.arange(count), "check").normal(torch.empty(count, 1, 7, 7))
     return nn.functional.interpolate(noise, scale_factor=4, mode="bicubic").mul(0.4).add(0.5).clamp(0, 1)
+
+
+def _check_is_defense(defense: object) -> None:
+    if isinstance(defense, type):
+        raise ContractError(
+            f"expected an instance of a defense, got the class {defense.__name__}; call it: {defense.__name__}()"
+        )
+    lacking = [name for name in ("purify", "deterministic") if not hasattr(defense, name)]
+    if lacking:
+        raise ContractError(
+            f"expected a defense with `purify(x, noise)` and `deterministic`, got {type(defense).__name__} without {' and '.join(lacking)}; add what is missing"
+        )
 
 
 def _verdict(name: str, checks: dict[str, Callable[[], str]]) -> list[Check]:

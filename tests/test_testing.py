@@ -206,3 +206,20 @@ def test_a_broken_attack_is_caught(broken, word):
 
 def test_pgd_with_one_loss_reaches_the_optimum_too():
     check_attack(partial(pgd, losses=("ce",), steps=20))
+
+
+class Silent:
+    deterministic = True
+
+
+@pytest.mark.parametrize(
+    ("defense", "sentence"),
+    [
+        (Silent, r"expected an instance of a defense, got the class Silent; call it: Silent\(\)"),
+        (Silent(), "got Silent without purify; add what is missing"),
+        (None, "got NoneType without purify and deterministic; add"),
+    ],
+)
+def test_what_is_no_defense_gets_one_sentence(defense, sentence):
+    with pytest.raises(ContractError, match=sentence):
+        check_defense(defense)
