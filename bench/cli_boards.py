@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -159,19 +160,38 @@ def check_command(
     if update:
         changed = session.update(reason, make=make, add=add, samples=samples)
         print_json({"changed": changed}) if as_json else print(
-            "\n".join([*changed, f"{len(changed)} row{'s' if len(changed) != 1 else ''} changed in {baseline}"])
+            "\n".join([*changed, _updated(changed, baseline, results)])
         )
         return
-    if add or samples:
-        raise UserError("expected --add and --samples with --update, got them alone; add --update and --reason")
-    report = session.check(read_baseline(baseline), make=make)
-    from bench.gate.report import as_document, as_text, renewal
+    if add or samples or reason:
+        raise UserError("expected --add, --samples and --reason with --update, got them alone; add --update")
+    from bench.gate.report import as_document, as_text, error_junit, renewal
+
+    try:
+        report = session.check(read_baseline(baseline), make=make)
+    except UserError as error:
+        if junit:
+            from bench.records import write_whole
+
+            write_whole(junit, error_junit(str(error)).encode())
+        raise
 
     session.publish(report, junit=junit, summary=os.environ.get("GITHUB_STEP_SUMMARY"))
     print_json(as_document(report)) if as_json else print(
         as_text(report) + renewal(report, baseline, results, make=make)
     )
     raise typer.Exit(0 if report.passed else 1)
+
+
+def _updated(changed: list[str], baseline: Path, results: Path) -> str:
+    """How many rows of a baseline changed, and what to do next."""
+    from bench.console import elsewhere, steps_text
+
+    count = f"{len(changed)} row{'s' if len(changed) != 1 else ''} changed in {baseline}"
+    if not changed:
+        return f"{count}: the results of its rows are as they were; --add RUN makes a row of one more run"
+    check = f"bench check --baseline {shlex.quote(str(baseline))}{elsewhere(results)} --run"
+    return f"{count}\n{steps_text([(check, f'from now on, in CI; commit {baseline}')])}"
 
 
 def export_command(

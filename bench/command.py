@@ -45,10 +45,14 @@ def run_command(header: Mapping[str, Any], samples: int, **options: str | None) 
     return shlex.join(run_words(header, samples, **options))
 
 
-def _changed(part: Mapping[str, Any], label: str, flag: str) -> list[str]:
-    """The arguments that the label names, since it holds those that differ from the defaults; values come from the spec."""
+def given_arguments(part: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """The arguments that the label names, since it holds those that differed from the defaults; values come from the spec."""
     named = {word.partition("=")[0] for word in label.removeprefix(part["name"]).split() if "=" in word}
-    return _options({key: value for key, value in part["args"].items() if key in named}, flag)
+    return {key: value for key, value in part["args"].items() if key in named}
+
+
+def _changed(part: Mapping[str, Any], label: str, flag: str) -> list[str]:
+    return _options(given_arguments(part, label), flag)
 
 
 def _all(part: Mapping[str, Any], flag: str) -> list[str]:

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import UserError
+from bench.sources import source_sha256
 
 KINDS = {
     "defenses": "defense",
@@ -112,12 +113,8 @@ class Found:
         )
 
     def source_sha256(self) -> str | None:
-        """Hash of the file of a component that is not built in, so that another version is another run."""
-        if self.source == "built-in":
-            return None
-        module = _import(self.entry.target.rpartition(":")[0])
-        path = getattr(module, "__file__", None)
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest() if path else None
+        """Hash of the code of a component that is not built in, so that another version is another run."""
+        return None if self.source == "built-in" else source_sha256(_import(self.entry.target.rpartition(":")[0]))
 
 
 _MISSING = object()

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.command import given_arguments
 from bench.device import pick_device
 from bench.errors import UserError
 from bench.evidence import Evidence, outside_ball, positions_of, read_evidence
@@ -43,17 +44,24 @@ class Rescored:
     environment: dict[str, Any]
 
 
-def request_of(header: Mapping[str, Any], data_dir: Path | None = None) -> Request:
-    """What was asked for when the record of this header was made."""
-    spec = header["spec"]
+def request_of(header: Mapping[str, Any], data_dir: Path | None = None, *, defaults: bool = False) -> Request:
+    """What was asked for when the record of this header was made.
+
+    Arguments:
+        header: The content of `run.json`.
+        data_dir: Where data sets lie.
+        defaults: Whether arguments of defense and attack that were left to their defaults are left to those of today.
+    """
+    spec, labels = header["spec"], header["labels"]
     score = spec["score_model"]
+    given = (lambda role: given_arguments(spec[role], labels[role])) if defaults else (lambda role: spec[role]["args"])
     return Request(
         defense=spec["defense"]["name"], attack=spec["attack"]["name"],
-        dataset=header["labels"].get("dataset", spec["dataset"]["name"]), classifier=spec["classifier"]["name"],
+        dataset=labels.get("dataset", spec["dataset"]["name"]), classifier=spec["classifier"]["name"],
         score_model=score and score["name"], threat=ThreatModel.parse(spec["threat"]), draws=spec["draws"], seed=spec["seed"],
         data_dir=data_dir,
         arguments={
-            "defenses": spec["defense"]["args"], "attacks": spec["attack"]["args"], "classifiers": spec["classifier"]["args"],
+            "defenses": given("defense"), "attacks": given("attack"), "classifiers": spec["classifier"]["args"],
             **({"score_models": score["args"]} if score else {}),
         },
     )  # fmt: skip

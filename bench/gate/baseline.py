@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import bench
+from bench.claims.claim import failed_checks
 from bench.errors import UserError
 from bench.gate.pairs import Pair, pair_up
 from bench.records import copy_record, write_whole
@@ -27,7 +28,7 @@ def update(
 ) -> list[str]:
     """Puts the results in the place of the baseline's runs, and keeps the reason; returns what changed, as phrases.
 
-    Where there is no baseline yet, and no run is named, all results become one.
+    Where there is no baseline yet, and no run is named, all results become one; where runs are named, nothing else changes.
 
     Arguments:
         baseline: The folder.
@@ -46,9 +47,11 @@ def update(
         )
     known = {run.run_id for run in before}
     new = [run for run in (added if before or added else after) if run.run_id not in known]
-    pairs = [*pair_up(before, after), *(Pair(run, run, []) for run in new)]
+    pairs = [*([] if added else pair_up(before, after)), *(Pair(run, run, []) for run in new)]
     if not any(pair.after for pair in pairs):
-        raise UserError("expected results to make a baseline of, got none; make them: bench check --run, or bench run")
+        raise UserError(
+            "expected results to make a baseline of, got none; make them with bench run, below the folder that --results names"
+        )
     changed = [pair for pair in pairs if _differs(pair, samples)]
     for pair in changed:
         _check_complete(pair, samples)
@@ -111,7 +114,11 @@ def _phrase(pair: Pair, samples: int | None) -> str:
     if pair.after is None or _is_new(pair):
         return f"{pair.name}: {_percent(pair.before, samples)} robust"
     what = f" ({'; '.join(pair.changed)})" if pair.changed else ""
-    return f"{pair.name}: {_percent(pair.before)} to {_percent(pair.after, samples)} robust{what}"
+    kept = min(len(pair.after), samples or len(pair.after))
+    images = f", n = {len(pair.before)} to {kept}" if kept != len(pair.before) else ""
+    failed = failed_checks(pair.after.header["checks"].get("claims", []))
+    claims = f"; failed checks: {', '.join(failed)}" if failed else ""
+    return f"{pair.name}: {_percent(pair.before)} to {_percent(pair.after, samples)} robust{images}{what}{claims}"
 
 
 def _percent(run: Run, samples: int | None = None) -> str:

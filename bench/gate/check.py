@@ -95,7 +95,6 @@ def _of_result(pair: Pair, run: Run) -> list[Finding]:
     """The invariants of the run that is judged."""
     near_zero = invariants.undefended_near_zero(pair)
     return [
-        invariants.same_defaults(pair, run),
         invariants.same_claims(pair, run),
         invariants.sealed("seal (result)", run),
         invariants.robust_within_clean(run, deterministic=pair.deterministic),

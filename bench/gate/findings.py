@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from bench.stats import Interval
 
+CLAIMS = "checks of the defense"
+"""Name of the check that the defense is still one of which a number can be taken."""
+
 
 @dataclass(frozen=True)
 class Flip:

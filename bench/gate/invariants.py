@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.aggregate import per_image, worst_case
 from bench.claims.claim import failed_checks
-from bench.gate.findings import Finding
+from bench.gate.findings import CLAIMS, Finding
 from bench.gate.pairs import Pair
 from bench.runs import CLEAN, ROBUST, Run
 from bench.seal import broken_seal
@@ -29,30 +29,24 @@ def spec_unchanged(pair: Pair) -> Finding:
     return Finding(check="spec", passed=True, detail="the same experiment")
 
 
-def same_defaults(pair: Pair, run: Run) -> Finding:
-    """What the baseline called by its name alone is still called so: no default changed, which recorded arguments would hide."""
-    before, after = pair.before.header["labels"], run.header["labels"]
-    moved = [
-        f"{before[role]!r} is now {after[role]!r}" for role in ("defense", "attack") if before[role] != after[role]
-    ]
-    detail = (
-        f"{'; '.join(moved)}: a default changed; bench run makes the row of the new one" if moved else "as they were"
-    )
-    return Finding(check="defaults", passed=not moved, detail=detail)
-
-
 def same_claims(pair: Pair, run: Run) -> Finding:
     """Each check of the defense that did not fail in the baseline does not fail: such as that the attacker's gradient is exact."""
     before, after = (failed_checks(one.header["checks"].get("claims", [])) for one in (pair.before, run))
     broken = [name for name in after if name not in before]
-    detail = f"failed, and did not in the baseline: {', '.join(broken)}; see bench show {run.run_id}"
-    return Finding(check="checks of the defense", passed=not broken, detail=detail if broken else "as they were")
+    meanings = {claim["check"]: claim["meaning"] for claim in run.header["checks"].get("claims", [])}
+    said = "; ".join(f"{name} ({meanings[name]})" for name in broken)
+    detail = f"failed now, and not in the baseline: {said}" if broken else "as they were"
+    return Finding(check=CLAIMS, passed=not broken, detail=detail)
 
 
 def all_images(pair: Pair) -> Finding:
     """The run has every image of the baseline, with the same label."""
     if pair.after is None:
-        return Finding(check="images", passed=False, detail="no such run among the results; add --run to make it")
+        return Finding(
+            check="images",
+            passed=False,
+            detail="no such run among the results; add --run (in pytest --purebench-run) to make it",
+        )
     lacking = [sample for sample in pair.before.ids.tolist() if sample not in pair.after.row_of]
     if lacking:
         return Finding(

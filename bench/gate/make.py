@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from bench.plan import plan
 from bench.registry import Registry
-from bench.replay import replan
+from bench.replay import request_of
 from bench.runner import Options, Reporter, record_path, run
 from bench.runs import Run, read_run
 
@@ -23,6 +24,8 @@ def make_runs(
 ) -> list[Run]:
     """One run for each of the baseline's, with its number of images and its batch size; what exists already is kept.
 
+    What was left to a default is left to the default of today: a row guards what its name stands for.
+
     Arguments:
         before: The baseline's runs.
         results: Folder of all records.
@@ -33,7 +36,7 @@ def make_runs(
     """
     made = []
     for old in before:
-        planned = replan(old.header, registry, data_dir)
+        planned = plan(request_of(old.header, data_dir, defaults=True), registry)
         batch = next((part["batch_size"] for part in old.header["environments"].values()), None)
         options = Options(
             samples=len(old), results=results, device=device, batch_size=batch,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from bench.console import columns
-from bench.gate.findings import Finding, Flip, Report, RowReport, summed_up
+from bench.gate.findings import CLAIMS, Finding, Flip, Report, RowReport, summed_up
 from bench.stats import Interval
 
 if TYPE_CHECKING:
@@ -23,35 +23,29 @@ _STATES = {True: "ok", False: "FAIL", None: "-"}
 
 
 def as_text(report: Report) -> str:
-    """A line on each row that passed; of the others what was checked, and what changed image by image."""
-    parts = [_passed_text(row) if row.passed else row_text(row) for row in report.rows]
+    """What failed, could not be checked or compares with the baseline, row by row; what changed image by image."""
+    parts = [row_text(row) for row in report.rows]
+    failed = [finding_line(finding) for finding in report.together if finding.passed is False]
     if report.together:
-        parts.append("\n".join(["all rows", *(finding_line(finding) for finding in report.together)]))
+        others = f"  {_STATES[True]:<5} worst case <= each attack, for {len(report.together) - len(failed)} of {len(report.together)} defenses under several"
+        parts.append("\n".join(["all rows", *failed, *([others] if len(failed) < len(report.together) else [])]))
     return "\n\n".join([*parts, verdict(report)])
 
 
 def row_text(row: RowReport) -> str:
-    """What was checked on one row, and what changed image by image."""
-    lines = [_headline(row)]
-    for finding in row.findings:
-        lines += [finding_line(finding), *(f"        {line}" for line in flip_lines(finding.flips))]
-    return "\n".join(lines + _power_lines(row))
-
-
-def _passed_text(row: RowReport) -> str:
-    """The comparison with the baseline and what could not be checked in full, all other checks by their number."""
-    said = [finding for finding in row.findings if finding.passed is None or finding.check in COMPARISONS]
-    others = f"  {_STATES[True]:<5} and {len(row.findings) - len(said)} other checks; each of them with --json"
-    return "\n".join([_headline(row), *map(finding_line, said), others, *_power_lines(row)])
-
-
-def _headline(row: RowReport) -> str:
+    """What failed on one row first, with its images; the comparison; what could not be checked; all else by its number."""
     judged = f", now {row.result_id}" if row.result_id and row.result_id != row.run_id else ""
-    return f"{row.name}   run {row.run_id}{judged}, {row.tier} tier, n = {row.n}"
+    lines = [f"{row.name}   run {row.run_id}{judged}, {row.tier} tier, n = {row.n}"]
+    for finding in (finding for finding in row.findings if finding.passed is False):
+        lines += [finding_line(finding), *(f"        {line}" for line in flip_lines(finding.flips))]
+    said = [finding for finding in row.findings if finding.passed is None or _stands_out(finding)]
+    others = sum(finding.passed is True for finding in row.findings) - sum(finding.passed is True for finding in said)
+    lines += [*map(finding_line, said), f"  {_STATES[True]:<5} and {others} other checks; each of them with --json"]
+    return "\n".join(lines + ([f"  power {row.power}"] if row.power else []))
 
 
-def _power_lines(row: RowReport) -> list[str]:
-    return [f"  power {row.power}"] if row.power else []
+def _stands_out(finding: Finding) -> bool:
+    return finding.passed is True and (finding.check in COMPARISONS or "by other code" in finding.detail)
 
 
 def verdict(report: Report) -> str:
@@ -60,19 +54,27 @@ def verdict(report: Report) -> str:
     count = f"{len(report.rows)} row{'s' if len(report.rows) != 1 else ''}"
     if report.passed:
         return f"passed: {count} as in the baseline"
-    names = [f"{row.name} [{summed_up(row.findings)}]" for row in failed]
+    names = [f"{row.name} [{_failed(row.findings)}]" for row in failed]
     names += [f"all rows [{summed_up(report.together)}]"] if summed_up(report.together) else []
     return f"FAILED: {len(failed)} of {count}: " + "; ".join(names)
 
 
+def _failed(findings: Sequence[Finding]) -> str:
+    return ", ".join(finding.check for finding in findings if finding.passed is False)
+
+
 def renewal(report: Report, baseline: Path, results: Path, *, make: bool) -> str:
-    """The command that makes what is missing, or the one for a change that is meant; nothing if nothing changed."""
-    if report.passed:
-        return ""
+    """What to run next: makes what is missing, or renews the baseline; nothing if nothing changed."""
     command = shlex.join(["bench", "check", "--baseline", str(baseline), "--results", str(results)])
+    renew = f'{command}{" --run" if make else ""} --update --reason "why"'
+    if report.passed:
+        recoded = any(row.result_id != row.run_id for row in report.rows)
+        return f"\nthe code is another and does the same; to compare bit by bit again: {renew}" if recoded else ""
     if any(row.tier == "missing" for row in report.rows) and not make:
         return f"\nmake what is missing: {command} --run"
-    return f'\nif it is meant: {command}{" --run" if make else ""} --update --reason "why"'
+    if any(finding.check == CLAIMS and finding.passed is False for row in report.rows for finding in row.findings):
+        return f"\nmend what the checks of the defense say: a number that rests on a failed check is none; if it is meant all the same: {renew}"
+    return f"\nif it is meant: {renew}"
 
 
 def as_document(report: Report) -> dict[str, Any]:
@@ -99,6 +101,16 @@ def as_junit(report: Report) -> str:
             elif not finding.passed:
                 failure = ElementTree.SubElement(case, "failure", message=finding.detail)
                 failure.text = "\n".join(flip_lines(finding.flips))
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def error_junit(sentence: str) -> str:
+    """JUnit XML of a check that could not be made: one error."""
+    root = ElementTree.Element("testsuites", name="purebench")
+    suite = ElementTree.SubElement(root, "testsuite", name="bench check", tests="1", failures="0", errors="1")
+    case = ElementTree.SubElement(suite, "testcase", classname="purebench", name="bench check")
+    ElementTree.SubElement(case, "error", message=sentence)
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
