@@ -56,6 +56,9 @@ def audit_command(
     data_dir: DataDir = None,
     device: Device = "auto",
     results: Results = Path("results"),
+    again: Annotated[
+        bool, typer.Option("--again", help="Make anew what is done, for example by somebody else.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what each check and all of them would cost, and stop.")
     ] = False,
@@ -92,7 +95,7 @@ def audit_command(
     from bench.audit.subject import FULL, QUICK
     from bench.options import Options
 
-    scope = Scope(size=QUICK if quick else FULL, samples=samples, only=tuple(only))
+    scope = Scope(size=QUICK if quick else FULL, samples=samples, only=tuple(only), again=again)
     settings = Options(results=results, device=device)
     if run is None:
         wanted = {
@@ -126,6 +129,7 @@ class _Work:
 
 def _show_audit(work: _Work, as_json: bool, quiet: bool) -> None:
     from bench.audit.session import audit
+    from bench.console import elsewhere, steps_text
     from bench.console_audit import FIRED, AuditProgress, audit_text
     from bench.records import read_header
 
@@ -136,6 +140,16 @@ def _show_audit(work: _Work, as_json: bool, quiet: bool) -> None:
         print_json(found)
     else:
         say(audit_text(found, read_header(work.path)["labels"]))
+        if not quiet:
+            at = elsewhere(work.options.results)
+            say(
+                steps_text(
+                    [
+                        (f"bench leaderboard{at}", "the verdict beside the others"),
+                        (f"bench pack {work.path.name}{at}", "one file of the record, with this audit"),
+                    ]
+                )
+            )
     raise typer.Exit(1 if found["verdict"] in FIRED else 0)
 
 

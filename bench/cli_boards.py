@@ -7,12 +7,19 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
+from bench.documents import printable
 from bench.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bench.evidence import Evidence
+    from bench.runs import Run
 
 Out = Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")]
 
@@ -259,9 +266,9 @@ def _import_record(file: Path, results: Path) -> None:
 
     path, at = unpack(file, results), elsewhere(results)
     steps = [
-        (f"bench verify {path.name}{at}", "is it what it says?"),
-        (f"bench audit {path.name}{at} --quick", "was the attack strong enough?"),
-        (f"bench show {path.name}{at}", "all of it"),
+        (f"bench show {path.name}{at}", "what was attacked, how, on which images"),
+        (f"bench verify {path.name}{at}", "is it what it says? If you have not verified the file"),
+        (f"bench audit {path.name}{at} --quick", "was the attack strong enough? An audit in the file was left out"),
     ]
     say(f"{path}\n{steps_text(steps)}")
 
@@ -297,10 +304,17 @@ def _deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
 
 
 def _purifier() -> Any:
-    """What purifies the images of a run, by its own parts."""
-    from functools import partial
-
+    """What purifies the images of a run, by its own parts; None, and a word on stderr, where these are not as they were."""
     from bench.cli import make_registry
     from bench.replay import purified
 
-    return partial(purified, registry=make_registry())
+    registry = make_registry()
+
+    def purifier(run: Run, evidence: Evidence) -> tuple[np.ndarray, np.ndarray] | None:
+        try:
+            return purified(run, evidence, registry)
+        except UserError as error:
+            print(f"bench: no purified images of run {run.run_id}: {printable(str(error))}", file=sys.stderr)
+            return None
+
+    return purifier

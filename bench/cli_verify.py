@@ -91,6 +91,7 @@ def verify_command(
     Example: bench verify 6ba633, or: bench verify 6ba633a07c2e.zip
     """
     from bench.cli import make_registry, number_or
+    from bench.console import steps_text
     from bench.console_verify import Counter, verification_text
     from bench.verify import Options, opened, verify
 
@@ -102,6 +103,17 @@ def verify_command(
         claim = _claim(path) if found.run_id else None
     claimed = {key: claim[0][key] for key in ("n", "clean_accuracy", "robust_accuracy")} if claim else None
     print_json(found.as_dict() | {"claimed": claimed}) if as_json else say(verification_text(found, claim))
+    if found.passed and Path(run).is_file() and not (as_json or quiet):
+        say(
+            steps_text(
+                [
+                    (
+                        f"bench import {shlex.quote(run)}",
+                        "puts it among your own records: then show, audit, compare know it",
+                    )
+                ]
+            )
+        )
     raise typer.Exit(0 if found.passed else 1)
 
 
@@ -128,10 +140,11 @@ def pack_command(
     Example: bench pack 6ba633 --out dpsam.zip, then bench verify dpsam.zip
     """
     from bench.cli import make_registry
+    from bench.console import steps_text
     from bench.header import read_header
     from bench.pack import pack
     from bench.records import find_record
-    from bench.seal import sha256
+    from bench.seal import AUDIT, sha256
     from bench.trust import code_of
 
     path = find_record(results, run)
@@ -143,4 +156,12 @@ def pack_command(
     say(f"{printable(target)}  {size:,} bytes  sha256 {digest}")
     own = code_of(make_registry(), read_header(path))
     if own:
-        say(f"not in it: the code of {', '.join(own)}; hand that over too")
+        say(f"not in it: the code of {', '.join(own)}; hand that over too, to be put where the record names it")
+    if not quiet:
+        allow_code = " --allow-code" if own else ""
+        audited = "" if (path / AUDIT).exists() else "; no audit is in it: bench audit, then pack again"
+        say(
+            steps_text(
+                [(f"bench verify {shlex.quote(str(target))}{allow_code}", f"what whoever gets it types{audited}")]
+            )
+        )

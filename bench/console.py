@@ -269,7 +269,7 @@ def _checks_text(checks: dict[str, Any]) -> str:
     from bench.claims.claim import failed_checks
     from bench.summary import EXACT
 
-    parts = ["deterministic, verified" if checks.get("deterministic") else "stochastic, draws reproducible"]
+    parts = ["deterministic, as measured" if checks.get("deterministic") else "stochastic, draws reproducible"]
     error, bar = checks.get("gradient_error"), f"{EXACT:.0e}".replace("e-0", "e-")
     if not checks.get("differentiable", True):
         parts.append("not differentiable")

@@ -41,6 +41,9 @@ class Check:
     name: str
     problem: str
 
+    def __str__(self) -> str:
+        return f"FAIL  {self.name}: {self.problem}" if self.problem else f"ok    {self.name}"
+
 
 def check_defense(defense: Defense, *, images: Images | None = None) -> list[Check]:
     """Checks a purifier: shape, range, determinism, independence of the batch, global randomness, exact gradient.

@@ -10,7 +10,7 @@ from bench.archive import extract
 from bench.documents import printable
 from bench.errors import GateError, UserError
 from bench.header import read_header
-from bench.seal import SEAL, broken_seal
+from bench.seal import AUDIT, SEAL, broken_seal
 from bench.spec import RunSpec
 from bench.threat import ThreatModel
 
@@ -20,7 +20,8 @@ FOLDER_NAME = r"\w[^/\\]*"
 def unpack(archive: Path, results: Path) -> Path:
     """Puts the record in a file of `bench pack` where `bench run` would have made it, whole or not at all, and gives its folder.
 
-    Nothing is computed and no code runs: whether the record is true is for `bench verify`.
+    Nothing is computed and no code runs: whether the record is true is for `bench verify`. An audit in the file is left out: it is its maker's word,
+    and `bench audit` makes one here.
 
     Arguments:
         archive: The zip file.
@@ -37,6 +38,7 @@ def unpack(archive: Path, results: Path) -> Path:
             folder.mkdir()
             extract(archive, folder)
             target = results / _place(archive, folder)
+            (folder / AUDIT).unlink(missing_ok=True)
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 return folder.rename(target)

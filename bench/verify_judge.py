@@ -82,7 +82,8 @@ class Judge:
     def _margins(self, scored: Scored, recorded: np.ndarray) -> Finding:
         apart = np.abs(scored.margins - recorded) / np.maximum(1, np.abs(recorded))
         wrong = scored.ids[(apart > AGREE).any(axis=1)].tolist()
-        detail = f"they differ by at most {apart.max():.1e}, relative to the margin or to 1"
+        much = f"up to {apart.max():.1e}, more than {AGREE:g}" if wrong and self.same else f"at most {apart.max():.1e}"
+        detail = f"they differ by {much}, relative to the margin or to 1"
         if not self.same:
             passed = None if wrong else True  # rounding differs between environments: more than that is not judged
             return Finding(check="margins", passed=passed, detail=f"{detail}, in another environment than the record's")

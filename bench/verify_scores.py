@@ -27,6 +27,7 @@ MOST_SHARDS = 8
 """Shards whose images are in memory together."""
 ELSEWHERE = f"in another environment than the record's, predictions may differ where a margin is below {CLOSE:g}"
 NOT_RUN = "that the named attack made these images, and that no stronger one exists: none was run (see: bench audit)"
+AUDITED = "its audit: as its maker wrote it (bench audit --again makes it here)"
 TAKEN = "costs, times, checks, notes, environments and what the attack said: taken as recorded"
 
 
@@ -44,6 +45,7 @@ def score_again(run: Run, registry: Registry, options: Options, reporter: Report
     except UserError as error:
         return [Finding(check="parts", passed=False, detail=f"they cannot be built here: {error}")], [NOT_RUN, TAKEN]
     findings, unchecked = _parts(run, planned)
+    unchecked += [AUDITED] if run.audit else []
     findings.append(_images(run, planned.dataset))
     if any(finding.passed is False for finding in findings):
         return findings, [*unchecked, NOT_RUN, TAKEN, "nothing was scored again: parts or images differ"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from leaderboards.boards import Board
 from leaderboards.classes import KNOWN, REQUIRED
 from leaderboards.entries import BELIEVED, UNCHECKED
-from leaderboards.rows import Row
+from leaderboards.rows import FEW, Row
 from leaderboards.tables import Cell, Table, p_text, without_constant, without_empty
 
 Column = tuple[str, Callable[[Row], Cell]]
@@ -72,7 +72,7 @@ def _ranked(board: Board, heading: str) -> Table:
 
 def _incomplete(board: Board, heading: str) -> Table:
     title = f"{heading}: incomplete" if board.rows else heading
-    why = f"Incomplete, so not ranked: a row needs attacks of the classes {', '.join(board.required)}."
+    why = f'Incomplete, so not ranked: a row needs attacks of the classes {", ".join(board.required)}, and {FEW} images. Other classes: --require, as in --require "full gradient".'
     table, said = _of_rows(board, title, board.incomplete)
     table = _with_remarks(table, said, board, ranked=False)
     commands = list(dict.fromkeys(command for row in board.incomplete for command in row.commands))

@@ -17,6 +17,9 @@ from bench.stats import Interval, mean_difference, mean_share
 from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing, fills, required_of
 from leaderboards.entries import MANY, Entry, believed, entry, row_verdict, score_passes
 
+FEW, IMAGES = 20, "images"
+"""With fewer images no test could tell a row from others, so that it would share any rank; and what such a row is missing."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -47,7 +50,7 @@ class Row:
         verdict: `suspect` or `refuted` if an audit of one of its runs says so, else what that of the strongest attack says; None if
             there was none.
         flags: What a reader should know.
-        missing: Classes of attacks it has not faced: with any, it is not ranked.
+        missing: Classes of attacks it has not faced, and `images` if it has fewer than `FEW`: with any, it is not ranked.
         commands: What fills them.
         runs: The runs behind it, strongest attack first.
         rank: One more than the number of rows that are significantly better; None if it is not ranked.
@@ -196,6 +199,7 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     under = {kind: group.interval(group.of(kind)) for kind in sorted({attack_class(run.spec) for run in runs})}
     faced = set().union(*(fills(run.spec) for run in group.counted))
     missing = [kind for kind in group.required if under.get(kind) is None and kind not in faced]
+    missing += [IMAGES] if len(worst) < FEW else []
     entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
     return Row(
         defense=header["labels"]["defense"], name=spec["defense"]["name"], arguments=spec["defense"]["args"],
@@ -233,5 +237,9 @@ def _flags(entries: Sequence[Entry], group: _Group) -> list[str]:
 def _commands(group: _Group, missing: Sequence[str], deterministic: bool) -> list[str]:
     header = group.counted[0].header
     results = str(group.runs[0].path.parents[2])
-    presets = [completing(kind, deterministic=deterministic) for kind in missing]
-    return [run_command(header, len(group.ids), attack=preset, results=results) for preset in presets]
+    count, more = max(len(group.ids), FEW), group.counted if IMAGES in missing else []
+    presets = [completing(kind, deterministic=deterministic) for kind in missing if kind != IMAGES]
+    return [
+        *(run_command(run.header, count, results=results) for run in more),
+        *(run_command(header, count, attack=preset, results=results) for preset in presets),
+    ]

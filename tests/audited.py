@@ -57,9 +57,9 @@ def made(
     return record_path(planned, Path(folder))
 
 
-def examined(path, *only, size="quick", samples=64, heard=None):
+def examined(path, *only, size="quick", samples=64, heard=None, again=False):
     """The audit of a run."""
-    scope = Scope(size=size, samples=samples, only=only)
+    scope = Scope(size=size, samples=samples, only=only, again=again)
     return audit(path, scope, REGISTRY, heard or Heard(), options=Options(results=path.parents[2], device="cpu"))
 
 

@@ -159,6 +159,9 @@ def _row(runs, required):
     row["presets"] = [
         COMPLETING.get(kind, "autoattack" if row["deterministic"] else "autoattack-rand") for kind in row["missing"]
     ]
+    if row["n"] < 20:
+        row["missing"].append("images")
+        row["presets"] = [run["attack"].partition(" ")[0] for run in counted] + row["presets"]
     row["passes"], row["certified"] = _cost(runs), _certified(max(counted, key=lambda run: run["n"]))
     strongest = min(runs, key=lambda run: (_mean(run["adversarial"].values()), run["attack"], run["seed"]))
     verdicts = [run["verdict"] for run in runs]

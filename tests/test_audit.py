@@ -476,3 +476,13 @@ def test_the_verdict_says_what_was_examined_and_which_checks_fired(tmp_path, cap
     assert "fired" not in said
     assert main(["show", str(believed)]) == 0
     assert f"  examined  first 8 images of run {believed.name}: none under pgd-full" in capsys.readouterr().out
+
+
+def test_what_is_done_is_made_again_if_asked(tmp_path):
+    path = made(tmp_path, samples=8)
+    document = examined(path, "flags", samples=8)
+    document["checks"][0]["meaning"] = "written by somebody else"
+    document["sha256"] = own_hash({key: value for key, value in document.items() if key != "sha256"})
+    (path / "audit.json").write_text(json.dumps(document, indent=1) + "\n")
+    assert examined(path, "flags", samples=8)["checks"][0]["meaning"] == "written by somebody else"
+    assert examined(path, "flags", samples=8, again=True)["checks"][0]["meaning"] == "AutoAttack would not warn."

@@ -45,7 +45,7 @@ def test_summary():
         "dpsam under pgd-full steps=20 · fashion-mnist linf:8/255 · n = 100",
         "  clean   88.0 % [41.3, 60.6]",
         "  robust  51.0 % [41.3, 60.6]   95 %, wilson",
-        "  checks  deterministic, verified · gradient error 2e-09",
+        "  checks  deterministic, as measured · gradient error 2e-09",
         "  cost    61.0 s · 12,345 classifier forward",
         "  record  results/a/b/c",
     ]
@@ -63,8 +63,8 @@ def test_summary_of_a_stochastic_defense():
 @pytest.mark.parametrize(
     ("checks", "words"),
     [
-        ({"deterministic": True, "differentiable": False}, "deterministic, verified · not differentiable"),
-        ({"deterministic": True, "gradient_error": None}, "deterministic, verified · gradient error not measured"),
+        ({"deterministic": True, "differentiable": False}, "deterministic, as measured · not differentiable"),
+        ({"deterministic": True, "gradient_error": None}, "deterministic, as measured · gradient error not measured"),
     ],
 )
 def test_summary_of_checks(checks, words):

@@ -30,6 +30,12 @@ KEYS = {
 LONG = 40
 
 
+@pytest.fixture(autouse=True)
+def few(monkeypatch):
+    """Boards of a handful of images, which nobody would rank: what is tested here does not depend on their number."""
+    monkeypatch.setattr(leaderboards.rows, "FEW", 1)
+
+
 @pytest.fixture
 def results(tmp_path):
     """`strong` under two attacks that break different images, `weak` and `weaker` under one."""
@@ -409,3 +415,19 @@ def test_a_command_reproduces_its_run(tmp_path):
     assert main([*words[1:], "--quiet"]) == 0
     (made,) = tmp_path.glob("*/*/*/run.json")
     assert json.loads(made.read_text())["spec"]["defense"] == rho["spec"]["defense"]
+
+
+@pytest.mark.parametrize("n", [leaderboards.rows.FEW - 1, leaderboards.rows.FEW])
+def test_a_row_of_few_images_has_no_rank(n, tmp_path, monkeypatch):
+    """Two images, both right, cannot be told from 57 of 100: without this rule they would share the first rank."""
+    monkeypatch.setattr(leaderboards.rows, "FEW", 20)
+    record(tmp_path, header("a1", "trial"), "1" * n)
+    record(tmp_path, header("b1", "known"), "10" * 50)
+    (board,) = collect(tmp_path, required=["full gradient"])
+    names = [row.defense for row in board.rows], [row.defense for row in board.incomplete]
+    assert names == ((["trial", "known"], []) if n == 20 else (["known"], ["trial"]))
+    if n < 20:
+        (row,) = board.incomplete
+        assert row.missing == ["images"]
+        assert "--defense trial --attack pgd-full" in row.commands[0]
+        assert " -n 20 " in f"{row.commands[0]} "

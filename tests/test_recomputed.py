@@ -54,7 +54,7 @@ def row_document(row):
                                      "eot", "worst_seed", "p", "certified", "verdict", "flags", "missing")},
         "believed": believed(row), "worst_case": row["worst"], "seed_spread": row["spread"], "delta_undefended": row["undefended"],
         "delta_null": row["null"], "score_passes": row["passes"],
-        "commands": [command(row["n"], preset) for preset in row["presets"]],
+        "commands": [command(max(20, row["n"]), preset) for preset in row["presets"]],
     }  # fmt: skip
 
 
@@ -108,7 +108,7 @@ def page_row(row, board):
         "clean": three(row["clean"]), "under": {kind: three(part) for kind, part in row["under"].items()},
         "known": three(row["under"].get(KNOWN)), "eot": three(row["eot"]), "worst": three(row["worst"]),
         "undefended": three(row["undefended"]), "null": three(row["null"]), "runs": [run["id"] for run in row["runs"]],
-        "commands": [command(row["n"], preset) for preset in row["presets"]],
+        "commands": [command(max(20, row["n"]), preset) for preset in row["presets"]],
         **{key: row[key] for key in ("rank", "defense", "classifier", "draws", "n", "spread", "p", "passes", "certified",
                                      "verdict", "flags", "missing")},
     }  # fmt: skip

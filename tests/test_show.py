@@ -60,3 +60,44 @@ def test_a_broken_seal_and_a_failed_check_are_said(shown):
     assert lines[""] == f"{claim['check']} failed: {claim['meaning']}"
     (path / "SHA256SUMS").unlink()
     assert show()["seal"] == "none: the run is not complete"
+
+
+def test_the_page_leaves_out_the_purified_images_of_code_that_is_another_now(
+    tmp_path, monkeypatch, forget_files, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    code = "class Own:\n    deterministic = True\n    def purify(self, x, noise): return x\n"
+    Path("own.py").write_text(code)
+    assert (
+        main(
+            [
+                "run",
+                "--defense",
+                "own.py:Own",
+                "--attack",
+                "pgd-full",
+                "-A",
+                "steps=1",
+                "-A",
+                "losses=cw",
+                "-n",
+                "2",
+                "--quiet",
+            ]
+        )
+        == 0
+    )
+    (path,) = Path("results").glob("*/*/*")
+    page = ["leaderboard", "--format", "html", "--out", "page.html", "--purified"]
+    assert main(page) == 0
+    assert "no purified images" not in capsys.readouterr().err
+    whole = Path("page.html").read_text()
+    Path("own.py").write_text(code + "# edited\n")
+    forget_files()
+    assert main(page) == 0
+    err = capsys.readouterr().err
+    assert err.startswith(
+        f"bench: no purified images of run {path.name}: expected the parts of run {path.name} as they were, got changes: defense content "
+    )
+    assert '"pure"' in whole
+    assert '"pure"' not in Path("page.html").read_text()

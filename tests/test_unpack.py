@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
+from bench.seal import own_hash
 from bench.unpack import _plain
 
 sys.path.append(str(Path(__file__).parent))
@@ -47,7 +49,8 @@ def test_it_lands_where_it_would_have_been_made_and_is_known_by_its_id(original,
         place = mine.joinpath(*original.parts[-3:])
         told = capsys.readouterr().out.splitlines()
         assert told[0] == str(place)
-        assert told[2].split("  #")[0].split() == ["bench", "verify", original.name, "--results", str(mine)]
+        assert [line.split("  #")[0].split()[1] for line in told[2:]] == ["show", "verify", "audit"]
+        assert told[3].split("  #")[0].split() == ["bench", "verify", original.name, "--results", str(mine)]
         assert files(place) == files(original)
         assert [file.name for file in mine.iterdir()] == ["fashion-mnist"]
     assert main(["show", original.name[:5], "--results", str(mine)]) == 0
@@ -114,7 +117,9 @@ def test_code_is_named_where_it_is_packed_and_does_not_run_where_it_is_unpacked(
     path = next(Path("theirs").glob("*/*/*"))
     capsys.readouterr()
     assert main(["pack", str(path), "--out", "a.zip"]) == 0
-    assert capsys.readouterr().out.endswith("not in it: the code of own.py:Same; hand that over too\n")
+    out = capsys.readouterr().out
+    assert "not in it: the code of own.py:Same; hand that over too, to be put where the record names it\n" in out
+    assert "  bench verify a.zip --allow-code  # what whoever gets it types; no audit is in it" in out
     forget_files()
     assert main(["import", "a.zip", "--results", "mine"]) == 0
     assert main(["show", path.name, "--results", "mine"]) == 0
@@ -129,3 +134,25 @@ def test_commands_that_read_records_send_files_to_import(command, original, tmp_
     capsys.readouterr()
     assert main([command, str(archive)]) == 2
     assert f"put a packed record among your own first: bench import {archive}" in capsys.readouterr().err
+
+
+def test_an_audit_is_its_makers_word_and_stays_in_the_file(original, tmp_path, capsys):
+    record, mine = shutil.copytree(original, tmp_path / "record"), tmp_path / "mine"
+    document = {
+        "format": 1,
+        "run_id": original.name,
+        "verdict": "believed",
+        "n": 1,
+        "size": "full",
+        "checks": [],
+        "flags": [],
+    }
+    (record / "audit.json").write_text(json.dumps(document | {"sha256": own_hash(document)}, indent=1) + "\n")
+    archive = packed(record, tmp_path / "a.zip")
+    assert main(["import", str(archive), "--results", str(mine)]) == 0
+    assert files(mine.joinpath(*original.parts[-3:])) == files(original)
+    capsys.readouterr()
+    assert main(["verify", str(archive)]) == 0
+    assert (
+        "not checked: its audit: as its maker wrote it (bench audit --again makes it here)" in capsys.readouterr().out
+    )

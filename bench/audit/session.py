@@ -49,11 +49,13 @@ class Scope:
         size: `quick` or `full`.
         samples: Number of the run's first images; None for 32, or 128 in a full audit.
         only: Names of checks; empty for all.
+        again: Whether what is done is made again.
     """
 
     size: str = QUICK
     samples: int | None = None
     only: tuple[str, ...] = ()
+    again: bool = False
 
     def __post_init__(self) -> None:
         for name in self.only:
@@ -95,7 +97,7 @@ def audit(
         UserError: The record cannot be read, or its parts are not here as they were.
     """
     subject = _subject(path, scope, registry, options=options, data_dir=data_dir, planned=planned, shelf=shelf)
-    return _Audit(subject, path).examine(scope.names, listener)
+    return _Audit(subject, path, again=scope.again).examine(scope.names, listener)
 
 
 def foresee(
@@ -114,7 +116,7 @@ def foresee(
         UserError: The record cannot be read, or its parts are not here as they were.
     """
     subject = _subject(path, scope, registry, options=options, data_dir=data_dir)
-    prices = _Audit(subject, path).foresee(scope.names)
+    prices = _Audit(subject, path, again=scope.again).foresee(scope.names)
     return {
         "run_id": subject.run.run_id, "n": subject.n, "size": subject.size,
         "checks": [price.as_dict() for price in prices], "total": total(prices),
@@ -148,11 +150,12 @@ class _Audit:
     Arguments:
         subject: The run.
         path: Its folder.
+        again: Whether earlier findings count for nothing.
     """
 
-    def __init__(self, subject: Subject, path: Path) -> None:
+    def __init__(self, subject: Subject, path: Path, *, again: bool = False) -> None:
         self.subject, self.path = subject, path
-        before = findings_in(read_audit(path))
+        before = [] if again else findings_in(read_audit(path))
         self.findings = {finding.name: finding for finding in before if finding.name in TABLE}
         self.prices = Prices(subject.worker)
 
