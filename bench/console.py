@@ -58,6 +58,8 @@ class Progress:
         self.bar.update(self.task, description="attacking", total=total, completed=len(lines), **self.fields)
         if lines and len(lines) < total:
             self.console.print(f"going on after {len(lines)} of {total} images")
+        elif len(lines) < total and not self.console.is_terminal:
+            self.console.print(f"attacking {total} images; a line after each shard of 50")
 
     def working(self, done: float, standing: int, images: int) -> None:
         """Moves the bar inside a shard."""

@@ -111,11 +111,26 @@ def _groups(results: Path, dataset: str | None, threat: str | None) -> dict[tupl
     return groups
 
 
+def _told_apart(rows: Sequence[Row]) -> list[Row]:
+    """The same rows; of those that have one name and another content, as after an edit of the defense's file, each names its own."""
+    contents: dict[tuple[str, str, str | None], set[str | None]] = defaultdict(set)
+    for row in rows:
+        contents[row.defense, row.classifier, row.score_model].add(row.content)
+    return [
+        replace(row, defense=f"{row.defense} @{row.content[:8]}")
+        if row.content and len(contents[row.defense, row.classifier, row.score_model]) > 1
+        else row
+        for row in rows
+    ]
+
+
 def _board(
     key: tuple[str, str, str], runs: list[Run], imported: list[Imported], required: tuple[str, ...], against: str | None
 ) -> Board:
     rows = _beside_undefended(
-        sorted(rows_of(runs, required), key=lambda row: (-row.worst_case.value, row.defense, row.classifier))
+        sorted(
+            _told_apart(rows_of(runs, required)), key=lambda row: (-row.worst_case.value, row.defense, row.classifier)
+        )
     )
     complete, incomplete = [row for row in rows if not row.missing], [row for row in rows if row.missing]
     complete = sorted(_ranked(complete), key=lambda row: (row.rank or 0, -row.worst_case.value, row.defense))

@@ -9,6 +9,7 @@ import numpy as np
 from bench.aggregate import PerImage
 from bench.errors import UserError
 from bench.paired import holm, paired_p
+from bench.registry import suggest
 from bench.stats import mean_share
 from leaderboards.boards import Board
 from leaderboards.columns import believed_text
@@ -82,8 +83,9 @@ def _chosen(wanted: Sequence[RowSpec], board: Board) -> Groups:
         found = [row for row in board.every if _fits(row, part)]
         if not found:
             names = ", ".join(dict.fromkeys(row.defense for row in board.every))
+            close = suggest(part.defense, [row.defense for row in board.every])
             raise UserError(
-                f"expected the row {part.defense!r} on the board {board.dataset}, {board.threat}, got only {names}; correct [[rows]]"
+                f"expected the row {part.defense!r} on the board {board.dataset}, {board.threat}, got only {names}{close}; correct [[rows]]"
             )
         if part.group or not groups:
             groups.append((part.group, []))

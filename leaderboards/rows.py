@@ -26,7 +26,8 @@ class Row:
     """One defense before one classifier, under all of its attacks, on the images that all of its runs have.
 
     Arguments:
-        defense: Name, and the arguments that differ from its defaults.
+        defense: Name, and the arguments that differ from its defaults; on a board also what its content is told apart by, if another row has that name.
+        content: Hash of the code of a defense that is not built in.
         name: Of the defense alone.
         arguments: All of the defense's.
         classifier: Name.
@@ -60,6 +61,7 @@ class Row:
     """
 
     defense: str
+    content: str | None = field(compare=False, repr=False)
     name: str
     arguments: dict[str, Any]
     classifier: str
@@ -202,7 +204,7 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     missing += [IMAGES] if len(worst) < FEW else []
     entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
     return Row(
-        defense=header["labels"]["defense"], name=spec["defense"]["name"], arguments=spec["defense"]["args"],
+        defense=header["labels"]["defense"], content=spec["defense"].get("sha256"), name=spec["defense"]["name"], arguments=spec["defense"]["args"],
         classifier=spec["classifier"]["name"],
         score_model=spec["score_model"]["name"] if spec["score_model"] else None, dataset=spec["dataset"]["name"],
         threat=spec["threat"], deterministic=deterministic, draws=group.draws, n=len(worst), seeds=group.seeds,

@@ -417,6 +417,23 @@ def test_a_command_reproduces_its_run(tmp_path):
     assert json.loads(made.read_text())["spec"]["defense"] == rho["spec"]["defense"]
 
 
+def test_rows_of_one_name_and_other_code_are_told_apart(tmp_path):
+    """As after an edit of the defense's file: the board names their contents, and a table has to say which it means."""
+    for run, sha in (("a1", "11112222" * 8), ("b1", "33334444" * 8)):
+        made = header(run, "own.py:Own")
+        made["spec"]["defense"]["sha256"] = sha
+        record(tmp_path, made, "1010")
+    record(tmp_path, header("c1", "other"), "1000")
+    (board,) = collect(tmp_path, required=["full gradient"])
+    assert [row.defense for row in board.rows] == ["own.py:Own @11112222", "own.py:Own @33334444", "other"]
+    spec = tmp_path / "table.toml"
+    spec.write_text('[[columns]]\ntitle = "Clean"\nvalue = "clean"\n[[rows]]\ndefense = "own.py:Own"\n')
+    with pytest.raises(
+        UserError, match=r"got only own.py:Own @11112222, own.py:Own @33334444, other \(did you mean own.py:Own @"
+    ):
+        leaderboards.papers.make(str(spec), results=tmp_path, output="md")
+
+
 @pytest.mark.parametrize("n", [leaderboards.rows.FEW - 1, leaderboards.rows.FEW])
 def test_a_row_of_few_images_has_no_rank(n, tmp_path, monkeypatch):
     """Two images, both right, cannot be told from 57 of 100: without this rule they would share the first rank."""
