@@ -342,7 +342,8 @@ def main(arguments: Sequence[str]) -> int:
     words = [word for word in arguments if word != "--debug"]
     debug = len(words) < len(arguments)
     again = f"go on with: {shlex.join(['bench', *words])}"
-    stopped = f"stopped; what is finished is kept; {again}"
+    kept = "" if words[:1] == ["verify"] else "what is finished is kept; "
+    stopped = f"stopped; {kept}{again}"
     try:
         with stopping(f"bench: {stopped}"):
             return _call(words)

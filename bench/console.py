@@ -193,10 +193,17 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
         dataset_size: The number of images that there are.
         allow_code: Whether the record names code, which a command that reads it runs only if it is told to.
     """
+    from bench.claims.claim import failed_checks
+
     words = _without([word for word in command if word not in ("--json", "--quiet")], "-n", "--samples")
     base = shlex.join(["bench", "run", *words])
     count = f" -n {summary['n']}" if summary["n"] != DEFAULT_IMAGES else ""
     steps = []
+    if failed_checks(summary["checks"].get("claims", [])):
+        at, run = elsewhere(Path(summary["path"]).parents[2]), summary["run_id"]
+        steps.append(
+            (f"bench show {run}{at}", "which checks failed, and what to mend first: this number rests on them")
+        )
     if summary["n"] < dataset_size:
         more = min(MORE_IMAGES, dataset_size) if summary["n"] < MORE_IMAGES else dataset_size
         steps.append((f"{base} -n {more}", f"a half-width of {_half_width(more):.1f} points; goes on with this record"))

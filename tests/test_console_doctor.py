@@ -124,6 +124,12 @@ def test_a_stochastic_defense_is_pointed_to_the_attacker_who_knows_its_draws():
         assert known not in commands(next_steps(other, given, dataset_size=50))
 
 
+def test_a_failed_check_comes_first():
+    claims = [{"check": "gradient", "verdict": "failed", "meaning": ""}]
+    first = commands(next_steps(summary(checks={"claims": claims}), [], dataset_size=300))[0]
+    assert first == ["bench", "show", "abc"]
+
+
 @pytest.mark.parametrize("given", [["-n", "50"], ["-n50"], ["--samples", "50"], ["--samples=50"]])
 def test_next_steps_name_the_samples_once(given):
     more = commands(next_steps(summary(), [*given, "--json", "--defense", "a b"], dataset_size=300))[0]
