@@ -436,6 +436,8 @@ def test_rows_are_added_and_cut(original, tmp_path, capsys):
         [line.model_dump(exclude={"seconds", "memory"}) for line in read_run(path).lines] for path in (kept, short)
     ]
     assert timeless[0] == timeless[1]
+    assert main([*update, "--add", first]) == 0  # it is there: nothing changes, not even its number of images
+    assert len(read_run(record(baseline))) == 20
     assert main([*update, "--add", second, "-n", "20"]) == 0
     assert {path.parent.name: len(read_run(path.parent)) for path in baseline.glob("*/*/*/run.json")} == dict.fromkeys(
         ids, 20

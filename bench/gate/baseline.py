@@ -48,7 +48,7 @@ def update(
     known = {run.run_id for run in before}
     new = [run for run in (added if before or added else after) if run.run_id not in known]
     pairs = [*([] if added else pair_up(before, after)), *(Pair(run, run, []) for run in new)]
-    if not any(pair.after for pair in pairs):
+    if not added and not any(pair.after for pair in pairs):
         raise UserError(
             "expected results to make a baseline of, got none; make them with bench run, below the folder that --results names"
         )
