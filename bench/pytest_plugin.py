@@ -61,9 +61,16 @@ class Gate(pytest.Collector):
         yield Together.from_parent(self, name="all rows")
 
     def compare(self) -> Any:
-        """The report, made once."""
+        """The report, made once; what ends it ends the test of each row, in one sentence."""
+        from bench.errors import BenchError
+
         if self.report is None:
-            self.report = self.gate.check(self.before, make=self.config.getoption("--purebench-run"))
+            try:
+                self.report = self.gate.check(self.before, make=self.config.getoption("--purebench-run"))
+            except BenchError as error:
+                self.report = error
+        if isinstance(self.report, BenchError):
+            pytest.fail(str(self.report), pytrace=False)
         return self.report
 
 
@@ -82,11 +89,14 @@ class Row(pytest.Item):
             raise RowFailed(row)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: Any, **__: Any) -> Any:
-        """What was found, image by image, in place of a traceback."""
+        """What was found, image by image, and what to run next, in place of a traceback."""
         if isinstance(excinfo.value, RowFailed):
-            from bench.gate.report import row_text
+            from bench.gate.findings import Report
+            from bench.gate.report import renewal, row_text
 
-            return row_text(excinfo.value.row)
+            parent: Any = self.parent
+            report, make = Report(rows=[excinfo.value.row], together=[]), self.config.getoption("--purebench-run")
+            return row_text(excinfo.value.row) + renewal(report, parent.gate.baseline, parent.gate.results, make=make)
         return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Path, None, str]:

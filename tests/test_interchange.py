@@ -167,8 +167,13 @@ def test_the_plugin_has_a_test_for_each_row(results, tmp_path, pytester):
         [
             "*low under pgd-full (toy linf:8/255)*statistical tier, n = 10*",
             "*FAIL*seal (result): *samples.jsonl changed*",
+            "if it is meant: bench check --baseline *",
         ]
     )
+    ended = pytester.runpytest_subprocess(*plugin, *words[:5], str(tmp_path / "empty"), "--purebench-run")
+    ended.assert_outcomes(failed=6)
+    ended.stdout.fnmatch_lines(["expected a *"])
+    assert "Traceback" not in ended.stdout.str()
     done = pytester.runpytest_inprocess(*plugin, "--purebench-baseline", str(tmp_path / "nowhere"))
     assert done.ret == pytest.ExitCode.USAGE_ERROR
 
