@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import numpy.fft  # noqa: F401 - before pytester, which unloads what is imported inside of it, and this cannot be loaded twice
 import pytest
 import torch
 from safetensors.numpy import load_file
