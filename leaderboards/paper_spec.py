@@ -78,7 +78,7 @@ class PaperSpec(_Part):
         caption: Of the table.
         label: For references in LaTeX.
         columns: In order, after the defense.
-        rows: In order; all rows of the board if left out.
+        rows: In order; all rows of the board if left out, the most robust first.
         ablation: In place of rows.
         group: `classifier`, `score_model` or `kind` (deterministic, stochastic): headings for the board's own rows.
         decimals: Of percentages.

@@ -73,8 +73,9 @@ def _groups(spec: PaperSpec, board: Board) -> Groups:
         "score_model": lambda row: row.score_model or "no score model",
     }
     key = keys.get(spec.group) or (lambda row: "deterministic" if row.deterministic else "stochastic")
-    headings = dict.fromkeys(map(key, board.every))
-    return [(heading, [(row.defense, row) for row in board.every if key(row) == heading]) for heading in headings]
+    rows = sorted(board.every, key=lambda row: -row.worst_case.value)
+    headings = dict.fromkeys(map(key, rows))
+    return [(heading, [(row.defense, row) for row in rows if key(row) == heading]) for heading in headings]
 
 
 def _chosen(wanted: Sequence[RowSpec], board: Board) -> Groups:

@@ -20,6 +20,7 @@ import functools
 import io
 import os
 import re
+import runpy
 import shlex
 import sys
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ FILES = {
 }
 DOCUMENTS = ("README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")))
 BLOCK = re.compile(
-    r"(?P<head><!-- from: (?P<command>bench [^\n]*) -->\n)(?P<body>.*?)(?P<foot><!-- end -->)", re.DOTALL
+    r"(?P<head><!-- from: (?P<command>(?:bench|python) [^\n]*) -->\n)(?P<body>.*?)(?P<foot><!-- end -->)", re.DOTALL
 )
 SHOWN = re.compile(r"(?P<head><!-- the file (?P<file>\S+) -->\n```\w+\n).*?(?P<foot>^```$)", re.DOTALL | re.MULTILINE)
 FENCE = re.compile(r"\A\n*(```\w*\n).*?(```\n)\n*\Z", re.DOTALL)
@@ -56,16 +57,21 @@ def published() -> Iterator[tuple[Path, str]]:
 @functools.cache
 def printed(command: str) -> str:
     """What a command prints, run at the root of the checkout."""
-    words, heard, here = shlex.split(command)[1:], io.StringIO(), Path.cwd()
+    (program, *words), heard, here = shlex.split(command), io.StringIO(), Path.cwd()
     os.chdir(ROOT)
     try:
         with contextlib.redirect_stdout(heard):
-            code = main(words)
+            code = main(words) if program == "bench" else _script(*words)
     finally:
         os.chdir(here)
     if code:
         raise SystemExit(f"expected exit code 0, got {code}; see: {command}")
     return heard.getvalue().rstrip("\n") + "\n"
+
+
+def _script(path: str) -> int:
+    runpy.run_path(path, run_name="__main__")
+    return 0
 
 
 def _filled(block: re.Match[str]) -> str:

@@ -121,6 +121,7 @@ def own_spec(folder, name, board):
 def paper_groups(name, board):
     rows = rows_of(board)
     if name == "main":
+        rows = sorted(rows, key=lambda row: -row["worst"]["value"])
         kinds = ["deterministic" if row["deterministic"] else "stochastic" for row in rows]
         return [
             (kind, [(row["defense"], row) for row, its in zip(rows, kinds, strict=True) if its == kind])
