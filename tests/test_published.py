@@ -79,3 +79,12 @@ def test_every_record_is_complete(capsys):
 )
 def test_every_record_verifies(path, capsys):
     assert main(["verify", str(path), "--quiet"]) == 0, capsys.readouterr().out
+
+
+def test_the_baseline_of_ci_holds_the_first_images_of_the_suite():
+    for file in (ROOT / "tests" / "baseline").glob("*/*/*/samples.jsonl"):
+        lines = file.read_bytes().splitlines()
+        source = RECORDS / file.relative_to(ROOT / "tests" / "baseline")
+        assert lines == source.read_bytes().splitlines()[: len(lines)]
+        assert len(lines) == 50
+        assert file.with_name("run.json").read_bytes() == source.with_name("run.json").read_bytes()
