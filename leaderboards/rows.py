@@ -155,13 +155,21 @@ class _Group:
             self.seeds, self.ids = [self.counted[0].spec["seed"]], self.counted[0].ids
 
     def _seeds(self) -> list[int]:
-        """Those that have faced all required classes; if none has, the one that has faced most of them."""
+        """Those that have faced all required classes, and whatever else the most attacked of them has: a mean over seeds is over the same attacks.
+
+        If none has faced all that is required, the one that has faced most of it.
+        """
         faced: dict[int, set[str]] = defaultdict(set)
+        classes: dict[int, set[str]] = defaultdict(set)
         for run in self.runs:
             faced[run.spec["seed"]] |= fills(run.spec)
+            classes[run.spec["seed"]].add(attack_class(run.spec))
         own = sorted({run.spec["seed"] for run in self.runs if run.spec["draws"] == self.draws})
         complete = [seed for seed in own if faced[seed] >= set(self.required)]
-        return complete or [max(own, key=lambda seed: (len(faced[seed] & set(self.required)), -seed))]
+        if not complete:
+            return [max(own, key=lambda seed: (len(faced[seed] & set(self.required)), -seed))]
+        most = max((classes[seed] for seed in complete), key=len)
+        return [seed for seed in complete if classes[seed] >= most]
 
     def of(self, kind: str) -> list[Run]:
         """The runs of a class of attacks."""
@@ -203,6 +211,7 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     missing = [kind for kind in group.required if under.get(kind) is None and kind not in faced]
     missing += [IMAGES] if len(worst) < FEW else []
     entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
+    deciding = sorted(entries, key=lambda part: part.seed not in group.seeds)
     return Row(
         defense=header["labels"]["defense"], content=spec["defense"].get("sha256"), name=spec["defense"]["name"], arguments=spec["defense"]["args"],
         classifier=spec["classifier"]["name"],
@@ -212,7 +221,7 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
         worst_case=worst_interval, spread=spread,
         worst_seed=mean_share(worst_seed.shares) if len(group.seeds) > 1 else worst_interval,
         eot=group.interval([run for run in group.counted if averages_draws(run.spec)]),
-        delta_null=mean_difference(worst.shares, clean.shares), passes=score_cost(runs), certified=_certified(group.counted), verdict=row_verdict([part.verdict for part in entries]),
+        delta_null=mean_difference(worst.shares, clean.shares), passes=score_cost(runs), certified=_certified(group.counted), verdict=row_verdict([part.verdict for part in deciding]),
         flags=_flags(entries, group), missing=missing, commands=_commands(group, missing, deterministic),
         runs=entries, shares=worst, clean_shares=clean,
     )  # fmt: skip

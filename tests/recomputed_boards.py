@@ -163,7 +163,8 @@ def _row(runs, required):
         row["missing"].append("images")
         row["presets"] = [run["attack"].partition(" ")[0] for run in counted] + row["presets"]
     row["passes"], row["certified"] = _cost(runs), _certified(max(counted, key=lambda run: run["n"]))
-    strongest = min(runs, key=lambda run: (_mean(run["adversarial"].values()), run["attack"], run["seed"]))
+    averaged = [run for run in runs if run["seed"] in seeds]
+    strongest = min(averaged, key=lambda run: (_mean(run["adversarial"].values()), run["attack"], run["seed"]))
     verdicts = [run["verdict"] for run in runs]
     row["verdict"] = next((bad for bad in ("refuted", "suspect") if bad in verdicts), strongest["verdict"])
     row["flags"] = _flags_of_row(row, counted, overlap)
@@ -176,7 +177,11 @@ def _seeds(runs, draws, needed):
         faced.setdefault(run["seed"], set()).update(run["fills"])
     own = sorted({run["seed"] for run in runs if run["draws"] == draws})
     whole = [seed for seed in own if faced[seed] >= set(needed)]
-    return whole or [max(own, key=lambda seed: (len(faced[seed] & set(needed)), -seed))]
+    if not whole:
+        return [max(own, key=lambda seed: (len(faced[seed] & set(needed)), -seed))]
+    classes = {seed: {run["class"] for run in runs if run["seed"] == seed} for seed in whole}
+    most = sorted(whole, key=lambda seed: (-len(classes[seed]), seed))[0]
+    return [seed for seed in whole if not classes[most] - classes[seed]]
 
 
 def _by_seed(row, runs, which="adversarial"):

@@ -417,6 +417,19 @@ def test_a_command_reproduces_its_run(tmp_path):
     assert json.loads(made.read_text())["spec"]["defense"] == rho["spec"]["defense"]
 
 
+def test_a_seed_that_has_faced_fewer_attacks_is_not_averaged(tmp_path):
+    """Seed 0 falls to the second attack, which seed 1 has not met: half of it would not be the worst case of anything."""
+    record(tmp_path, header("a1", "one"), "1111")
+    record(tmp_path, header("a2", "one", "pgd-bpda", gradient="bpda"), "0011")
+    record(tmp_path, header("a3", "one", seed=1), "1111")
+    (board,) = collect(tmp_path, required=["full gradient"])
+    (row,) = board.rows
+    assert (row.seeds, row.worst_case.value) == ([0], 0.5)
+    record(tmp_path, header("a4", "one", "pgd-bpda", gradient="bpda", seed=1), "1111")
+    (board,) = collect(tmp_path, required=["full gradient"])
+    assert (board.rows[0].seeds, board.rows[0].worst_case.value) == ([0, 1], 0.75)
+
+
 def test_rows_of_one_name_and_other_code_are_told_apart(tmp_path):
     """As after an edit of the defense's file: the board names their contents, and a table has to say which it means."""
     for run, sha in (("a1", "11112222" * 8), ("b1", "33334444" * 8)):
