@@ -367,7 +367,7 @@ class FakeJob:
 
     def __init__(self):
         self.plan, self.options, self.path = planned(), Options(device="cpu"), Path("r")
-        self.writer = type("Writer", (), {"header": {"environments": {}}})()
+        self.record = type("Record", (), {"header": {"environments": {}}})()
 
 
 DONE = ("done", Result([], np.zeros(0), "e", {}))

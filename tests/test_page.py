@@ -42,7 +42,7 @@ def results(tmp_path_factory):
 def with_images(tmp_path_factory):
     """One real run that stores its adversarial images; the page purifies them."""
     folder = tmp_path_factory.mktemp("images")
-    words = f"run --defense tweedie -A steps=2 -A losses=cw -n 6 --quiet --device cpu --results {folder / 'results'}"
+    words = f"run --defense tweedie -A steps=2 -A losses=cw -n 20 --quiet --device cpu --results {folder / 'results'}"
     assert main(words.split()) == 0
     words = f"leaderboard --results {folder / 'results'} --format html --out {folder} --images 4 --purified --require"
     assert main([*words.split(), "full gradient"]) == 0

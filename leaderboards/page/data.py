@@ -87,7 +87,7 @@ def _run(part: Entry, row: int, pictures: Pictures) -> dict[str, Any]:
     return {
         "row": row, "attack": part.attack, "class": part.attack_class, "n": part.n, "draws": part.draws, "seed": part.seed,
         "clean": interval(part.clean), "robust": interval(part.robust), "verdict": part.verdict, "audit": _audit(part), "flags": part.flags,
-        "passes": round(part.passes, 1), "command": part.command, "spec": header["spec"], "checks": header["checks"],
+        "passes": round(part.passes, 6), "command": part.command, "spec": header["spec"], "checks": header["checks"],
         "notes": header.get("notes", []), "environments": list(header["environments"].values()),
         "pictures": pictures.of_run(part),
     }  # fmt: skip
