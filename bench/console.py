@@ -52,6 +52,7 @@ class Progress:
     def started(self, lines: list[SampleRecord], total: int) -> None:
         """Shows where the run goes on."""
         from bench.pace import TimeToGo
+        from bench.records import SHARD
 
         self.lines, self.total, self.clock = list(lines), total, TimeToGo(total, len(lines))
         self.fields = self._fields()
@@ -59,7 +60,7 @@ class Progress:
         if lines and len(lines) < total:
             self.console.print(f"going on after {len(lines)} of {total} images")
         elif len(lines) < total and not self.console.is_terminal:
-            self.console.print(f"attacking {total} images; a line after each shard of 50")
+            self.console.print(f"attacking {total} images; a line after each shard of {SHARD}")
 
     def working(self, done: float, standing: int, images: int) -> None:
         """Moves the bar inside a shard."""

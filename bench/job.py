@@ -48,9 +48,8 @@ class Job:
             return None
         record = read_record(self.path)
         finished = {line.id for line in record.lines}
-        torn = not (self.path / "samples.jsonl").read_bytes().endswith(b"\n")
         others = record.run_id != self.plan.spec.run_id
-        return None if torn or others or _missing(self.plan, self.total, finished) else record
+        return None if record.torn or others or _missing(self.plan, self.total, finished) else record
 
     def _asking(self, engine: Engine) -> Callable[[], dict[str, Any]]:
         return lambda: engine.claims(self)

@@ -40,12 +40,14 @@ class Record:
         header: The content of `run.json`.
         lines: The images that are done, in the order in which they were done.
         sealed: Whether it is complete and carries `SHA256SUMS`.
+        torn: Whether its lines end in one that was not written to its end, which is left out.
     """
 
     path: Path
     header: dict[str, Any]
     lines: list[SampleRecord] = field(default_factory=list)
     sealed: bool = False
+    torn: bool = False
 
     @property
     def run_id(self) -> str:
@@ -61,8 +63,10 @@ def read_record(path: Path) -> Record:
     """
     check_links(path)
     header = read_header(path)
-    lines, _ = read_lines(path / "samples.jsonl")
-    return Record(path, header, lines, (path / "SHA256SUMS").exists())
+    file = path / "samples.jsonl"
+    lines, size = read_lines(file)
+    torn = file.exists() and file.stat().st_size != size
+    return Record(path, header, lines, (path / SEAL).exists(), torn)
 
 
 def find_record(results: Path, run: str) -> Path:

@@ -28,7 +28,7 @@ def update(
 ) -> list[str]:
     """Puts the results in the place of the baseline's runs, and keeps the reason; returns what changed, as phrases.
 
-    Where there is no baseline yet, and no run is named, all results become one; where runs are named, nothing else changes.
+    Where there is no baseline yet, and no run is to be added, all results become one.
 
     Arguments:
         baseline: The folder.
@@ -47,7 +47,7 @@ def update(
         )
     known = {run.run_id for run in before}
     new = [run for run in (added if before or added else after) if run.run_id not in known]
-    pairs = [*([] if added else pair_up(before, after)), *(Pair(run, run, []) for run in new)]
+    pairs = [*pair_up(before, after), *(Pair(run, run, []) for run in new)]
     if not added and not any(pair.after for pair in pairs):
         raise UserError(
             "expected results to make a baseline of, got none; make them with bench run, below the folder that --results names"

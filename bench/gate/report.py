@@ -39,8 +39,11 @@ def row_text(row: RowReport) -> str:
     for finding in (finding for finding in row.findings if finding.passed is False):
         lines += [finding_line(finding), *(f"        {line}" for line in flip_lines(finding.flips))]
     said = [finding for finding in row.findings if finding.passed is None or _stands_out(finding)]
-    others = sum(finding.passed is True for finding in row.findings) - sum(finding.passed is True for finding in said)
-    lines += [*map(finding_line, said), f"  {_STATES[True]:<5} and {others} other checks; each of them with --json"]
+    others = [finding for finding in row.findings if finding.passed is True and finding not in said]
+    lines += [
+        *map(finding_line, said),
+        f"  {_STATES[True]:<5} and {len(others)} other checks; each of them with --json",
+    ]
     return "\n".join(lines + ([f"  power {row.power}"] if row.power else []))
 
 

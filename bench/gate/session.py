@@ -53,7 +53,7 @@ class Session:
         exists = any(self.baseline.glob("*/*/*/run.json"))
         before = read_baseline(self.baseline) if exists else []
         added = [read_run(find_record(self.results, run)) for run in add]
-        after = self._results(before, make=make and exists)
+        after = [] if added else self._results(before, make=make and exists)
         return update(self.baseline, before, after, reason, added=added, samples=samples)
 
     def publish(self, report: Report, *, junit: Path | None, summary: str | None) -> None:
