@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench import cli_audit
-from bench.cli_boards import register
+from bench import cli_audit, cli_boards, cli_installed, cli_suite, cli_train, cli_verify
 from bench.cli_engines import Address, EngineName, GpusPerWorker, ShardTimeout, Workers
-from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
-from bench.cli_verify import register_verification
+from bench.cli_options import DataDir, Device, Json, Quiet, Results, number_or, print_json, say
 from bench.documents import printable
-from bench.errors import BenchError, InterruptedRunError, UserError
+from bench.errors import BenchError, InterruptedRunError
 from bench.interrupt import stopping
 
 if TYPE_CHECKING:
@@ -28,19 +26,10 @@ if TYPE_CHECKING:
     from bench.registry import Registry
 
 app = typer.Typer(name="bench", add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-train_app = typer.Typer(
-    rich_markup_mode=None,
-    help="Train a classifier or a score model by a recorded recipe.\n\nExample: bench train classifier --out my-classifier",
-)
-app.add_typer(train_app, name="train")
 
 CLICK_ERROR: Any = typer.BadParameter.__mro__[2]  # newer releases of typer carry their own copy of click
 INTERRUPTED = 130
 """What newer releases of typer return after Ctrl-C, which they do not pass on."""
-
-
-CHECKS = "checks"
-KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models", CHECKS)
 
 
 def _say_version(wanted: bool) -> None:
@@ -187,154 +176,8 @@ def run_command(
         _print_runs(summaries, plans, as_json, quiet)
 
 
-@app.command("list")
-def list_command(
-    kind: Annotated[Optional[str], typer.Argument(help=f"One of {', '.join(KIND_NAMES)}; all if left out.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Names that options take, and whether each is installed.
-
-    What each is, and where it comes from.
-
-    Example: bench list defenses
-    """
-    if kind is not None and kind not in KIND_NAMES:
-        raise UserError(
-            f"expected one of {', '.join(KIND_NAMES)}, got {kind!r}; write for example: bench list defenses"
-        )
-    registry = make_registry()
-    kinds = [kind] if kind else list(KIND_NAMES)
-    rows = {name: _checks() if name == CHECKS else _listing(registry, name.replace("-", "_")) for name in kinds}
-    if as_json:
-        print_json(rows[kind] if kind else [{"kind": name, **row} for name in kinds for row in rows[name]])
-        return
-    from bench.console import columns
-
-    named = {} if kind else {name: _members(registry, name) for name in kinds}
-    shown = {name: [row for row in rows[name] if row["name"] not in named.get(name, ())] for name in kinds}
-    table = [
-        (
-            f"  {row['name']}",
-            "" if row["installed"] else "(not installed)",
-            f"{row['summary']} {row['source']}" if name == CHECKS else row["summary"],
-        )
-        for name in kinds
-        for row in shown[name]
-    ]
-    lines = columns(table).splitlines()
-    for name in kinds:
-        part, lines = lines[: len(shown[name])], lines[len(shown[name]) :]
-        print("\n".join([name, *part]))
-        if len(shown[name]) < len(rows[name]):
-            print(f"  and {len(rows[name]) - len(shown[name])} more by name: bench list {name}")
-
-
-@app.command("doctor")
-def doctor_command(
-    benchmark: Annotated[
-        bool, typer.Option("--benchmark", help="Time networks here instead, and say what the larger suites would cost.")
-    ] = False,
-    device: Device = "auto",
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """Versions, devices, weights, clashes; what to do about each.
-
-    Example: bench doctor, or bench doctor --benchmark --device cuda
-    """
-    if benchmark:
-        from bench.benchmark import benchmark as measure
-        from bench.console_benchmark import benchmark_text
-
-        document = measure(make_registry(), device)
-        print_json(document) if as_json else say(benchmark_text(document))
-        return
-    from bench.doctor import examine
-
-    findings = examine()
-    if as_json:
-        print_json(findings)
-    else:
-        from bench.console import columns
-
-        print(
-            columns(
-                [
-                    (
-                        finding["status"],
-                        finding["name"],
-                        finding["detail"] + (f"; {finding['advice']}" if finding["advice"] else ""),
-                    )
-                    for finding in findings
-                ]
-            )
-        )
-    if any(finding["status"] == "FAIL" for finding in findings):
-        raise typer.Exit(1)
-
-
-TrainingData = Annotated[
-    str,
-    typer.Option(help="fashion-mnist, cifar10, ... (their training images), npz:PATH or folder:PATH."),
-]
-Epochs = Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")]
-
-
-@train_app.command("classifier")
-def train_classifier(
-    out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights, curve and card.")] = Path("classifier"),
-    dataset: TrainingData = "fashion-mnist",
-    data_dir: DataDir = None,
-    epochs: Epochs = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0,
-    adversarial: Annotated[
-        bool, typer.Option("--adversarial", help="Train on adversarial examples (Madry et al. 2018).")
-    ] = False,
-    threat: Annotated[
-        Optional[str], typer.Option(help="Their ball, with --adversarial: linf:8/255, ... [default: the data set's]")
-    ] = None,
-    device: Device = "auto",
-    quiet: Quiet = False,
-) -> None:
-    """Train a classifier; the same command again goes on after a kill.
-
-    Example: bench train classifier --out my-classifier, then bench run --classifier weights:my-classifier/model.safetensors
-    """
-    _train(
-        "classifier", dataset, quiet, out=out, data_dir=data_dir, epochs=epochs, seed=seed, device=device,
-        adversarial=adversarial, threat=threat,
-    )  # fmt: skip
-
-
-@train_app.command("score")
-def train_score(
-    out: Annotated[Path, typer.Option(help="Folder for checkpoint, weights, curve and card.")] = Path("score"),
-    dataset: TrainingData = "fashion-mnist",
-    data_dir: DataDir = None,
-    epochs: Epochs = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, order and noise.")] = 0,
-    form: Annotated[
-        str,
-        typer.Option(
-            "--format", help="weights (a small U-Net), or diffusers (a UNet2DModel in that library's format)."
-        ),
-    ] = "weights",
-    device: Device = "auto",
-    quiet: Quiet = False,
-) -> None:
-    """Train a score model; the same command again goes on after a kill.
-
-    Example: bench train score --out my-score, then bench run --score-model weights:my-score/model.safetensors;
-    or: bench train score --format diffusers --out my-score, then bench run --score-model diffusers:my-score
-    """
-    _train(
-        "score", dataset, quiet, out=out, data_dir=data_dir, epochs=epochs, seed=seed, device=device, form=form
-    )  # fmt: skip
-
-
-register(app)
-register_verification(app)
-cli_audit.register(app)
+for commands in (cli_installed, cli_boards, cli_verify, cli_audit, cli_suite, cli_train):
+    commands.register(app)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -388,68 +231,6 @@ def make_registry() -> Registry:
     )  # fmt: skip
 
 
-def _train(kind: str, dataset: str, quiet: bool, *, threat: str | None = None, **options: Any) -> None:
-    from bench.threat import ThreatModel
-
-    parsed = None if threat is None else ThreatModel.parse(threat)
-    registry = make_registry()
-    registry.find("datasets", dataset)
-
-    from bench.models.recipes import train_network
-
-    path = train_network(
-        kind, dataset=dataset, threat=parsed, registry=registry, **options,
-        report=lambda line: None if quiet else print(line, file=sys.stderr, flush=True),
-    )  # fmt: skip
-    print(path)
-
-
-def _checks() -> list[dict[str, Any]]:
-    from bench.audit import TABLE
-
-    return [
-        {"name": name, "summary": entry.summary, "source": entry.source, "installed": True}
-        for name, entry in TABLE.items()
-    ]
-
-
-def _members(registry: Registry, kind: str) -> set[str]:
-    return set() if kind == CHECKS else {found.name for found in registry.members(kind.replace("-", "_"))}
-
-
-def _listing(registry: Registry, kind: str) -> list[dict[str, Any]]:
-    from functools import cache
-    from importlib.metadata import PackageNotFoundError, version
-    from importlib.util import find_spec
-
-    @cache
-    def installed(package: str, module: str) -> bool:
-        try:
-            return bool(version(package)) if package else find_spec(module.partition(".")[0]) is not None
-        except PackageNotFoundError:
-            return False
-
-    return [
-        {
-            "name": found.name,
-            "summary": found.entry.summary,
-            "source": found.source,
-            "installed": installed(found.entry.package, found.entry.target.partition(":")[0]),
-        }
-        for found in registry.all(kind) + registry.members(kind)
-    ]
-
-
-def number_or(text: str, option: str, word: str) -> int | None:
-    """A whole number, or None for the word that may stand instead."""
-    if text == word:
-        return None
-    try:
-        return int(text)
-    except ValueError as error:
-        raise UserError(f"expected {option} as a whole number or {word}, got {text!r}; correct it") from error
-
-
 def print_forecasts(costs: list[Forecast | None], plans: list[Plan], as_json: bool) -> None:
     """What runs would cost, on stdout."""
     from bench.console import forecast_text
@@ -501,6 +282,3 @@ def _fail(sentence: str, code: int, debug: bool) -> int:
         traceback.print_exc()
     print(f"bench: {printable(' '.join(sentence.split()))}", file=sys.stderr)
     return code
-
-
-from bench import cli_suite  # noqa: E402, F401 - adds its commands

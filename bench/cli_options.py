@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 import typer
 
 from bench.documents import printable
+from bench.errors import UserError
 
 
 def _silence(quiet: bool) -> bool:
@@ -31,6 +32,16 @@ DataDir = Annotated[
     Optional[Path],
     typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the platform's cache folder]"),
 ]
+
+
+def number_or(text: str, option: str, word: str) -> int | None:
+    """A whole number, or None for the word that may stand instead."""
+    if text == word:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise UserError(f"expected {option} as a whole number or {word}, got {text!r}; correct it") from error
 
 
 def say(text: str) -> None:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench.cli import app, make_registry, number_or
 from bench.cli_engines import Address, GpusPerWorker, ShardTimeout, Workers
-from bench.cli_options import Json, Quiet, print_json, say
+from bench.cli_options import Json, Quiet, number_or, print_json, say
 from bench.errors import BenchError, UserError
 
 if TYPE_CHECKING:
@@ -21,7 +20,11 @@ if TYPE_CHECKING:
     from bench.registry import Registry
 
 
-@app.command("suite")
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("suite")(suite_command)
+
+
 def suite_command(
     file: Annotated[
         str, typer.Argument(help="A TOML file, or smoke, fashion-mnist-standard, cifar10-standard, imagenet-standard.")
@@ -66,6 +69,7 @@ def suite_command(
 
     Example: bench suite smoke --dry-run
     """
+    from bench.cli import make_registry
     from bench.engines.options import EngineOptions
     from bench.known import Known
     from bench.matrix import find_suite, read_suite

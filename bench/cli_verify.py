@@ -8,12 +8,12 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
+from bench.cli_options import DataDir, Device, Json, Quiet, Results, number_or, print_json, say
 from bench.documents import printable
 from bench.errors import UserError
 
 
-def register_verification(app: typer.Typer) -> None:
+def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     app.command("show")(show_command)
     app.command("verify")(verify_command)
@@ -90,7 +90,7 @@ def verify_command(
 
     Example: bench verify 6ba633, or: bench verify 6ba633a07c2e.zip
     """
-    from bench.cli import make_registry, number_or
+    from bench.cli import make_registry
     from bench.console import steps_text
     from bench.console_verify import Counter, verification_text
     from bench.verify import Options, opened, verify

@@ -1,0 +1,144 @@
+"""The commands on what is installed: `bench list` and `bench doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from bench.cli_options import Device, Json, Quiet, print_json, say
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.registry import Registry
+
+CHECKS = "checks"
+KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models", CHECKS)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    app.command("list")(list_command)
+    app.command("doctor")(doctor_command)
+
+
+def list_command(
+    kind: Annotated[Optional[str], typer.Argument(help=f"One of {', '.join(KIND_NAMES)}; all if left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Names that options take, and whether each is installed.
+
+    What each is, and where it comes from.
+
+    Example: bench list defenses
+    """
+    if kind is not None and kind not in KIND_NAMES:
+        raise UserError(
+            f"expected one of {', '.join(KIND_NAMES)}, got {kind!r}; write for example: bench list defenses"
+        )
+    from bench.cli import make_registry
+    from bench.console import columns
+
+    registry = make_registry()
+    kinds = [kind] if kind else list(KIND_NAMES)
+    rows = {name: _checks() if name == CHECKS else _listing(registry, name.replace("-", "_")) for name in kinds}
+    if as_json:
+        print_json(rows[kind] if kind else [{"kind": name, **row} for name in kinds for row in rows[name]])
+        return
+    named = {} if kind else {name: _members(registry, name) for name in kinds}
+    shown = {name: [row for row in rows[name] if row["name"] not in named.get(name, ())] for name in kinds}
+    table = [
+        (
+            f"  {row['name']}",
+            "" if row["installed"] else "(not installed)",
+            f"{row['summary']} {row['source']}" if name == CHECKS else row["summary"],
+        )
+        for name in kinds
+        for row in shown[name]
+    ]
+    lines = columns(table).splitlines()
+    for name in kinds:
+        part, lines = lines[: len(shown[name])], lines[len(shown[name]) :]
+        say("\n".join([name, *part]))
+        if len(shown[name]) < len(rows[name]):
+            say(f"  and {len(rows[name]) - len(shown[name])} more by name: bench list {name}")
+
+
+def doctor_command(
+    benchmark: Annotated[
+        bool, typer.Option("--benchmark", help="Time networks here instead, and say what the larger suites would cost.")
+    ] = False,
+    device: Device = "auto",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Versions, devices, weights, clashes; what to do about each.
+
+    Example: bench doctor, or bench doctor --benchmark --device cuda
+    """
+    if benchmark:
+        from bench.benchmark import benchmark as measure
+        from bench.cli import make_registry
+        from bench.console_benchmark import benchmark_text
+
+        document = measure(make_registry(), device)
+        print_json(document) if as_json else say(benchmark_text(document))
+        return
+    from bench.doctor import examine
+
+    findings = examine()
+    if as_json:
+        print_json(findings)
+    else:
+        from bench.console import columns
+
+        say(
+            columns(
+                [
+                    (
+                        finding["status"],
+                        finding["name"],
+                        finding["detail"] + (f"; {finding['advice']}" if finding["advice"] else ""),
+                    )
+                    for finding in findings
+                ]
+            )
+        )
+    if any(finding["status"] == "FAIL" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _checks() -> list[dict[str, Any]]:
+    from bench.audit import TABLE
+
+    return [
+        {"name": name, "summary": entry.summary, "source": entry.source, "installed": True}
+        for name, entry in TABLE.items()
+    ]
+
+
+def _members(registry: Registry, kind: str) -> set[str]:
+    return set() if kind == CHECKS else {found.name for found in registry.members(kind.replace("-", "_"))}
+
+
+def _listing(registry: Registry, kind: str) -> list[dict[str, Any]]:
+    from functools import cache
+    from importlib.metadata import PackageNotFoundError, version
+    from importlib.util import find_spec
+
+    @cache
+    def installed(package: str, module: str) -> bool:
+        try:
+            return bool(version(package)) if package else find_spec(module.partition(".")[0]) is not None
+        except PackageNotFoundError:
+            return False
+
+    return [
+        {
+            "name": found.name,
+            "summary": found.entry.summary,
+            "source": found.source,
+            "installed": installed(found.entry.package, found.entry.target.partition(":")[0]),
+        }
+        for found in registry.all(kind) + registry.members(kind)
+    ]
