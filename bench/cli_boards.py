@@ -55,6 +55,13 @@ def leaderboard_command(
         bool, typer.Option("--purified", help="html: also purify the images shown, which takes torch and the defenses.")
     ] = False,
     brief: Annotated[bool, typer.Option("--brief", help="md, latex: leave out the runs behind the rows.")] = False,
+    width: Annotated[
+        Optional[int],
+        typer.Option(
+            min=40,
+            help="md: leave out the least important columns until lines of so many characters fit. [default: the terminal's; all in a file]",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Clean and robust accuracy of every defense, ranked.
@@ -74,7 +81,7 @@ def leaderboard_command(
     purifier = _purifier() if purified and wanted == "html" else None
     text = leaderboards.render(
         results, wanted, dataset=dataset, threat=level, against=against, required=require, images=images, purifier=purifier,
-        brief=brief, width=shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None,
+        brief=brief, width=width or _terminal(out),
     )  # fmt: skip
     page = out is not None and wanted == "html" and out.suffix.lower() not in (".html", ".htm")
     _deliver(text, out / "index.html" if out is not None and page else out, folder=page)
@@ -289,6 +296,11 @@ COMMANDS: dict[str, Any] = {
     "leaderboard": leaderboard_command, "table": table_command, "compare": compare_command, "check": check_command,
     "export": export_command, "import": import_command,
 }  # fmt: skip
+
+
+def _terminal(out: Path | None) -> int | None:
+    """The width of the terminal that gets the text, if one does."""
+    return shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
 
 
 def _deliver(text: str, out: Path | None, *, folder: bool = False) -> None:

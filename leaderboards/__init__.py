@@ -39,7 +39,7 @@ def render(
         images: For the page: images shown of each run that stores them.
         purifier: For the page: gives the purified clean and adversarial images of a run and its evidence.
         brief: For Markdown and LaTeX: leaves out the runs behind the rows.
-        width: For Markdown: columns of the terminal that it has to fit; all there are, if left out.
+        width: For Markdown: characters of a line that it has to fit; as many as it takes, if left out.
 
     Raises:
         UserError: There are no records, or a name is none of theirs.

@@ -17,6 +17,8 @@ LEAST = (
     "transfer %", "black box %", "EOT %", "known draws %", "AutoAttack %", "full gradient %", "p", "missing", "believed", "n", "flags", "clean %",
 )  # fmt: skip
 """Columns in the order in which a narrow terminal does without them."""
+TELLING = ("classifier", "score model")
+"""Columns that tell rows of one defense apart."""
 TITLES = {kind: f"{kind} %" for kind in REQUIRED}
 
 
@@ -93,7 +95,7 @@ def _with_remarks(table: Table, said: dict[str, str], board: Board, *, ranked: b
     once = "; ".join(f"{title}: {text}" for title, text in said.items())
     notes = "In brackets 95 % intervals, in percent; Δ: the worst case minus the same without the defense, and without the attack, in points."
     tied = (
-        " Rows share a rank where no paired test tells them apart (two-sided, Holm over all pairs, 5 %)."
+        " A rank is one more than the number of rows that are significantly better (paired, two-sided, Holm over all pairs, 5 %)."
         if ranked
         else ""
     )

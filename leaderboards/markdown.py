@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tabulate import tabulate
 
 from bench.stats import Interval
-from leaderboards.columns import LEAST
-from leaderboards.tables import Cell, Table, narrowed, percent, plain
+from leaderboards.columns import LEAST, TELLING
+from leaderboards.tables import Cell, Table, narrowed, percent, plain, told_apart
 
 SIGNS = "†‡§¶‖"
 
@@ -20,8 +22,21 @@ def as_markdown(table: Table) -> str:
 
 
 def fitted(table: Table, width: int) -> Table:
-    """The table without the columns that do not fit, the least important first."""
-    return narrowed(table, lambda part: max(map(len, _body(part).splitlines())) <= width, LEAST)
+    """The table without the columns that do not fit, the least important first; what told rows of one name apart joins the name."""
+
+    def fits(part: Table) -> bool:
+        return max(map(len, _body(part).splitlines())) <= width
+
+    made, left = narrowed(table, fits, LEAST)
+    gone = [title for title in TELLING if title in left]
+    if gone:
+        made, left = narrowed(told_apart(table, "defense", gone), fits, LEAST)
+    remark = (
+        [f"Left out to fit lines of {width} characters: {', '.join(left)}; a pipe or a file without --width gets them."]
+        if left
+        else []
+    )
+    return replace(made, remarks=[*remark, *made.remarks])
 
 
 def _body(table: Table) -> str:

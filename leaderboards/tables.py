@@ -98,8 +98,8 @@ def without_empty(table: Table, keep: Sequence[str] = ()) -> Table:
     return _only(table, used)
 
 
-def narrowed(table: Table, fits: Callable[[Table], bool], least: Sequence[str]) -> Table:
-    """The table without as many of the named columns, in their order, as it takes to fit; a remark tells which.
+def narrowed(table: Table, fits: Callable[[Table], bool], least: Sequence[str]) -> tuple[Table, list[str]]:
+    """The table without as many of the named columns, in their order, as it takes to fit, and which these are.
 
     Those that have room once wider ones are gone come back, the most important first.
     """
@@ -111,9 +111,21 @@ def narrowed(table: Table, fits: Callable[[Table], bool], least: Sequence[str]) 
     for title in reversed(left.copy()):
         if fits(_without(table, [other for other in left if other != title])):
             left.remove(title)
-    remark = [f"Left out of a narrow terminal: {', '.join(left)}; a pipe or a file gets them."] if left else []
-    made = _without(table, left)
-    return replace(made, remarks=[*remark, *made.remarks])
+    return _without(table, left), left
+
+
+def told_apart(table: Table, name: str, telling: Sequence[str]) -> Table:
+    """The table with what differs in the telling columns added to each of several equal names: `none (fashion-mnist-at)`."""
+    at, places = table.columns.index(name), [table.columns.index(title) for title in telling]
+
+    def named(row: list[Cell]) -> list[Cell]:
+        twins = [other for other in table.rows if other[at].value == row[at].value]
+        told = [str(row[place].value) for place in places if len({twin[place].value for twin in twins}) > 1]
+        return (
+            [*row[:at], replace(row[at], value=f"{row[at].value} ({', '.join(told)})"), *row[at + 1 :]] if told else row
+        )
+
+    return replace(table, groups=[(heading, [named(row) for row in rows]) for heading, rows in table.groups])
 
 
 def _without(table: Table, titles: Sequence[str]) -> Table:

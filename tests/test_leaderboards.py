@@ -16,6 +16,7 @@ from bench.cli import main
 from bench.errors import UserError
 from bench.records import RecordWriter
 from bench.stats import holm, mean_difference, mean_share, proportion
+from leaderboards import papers
 from leaderboards.boards import collect
 from leaderboards.classes import attack_class, required_of
 from leaderboards.columns import believed_text
@@ -348,8 +349,21 @@ def test_a_narrow_terminal_gets_the_columns_that_fit(width, results):
     )
     assert [title for title in every if title in titles] == titles
     assert {"defense", "worst case %"} <= set(titles)
-    left = narrow.partition("Left out of a narrow terminal: ")[2].partition(";")[0].split(", ")
+    left = narrow.partition(f"Left out to fit lines of {width} characters: ")[2].partition(";")[0].split(", ")
     assert sorted(left + titles) == sorted(every)
+
+
+def test_rows_of_one_name_are_told_apart_where_their_columns_do_not_fit(tmp_path):
+    for run, name in (("a", "cnn"), ("b", "other")):
+        one = header(run, "median")
+        one["spec"]["classifier"]["name"] = name
+        record(tmp_path, one, "111100000")
+    whole, narrow = (
+        leaderboards.render(tmp_path, "md", brief=True, required=["full gradient"], width=width) for width in (999, 80)
+    )
+    assert [[row[1] for row in cells(text, "### toy")[2:]] for text in (whole, narrow)] == [
+        ["median", "median"], ["median (cnn)", "median (other)"],
+    ]  # fmt: skip
 
 
 def test_csv_has_every_interval_as_numbers(results):
@@ -444,7 +458,7 @@ def test_rows_of_one_name_and_other_code_are_told_apart(tmp_path):
     with pytest.raises(
         UserError, match=r"got only own.py:Own @11112222, own.py:Own @33334444, other \(did you mean own.py:Own @"
     ):
-        leaderboards.papers.make(str(spec), results=tmp_path, output="md")
+        papers.make(str(spec), results=tmp_path, output="md")
 
 
 @pytest.mark.parametrize("n", [leaderboards.rows.FEW - 1, leaderboards.rows.FEW])

@@ -38,12 +38,11 @@ def test_the_adversarially_trained_classifier_is_as_robust_as_its_card_says():
     assert found["accuracy"] >= 0.7
 
 
-def test_the_readme_says_what_the_card_of_the_adversarially_trained_classifier_says():
+def test_the_page_says_what_the_card_of_the_adversarially_trained_classifier_says():
     card = read_card(EMBEDDED / "fashion-mnist-at.safetensors")
     figures, pgd = card["figures"], card["figures"]["under_pgd"]
-    (row,) = [
-        line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| `fashion-mnist-at`, adv")
-    ]
+    page = (ROOT / "docs" / "models.md").read_text()
+    (row,) = [line for line in page.splitlines() if line.startswith("| `fashion-mnist-at`, adv")]
     assert f" {card['parameters']:,} " in row
     assert f" {figures['test_accuracy']:.2%} accuracy".replace("%", " %") in row
     assert f"{pgd['accuracy']:.1%} of the first {pgd['images']:,}".replace("%", " %") in row

@@ -12,7 +12,8 @@ import pytest
 from bench.cli import main
 from bench.matrix import cells_of, read_suite
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README, SCALE = ((ROOT / page).read_text() for page in ("README.md", "docs/scale.md"))
 
 
 def block(mark):
@@ -45,7 +46,7 @@ def test_the_attack_and_the_data_set_run(tmp_path, monkeypatch, capsys):
 
 def test_the_suite_is_the_matrix_that_it_says(tmp_path):
     file = tmp_path / "suite.toml"
-    file.write_text(re.search(r"```toml\n(.*?)```", README, re.DOTALL).group(1))
+    file.write_text(re.search(r"```toml\n(.*?)```", SCALE, re.DOTALL).group(1))
     cells = [
         (cell.text("defense"), cell.text("attack"), cell.seed, cell.samples)
         for cell in cells_of(read_suite(file), file)
