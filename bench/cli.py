@@ -15,7 +15,8 @@ import typer
 
 from bench import cli_audit, cli_boards, cli_installed, cli_suite, cli_train, cli_verify
 from bench.cli_engines import Address, EngineName, GpusPerWorker, ShardTimeout, Workers
-from bench.cli_options import DataDir, Device, Json, Quiet, Results, number_or, print_json, say
+from bench.cli_help import Sectioned
+from bench.cli_options import DataDir, Device, Json, Quiet, Results, arguments_of, number_or, print_json, say
 from bench.documents import printable
 from bench.errors import BenchError, InterruptedRunError
 from bench.interrupt import stopping
@@ -53,16 +54,18 @@ def root(
     """
 
 
-@app.command("run")
+@app.command("run", cls=Sectioned)
 def run_command(
-    defense: Annotated[str, typer.Option(help="Name, entry point, module:object or path/file.py:object.")] = "dpsam",
+    defense: Annotated[
+        str,
+        typer.Option(
+            help="Name, entry point, module:object or path/file.py:object.",
+            rich_help_panel="What is attacked, and how",
+        ),
+    ] = "dpsam",
+    defense_args: Annotated[list[str], arguments_of("defense", "-D")] = [],  # noqa: B006
     attack: Annotated[str, typer.Option(help="Likewise; a preset.")] = "pgd-full",
-    defense_args: Annotated[
-        list[str], typer.Option("-D", metavar="KEY=VALUE", help="Argument of the defense; repeatable.")
-    ] = [],  # noqa: B006
-    attack_args: Annotated[
-        list[str], typer.Option("-A", metavar="KEY=VALUE", help="Argument of the attack; repeatable.")
-    ] = [],  # noqa: B006
+    attack_args: Annotated[list[str], arguments_of("attack", "-A")] = [],  # noqa: B006
     dataset: Annotated[str, typer.Option(help="Name, npz:PATH or folder:PATH.")] = "fashion-mnist",
     data_dir: DataDir = None,
     classifier: Annotated[
@@ -71,18 +74,14 @@ def run_command(
             help="Name, robustbench:MODEL, torchvision:MODEL, weights:PATH, module:object or path/file.py:object. [default: the data set's]"
         ),
     ] = None,
-    classifier_args: Annotated[
-        list[str], typer.Option("-C", metavar="KEY=VALUE", help="Argument of the classifier; repeatable.")
-    ] = [],  # noqa: B006
+    classifier_args: Annotated[list[str], arguments_of("classifier", "-C")] = [],  # noqa: B006
     score_model: Annotated[
         Optional[str],
         typer.Option(
             help="Name, diffusers:REPO_OR_FOLDER, weights:PATH, module:object or path/file.py:object. [default: the data set's]"
         ),
     ] = None,
-    score_args: Annotated[
-        list[str], typer.Option("-S", metavar="KEY=VALUE", help="Argument of the score model; repeatable.")
-    ] = [],  # noqa: B006
+    score_args: Annotated[list[str], arguments_of("score model", "-S")] = [],  # noqa: B006
     threat: Annotated[
         Optional[str],
         typer.Option(
@@ -90,7 +89,13 @@ def run_command(
         ),
     ] = None,
     samples: Annotated[
-        str, typer.Option("--samples", "-n", help="The first n of the data set's fixed order, or all.")
+        str,
+        typer.Option(
+            "--samples",
+            "-n",
+            help="The first n of the data set's fixed order, or all.",
+            rich_help_panel="How it is scored",
+        ),
     ] = "100",
     draws: Annotated[
         Optional[int],
@@ -106,11 +111,11 @@ def run_command(
     gpus_per_worker: GpusPerWorker = None,
     address: Address = None,
     shard_timeout: ShardTimeout = None,
-    results: Results = Path("results"),
-    no_evidence: Annotated[bool, typer.Option("--no-evidence", help="Do not store adversarial images.")] = False,
     mix_environments: Annotated[
         bool, typer.Option("--mix-environments", help="Go on under another device kind or torch release.")
     ] = False,
+    results: Results = Path("results"),
+    no_evidence: Annotated[bool, typer.Option("--no-evidence", help="Do not store adversarial images.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,

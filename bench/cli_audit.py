@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
+from bench.cli_help import Sectioned
+from bench.cli_options import DataDir, Device, Json, Quiet, Results, arguments_of, print_json, say
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -20,18 +21,19 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the application."""
-    app.command("audit")(audit_command)
+    app.command("audit", cls=Sectioned)(audit_command)
 
 
 def audit_command(
     run: Annotated[Optional[str], typer.Argument(help="Id of a run, a unique prefix of it, or its folder.")] = None,
     defense: Annotated[
         Optional[str],
-        typer.Option(help="Instead of RUN: make the run of this defense under its right attack first, then audit it."),
+        typer.Option(
+            help="Make the run of this defense under its right attack first, then audit it.",
+            rich_help_panel="Instead of a run, one to make",
+        ),
     ] = None,
-    defense_args: Annotated[
-        list[str], typer.Option("-D", metavar="KEY=VALUE", help="Argument of the defense; repeatable.")
-    ] = [],  # noqa: B006
+    defense_args: Annotated[list[str], arguments_of("defense", "-D")] = [],  # noqa: B006
     dataset: Annotated[str, typer.Option(help="As for bench run, with --defense.")] = "fashion-mnist",
     classifier: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
     score_model: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
@@ -43,7 +45,10 @@ def audit_command(
     samples: Annotated[
         Optional[int],
         typer.Option(
-            "--samples", "-n", help="Examine the run's first so many images. [default: 32 with --quick, else 128]"
+            "--samples",
+            "-n",
+            help="Examine the run's first so many images. [default: 32 with --quick, else 128]",
+            rich_help_panel="What is examined",
         ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Minutes: fewer images, shorter attacks.")] = False,
@@ -53,8 +58,8 @@ def audit_command(
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Run the code that the record names by path or module.")
     ] = False,
-    data_dir: DataDir = None,
     device: Device = "auto",
+    data_dir: DataDir = None,
     results: Results = Path("results"),
     again: Annotated[
         bool, typer.Option("--again", help="Make anew what is done, for example by somebody else.")
@@ -70,7 +75,9 @@ def audit_command(
     Exit code 1 if it is suspect or refuted.
 
     The same command again makes what is missing. Checks that compare attacks make ordinary runs below RESULTS/audits, where
-    no table counts them; `bench show --results RESULTS/audits` reads them. Example: bench audit 6ba633 --quick
+    no table counts them; `bench show --results RESULTS/audits` reads them.
+
+    Example: bench audit 6ba633 --quick
     """
     from bench.arguments import parse_options
     from bench.cli import make_registry

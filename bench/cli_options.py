@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
+from bench.cli_help import KEPT, WHERE
 from bench.documents import printable
 from bench.errors import UserError
 
@@ -24,14 +25,24 @@ def _silence(quiet: bool) -> bool:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", callback=_silence, help="No progress and no warnings.")]
-Results = Annotated[Path, typer.Option("--results", help="Folder of all records.")]
+Results = Annotated[Path, typer.Option("--results", help="Folder of all records.", rich_help_panel=KEPT)]
 Device = Annotated[
-    str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps; several of one machine as cuda:0,cuda:1.")
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda, cuda:1, mps; several of one machine as cuda:0,cuda:1.",
+        rich_help_panel=WHERE,
+    ),
 ]
 DataDir = Annotated[
     Optional[Path],
     typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the platform's cache folder]"),
 ]
+
+
+def arguments_of(part: str, flag: str) -> Any:
+    """The repeatable option that gives arguments to a part of a run."""
+    return typer.Option(flag, metavar="KEY=VALUE", help=f"Argument of the {part}; repeatable.")
 
 
 def number_or(text: str, option: str, word: str) -> int | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from bench.cli_engines import Address, GpusPerWorker, ShardTimeout, Workers
+from bench.cli_help import KEPT, WHERE, Sectioned
 from bench.cli_options import Json, Quiet, number_or, print_json, say
 from bench.errors import BenchError, UserError
 
@@ -22,24 +23,22 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Adds the command to the application."""
-    app.command("suite")(suite_command)
+    app.command("suite", cls=Sectioned)(suite_command)
 
 
 def suite_command(
     file: Annotated[
         str, typer.Argument(help="A TOML file, or smoke, fashion-mnist-standard, cifar10-standard, imagenet-standard.")
     ],
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the cells, what exists, and what the rest costs.")
-    ] = False,
     only: Annotated[
         list[str],
-        typer.Option("--only", metavar="AXIS=PATTERN", help="Only cells that match, as defense='dpsam*'; repeatable."),
+        typer.Option(
+            "--only",
+            metavar="AXIS=PATTERN",
+            help="Only cells that match, as defense='dpsam*'; repeatable.",
+            rich_help_panel="What is made",
+        ),
     ] = [],  # noqa: B006
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a cell that failed.")] = False,
-    allow_code: Annotated[
-        bool, typer.Option("--allow-code", help="Run the code that the file names by path or module.")
-    ] = False,
     samples: Annotated[
         Optional[str], typer.Option("--samples", "-n", help="Images of every cell, or all. [default: the file's]")
     ] = None,
@@ -47,8 +46,13 @@ def suite_command(
         Optional[Path],
         typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the file's]"),
     ] = None,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a cell that failed.")] = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Run the code that the file names by path or module.")
+    ] = False,
     device: Annotated[
-        Optional[str], typer.Option("--device", help="As for bench run. [default: the file's, else auto]")
+        Optional[str],
+        typer.Option("--device", help="As for bench run. [default: the file's, else auto]", rich_help_panel=WHERE),
     ] = None,
     engine: Annotated[
         Optional[str], typer.Option("--engine", help="local or ray. [default: the file's, else local]")
@@ -58,8 +62,16 @@ def suite_command(
     address: Address = None,
     shard_timeout: ShardTimeout = None,
     results: Annotated[
-        Optional[Path], typer.Option("--results", help="Folder of all records. [default: the file's, else results]")
+        Optional[Path],
+        typer.Option(
+            "--results",
+            help="Folder of all records. [default: the file's, else results]",
+            rich_help_panel=KEPT,
+        ),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the cells, what exists, and what the rest costs.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
