@@ -7,6 +7,7 @@ import hashlib
 import sys
 import sysconfig
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -69,27 +70,32 @@ def _is_library(folder: Path) -> bool:
 
 
 def _closure(own: Path, project: _Project) -> set[Path]:
-    found, left = {own}, [own]
+    found, left, asked = {own}, [own], set[str]()
     while left:
-        file = left.pop()
-        for name in _imports(file, project):
-            other = project.file_of(name)
-            if other and other not in found:
-                found.add(other)
-                left.append(other)
+        names = set(_imports(left.pop(), project)) - asked
+        files = {file for name in names if (file := project.file_of(name))} - found
+        asked |= names
+        found |= files
+        left += files
     return found
 
 
 def _imports(file: Path, project: _Project) -> Iterator[str]:
     """Every module that an import statement may mean, with the packages above it."""
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _with_parents(alias.name)
-        elif isinstance(node, ast.ImportFrom):
-            base = ".".join([*_start(file, project, node.level), *([node.module] if node.module else [])])
-            for alias in node.names:
-                yield from _with_parents(f"{base}.{alias.name}" if base else alias.name)
+    for level, base, names in _statements(file.read_bytes()):
+        for name in names:
+            yield from _with_parents(".".join([*_start(file, project, level), *base, name]))
+
+
+@cache
+def _statements(code: bytes) -> tuple[tuple[int, tuple[str, ...], tuple[str, ...]], ...]:
+    """The import statements of a module: the dots before, the module if one is named, and the names; the same bytes are parsed once."""
+    nodes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return tuple((getattr(node, "level", 0), _base(node), tuple(alias.name for alias in node.names)) for node in nodes)
+
+
+def _base(node: ast.Import | ast.ImportFrom) -> tuple[str, ...]:
+    return (node.module,) if isinstance(node, ast.ImportFrom) and node.module else ()
 
 
 def _start(file: Path, project: _Project, level: int) -> list[str]:

@@ -1,9 +1,11 @@
 """Another version of any code that a component is made of is another hash; other code is not."""
 
+import ast
 import hashlib
 import importlib
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -42,6 +44,18 @@ def test_each_module_that_is_imported_counts(name, package):
     before = of()
     (folder / name).write_text((folder / name).read_text() + "# edited\n")
     assert (of() != before) is (name in COUNTED)
+
+
+def test_a_module_is_parsed_once_for_all_components(package, monkeypatch):
+    folder, of = package
+    for name in COUNTED:  # so that no two files are alike, nor like those of another test
+        (folder / name).write_text((folder / name).read_text() + f"# {name} of {folder}\n")
+    parsed = []
+    counting = {"parse": lambda code: parsed.append(code) or ast.parse(code)}
+    monkeypatch.setattr("bench.sources.ast", SimpleNamespace(**{**vars(ast), **counting}))
+    first = of()
+    assert sorted(parsed) == sorted((folder / name).read_bytes() for name in COUNTED)
+    assert (of(), len(of("mine.core")), len(parsed)) == (first, 64, len(COUNTED))
 
 
 def test_a_module_alone_has_the_hash_of_its_file(package):
