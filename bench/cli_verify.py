@@ -32,11 +32,13 @@ def show_command(
     Example: bench show 6ba633
     """
     from bench.audit.document import read_audit
-    from bench.console import summary_text
+    from bench.cli import make_registry
+    from bench.console import audit_line, summary_text
     from bench.console_audit import audit_text
     from bench.console_show import record_text
     from bench.records import find_record, read_record
     from bench.summary import summarise
+    from bench.trust import code_of
 
     record = read_record(find_record(results, run))
     audit = read_audit(record.path)
@@ -54,20 +56,10 @@ def show_command(
         + (
             audit_text(audit, header["labels"])
             if audit
-            else f"audit   none yet; {_audit_command(run, results, header)}"
+            else f"audit   none yet; {audit_line(run, results, allow_code=bool(code_of(make_registry(), header)))}"
         )
     )
     say("\n" + record_text(record))
-
-
-def _audit_command(run: str, results: Path, header: dict[str, Any]) -> str:
-    """The audit of a run as it was named."""
-    from bench.cli import make_registry
-    from bench.console import elsewhere
-    from bench.trust import code_of
-
-    at = "" if (Path(run) / "run.json").is_file() else elsewhere(results)
-    return f"bench audit {shlex.quote(run)}{at} --quick{' --allow-code' if code_of(make_registry(), header) else ''}"
 
 
 def verify_command(

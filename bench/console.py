@@ -217,10 +217,23 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
         known = shlex.join(["bench", "run", *_without(words, "-A", "--attack"), "--attack", "pgd-known"])
         steps.append((f"{known}{count}", "an attacker who knows the draws that are scored"))
     if summary["spec"]["attack"]["name"] != "null":
-        at, code = elsewhere(Path(summary["path"]).parents[2]), " --allow-code" if allow_code else ""
-        steps.append((f"bench leaderboard{at}", "this run beside the others"))
-        steps.append((f"bench audit {summary['run_id']} --quick{code}{at}", "can this number be believed?"))
+        results = Path(summary["path"]).parents[2]
+        audit = audit_line(summary["run_id"], results, allow_code=allow_code)
+        steps.append((f"bench leaderboard{elsewhere(results)}", "this run beside the others"))
+        steps.append((audit, "can this number be believed?"))
     return steps_text(steps)
+
+
+def audit_line(run: str, results: Path, *, allow_code: bool) -> str:
+    """The quick audit of a run, as a command.
+
+    Arguments:
+        run: Its id, a prefix of it, or its folder, which needs no `--results`.
+        results: The folder of all records.
+        allow_code: Whether the record names code.
+    """
+    at = "" if (Path(run) / "run.json").is_file() else elsewhere(results)
+    return f"bench audit {shlex.quote(run)}{at} --quick{' --allow-code' if allow_code else ''}"
 
 
 def elsewhere(results: Path) -> str:

@@ -2,12 +2,23 @@
 
 import shlex
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 import bench.doctor
 from bench.arguments import parse_options
-from bench.console import Progress, columns, curve_text, duration, forecast_text, next_steps, percent, summary_text
+from bench.console import (
+    Progress,
+    audit_line,
+    columns,
+    curve_text,
+    duration,
+    forecast_text,
+    next_steps,
+    percent,
+    summary_text,
+)
 from bench.curve import curve
 from bench.doctor import examine
 from bench.prediction import Forecast, Prediction
@@ -122,6 +133,22 @@ def test_a_stochastic_defense_is_pointed_to_the_attacker_who_knows_its_draws():
     assert known in commands(next_steps(told, given, dataset_size=50))
     for other in (told | {"checks": {"differentiable": False}}, told | {"draws": {"k": 1}}):
         assert known not in commands(next_steps(other, given, dataset_size=50))
+
+
+@pytest.mark.parametrize(
+    ("run", "results", "line"),
+    [
+        ("abc", "results", "bench audit abc --quick --allow-code"),
+        ("abc", "my results", "bench audit abc --results 'my results' --quick --allow-code"),
+        ("a b", "elsewhere", "bench audit 'a b' --quick --allow-code"),
+    ],
+)
+def test_an_audit_needs_no_results_where_a_folder_is_named(run, results, line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a b" / "run.json").touch()
+    assert audit_line(run, Path(results), allow_code=True) == line
+    assert audit_line(run, Path(results), allow_code=False) == line.removesuffix(" --allow-code")
 
 
 def test_a_failed_check_comes_first():
