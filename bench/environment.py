@@ -1,13 +1,40 @@
-"""Under what a record may go on: another device kind or release rounds differently."""
+"""What may change the rounding of a number, and under what a record may go on."""
 
 from __future__ import annotations
 
+import platform
+import subprocess
 from pathlib import Path
 from typing import Any
 
+import torch
+
+import bench
 from bench.errors import UserError
 
 KEYS = ("device", "torch", "purebench")
+
+
+def environment_of(device: torch.device) -> dict[str, Any]:
+    """Releases, and the device with the kernels that run on it."""
+    return {
+        "purebench": bench.__version__, "torch": torch.__version__, "device": device.type, "device_name": _device_name(device),
+        "instructions": _instructions(device), "tf32": torch.backends.cuda.matmul.allow_tf32,
+    }  # fmt: skip
+
+
+def commit() -> str | None:
+    """The commit of the checkout that purebench runs from, if it runs from one."""
+    root = Path(bench.__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()
 
 
 def check_environment(header: dict[str, Any], now: dict[str, Any], path: Path) -> None:
@@ -25,3 +52,23 @@ def check_environment(header: dict[str, Any], now: dict[str, Any], path: Path) -
                     f"expected to go on with {key} {before.get(key)}, under which {path} was begun, got {now[key]}; "
                     "pass --mix-environments, or choose another --results"
                 )
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+
+
+def _instructions(device: torch.device) -> str:
+    """What decides which kernels run: the processor's instruction set and model, or the GPU's architecture."""
+    if device.type == "cuda":
+        return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
+    if device.type != "cpu":
+        return device.type
+    return f"{torch.backends.cpu.get_cpu_capability()}, {_processor()}"
+
+
+def _processor() -> str:
+    listing = Path("/proc/cpuinfo")
+    lines = listing.read_text(errors="replace").splitlines() if listing.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

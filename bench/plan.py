@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
@@ -14,12 +13,13 @@ from typing import Any
 
 from torch import nn
 
-from bench.arguments import complete, label, plain, takes
+from bench.arguments import takes
 from bench.data.dataset import Dataset
 from bench.defended import check_differentiable
-from bench.errors import BenchError, UserError
+from bench.errors import UserError
 from bench.gradient import GradientMode
 from bench.pace import Work
+from bench.parts import Part, hashed, load_classifier, load_dataset, load_score, make_defense
 from bench.protocols import Attack, Defense, ScoreModel
 from bench.registry import Found, Registry
 from bench.shelf import Shelf
@@ -27,8 +27,6 @@ from bench.spec import Component, RunSpec
 from bench.threat import ThreatModel
 
 STOCHASTIC_DRAWS, MOST_DRAWS = 10, 10_000
-LATER = {"votes": 1, "budget": None}
-"""Arguments that came later, at values that change nothing: a spec leaves them out, so that the run ids of old specs stay as they are."""
 MOST_VOTES = 1000
 ATTACK_INPUTS = ("model", "x", "y", "threat", "noise")
 
@@ -115,14 +113,14 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
         UserError: A name, an argument, a file or a value is wrong.
     """
     data = registry.find("datasets", request.dataset)
-    defense = _Part(registry.find("defenses", request.defense), request.arguments, "-D")
-    attack = _Part(registry.find("attacks", request.attack), request.arguments, "-A")
-    classifier = _Part(registry.find("classifiers", _default(request, data, "classifier")), request.arguments, "-C")
+    defense = Part(registry.find("defenses", request.defense), request.arguments, "-D")
+    attack = Part(registry.find("attacks", request.attack), request.arguments, "-A")
+    classifier = Part(registry.find("classifiers", _default(request, data, "classifier")), request.arguments, "-C")
     needs_score = takes(defense.target, "score")
     if not needs_score and request.arguments.get("score_models"):
         raise UserError(f"expected no -S for {defense.found.name}, which needs no score model, got some; drop them")
     score = (
-        _Part(registry.find("score_models", _default(request, data, "score_model")), request.arguments, "-S")
+        Part(registry.find("score_models", _default(request, data, "score_model")), request.arguments, "-S")
         if needs_score
         else None
     )
@@ -135,19 +133,22 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
     _check_attack(attack)
 
     shelf, where = shelf or Shelf(), request.data_dir
-    images = _Part(data, {}, "--dataset")
-    dataset = shelf.get((images.key, where), lambda: _load_dataset(images, where))
+    images = Part(data, {}, "--dataset")
+    dataset = shelf.get((images.key, where), lambda: load_dataset(images, where))
     setting = {"data_dir": where, "run_dataset": dataset, "threat": threat}
     place = (images.key, where, str(threat))
-    network, network_sha256 = shelf.get((classifier.key, place), lambda: _hashed(_load_classifier(classifier, setting)))
+    network, network_sha256 = shelf.get((classifier.key, place), lambda: hashed(load_classifier(classifier, setting)))
     score_model, score_sha256 = (
-        shelf.get((score.key, place), lambda: _hashed(_load_score(score, setting))) if score else (None, None)
+        shelf.get((score.key, place), lambda: hashed(load_score(score, setting))) if score else (None, None)
     )
-    surrogate = _surrogate(attack, registry, setting)
+    other = _surrogate(attack, registry)
+    surrogate, surrogate_sha256 = (
+        shelf.get((other.key, place), lambda: hashed(load_classifier(other, setting))) if other else (None, None)
+    )
     spec = RunSpec(
         defense=defense.component(),
         attack=attack.component(
-            sha256=fingerprint(surrogate),
+            sha256=surrogate_sha256,
             gradient=gradient.value,
             knowledge="known" if knowledge == "known" else None,
             package=_release(attack),
@@ -159,7 +160,7 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
         draws=draws,
         seed=request.seed,
     )
-    make = partial(_make_defense, defense)
+    make = partial(make_defense, defense)
     built = make(score_model)  # the values themselves are checked now, before any work
     _check_votes(built, defense)
     says = partial(_says, attack, defense.target.deterministic, knowledge, draws, dataset)
@@ -171,48 +172,6 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
         work=says("work"), least=says("least") or Work(), first_step=partial(says, "first_step", threat=threat),
         request=request,
     )  # fmt: skip
-
-
-def _hashed(model: Any) -> tuple[Any, str | None]:
-    return model, fingerprint(model)
-
-
-def fingerprint(model: object) -> str | None:
-    """Hash of a network's architecture-independent state: names, types, shapes and bytes of its tensors; None if it has none."""
-    if not isinstance(model, nn.Module):
-        return None
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-class _Part:
-    """A component found by name and imported, with its arguments filled in."""
-
-    def __init__(self, found: Found, arguments: Mapping[str, Mapping[str, Any]], flag: str) -> None:
-        self.found, self.flag = found, flag
-        self.target = found.load()
-        if not callable(self.target):
-            raise UserError(
-                f"expected {found.name} to be a class or a function, got {type(self.target).__name__}; name another object"
-            )
-        given = {**found.entry.args, **arguments.get(found.kind, {})}
-        self.values = complete(self.target, given, what=found.name, flag=flag)
-        self.label = label(found.name, self.target, self.values, found.entry.args)
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """The same for two parts that load the same thing."""
-        return self.found.kind, self.found.name, repr(sorted(self.values.items()))
-
-    def component(self, *, sha256: str | None = None, **traits: str | None) -> Component:
-        """The part's entry in the spec."""
-        values = {name: value for name, value in self.values.items() if name not in LATER or value != LATER[name]}
-        return Component(
-            name=self.found.name, args=plain(values), sha256=sha256 or self.found.source_sha256(), **traits
-        )
 
 
 def _default(request: Request, data: Found, role: str) -> str:
@@ -233,12 +192,12 @@ def _default_threat(data: Found) -> ThreatModel:
     return ThreatModel.parse(data.entry.threats[0])
 
 
-def _trait(attack: _Part, name: str) -> Any:
+def _trait(attack: Part, name: str) -> Any:
     """What a preset's entry says; an attack given by its path may say it by an attribute of that name."""
     return getattr(attack.target, name, getattr(attack.found.entry, name))
 
 
-def _gradient(attack: _Part) -> GradientMode:
+def _gradient(attack: Part) -> GradientMode:
     name = _trait(attack, "gradient")
     try:
         return GradientMode(name)
@@ -247,27 +206,27 @@ def _gradient(attack: _Part) -> GradientMode:
         raise UserError(f"expected the attack's gradient among {modes}, got {name!r}; correct the attack") from error
 
 
-def _knowledge(attack: _Part) -> str:
+def _knowledge(attack: Part) -> str:
     knowledge = _trait(attack, "knowledge")
     if knowledge not in ("fresh", "known"):
         raise UserError(f"expected the attack's knowledge to be fresh or known, got {knowledge!r}; correct the attack")
     return knowledge
 
 
-def _release(attack: _Part) -> str | None:
+def _release(attack: Part) -> str | None:
     package = _trait(attack, "package")
     return f"{package} {version(package)}" if package else None
 
 
-def _surrogate(attack: _Part, registry: Registry, setting: Mapping[str, Any]) -> nn.Module | None:
+def _surrogate(attack: Part, registry: Registry) -> Part | None:
     """The classifier that a transfer attack names."""
     if not takes(attack.target, "surrogate"):
         return None
-    return _load_classifier(_Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A"), setting)
+    return Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A")
 
 
 def _says(
-    attack: _Part, deterministic: bool, knowledge: str, draws: int, dataset: Dataset, name: str, **setting: Any
+    attack: Part, deterministic: bool, knowledge: str, draws: int, dataset: Dataset, name: str, **setting: Any
 ) -> Any:
     """What the attack's own formula of this name says, None without one; with known draws every estimate takes all of them."""
     formula = (
@@ -279,7 +238,7 @@ def _says(
     return formula(**(attack.values | known), deterministic=deterministic, classes=len(dataset.classes), **setting)
 
 
-def _notes(built: Defense, defense: _Part, attack: _Part) -> list[str]:
+def _notes(built: Defense, defense: Part, attack: Part) -> list[str]:
     """What a component says of itself in its attribute `provenance`, a preset in its entry, and a defense of its `units`."""
     says = [
         (part.found.name, getattr(part.target, "provenance", "") or part.found.entry.remark)
@@ -289,19 +248,19 @@ def _notes(built: Defense, defense: _Part, attack: _Part) -> list[str]:
     return [f"{name}: {text}" for name, text in says if text]
 
 
-def _remarks(part: _Part, model: object) -> list[str]:
+def _remarks(part: Part, model: object) -> list[str]:
     """What a loaded model says of itself in its attribute `provenance`."""
     text = getattr(model, "provenance", "")
     return [f"{part.found.name}: {text}"] if text else []
 
 
-def _check_votes(built: Defense, defense: _Part) -> None:
+def _check_votes(built: Defense, defense: Part) -> None:
     votes = getattr(built, "votes", 1)
     if not isinstance(votes, int) or not 1 <= votes <= MOST_VOTES:
         raise UserError(f"expected {defense.found.name} -D votes= in 1..{MOST_VOTES}, got {votes!r}; correct the value")
 
 
-def _check_defense_class(defense: _Part) -> None:
+def _check_defense_class(defense: Part) -> None:
     if not callable(getattr(defense.target, "purify", None)) or not isinstance(
         getattr(defense.target, "deterministic", None), bool
     ):
@@ -311,7 +270,7 @@ def _check_defense_class(defense: _Part) -> None:
         )
 
 
-def _check_suits(attack: _Part, defense: _Part, registry: Registry) -> None:
+def _check_suits(attack: Part, defense: Part, registry: Registry) -> None:
     wanted = attack.found.entry.suits
     kind = "deterministic" if defense.target.deterministic else "stochastic"
     if wanted and wanted != kind:
@@ -320,7 +279,7 @@ def _check_suits(attack: _Part, defense: _Part, registry: Registry) -> None:
         )
 
 
-def _draws(request: Request, attack: _Part, defense: _Part) -> int:
+def _draws(request: Request, attack: Part, defense: Part) -> int:
     """The number of scored draws: asked for, prescribed by a protocol, or the default."""
     stochastic, prescribed = not defense.target.deterministic, attack.found.entry.draws
     most = MOST_DRAWS if stochastic else 1
@@ -337,7 +296,7 @@ def _draws(request: Request, attack: _Part, defense: _Part) -> int:
     return request.draws or (prescribed or STOCHASTIC_DRAWS if stochastic else 1)
 
 
-def _check_attack(attack: _Part) -> None:
+def _check_attack(attack: Part) -> None:
     try:
         roles = {"surrogate": None} if takes(attack.target, "surrogate") else {}
         inspect.signature(attack.target).bind(*ATTACK_INPUTS, **roles, **attack.values)
@@ -345,68 +304,4 @@ def _check_attack(attack: _Part) -> None:
         raise UserError(
             f"expected {attack.found.name} to be an attack, a function of {', '.join(ATTACK_INPUTS)} and keyword-only arguments, got: {error}; "
             "correct its signature"
-        ) from error
-
-
-def _load_dataset(part: _Part, data_dir: Path | None) -> Dataset:
-    dataset = _build(part, **({"data_dir": data_dir} if takes(part.target, "data_dir") else {}))
-    if not isinstance(dataset, Dataset):
-        raise UserError(
-            f"expected {part.found.name} to return a bench.data.dataset.Dataset, got {type(dataset).__name__}; correct the factory"
-        )
-    return dataset
-
-
-def _load_classifier(part: _Part, setting: Mapping[str, Any]) -> nn.Module:
-    network = _build(part, **_wanted(part, setting))
-    if not isinstance(network, nn.Module):
-        raise UserError(
-            f"expected {part.found.name} to return a torch.nn.Module, got {type(network).__name__}; correct the factory"
-        )
-    _check_images(part, network, setting["run_dataset"])
-    return network.eval().requires_grad_(False)
-
-
-def _load_score(part: _Part, setting: Mapping[str, Any]) -> ScoreModel:
-    score = _build(part, **_wanted(part, setting))
-    if not callable(getattr(score, "denoise", None)):
-        raise UserError(
-            f"expected {part.found.name} to return an object with denoise(y, sigma), got {type(score).__name__}; correct the factory"
-        )
-    _check_images(part, score, setting["run_dataset"])
-    if isinstance(score, nn.Module):
-        score.eval().requires_grad_(False)
-    return score
-
-
-def _wanted(part: _Part, setting: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the run's setting a factory takes."""
-    return {name: value for name, value in setting.items() if takes(part.target, name)}
-
-
-def _check_images(part: _Part, model: object, dataset: Dataset) -> None:
-    """A model may say by its attribute `image_shape` `(C, H, W)` what it was made for."""
-    wanted, got = getattr(model, "image_shape", None), dataset.images.shape[1:]
-    if wanted and tuple(wanted) != got:
-        flag = "--classifier" if part.found.kind == "classifiers" else "--score-model"
-        raise UserError(
-            f"expected images of shape {tuple(wanted)}, which {part.found.name} was made for, got {got} as {dataset.name} holds them; "
-            f"choose another {flag}"
-        )
-
-
-def _make_defense(part: _Part, score: ScoreModel | None) -> Defense:
-    roles = {"score": score} if takes(part.target, "score") else {}
-    return _build(part, **roles)
-
-
-def _build(part: _Part, **roles: object) -> Any:
-    """Calls what may be another's code, whose errors are the user's to correct."""
-    try:
-        return part.target(**roles, **part.values)
-    except BenchError:
-        raise
-    except Exception as error:
-        raise UserError(
-            f"expected to build {part.found.name}, got {type(error).__name__}: {error}; correct it or its {part.flag} arguments"
         ) from error

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import platform
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import bench
 from bench.ball import project, steepest
 from bench.certificate import certified_radii
 from bench.checks import IMAGES, verify_claims
 from bench.defended import DefendedClassifier
 from bench.device import out_of_memory
-from bench.environment import check_environment
+from bench.environment import check_environment, commit, environment_of
 from bench.errors import AttackError, BenchError, UserError
 from bench.gradient import GradientMode
 from bench.margin import margin
@@ -60,7 +57,7 @@ class Worker:
         self, plan: Plan, device: torch.device, batch_size: int | None, working: Callable[[float, int, int], None]
     ) -> None:
         self.plan, self.device, self.working = plan, device, working
-        self.auto, self.git = batch_size is None, _git()
+        self.auto, self.git = batch_size is None, commit()
         self.batch = batch_size or _largest_batch(plan, device)
         self.pace = Pace()
         plan.classifier.to(device)
@@ -70,11 +67,7 @@ class Worker:
     @property
     def environment(self) -> dict[str, Any]:
         """What may change the rounding of a number."""
-        return {
-            "purebench": bench.__version__, "torch": torch.__version__, "device": self.device.type,
-            "device_name": _device_name(self.device), "instructions": _instructions(self.device), "batch_size": self.batch,
-            "tf32": torch.backends.cuda.matmul.allow_tf32, "git": self.git,
-        }  # fmt: skip
+        return {**environment_of(self.device), "batch_size": self.batch, "git": self.git}
 
     @property
     def environment_key(self) -> str:
@@ -361,37 +354,3 @@ def _by_image(said: dict[str, list[Any]], count: int, name: str) -> list[dict[st
 def _distance(delta: Tensor, threat: ThreatModel) -> Tensor:
     flat = delta.flatten(1)
     return torch.linalg.vector_norm(flat, ord=ORDERS[threat.norm], dim=1)
-
-
-def _device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-
-
-def _instructions(device: torch.device) -> str:
-    """What decides which kernels run: the processor's instruction set and model, or the GPU's architecture."""
-    if device.type == "cuda":
-        return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
-    if device.type != "cpu":
-        return device.type
-    return f"{torch.backends.cpu.get_cpu_capability()}, {_processor()}"
-
-
-def _processor() -> str:
-    listing = Path("/proc/cpuinfo")
-    lines = listing.read_text(errors="replace").splitlines() if listing.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
-
-
-def _git() -> str | None:
-    """The commit of the checkout that purebench runs from, if it runs from one."""
-    root = Path(bench.__file__).parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return done.stdout.strip()
