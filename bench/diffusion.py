@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import ClassVar
 
 from torch import Tensor
 
 from bench.errors import UserError
+from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 
 STEPS = 1000
@@ -118,3 +120,42 @@ def units(t: int, score: ScoreModel) -> str:
     return (
         f"t={t} of {STEPS} is noise of sigma {level.sigma:.4f} in pixel units ({2 * level.sigma:.4f} in [-1, 1]){held}"
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundTrip:
+    """What purifiers have in common that noise an image up to a time and come back in steps, each with one pass of the score model.
+
+    Arguments:
+        score: The denoiser.
+        t: Discrete time to which the image is noised, 1 to 1000.
+        steps: Steps of the way back, at least 1.
+        votes: Purifications whose class probabilities are averaged.
+
+    Raises:
+        UserError: An argument is out of its range.
+    """
+
+    deterministic: ClassVar[bool] = False
+
+    score: ScoreModel
+    t: int = 100
+    steps: int = 100
+    votes: int = 1
+
+    def __post_init__(self) -> None:
+        check_times(self.t, self.steps, self.votes)
+
+    @property
+    def units(self) -> str:
+        """The noise in pixel units."""
+        return units(self.t, self.score)
+
+    @property
+    def evaluations(self) -> int:
+        """Passes of the score model in one purification."""
+        return self.steps
+
+    def jump(self, x: Images, noise: Noise) -> Tensor:
+        """The images in [-1, 1], noised to time `t`; one draw of noise per image."""
+        return noised(to_signed(x), discrete(self.t), noise.normal(x))

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 from torch import Tensor
 
-from bench.diffusion import check_times, continuous, discrete, noised, rate, score_of, to_pixels, to_signed, units
+from bench.diffusion import RoundTrip, continuous, rate, score_of, to_pixels
 from bench.gradient import chain
 from bench.noise import Noise
-from bench.protocols import Images, ScoreModel
+from bench.protocols import Images
 
 END = 1e-5
 """Continuous time at which the reverse equation stops."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiffPure:
+class DiffPure(RoundTrip):
     """DiffPure: noise up to time `t`, then the reverse variance-preserving SDE by Euler and Maruyama.
 
     `z <- z + h (beta z / 2 + beta score(z)) + sqrt(beta h) n` in [-1, 1], from `t / 1000` down to 1e-5. As in the published
@@ -40,29 +39,9 @@ class DiffPure:
         UserError: An argument is out of its range.
     """
 
-    deterministic: ClassVar[bool] = False
-
-    score: ScoreModel
-    t: int = 100
-    steps: int = 100
-    votes: int = 1
-
-    def __post_init__(self) -> None:
-        check_times(self.t, self.steps, self.votes)
-
-    @property
-    def units(self) -> str:
-        """The noise in pixel units."""
-        return units(self.t, self.score)
-
-    @property
-    def evaluations(self) -> int:
-        """Passes of the score model in one purification."""
-        return self.steps
-
     def purify(self, x: Images, noise: Noise) -> Images:
         """A sample of the clean images; draws noise once for the jump and once a step."""
-        z = noised(to_signed(x), discrete(self.t), noise.normal(x))
+        z = self.jump(x, noise)
         steps = [partial(self._drift, k) for k in range(self.steps)]
         kicks = [partial(self._kick, noise, k, z) for k in range(self.steps)]
         return to_pixels(chain(steps, (z,), kicks=kicks)[0])

@@ -5,18 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 from torch import Tensor
 
-from bench.diffusion import between, check_times, clean, discrete, noised, to_pixels, to_signed, units
+from bench.diffusion import RoundTrip, between, check_times, clean, discrete, to_pixels
 from bench.gradient import chain
 from bench.noise import Noise
-from bench.protocols import Images, ScoreModel
+from bench.protocols import Images
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiffPureDDPM:
+class DiffPureDDPM(RoundTrip):
     """DiffPure by ancestral sampling: each step draws from `q(z_s | z_t, z_0)` at the denoised `z_0`, the last one returns its mean.
 
     With fewer steps than `t`, the times are spread evenly and the betas follow from the levels kept. The variance is the
@@ -38,29 +37,12 @@ class DiffPureDDPM:
         UserError: An argument is out of its range.
     """
 
-    deterministic: ClassVar[bool] = False
-
-    score: ScoreModel
-    t: int = 100
-    steps: int = 100
-    votes: int = 1
-
     def __post_init__(self) -> None:
         check_times(self.t, self.steps, self.votes, most=self.t)
 
-    @property
-    def units(self) -> str:
-        """The noise in pixel units."""
-        return units(self.t, self.score)
-
-    @property
-    def evaluations(self) -> int:
-        """Passes of the score model in one purification."""
-        return self.steps
-
     def purify(self, x: Images, noise: Noise) -> Images:
         """A sample of the clean images; draws noise once for the jump and once a step."""
-        z = noised(to_signed(x), discrete(self.t), noise.normal(x))
+        z = self.jump(x, noise)
         steps = [partial(self._mean, k) for k in range(self.steps)]
         kicks = [partial(self._kick, noise, k, z) for k in range(self.steps - 1)]  # the last step ends on its mean
         return to_pixels(chain(steps, (z,), kicks=[*kicks, None])[0])

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
 
 from torch import Tensor
 
-from bench.diffusion import check_times, continuous, discrete, noised, rate, score_of, to_pixels, to_signed, units
+from bench.diffusion import RoundTrip, continuous, rate, score_of, to_pixels
 from bench.gradient import chain
 from bench.noise import Noise
-from bench.protocols import Images, ScoreModel
+from bench.protocols import Images
 from defenses.diffpure import interval
 
 
 @dataclass(frozen=True, kw_only=True)
-class DiffPureODE:
+class DiffPureODE(RoundTrip):
     """DiffPure's variant without noise on the way back: the probability-flow ODE by Euler's method.
 
     `z <- z + h beta / 2 (z + score(z))` in [-1, 1], from `t / 1000` down to 1e-5; only the jump up is random.
@@ -37,29 +36,9 @@ class DiffPureODE:
         UserError: An argument is out of its range.
     """
 
-    deterministic: ClassVar[bool] = False
-
-    score: ScoreModel
-    t: int = 100
-    steps: int = 100
-    votes: int = 1
-
-    def __post_init__(self) -> None:
-        check_times(self.t, self.steps, self.votes)
-
-    @property
-    def units(self) -> str:
-        """The noise in pixel units."""
-        return units(self.t, self.score)
-
-    @property
-    def evaluations(self) -> int:
-        """Passes of the score model in one purification."""
-        return self.steps
-
     def purify(self, x: Images, noise: Noise) -> Images:
         """The clean end of the flow line through each noised image; one draw of noise per image."""
-        z = noised(to_signed(x), discrete(self.t), noise.normal(x))
+        z = self.jump(x, noise)
         return to_pixels(chain([partial(self._step, k) for k in range(self.steps)], (z,))[0])
 
     def _step(self, k: int, z: Tensor) -> tuple[Tensor]:
