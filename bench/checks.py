@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.blame import blamed
 from bench.claims.claim import FAILED, Claim
 from bench.claims.gradient import SAME, Slope, gradient_error, in_double, interior, look, nonzero
 from bench.claims.likeness import alike
@@ -19,7 +20,7 @@ from bench.claims.passes import work
 from bench.claims.repetition import Scoring, repetition, restored
 from bench.defended import DefendedClassifier
 from bench.device import out_of_memory
-from bench.errors import BenchError, UserError
+from bench.errors import UserError
 from bench.gradient import GradientMode
 from bench.models.inspection import inspect_classifier
 from bench.noise import Noise
@@ -145,17 +146,9 @@ def _fits(logits: int, classes: tuple[str, ...]) -> bool:
 
 
 def _first_logits(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise) -> Tensor:
-    try:
+    task = f"the classifier to take images of shape {tuple(x.shape[1:])} as {plan.dataset.name} holds them"
+    with blamed(task, "choose another --classifier"):
         return scoring(model.view(GradientMode.NONE), x, noise)
-    except BenchError:
-        raise
-    except Exception as error:
-        if out_of_memory(error):
-            raise
-        raise UserError(
-            f"expected the classifier to take images of shape {tuple(x.shape[1:])} as {plan.dataset.name} holds them, "
-            f"got {type(error).__name__}: {error}; choose another --classifier"
-        ) from error
 
 
 def _purified(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Images:

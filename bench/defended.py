@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.device import out_of_memory
-from bench.errors import AttackError, BenchError, UserError
+from bench.blame import blamed
+from bench.errors import AttackError, UserError
 from bench.gradient import GradientMode, straight_through
 from bench.noise import ForbiddenNoise, Noise
 from bench.pace import Pace, Work
@@ -246,16 +246,8 @@ class DefendedClassifier:
 
     def _purified(self, x: Images, noise: Noise) -> Images:
         name = type(self.defense).__name__
-        try:
+        with blamed(f"{name}.purify to return images", "run it under --debug"):
             pure = self.defense.purify(x, noise)
-        except BenchError:
-            raise
-        except Exception as error:
-            if out_of_memory(error):
-                raise
-            raise UserError(
-                f"expected {name}.purify to return images, got {type(error).__name__}: {error}; run it under --debug"
-            ) from error
         if not isinstance(pure, Tensor) or pure.shape != x.shape:
             got = tuple(pure.shape) if isinstance(pure, Tensor) else type(pure).__name__
             raise UserError(

@@ -181,35 +181,22 @@ class Pool:
 
     def _lost(self, worker: int, flight: Flight, how: str) -> None:
         flight.losses += 1
-        self.crew.renew(worker)
-        if flight.losses < self.crew.attempts:
-            self._again(worker, flight)
-        else:
-            self._land(
-                worker,
-                flight,
-                WorkerError(
-                    f"expected a worker to finish {_what(flight)}, got one that was lost each time ({how}); see whether memory ran out, then repeat the same command"
-                ),
-            )
+        sentence = f"expected a worker to finish {_what(flight)}, got one that was lost each time ({how}); see whether memory ran out, then repeat the same command"
+        self._retry(worker, flight, sentence, again=flight.losses < self.crew.attempts)
 
     def _hung(self, worker: int, flight: Flight) -> None:
         flight.hangs += 1
-        self.crew.renew(worker)
-        if flight.hangs < HANGS:
-            self._again(worker, flight)
-        else:
-            self._land(
-                worker,
-                flight,
-                WorkerError(
-                    f"expected a worker to finish {_what(flight)} within {self._patience():g} s, got none in {HANGS} attempts; raise --shard-timeout or see what it waits for"
-                ),
-            )
+        sentence = f"expected a worker to finish {_what(flight)} within {self._patience():g} s, got none in {HANGS} attempts; raise --shard-timeout or see what it waits for"
+        self._retry(worker, flight, sentence, again=flight.hangs < HANGS)
 
-    def _again(self, worker: int, flight: Flight) -> None:
-        flight.since = time.monotonic()
-        self.crew.send(worker, self._placed(flight.order, worker))
+    def _retry(self, worker: int, flight: Flight, sentence: str, *, again: bool) -> None:
+        """The same on a new worker in its place, or that sentence as the task's error."""
+        self.crew.renew(worker)
+        if again:
+            flight.since = time.monotonic()
+            self.crew.send(worker, self._placed(flight.order, worker))
+        else:
+            self._land(worker, flight, WorkerError(sentence))
 
 
 def _order(job: Job, positions: np.ndarray | None) -> Order:

@@ -7,10 +7,10 @@ streams or checks of any kind.
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 
 import torch
+from stopwatch import seconds
 
 from bench.ball import project, steepest
 from bench.cli import make_registry
@@ -66,12 +66,6 @@ def main() -> None:
             ratios.append(mine / theirs)
             print(f"harness {mine:.2f} s   bare loop {theirs:.2f} s   ratio {mine / theirs:.3f}")
     print(f"median ratio {sorted(ratios)[len(ratios) // 2]:.3f} (bar 1.05)")
-
-
-def seconds(function) -> float:
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ of the classifier, called bare. Bar: 1.2.
 
 from __future__ import annotations
 
-import time
-
 import torch
+from stopwatch import seconds
 
 from bench.data.fashion_mnist import fashion_mnist
 from bench.defended import DefendedClassifier
@@ -53,12 +52,6 @@ def main() -> None:
     print(
         f"median ratio {sorted(ratios)[len(ratios) // 2]:.3f} (bar 1.2); {1e3 * mine / BATCH:.0f} ms an image on {torch.get_num_threads()} threads"
     )
-
-
-def seconds(function) -> float:
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":

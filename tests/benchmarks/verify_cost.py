@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from stopwatch import seconds
 
 from bench.cli import make_registry
 from bench.plan import Request, plan
@@ -57,12 +57,6 @@ def main(images: int = 1000, defense: str = "dpsam") -> None:
                 ratios.append(mine / bare)
                 print(f"verify {mine:.2f} s   score {bare:.2f} s   ratio {mine / bare:.3f}")
     print(f"median ratio {sorted(ratios)[len(ratios) // 2]:.3f} (bar 1.2); {images} images, {defense}")
-
-
-def seconds(function) -> float:
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
 
 
 if __name__ == "__main__":
