@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from bench.cli_help import Sectioned
 from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
 from bench.documents import printable
 from bench.errors import UserError
@@ -27,16 +28,13 @@ Out = Annotated[Optional[Path], typer.Option("--out", help="File to write. [defa
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     for name, command in COMMANDS.items():
-        app.command(name)(command)
+        app.command(name, cls=Sectioned)(command)
 
 
 def leaderboard_command(
-    results: Results = Path("results"),
-    output: Annotated[str, typer.Option("--format", help="md, latex, csv, json or html.")] = "md",
-    out: Annotated[
-        Optional[Path], typer.Option("--out", help="File to write; for html a folder or a file. [default: stdout]")
+    dataset: Annotated[
+        Optional[str], typer.Option(help="Only this data set.", rich_help_panel="Which rows, and how they are ranked")
     ] = None,
-    dataset: Annotated[Optional[str], typer.Option(help="Only this data set.")] = None,
     threat: Annotated[Optional[str], typer.Option(help="Only this threat.")] = None,
     against: Annotated[
         Optional[str],
@@ -47,13 +45,13 @@ def leaderboard_command(
     require: Annotated[
         list[str],
         typer.Option(
-            help="Class of attacks that a row needs to be ranked; repeatable. [default: full gradient, AutoAttack, black box, transfer]"
+            metavar="CLASS",
+            help="Class of attacks that a row needs to be ranked; repeatable. [default: full gradient, AutoAttack, black box, transfer]",
         ),
     ] = [],  # noqa: B006
-    images: Annotated[int, typer.Option(help="html: images shown of each run that stores them.")] = 8,
-    purified: Annotated[
-        bool, typer.Option("--purified", help="html: also purify the images shown, which takes torch and the defenses.")
-    ] = False,
+    output: Annotated[
+        str, typer.Option("--format", help="md, latex, csv, json or html.", rich_help_panel="How they are written")
+    ] = "md",
     brief: Annotated[bool, typer.Option("--brief", help="md, latex: leave out the runs behind the rows.")] = False,
     width: Annotated[
         Optional[int],
@@ -62,11 +60,19 @@ def leaderboard_command(
             help="md: leave out the least important columns until lines of so many characters fit. [default: the terminal's; all in a file]",
         ),
     ] = None,
+    images: Annotated[int, typer.Option(help="html: images shown of each run that stores them.")] = 8,
+    purified: Annotated[
+        bool, typer.Option("--purified", help="html: also purify the images shown, which takes torch and the defenses.")
+    ] = False,
+    results: Results = Path("results"),
+    out: Annotated[
+        Optional[Path], typer.Option("--out", help="File to write; for html a folder or a file. [default: stdout]")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Clean and robust accuracy of every defense, ranked.
 
-    A row counts an image only if it survives every attack on it; rows that no test tells apart share a rank.
+    A row counts an image only if it survives every attack on it; a rank is one more than the number of rows that are significantly better.
 
     Example: bench leaderboard --threat linf:16/255 --format html --out site
     """
@@ -136,13 +142,21 @@ def compare_command(
 
 
 def check_command(
-    baseline: Annotated[Path, typer.Option("--baseline", help="Folder of the baseline's records.")],
-    results: Results = Path("results"),
+    baseline: Annotated[
+        Path,
+        typer.Option(
+            "--baseline", help="Folder of the baseline's records.", rich_help_panel="What is compared, and how"
+        ),
+    ],
     make: Annotated[bool, typer.Option("--run", help="Make the runs that are missing.")] = False,
     margin: Annotated[float, typer.Option(help="Smallest change that fails the gate, in percentage points.")] = 1.0,
     alpha: Annotated[float, typer.Option(help="Two-sided level of the tests, after Holm.")] = 0.01,
-    junit: Annotated[Optional[Path], typer.Option(help="JUnit XML to write.")] = None,
-    update: Annotated[bool, typer.Option("--update", help="Put the results in the baseline's place.")] = False,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="Put the results in the baseline's place.", rich_help_panel="A new baseline instead"
+        ),
+    ] = False,
     reason: Annotated[str, typer.Option(help="Why, with --update; kept in the baseline.")] = "",
     add: Annotated[
         list[str],
@@ -152,8 +166,10 @@ def check_command(
         Optional[int],
         typer.Option("--samples", "-n", min=1, help="Images to keep of each row, with --update. [default: all]"),
     ] = None,
-    data_dir: DataDir = None,
     device: Device = "auto",
+    data_dir: DataDir = None,
+    results: Results = Path("results"),
+    junit: Annotated[Optional[Path], typer.Option(help="JUnit XML to write.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
