@@ -147,7 +147,7 @@ def run_command(
     threats = [None] if threat is None else parse_threats(threat)
     count, batch = number_or(samples, "--samples", "all"), number_or(batch_size, "--batch-size", "auto")
 
-    from bench.console import Progress
+    from bench.console_progress import Progress
     from bench.engines.options import EngineOptions, make_engine
 
     engine_options = EngineOptions(
@@ -252,7 +252,8 @@ def print_forecasts(costs: list[Forecast | None], plans: list[Plan], as_json: bo
 
 def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: bool, quiet: bool) -> None:
     """One run, or several and their security curve."""
-    from bench.console import curve_text, next_steps, summary_text
+    from bench.console import curve_text, summary_text
+    from bench.console_steps import next_steps
     from bench.runner import security_curve
 
     points = security_curve(summaries, plans) if len(plans) > 1 else []

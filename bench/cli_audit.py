@@ -136,8 +136,8 @@ class _Work:
 
 def _show_audit(work: _Work, as_json: bool, quiet: bool) -> None:
     from bench.audit.session import audit
-    from bench.console import elsewhere, steps_text
     from bench.console_audit import FIRED, AuditProgress, audit_text
+    from bench.console_steps import elsewhere, steps_text
     from bench.records import read_header
 
     progress = AuditProgress(quiet=quiet)
@@ -195,7 +195,7 @@ def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:
 def _planned(registry: Registry, wanted: dict[str, Any], quiet: bool) -> Plan:
     """The run of the defense under its right attack."""
     from bench.audit.right import right_attack
-    from bench.console import Progress
+    from bench.console_progress import Progress
     from bench.plan import Request, plan
     from bench.threat import ThreatModel
 
@@ -212,7 +212,7 @@ def _cut(planned: Plan, options: Options, samples: int) -> Options:
 
 def _made(planned: Plan, options: Options, samples: int, quiet: bool) -> Path:
     """Its record, made or completed."""
-    from bench.console import Progress
+    from bench.console_progress import Progress
     from bench.job import record_path
     from bench.runner import run
 

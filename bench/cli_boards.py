@@ -215,7 +215,7 @@ def check_command(
 
 def _updated(changed: list[str], baseline: Path, results: Path) -> str:
     """How many rows of a baseline changed, and what to do next."""
-    from bench.console import elsewhere, steps_text
+    from bench.console_steps import elsewhere, steps_text
 
     count = f"{len(changed)} row{'s' if len(changed) != 1 else ''} changed in {baseline}"
     if not changed:
@@ -284,7 +284,7 @@ def import_command(
 
 
 def _import_record(file: Path, results: Path) -> None:
-    from bench.console import elsewhere, steps_text
+    from bench.console_steps import elsewhere, steps_text
     from bench.unpack import unpack
 
     path, at = unpack(file, results), elsewhere(results)

@@ -15,7 +15,7 @@ from bench.errors import UserError
 
 
 def _silence(quiet: bool) -> bool:
-    from bench.console import show_notices
+    from bench.console_progress import show_notices
 
     show_notices(quiet=quiet)
     if quiet:

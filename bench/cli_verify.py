@@ -33,9 +33,10 @@ def show_command(
     """
     from bench.audit.document import read_audit
     from bench.cli import make_registry
-    from bench.console import audit_line, summary_text
+    from bench.console import summary_text
     from bench.console_audit import audit_text
     from bench.console_show import record_text
+    from bench.console_steps import audit_line
     from bench.records import find_record, read_record
     from bench.summary import summarise
     from bench.trust import code_of
@@ -83,7 +84,7 @@ def verify_command(
     Example: bench verify 6ba633, or: bench verify 6ba633a07c2e.zip
     """
     from bench.cli import make_registry
-    from bench.console import steps_text
+    from bench.console_steps import steps_text
     from bench.console_verify import Counter, verification_text
     from bench.verify import Options, opened, verify
 
@@ -132,7 +133,7 @@ def pack_command(
     Example: bench pack 6ba633 --out dpsam.zip, then bench verify dpsam.zip
     """
     from bench.cli import make_registry
-    from bench.console import steps_text
+    from bench.console_steps import steps_text
     from bench.header import read_header
     from bench.pack import pack
     from bench.records import find_record

@@ -73,7 +73,7 @@ class Session:
     def _results(self, before: list[Run], *, make: bool) -> list[Run]:
         if not make:
             return list(read_runs(self.results))
-        from bench.console import Progress
+        from bench.console_progress import Progress
         from bench.gate.make import make_runs
 
         return make_runs(
