@@ -46,6 +46,7 @@ TABLE: Mapping[str, Entry] = MappingProxyType(
         "eot-convergence": Entry("bench.audit.eot_convergence", "Do two averages over fresh draws agree on the gradient?", _ATHALYE),
         "compression": Entry("bench.audit.compression", "Does the purifier shrink what it is robust to?", _YUEZHANG),
         "selection-bias": Entry("bench.audit.selection_bias", "Does the attack succeed on draws that it did not choose?", _LIU),
+        "repetition": Entry("bench.audit.repetition", "Does the recorded attack, made again, give what the record says?", _CARLINI),
         "random-noise": Entry("bench.audit.random_noise", "Does noise break what gradients did not?", _CARLINI),
         "gradient-order": Entry("bench.audit.gradient_order", "Full gradient at least as strong as BPDA, BPDA as blind.", _CROCE),
         "black-box": Entry("bench.audit.black_box", "Does Square or transfer break what the white box did not?", _CARLINI),
