@@ -65,6 +65,42 @@ def test_the_time_grows_with_the_images():
     assert predicted(planned, 1000).seconds > 10 * predicted(planned, 10).seconds > 0
 
 
+class Stalled:
+    """A clock by which calls of the worker take these seconds, and as long as the last one from then on."""
+
+    def __init__(self, *seconds):
+        self.seconds, self.calls, self.now, self.running = seconds, 0, 0.0, False
+
+    def monotonic(self):
+        if self.running:
+            self.now += self.seconds[min(self.calls, len(self.seconds) - 1)]
+            self.calls += 1
+        self.running = not self.running
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls", "least"),
+    [
+        ((0.4, 0.9, 0.02, 0.3), 4, 0.02),  # a busy moment in the timed call
+        ((0.4, 0.3, 0.3, 0.3), 4, 0.3),
+        ((0.9, 0.6, 0.5, 0.1), 3, 0.5),  # a second is spent
+        ((2.0, 9.0), 2, 2.0),  # a long call is not repeated, and the first one counts
+    ],
+)
+@pytest.mark.parametrize("mode", [GradientMode.NONE, GradientMode.FULL])
+def test_a_price_is_the_least_of_several_timings_and_counts_one_call(mode, seconds, calls, least, monkeypatch):
+    planned = plan(Request(defense="none"), make_registry())
+    worker, clock = Worker(planned, torch.device("cpu"), 8, lambda *_: None), Stalled(*seconds)
+    monkeypatch.setattr("bench.worker.time", clock)
+    took, passes = worker.time(mode)
+    assert (clock.calls, took) == (calls, pytest.approx(least / 8))
+    backward = float(mode is GradientMode.FULL)
+    assert {kind: count for kind, count in passes.items() if count} == {
+        "classifier_forward": 1.0, **({"classifier_backward": 1.0} if backward else {}),
+    }  # fmt: skip
+
+
 class Counting:
     """A prober that counts how often it is asked."""
 
