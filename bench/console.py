@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,11 @@ if TYPE_CHECKING:
     from bench.curve import Point
     from bench.plan import Plan
     from bench.prediction import Forecast
+
+WIDTH = 80
+"""Characters in a line."""
+LEAST = 30
+"""Characters that a column gets, however little is left of the line."""
 
 
 def percent(interval: dict[str, Any]) -> str:
@@ -81,13 +87,34 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def columns(rows: Sequence[tuple[str, ...]]) -> str:
-    """Rows of text in aligned columns."""
+def columns(rows: Sequence[tuple[str, ...]], width: int | None = None) -> str:
+    """Rows of text in aligned columns.
+
+    Arguments:
+        rows: As many cells each.
+        width: Characters of a line, beyond which words of the last column go on below it; None for lines of any length.
+    """
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)] if rows else []
-    return "\n".join(
-        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()
-        for row in rows
-    )
+    lines = []
+    for row in rows:
+        lead = "".join(f"{cell:<{size}}  " for cell, size in zip(row, widths, strict=False))
+        lines.append(folded(lead, row[-1], width))
+    return "\n".join(lines)
+
+
+def folded(lead: str, text: str, width: int | None = WIDTH) -> str:
+    """Text after a lead, its further lines below its first.
+
+    Arguments:
+        lead: What the first line begins with.
+        text: Words; one that is too long for a line stays whole.
+        width: Characters of a line; None for one line of any length.
+    """
+    if width is None or len(lead) + len(text) <= width:
+        return (lead + text).rstrip()
+    room = max(width - len(lead), LEAST)
+    parts = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return f"\n{' ' * len(lead)}".join([lead + parts[0], *parts[1:]]) if parts else lead.rstrip()
 
 
 def _said_lines(summary: dict[str, Any]) -> list[str]:

@@ -8,17 +8,9 @@ import pytest
 
 import bench.doctor
 from bench.arguments import parse_options
-from bench.console import (
-    Progress,
-    audit_line,
-    columns,
-    curve_text,
-    duration,
-    forecast_text,
-    next_steps,
-    percent,
-    summary_text,
-)
+from bench.console import columns, curve_text, duration, forecast_text, percent, summary_text
+from bench.console_progress import Progress
+from bench.console_steps import audit_line, next_steps
 from bench.curve import curve
 from bench.doctor import examine
 from bench.prediction import Forecast, Prediction
@@ -179,6 +171,21 @@ def test_after_a_thousand_images_all_of_them():
 def test_columns():
     assert columns([("a", "bbb", "first"), ("aaa", "", "second")]) == "a    bbb  first\naaa       second"
     assert columns([]) == ""
+
+
+def test_the_last_column_goes_on_below_itself():
+    words = "one word [-5.2, 11.0] after another-one"
+    assert columns([("ok", "name", words), ("-", "b", "")], width=38) == (
+        "ok  name  one word [-5.2, 11.0] after\n          another-one\n-   b"
+    )
+    assert columns([("ok", "name", words)], width=len("ok  name  ") + len(words)) == f"ok  name  {words}"
+    assert columns([("ok", "name", words)]) == f"ok  name  {words}"
+
+
+def test_a_word_that_is_too_long_stays_whole_and_a_column_keeps_some_room():
+    long = "results/" + 40 * "x"
+    assert columns([("a", f"see {long}")], width=36) == f"a  see\n   {long}"
+    assert columns([(20 * "a", "twenty characters and ten")], width=24) == f"{20 * 'a'}  twenty characters and ten"
 
 
 def test_progress_without_a_terminal_is_a_line_a_shard(capsys):
