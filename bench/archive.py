@@ -16,7 +16,7 @@ MOST_FILES = 100_000
 MOST_BYTES = 1 << 40
 SUSPECT_BYTES, SUSPECT_RATIO = 1 << 28, 200
 """A member this large that shrinks this much is no data: images shrink by less."""
-RECORD_FILES = r"run\.json|samples\.jsonl|SHA256SUMS|audit\.json|adversarial/\d{5,}\.safetensors"
+RECORD_FILES = r"run\.json|samples\.jsonl|SHA256SUMS|audit-of-maker\.json|adversarial/\d{5,}\.safetensors"
 _CHUNK = 1 << 20
 _BAD = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 

@@ -60,7 +60,7 @@ def show_command(
             else f"audit   none yet; {audit_line(run, results, allow_code=bool(code_of(make_registry(), header)))}"
         )
     )
-    say("\n" + record_text(record))
+    say("\n" + record_text(record, summary, audit))
 
 
 def verify_command(

@@ -8,15 +8,21 @@ from typing import Any
 
 from bench.claims.claim import FAILED, PASSED
 from bench.command import argument_text, run_command
-from bench.console import columns
+from bench.console import columns, percent
 from bench.records import Record
 from bench.seal import broken_seal
 
 ROLES = ("defense", "attack", "dataset", "classifier", "score_model")
 
 
-def record_text(record: Record) -> str:
-    """The parts of a run, its checks, its environments, its seal and its command, in a few lines."""
+def record_text(record: Record, summary: Mapping[str, Any], audit: Mapping[str, Any] | None) -> str:
+    """The parts of a run, its checks, its environments, its seal and its command, in a few lines; and a sentence to cite it by.
+
+    Arguments:
+        record: The record.
+        summary: Its figures.
+        audit: What an audit found; None if there was none.
+    """
     header, images = record.header, len(record.lines)
     lines = [
         *_parts(header["spec"]),
@@ -24,8 +30,25 @@ def record_text(record: Record) -> str:
         *_claims(header["checks"].get("claims", [])),
     ]
     lines += [("made with", _environment(one)) for one in header["environments"].values()]
-    lines += [("seal", _seal(record)), ("again", run_command(header, images))]
+    lines += [
+        ("seal", _seal(record)),
+        ("again", run_command(header, images)),
+        ("to cite", citation(summary, header["labels"], audit)),
+    ]
     return columns(lines)
+
+
+def citation(summary: Mapping[str, Any], labels: Mapping[str, str], audit: Mapping[str, Any] | None) -> str:
+    """One sentence with all that a reader has to know of a number: an upper bound, its interval, images, attack, ball, and what was audited."""
+    spec, k = summary["spec"], summary["draws"]["k"]
+    told = f", the mean over {k} draws" if k > 1 else ""
+    audited = (
+        f"{audit['verdict']} by a {audit['size']} audit of the first {audit['n']} images" if audit else "not audited"
+    )
+    return (
+        f"{percent(summary['robust_accuracy'])} of the first {summary['n']} {spec['dataset']['name']} images withstand {labels['attack']} at "
+        f"{spec['threat']} with {labels['defense']}{told}, an upper bound; {audited} (purebench run {summary['run_id']})"
+    )
 
 
 def _images(spec: Mapping[str, Any], images: int) -> str:

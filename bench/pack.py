@@ -12,7 +12,7 @@ from bench.documents import printable
 from bench.errors import GateError, UserError
 from bench.header import read_header
 from bench.links import check_links
-from bench.seal import AUDIT, CHUNK, SEAL, broken_seal, sealed_names
+from bench.seal import AUDIT, CHUNK, MAKERS_AUDIT, SEAL, broken_seal, sealed_names
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can tell."""
@@ -20,7 +20,7 @@ MODE = 0o100644
 
 
 def pack(path: Path, target: Path) -> Path:
-    """Writes a complete record, with its evidence, its seal and its audit, into one zip file, whole or not at all.
+    """Writes a complete record, with its evidence, its seal and its audit (as its maker's), into one zip file, whole or not at all.
 
     Members are stored, in the order of their names, under one fixed time and mode: the same record gives the same bytes on every
     machine, which compression does not promise.
@@ -66,15 +66,18 @@ def write_zip(path: Path, target: Path) -> None:
         path: The record's folder.
         target: The zip file.
     """
-    names = sorted([*sealed_names(path), *(name for name in (SEAL, AUDIT) if (path / name).exists())])
+    files = {name: path / name for name in [*sealed_names(path), SEAL]}
+    audits = [path / name for name in (AUDIT, MAKERS_AUDIT) if (path / name).exists()]
+    if audits:
+        files[MAKERS_AUDIT] = audits[0]
     with open(target, "wb") as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for name in names:
+            for name, source in sorted(files.items()):
                 member = zipfile.ZipInfo(name, EPOCH)
                 member.create_system, member.external_attr = 3, MODE << 16
-                member.file_size = (path / name).stat().st_size
-                with open(path / name, "rb") as source, archive.open(member, "w") as packed:
-                    shutil.copyfileobj(source, packed, CHUNK)
+                member.file_size = source.stat().st_size
+                with open(source, "rb") as stream, archive.open(member, "w") as packed:
+                    shutil.copyfileobj(stream, packed, CHUNK)
         file.flush()
         os.fsync(file.fileno())
 

@@ -12,7 +12,8 @@ from bench.documents import bounded, printable
 from bench.errors import UserError
 from bench.spec import canonical
 
-SEAL, AUDIT = "SHA256SUMS", "audit.json"
+SEAL, AUDIT, MAKERS_AUDIT = "SHA256SUMS", "audit.json", "audit-of-maker.json"
+"""An audit that was packed with a record is its maker's word: it lies under another name, which no command reads as a verdict."""
 OWN_HASH = "sha256"
 """Key under which an audit, which is written after the seal, holds the hash of all its other keys."""
 CHUNK = 1 << 20
@@ -21,9 +22,9 @@ MOST = 1 << 26
 
 
 def sealed_names(path: Path) -> list[str]:
-    """Names of the files that the seal of a record has to list, sorted: all but itself and the audit, which comes later."""
+    """Names of the files that the seal of a record has to list, sorted: all but itself and audits, which come later."""
     files = (file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_file() or file.is_symlink())
-    return sorted((name for name in files if name not in (SEAL, AUDIT)), key=lambda name: name.split("/"))
+    return sorted((name for name in files if name not in (SEAL, AUDIT, MAKERS_AUDIT)), key=lambda name: name.split("/"))
 
 
 def seal_text(path: Path, names: list[str] | None = None) -> bytes:
@@ -53,10 +54,11 @@ def broken_seal(path: Path) -> list[str]:
 
 
 def broken_audit(path: Path) -> list[str]:
-    """What is wrong with the audit beside a record; empty if there is none, or if it is as it was written."""
-    file = path / AUDIT
-    if not file.exists():
-        return []
+    """What is wrong with the audits beside a record; empty if there are none, or if they are as they were written."""
+    return [fault for name in (AUDIT, MAKERS_AUDIT) if (path / name).exists() for fault in _broken(path / name)]
+
+
+def _broken(file: Path) -> list[str]:
     try:
         content = bounded(file)
         document = json.loads(content)
@@ -65,7 +67,7 @@ def broken_audit(path: Path) -> list[str]:
             return []
     except (UserError, ValueError, RecursionError):
         pass
-    return [f"{AUDIT} is not what was written: its own hash does not fit"]
+    return [f"{file.name} is not what was written: its own hash does not fit"]
 
 
 def own_hash(document: Mapping[str, Any]) -> str:

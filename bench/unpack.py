@@ -10,7 +10,7 @@ from bench.archive import extract
 from bench.documents import printable
 from bench.errors import GateError, UserError
 from bench.header import read_header
-from bench.seal import AUDIT, SEAL, broken_seal
+from bench.seal import MAKERS_AUDIT, SEAL, broken_seal
 from bench.spec import RunSpec
 from bench.threat import ThreatModel
 
@@ -38,7 +38,7 @@ def unpack(archive: Path, results: Path) -> Path:
             folder.mkdir()
             extract(archive, folder)
             target = results / _place(archive, folder)
-            (folder / AUDIT).unlink(missing_ok=True)
+            (folder / MAKERS_AUDIT).unlink(missing_ok=True)
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 return folder.rename(target)

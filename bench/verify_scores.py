@@ -18,6 +18,7 @@ from bench.records import SHARD
 from bench.registry import Registry
 from bench.replay import replan, worker_of
 from bench.runs import CLEAN, ROBUST, Run, same_environment
+from bench.seal import MAKERS_AUDIT
 from bench.spec import differences
 from bench.verify import Options, Reporter
 from bench.verify_judge import Judge, Scored
@@ -26,8 +27,8 @@ from bench.worker import Worker
 MOST_SHARDS = 8
 """Shards whose images are in memory together."""
 ELSEWHERE = f"in another environment than the record's, predictions may differ where a margin is below {CLOSE:g}"
-NOT_RUN = "that the named attack made these images, and that no stronger one exists: none was run (see: bench audit)"
-AUDITED = "its audit: as its maker wrote it (bench audit --again makes it here)"
+NOT_RUN = "that the named attack made these images, and that no stronger one exists: none was run (bench audit attacks some again, and by others)"
+AUDITED = "the audit that came with it: its maker's word (bench audit makes one here)"
 TAKEN = "costs, times, checks, notes, environments and what the attack said: taken as recorded"
 
 
@@ -45,7 +46,7 @@ def score_again(run: Run, registry: Registry, options: Options, reporter: Report
     except UserError as error:
         return [Finding(check="parts", passed=False, detail=f"they cannot be built here: {error}")], [NOT_RUN, TAKEN]
     findings, unchecked = _parts(run, planned)
-    unchecked += [AUDITED] if run.audit else []
+    unchecked += [AUDITED] if (run.path / MAKERS_AUDIT).exists() else []
     findings.append(_images(run, planned.dataset))
     if any(finding.passed is False for finding in findings):
         return findings, [*unchecked, NOT_RUN, TAKEN, "nothing was scored again: parts or images differ"]

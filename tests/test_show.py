@@ -40,6 +40,16 @@ def test_a_record_in_a_few_lines(shown):
     assert lines["seal"] == "every file is as it was sealed"
 
 
+def test_a_sentence_to_cite_has_all_that_a_reader_needs(shown):
+    path, show = shown
+    run = json.loads((path / "run.json").read_text())["run_id"]
+    text = show()["to cite"]
+    assert text.endswith(
+        "of the first 8 fashion-mnist images withstand pgd-full steps=2 losses=cw at linf:20/255 with tweedie sigma=0.2, an upper bound; "
+        f"not audited (purebench run {run})"
+    )
+
+
 def test_the_command_makes_the_same_run(shown, monkeypatch):
     path, show = shown
     words = shlex.split(show()["again"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import main
-from bench.seal import own_hash
+from bench.seal import broken_seal, own_hash
 from bench.unpack import _plain
 
 sys.path.append(str(Path(__file__).parent))
@@ -154,5 +154,31 @@ def test_an_audit_is_its_makers_word_and_stays_in_the_file(original, tmp_path, c
     capsys.readouterr()
     assert main(["verify", str(archive)]) == 0
     assert (
-        "not checked: its audit: as its maker wrote it (bench audit --again makes it here)" in capsys.readouterr().out
+        "not checked: the audit that came with it: its maker's word (bench audit makes one here)"
+        in capsys.readouterr().out
     )
+
+
+def test_an_audit_that_was_unpacked_by_hand_is_no_verdict(original, tmp_path, capsys):
+    record = shutil.copytree(original, tmp_path / "record")
+    document = {
+        "format": 1,
+        "run_id": original.name,
+        "verdict": "believed",
+        "n": 1,
+        "size": "full",
+        "checks": [],
+        "flags": [],
+    }
+    (record / "audit.json").write_text(json.dumps(document | {"sha256": own_hash(document)}, indent=1) + "\n")
+    archive = packed(record, tmp_path / "a.zip")
+    by_hand = tmp_path / "by" / "hand" / original.name
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(by_hand)
+    assert (by_hand / "audit-of-maker.json").read_bytes() == (record / "audit.json").read_bytes()
+    assert broken_seal(by_hand) == []
+    assert main(["show", str(by_hand)]) == 0
+    text = capsys.readouterr().out
+    assert "audit   none yet" in text
+    assert "; not audited (purebench run" in text
+    assert packed(by_hand, tmp_path / "b.zip").read_bytes() == archive.read_bytes()
