@@ -34,7 +34,7 @@ PLANTS = {
         "gradient-order", {"binarization", "black-box", "compression", "effort", "indicators", "radius", "random-noise"},
         {"defense": "steep.py:Defense"},
     ),
-    "guidance by the mean of the batch": ("batch-coupling", set(), {"defense": "guided_by_batch.py:Defense"}),
+    "guidance by the mean of the batch": ("batch-coupling", {"repetition"}, {"defense": "guided_by_batch.py:Defense"}),
 }  # fmt: skip
 """What is wrong; the check that has to catch it; checks that see the same fault; the run."""
 
