@@ -132,7 +132,7 @@ def compare_command(
     Example: bench compare 6ba633 b07476
     """
     from bench.compare import compare
-    from bench.gate.report import comparison_text
+    from bench.console_compare import comparison_text
 
     comparisons = compare(a, b, results)
     if as_json:

@@ -13,8 +13,8 @@ from bench.gate.findings import Change, Flip
 from bench.gate.pairs import PREDICTIONS, Pair, pair_up
 from bench.paired import holm, paired_p
 from bench.records import find_record
-from bench.runs import Run, read_run, read_runs
-from bench.spec import differences
+from bench.runs import Run, read_run, read_runs, same_environment
+from bench.spec import brief_differences, differences
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,7 @@ class Comparison:
         differ: What the specs differ in, as phrases.
         changes: On clean and on adversarial images, in this order; p-values are corrected over all comparisons made.
         flips: The images whose predictions differ.
+        conflict: Where both claim to be the same run and predict otherwise, what that means; else empty.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Comparison:
     differ: list[str]
     changes: list[Change]
     flips: list[Flip]
+    conflict: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as JSON."""
@@ -78,8 +80,21 @@ def _comparison(pair: Pair, raw: Sequence[float], corrected: Sequence[float]) ->
     changes = [
         change_of(which, *pair.shares(which), p, q) for which, p, q in zip(PREDICTIONS, raw, corrected, strict=True)
     ]
-    other = pair.after or pair.before
+    a, b, differing = pair.before, pair.after or pair.before, flips(pair)
     return Comparison(
-        name=pair.name, run_ids=(pair.before.run_id, other.run_id), n=len(pair.common), differ=pair.changed, changes=changes,
-        flips=flips(pair),
+        name=pair.name, run_ids=(a.run_id, b.run_id), n=len(pair.common), differ=brief_differences(a.spec, b.spec),
+        changes=changes, flips=differing, conflict=_conflict(a, b, differing),
     )  # fmt: skip
+
+
+def _conflict(a: Run, b: Run, differing: Sequence[Flip]) -> str:
+    if a.run_id != b.run_id or not differing:
+        return ""
+    images = len({flip.sample for flip in differing})
+    environments = [told for run in (a, b) for told in run.header["environments"].values()]
+    alike = all(same_environment(environments[0], told) for told in environments)
+    unless = "" if alike else ", unless it is rounding: they are not of one environment"
+    return (
+        f"both claim to be run {a.run_id}, and predict {images} image{'s' if images > 1 else ''} otherwise: "
+        f"at least one is not what that run made{unless}; bench verify tells which"
+    )

@@ -82,9 +82,28 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
     return _differences(before, after, ())
 
 
+def brief_differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Likewise for people, where a part of another name is told by its name alone: `defense dpsam -> none`.
+
+    Arguments:
+        before: A spec as a record holds it.
+        after: Another.
+    """
+    names = dict.fromkeys([*before, *after])
+    return [text for name in names for text in _brief(name, before.get(name), after.get(name))]
+
+
 def of_code(difference: str) -> bool:
     """Whether a phrase of `differences` says that the code of a defense or an attack is another text, which may do the same."""
     return difference.startswith(("defense content ", "attack content "))
+
+
+def _brief(part: str, before: Any, after: Any) -> list[str]:
+    if isinstance(before or after, dict):
+        old, new = (value["name"] if value else "none" for value in (before, after))
+        if old != new:
+            return [f"{_WORDS.get(part, part.replace('_', ' '))} {old} -> {new}"]
+    return _differences(before, after, (part,))
 
 
 def _differences(before: Any, after: Any, path: tuple[str, ...]) -> list[str]:

@@ -58,7 +58,7 @@ def proportion(successes: int, n: int) -> Interval:
 
 
 def clopper_pearson(successes: int, n: int) -> Interval:
-    """Clopper and Pearson's interval, which covers at least 95 %: for gates, and at 0 and 100 %.
+    """Clopper and Pearson's interval, which covers at least 95 %: at 0 and 100 %, and where a gate decides by it.
 
     References:
         The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial (Clopper, Pearson, 1934)

@@ -38,12 +38,12 @@ def test_two_runs_are_compared_both_ways(results, capsys):
     assert robust["p"] == pytest.approx(2 / 2**6)
     assert robust["corrected"] == pytest.approx(4 / 2**6)
     assert robust["difference"]["value"] == pytest.approx(-0.6)
-    assert found["differ"] == ["defense name best -> low"]
+    assert found["differ"] == ["defense best -> low"]
     assert main(["compare", "a0", "b0", "--results", str(results)]) == 0
     text = capsys.readouterr().out
     assert "10 images of both" in text
     assert "-60.0 [" in text
-    assert "image 2 (class 1), adversarial: 1 -> 0" in text
+    assert "  2      1      1  0  0" in text
 
 
 def test_two_folders_are_compared_run_by_run(results, tmp_path, capsys):

@@ -10,7 +10,7 @@ from bench.gate.findings import Change, Flip
 from bench.gate.pairs import PREDICTIONS, Pair
 from bench.paired import holm, paired_p
 from bench.runs import ROBUST
-from bench.stats import Interval, clopper_pearson, mean_difference, mean_share
+from bench.stats import mean_difference, mean_share
 
 
 def changes(pairs: Sequence[Pair]) -> list[list[Change]]:
@@ -31,7 +31,7 @@ def changes(pairs: Sequence[Pair]) -> list[list[Change]]:
 def change_of(which: str, before: np.ndarray, after: np.ndarray, p: float, corrected: float) -> Change:
     """The comparison of shares of right draws per image, `(n,)` each."""
     return Change(
-        which=which, before=_gate_interval(before), after=_gate_interval(after), difference=mean_difference(after, before),
+        which=which, before=mean_share(before), after=mean_share(after), difference=mean_difference(after, before),
         lost=int((after < before).sum()), won=int((after > before).sum()), p=p, corrected=corrected,
     )  # fmt: skip
 
@@ -53,12 +53,6 @@ def words(change: Change) -> str:
 def flips(pair: Pair) -> list[Flip]:
     """The images whose predictions differ."""
     return [flip for which in PREDICTIONS for flip in _flips(pair, which)]
-
-
-def _gate_interval(shares: np.ndarray) -> Interval:
-    """Clopper and Pearson's, which never covers less than it says, where shares are 0 or 1."""
-    whole = bool(((shares == 0) | (shares == 1)).all())
-    return clopper_pearson(int(shares.sum()), len(shares)) if whole else mean_share(shares)
 
 
 def _flips(pair: Pair, which: str) -> list[Flip]:

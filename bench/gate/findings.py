@@ -55,7 +55,7 @@ class Change:
 
     Arguments:
         which: `clean` or `adversarial`.
-        before: Accuracy in the baseline, with Clopper and Pearson's interval or a bootstrap.
+        before: Accuracy in the baseline, with the interval that its record and the board show.
         after: Accuracy now.
         difference: After minus before.
         lost: Images that were right and are wrong (a smaller share of draws, for a stochastic defense).

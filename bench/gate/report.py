@@ -6,15 +6,10 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree
 
-from bench.console import columns
 from bench.gate.findings import CLAIMS, Finding, Flip, Report, RowReport, summed_up
-from bench.stats import Interval
-
-if TYPE_CHECKING:
-    from bench.compare import Comparison
 
 MOST_FLIPS = 20
 COMPARISONS = ("predictions", "change")
@@ -169,34 +164,3 @@ def _flip_block(row: RowReport) -> str:
         if lines
         else ""
     )
-
-
-def comparison_text(comparison: Comparison) -> str:
-    """Two runs side by side: accuracies, effect, flips both ways, p."""
-    a, b = comparison.run_ids
-    rows = [("", "A", "B", "B - A", "only A right", "only B right", "p")]
-    for change in comparison.changes:
-        cells = (_percent(change.before), _percent(change.after), _percent(change.difference, signed=True))
-        rows.append(
-            (
-                "clean" if change.which == "clean" else "robust",
-                *cells,
-                str(change.lost),
-                str(change.won),
-                f"{change.corrected:.3g}",
-            )
-        )
-    differ = "; ".join(comparison.differ) or "nothing"
-    head = [f"A {a}  {comparison.name}", f"B {b}  differs in: {differ}", f"{comparison.n} images of both", ""]
-    flips = [f"  {line}" for line in flip_lines([flip for flip in comparison.flips if _decisive(flip)])]
-    tail = ["", "differences with 95 % intervals, in points; p: exact, paired, two-sided, Holm over the tests shown"]
-    return "\n".join([*head, columns(rows), *tail, *(["", "images that changed sides:", *flips] if flips else [])])
-
-
-def _percent(interval: Interval, *, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    return f"{100 * interval.value:{sign}.1f} [{100 * interval.low:{sign}.1f}, {100 * interval.high:{sign}.1f}]"
-
-
-def _decisive(flip: Flip) -> bool:
-    return [part == flip.label for part in flip.before] != [part == flip.label for part in flip.after]
