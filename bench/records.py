@@ -6,7 +6,6 @@ import contextlib
 import errno
 import json
 import os
-import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from bench.header import FORMAT, read_header
 from bench.lines import SampleRecord, in_order, read_lines
 from bench.links import check_inside, check_links
 from bench.lock import hold
+from bench.lookup import find_record, record_paths
 from bench.seal import SEAL, seal_text, sealed_names
 
 __all__ = [
@@ -67,40 +67,6 @@ def read_record(path: Path) -> Record:
     lines, size = read_lines(file)
     torn = file.exists() and file.stat().st_size != size
     return Record(path, header, lines, (path / SEAL).exists(), torn)
-
-
-def find_record(results: Path, run: str) -> Path:
-    """The folder of a record given by its path, its id or a unique prefix of it.
-
-    Raises:
-        UserError: None fits, or several do.
-    """
-    if (Path(run) / "run.json").is_file():
-        return Path(run)
-    if Path(run).is_file():
-        raise UserError(
-            f"expected the id, a unique prefix or the folder of one run, got the file {run!r}; put a packed record among your own first: bench import {shlex.quote(run)}"
-        )
-    fitting = [path for path in record_paths(results) if run and path.name.startswith(run)]
-    if len(fitting) != 1:
-        found = f"{len(fitting)} of them" if fitting else "none"
-        raise UserError(
-            f"expected the id, a unique prefix or the folder of one run in {results}, got {run!r}, which fits {found}; see: bench leaderboard"
-        )
-    return fitting[0]
-
-
-def record_paths(results: Path) -> list[Path]:
-    """The folders of all records below `results`, sorted.
-
-    Raises:
-        UserError: A link below `results` leads out of it.
-    """
-    root = results.resolve()
-    paths = sorted(file.parent for file in results.glob("*/*/*/run.json"))
-    for path in paths:
-        check_inside(path, root)
-    return paths
 
 
 class RecordWriter:

@@ -190,7 +190,7 @@ INPUTS = [
     ("unknown root option", "--frobnicate", 2, "No such option: --frobnicate|see: bench --help"),
     ("unknown thing to train", "train frobnicate", 2, "No such command 'frobnicate'|see: bench train --help"),
     ("unknown kind to list", "list zzz", 2, "expected one of defenses, attacks|got 'zzz'; write"),
-    ("unknown run", "show 123abc --results results", 2, "expected the id|got '123abc', which fits none; see: bench leaderboard"),
+    ("unknown run", "show 123abc --results results", 2, "expected the id|got '123abc', where no record is; check --results"),
     ("no run named", "show --results results", 2, "Missing argument|see: bench show --help"),
     ("leaderboard of an empty folder", "leaderboard --results results", 2, "expected finished runs below results, got none that fit; make one: bench run"),
     ("unknown format", "leaderboard --format xml", 2, "expected --format md|got 'xml'; choose one"),
@@ -395,7 +395,7 @@ def test_a_prefix_that_fits_two_runs(capsys):
         shutil.copytree(record(), Path("other/data/threat") / name)
     capsys.readouterr()
     assert main(["show", "aa", "--results", "other"]) == 2
-    said(capsys, "expected the id, a unique prefix", "got 'aa', which fits 2 of them", "see:")
+    said(capsys, "expected the id, a unique prefix", "got 'aa', which fits 2 of them: aa1, aa2", "write more of it")
     assert main(["show", "aa1", "--results", "other"]) == 0
 
 

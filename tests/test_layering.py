@@ -14,11 +14,11 @@ SOURCES = sorted([file for package in OWN for file in (ROOT / package).rglob("*.
 HARNESS = {f"bench.{name}" for name in ("runner", "worker", "records", "cli")}
 VOCABULARY = [
     "bench.errors", "bench.threat", "bench.spec", "bench.records", "bench.stats", "bench.registry", "bench.arguments",
-    "bench.documents", "bench.lines", "bench.header", "bench.links", "bench.lock", "bench.evidence", "bench.archive", "bench.trust",
+    "bench.documents", "bench.lines", "bench.header", "bench.links", "bench.lock", "bench.lookup", "bench.evidence", "bench.archive", "bench.trust",
     "bench.matrix", "bench.known", "bench.outcome", "bench.options", "bench.interrupt", "bench.console_suite",
     "bench.summary", "bench.runs", "bench.lattice", "bench.paired", "bench.aggregate", "bench.command", "bench.evidence",
     "bench.seal", "bench.pack", "bench.unpack", "bench.verify", "bench.fresh", "bench.cli_verify", "bench.console_verify",
-    "bench.claims.claim", "bench.claims.finished", "bench.compare", "bench.gate.check", "bench.gate.baseline", "bench.gate.report", "bench.gate.session", "bench.cli_boards",
+    "bench.claims.claim", "bench.claims.finished", "bench.compare", "bench.console_compare", "bench.gate.check", "bench.gate.baseline", "bench.gate.report", "bench.gate.session", "bench.cli_boards",
     "bench.audit", "bench.audit.finding", "bench.audit.bar", "bench.audit.document", "bench.cli_audit", "bench.console_audit", "bench.cli_help", "bench.cli_installed", "bench.cli_suite", "bench.cli_train",
     *(f"leaderboards{name}" for name in ("", ".rows", ".boards", ".columns", ".documents", ".markdown", ".latex", ".frames")),
     *(f"leaderboards.{name}" for name in ("page", "papers", "paper_table", "figures", "robustbench", "imported")),

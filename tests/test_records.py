@@ -275,10 +275,41 @@ def test_found_by_folder(three, tmp_path):
     assert find_record(tmp_path / "elsewhere", str(folder)) == folder
 
 
-@pytest.mark.parametrize(("run", "count"), [("ab", "2 of them"), ("abcx", "none"), ("", "none")])
-def test_not_found(three, run, count):
-    with pytest.raises(UserError, match=f"expected the id, a unique prefix or .*, got '{run}', which fits {count};"):
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        ("ab", "got 'ab', which fits 2 of them: abd456, abc123; write more of it"),
+        ("abcx", "got 'abcx', which fits none of 4 records; near it: abc123"),
+        ("fff7980", "got 'fff7980', which fits none of 4 records; near it: fff789"),
+        ("000", "got '000', which fits none of 4 records: abd456, abc123, ccc111, ...; see: bench leaderboard"),
+        ("", "got '', which fits none of 4 records: abd456, abc123, ccc111, ...; see: bench leaderboard"),
+    ],
+)
+def test_what_fits_no_record_or_several_is_told_what_is_there(three, run, told):
+    RecordWriter(three / "a" / "linf-8-255" / "ccc111", HEADER).__exit__()
+    with pytest.raises(UserError) as caught:
         find_record(three, run)
+    assert str(caught.value) == f"expected the id, a unique prefix or the folder of one run in {three}, {told}"
+
+
+def test_where_no_record_is(tmp_path):
+    with pytest.raises(UserError, match="got 'abc', where no record is; check --results"):
+        find_record(tmp_path, "abc")
+
+
+@pytest.mark.parametrize("run", ["nosuch.zip", "nosuch/abc123", "./abc123"])
+def test_what_looks_like_a_file_and_is_none(three, run):
+    with pytest.raises(UserError) as caught:
+        find_record(three, run)
+    assert str(caught.value) == f"expected a record at '{run}', got no such file or folder; check the path"
+
+
+def test_a_folder_without_a_record(three, monkeypatch):
+    monkeypatch.chdir(three)
+    with pytest.raises(UserError, match="got the folder .b., which has no run"):
+        find_record(three, "b")
+    (three / "abc").mkdir()
+    assert find_record(three, "abc").name == "abc123"  # an id first, whatever lies around
 
 
 def test_the_seal_brings_the_lines_into_the_data_sets_order(path):
