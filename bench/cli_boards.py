@@ -285,15 +285,19 @@ def import_command(
 
 def _import_record(file: Path, results: Path) -> None:
     from bench.console_steps import elsewhere, steps_text
+    from bench.seal import AUDIT
     from bench.unpack import unpack
 
-    path, at = unpack(file, results), elsewhere(results)
+    unpacked, at = unpack(file, results), elsewhere(results)
+    path = unpacked.path
     steps = [
         (f"bench show {path.name}{at}", "what was attacked, how, on which images"),
         (f"bench verify {path.name}{at}", "is it what it says? If you have not verified the file"),
-        (f"bench audit {path.name}{at} --quick", "was the attack strong enough? An audit in the file was left out"),
     ]
-    say(f"{path}\n{steps_text(steps)}")
+    if not (path / AUDIT).exists():
+        left_out = "" if unpacked.known else " An audit in the file was left out"
+        steps.append((f"bench audit {path.name}{at} --quick", f"was the attack strong enough?{left_out}"))
+    say(f"{path}{'  was there already, unchanged' if unpacked.known else ''}\n{steps_text(steps)}")
 
 
 def _import_rows(files: list[Path], results: Path, threat: str | None) -> None:

@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import re
+import shlex
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.archive import extract
 from bench.documents import printable
 from bench.errors import GateError, UserError
 from bench.header import read_header
+from bench.lines import read_lines
 from bench.seal import MAKERS_AUDIT, SEAL, broken_seal
 from bench.spec import RunSpec
+from bench.summary import shares
 from bench.threat import ThreatModel
 
 FOLDER_NAME = r"\w[^/\\]*"
 
 
-def unpack(archive: Path, results: Path) -> Path:
-    """Puts the record in a file of `bench pack` where `bench run` would have made it, whole or not at all, and gives its folder.
+@dataclass(frozen=True)
+class Unpacked:
+    """A record among one's own.
+
+    Arguments:
+        path: Its folder.
+        known: Whether it was there before, the same in every bit.
+    """
+
+    path: Path
+    known: bool = False
+
+
+def unpack(archive: Path, results: Path) -> Unpacked:
+    """Puts the record in a file of `bench pack` where `bench run` would have made it, whole or not at all.
 
     Nothing is computed and no code runs: whether the record is true is for `bench verify`. An audit in the file is left out: it is its maker's word,
     and `bench audit` makes one here.
@@ -41,12 +58,10 @@ def unpack(archive: Path, results: Path) -> Path:
             (folder / MAKERS_AUDIT).unlink(missing_ok=True)
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                return folder.rename(target)
+                return Unpacked(folder.rename(target))
             if not _same(folder, target):
-                raise UserError(
-                    f"expected no other record in {printable(target)}, got one with other content; choose another --results"
-                )
-            return target
+                raise UserError(_conflict(archive, folder, target, results))
+            return Unpacked(target, known=True)
     except OSError as error:
         raise UserError(
             f"expected to write below {printable(results)}, got: {error.strerror}; choose another --results"
@@ -76,3 +91,22 @@ def _plain(name: str) -> bool:
 
 def _same(one: Path, other: Path) -> bool:
     return (other / SEAL).is_file() and (one / SEAL).read_bytes() == (other / SEAL).read_bytes()
+
+
+def _conflict(archive: Path, theirs: Path, mine: Path, results: Path) -> str:
+    """That two records claim to be one run, by what they differ, and how to see more of it."""
+    place = mine.relative_to(results)
+    here, there = _figures(mine), _figures(theirs)
+    told = (
+        f"{here} here, {there} in {printable(archive)}" if here != there else f"{here} in both, by other lines or files"
+    )
+    return (
+        f"expected no other record in {printable(mine)}, got two that claim to be run {mine.name}, {told}; import it with --results OTHER, and "
+        f"bench compare {shlex.quote(printable(mine))} OTHER/{shlex.quote(printable(place))} shows the images that differ"
+    )
+
+
+def _figures(path: Path) -> str:
+    """`robust 51.0 % of 100 images`."""
+    lines = read_lines(path / "samples.jsonl")[0]
+    return f"robust {100 * float(shares(lines).mean()):.1f} % of {len(lines)} images" if lines else "no image"

@@ -44,11 +44,11 @@ def files(folder):
 def test_it_lands_where_it_would_have_been_made_and_is_known_by_its_id(original, tmp_path, capsys):
     archive, mine = packed(original, tmp_path / "a.zip"), tmp_path / "mine"
     capsys.readouterr()
-    for _ in range(2):  # once more changes nothing
+    for again in ("", "  was there already, unchanged"):
         assert main(["import", str(archive), "--results", str(mine)]) == 0
         place = mine.joinpath(*original.parts[-3:])
         told = capsys.readouterr().out.splitlines()
-        assert told[0] == str(place)
+        assert told[0] == f"{place}{again}"
         assert [line.split("  #")[0].split()[1] for line in told[2:]] == ["show", "verify", "audit"]
         assert told[3].split("  #")[0].split() == ["bench", "verify", original.name, "--results", str(mine)]
         assert files(place) == files(original)
@@ -66,8 +66,41 @@ def test_a_record_of_the_same_id_is_not_replaced(original, tmp_path, capsys):
     reseal(other)
     capsys.readouterr()
     assert main(["import", str(packed(other, tmp_path / "b.zip")), "--results", str(mine)]) == 2
-    assert "expected no other record in" in capsys.readouterr().err
+    assert " of 3 images in both, by other lines or files; import" in capsys.readouterr().err
     assert files(mine.joinpath(*original.parts[-3:])) == files(original)
+
+
+def test_two_records_that_claim_to_be_one_run_are_told_by_what_they_differ(original, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = [json.loads(line) for line in (original / "samples.jsonl").read_text().splitlines()]
+    right, other = sum(line["adversarial"] == [line["label"]] for line in lines), tmp_path / "other"
+    shutil.copytree(original, other)
+    for place, line in enumerate(lines):
+        change_line(other, place, adversarial=[line["label"]], margin=[1.0])
+    assert right < 3
+    packed(other, "b.zip")
+    assert main(["import", str(packed(original, "a.zip")), "--results", "mine"]) == 0
+    capsys.readouterr()
+    assert main(["import", "b.zip", "--results", "mine"]) == 2
+    place = "/".join(original.parts[-3:])
+    assert capsys.readouterr().err == (
+        f"bench: expected no other record in mine/{place}, got two that claim to be run {original.name}, "
+        f"robust {100 * right / 3:.1f} % of 3 images here, robust 100.0 % of 3 images in b.zip; import it with --results OTHER, "
+        f"and bench compare mine/{place} OTHER/{place} shows the images that differ\n"
+    )
+    assert main(["import", "b.zip", "--results", "OTHER"]) == 0
+    capsys.readouterr()
+    assert main(["compare", f"mine/{place}", f"OTHER/{place}"]) == 0
+    assert f"both claim to be run {original.name}, and predict {3 - right} image" in capsys.readouterr().out
+
+
+def test_an_audit_that_was_made_here_is_not_asked_for_again(original, tmp_path, capsys):
+    archive, mine = packed(original, tmp_path / "a.zip"), tmp_path / "mine"
+    assert main(["import", str(archive), "--results", str(mine)]) == 0
+    (mine.joinpath(*original.parts[-3:]) / "audit.json").write_text("{}\n")
+    capsys.readouterr()
+    assert main(["import", str(archive), "--results", str(mine)]) == 0
+    assert "bench audit" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
