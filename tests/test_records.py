@@ -306,7 +306,7 @@ def test_what_looks_like_a_file_and_is_none(three, run):
 
 def test_a_folder_without_a_record(three, monkeypatch):
     monkeypatch.chdir(three)
-    with pytest.raises(UserError, match="got the folder .b., which has no run"):
+    with pytest.raises(UserError, match=r"got the folder 'b', which has no run\.json; name a record below it"):
         find_record(three, "b")
     (three / "abc").mkdir()
     assert find_record(three, "abc").name == "abc123"  # an id first, whatever lies around
