@@ -97,16 +97,7 @@ def verify_command(
     claimed = {key: claim[0][key] for key in ("n", "clean_accuracy", "robust_accuracy")} if claim else None
     print_json(found.as_dict() | {"claimed": claimed}) if as_json else say(verification_text(found, claim))
     if found.passed and Path(run).is_file() and not (as_json or quiet):
-        say(
-            steps_text(
-                [
-                    (
-                        f"bench import {shlex.quote(run)}",
-                        "puts it among your own records: then show, audit, compare know it",
-                    )
-                ]
-            )
-        )
+        say(steps_text([(f"bench import {shlex.quote(run)}", "puts it among your own records")]))
     raise typer.Exit(0 if found.passed else 1)
 
 

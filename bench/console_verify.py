@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.console import headline, percent
-from bench.gate.report import finding_line, flip_lines
+from bench.console import folded, headline, percent
+from bench.gate.report import finding_lead, flip_lines
 
 if TYPE_CHECKING:
     from bench.verify import Verification
@@ -49,16 +49,17 @@ def verification_text(found: Verification, claim: tuple[dict[str, Any], dict[str
     if claim:
         summary, labels = claim
         lines += [
-            f"  claims  {headline(summary, labels)}",
+            folded("  claims  ", headline(summary, labels)),
             f"          clean {percent(summary['clean_accuracy'])}, robust {percent(summary['robust_accuracy'])}",
         ]
     for finding in found.findings:
-        lines.append(finding_line(finding))
-        lines += [f"        {line}" for line in flip_lines(finding.flips)] if finding.passed is False else []
-    lines += [f"  not checked: {what}" for what in found.unchecked]
+        lines.append(folded(finding_lead(finding), f"{finding.check}: {finding.detail}"))
+        lines += [folded(" " * 8, line) for line in flip_lines(finding.flips)] if finding.passed is False else []
+    lines += [folded("  not checked: ", what) for what in found.unchecked]
     if found.passed:
         unsettled = [finding.check for finding in found.findings if finding.passed is None]
-        return "\n".join([*lines, f"verified, but for: {', '.join(unsettled)}" if unsettled else "verified"])
+        return "\n".join([*lines, folded("verified, but for: ", ", ".join(unsettled)) if unsettled else "verified"])
     one = "s" if len(found.differing) > 1 else ""
-    differing = f": image{one} {', '.join(map(str, found.differing))}" if found.differing else ""
-    return "\n".join([*lines, f"NOT VERIFIED{differing}"])
+    if not found.differing:
+        return "\n".join([*lines, "NOT VERIFIED"])
+    return "\n".join([*lines, folded(f"NOT VERIFIED: image{one} ", ", ".join(map(str, found.differing)))])

@@ -16,9 +16,11 @@ from safetensors.numpy import load_file, save_file
 from scipy.stats import binom
 
 from bench.cli import main
+from bench.console_verify import verification_text
 from bench.fresh import LEVEL, fresh_mean
+from bench.gate.findings import Finding, Flip
 from bench.seal import broken_seal, own_hash
-from bench.verify import integrity, opened
+from bench.verify import Verification, integrity, opened
 
 sys.path.append(str(Path(__file__).parent))
 from tampered import change_line, reseal
@@ -117,6 +119,47 @@ def test_without_evidence_it_says_so(record, capsys):
     assert detail(report, "evidence").startswith("4 of 4 images have none stored")
     assert main(["verify", str(record)]) == 0
     assert capsys.readouterr().out.endswith("verified, but for: evidence\n")
+
+
+# --- what is printed
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_lines_fit_and_go_on_in_the_second_column(changed, original, record, monkeypatch, capsys):
+    if changed:
+        for place in range(4):
+            change_line(record, place, clean=[9], distance=0.01)
+    monkeypatch.chdir(record.parent)
+    assert main(["pack", "record", "--out", "a.zip", "--quiet"]) == 0
+    report = verified(capsys, "a.zip")[1]
+    assert main(["verify", "a.zip"]) == int(changed)
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 80
+    told = [f"{finding['check']}: {finding['detail']}" for finding in report["findings"]]
+    told += [f"not checked: {what}" for what in report["unchecked"]]
+    assert max(map(len, told)) > 80
+    assert [words for words in told if words not in " ".join(text.split())] == []
+    assert "what the attack\n               said: taken as recorded\n" in text
+
+
+def test_findings_and_images_that_are_too_long_for_a_line():
+    flips = [Flip(sample, 3, "adversarial", [3] * 10, [5] * 10, 0.25) for sample in range(10_000, 10_030)]
+    finding = Finding(check="margins", passed=False, detail="they differ " * 12 + "in the end", flips=flips)
+    unsettled = [Finding(check=f"check {number} of the parts", passed=None, detail="-") for number in range(5)]
+    failed, but = (
+        verification_text(Verification(run="a.zip", run_id="a" * 12, findings=part)) for part in ([finding], unsettled)
+    )
+    assert max(map(len, [*failed.splitlines(), *but.splitlines()])) <= 80
+    assert "\n        they differ they differ" in failed
+    assert (
+        "image 10000 (class 3), adversarial: 3 3 3 3 3 3 3 3 3 3 -> 5 5 5 5 5 5 5 5 5 5, recorded margin 0.25"
+        in " ".join(failed.split())
+    )
+    assert " ".join(failed.split()).endswith(f"NOT VERIFIED: images {', '.join(map(str, range(10_000, 10_030)))}")
+    assert but.splitlines()[-2:] == [
+        "verified, but for: check 0 of the parts, check 1 of the parts, check 2 of the",
+        "                   parts, check 3 of the parts, check 4 of the parts",
+    ]
 
 
 # --- flipped bits

@@ -138,7 +138,12 @@ def _suites(report: Report) -> list[tuple[str, str, list[Finding]]]:
 
 def finding_line(finding: Finding) -> str:
     """A check and what it found, in one line."""
-    return f"  {_STATES[finding.passed]:<5} {finding.check}: {finding.detail}"
+    return f"{finding_lead(finding)}{finding.check}: {finding.detail}"
+
+
+def finding_lead(finding: Finding) -> str:
+    """The first column of a check: ok, FAIL, or a dash where it could not be made."""
+    return f"  {_STATES[finding.passed]:<5} "
 
 
 def flip_lines(flips: Sequence[Flip]) -> list[str]:
