@@ -61,7 +61,7 @@ class Progress:
         if self.clock:
             self.clock.working(done, images)
         fields = self.fields | {
-            "images": f"{len(self.lines)}/{self.total} images, {standing} of {images} stand", "left": self._left(),
+            "images": f"{len(self.lines)}/{self.total} images; {standing} of the {images} at hand still stand", "left": self._left(),
         }  # fmt: skip
         self.bar.update(self.task, completed=min(len(self.lines) + done * images, self.total), **fields)
 
