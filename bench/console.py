@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ WIDTH = 80
 """Characters in a line."""
 LEAST = 30
 """Characters that a column gets, however little is left of the line."""
+WHOLE = re.compile(r"(?<=[0-9]) (?=\[|(?:s|min|h|d)\b)|(?<=[0-9],) (?=[-+.0-9]+\])")
+"""Blanks at which no line ends: between a number and its unit or interval, and inside an interval."""
 
 
 def percent(interval: dict[str, Any]) -> str:
@@ -113,8 +116,9 @@ def folded(lead: str, text: str, width: int | None = WIDTH) -> str:
     if width is None or len(lead) + len(text) <= width:
         return (lead + text).rstrip()
     room = max(width - len(lead), LEAST)
-    parts = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
-    return f"\n{' ' * len(lead)}".join([lead + parts[0], *parts[1:]]) if parts else lead.rstrip()
+    kept = WHOLE.sub("\N{NO-BREAK SPACE}", text)
+    parts = textwrap.wrap(kept, room, break_long_words=False, break_on_hyphens=False)
+    return (lead + f"\n{' ' * len(lead)}".join(parts)).replace("\N{NO-BREAK SPACE}", " ").rstrip()
 
 
 def _said_lines(summary: dict[str, Any]) -> list[str]:

@@ -182,6 +182,13 @@ def test_the_last_column_goes_on_below_itself():
     assert columns([("ok", "name", words)]) == f"ok  name  {words}"
 
 
+@pytest.mark.parametrize("whole", ["+3.1 [-5.2, 11.0]", "9.0 min", "0.0 [-5.8, 5.8]"])
+def test_no_line_ends_inside_a_figure(whole):
+    """At every width that has room for it."""
+    for width in range(len("a") + 2 + 30, 60):
+        assert whole in columns([("a", f"twice the steps of the attack that was run {whole}; and more")], width)
+
+
 def test_a_word_that_is_too_long_stays_whole_and_a_column_keeps_some_room():
     long = "results/" + 40 * "x"
     assert columns([("a", f"see {long}")], width=36) == f"a  see\n   {long}"
