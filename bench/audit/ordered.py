@@ -11,6 +11,7 @@ from bench.audit.bar import WORDS, Order, order
 from bench.audit.finding import PASS, Finding
 from bench.audit.rival import Rival
 from bench.audit.subject import Subject
+from bench.stats import Interval
 
 
 def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, good: str, verdict: str) -> Finding:
@@ -26,29 +27,50 @@ def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, g
     orders = {name: order(subject.shares, subject.rival(rival)) for name, rival in rivals.items()}
     return judge(
         orders, {name: subject.command(rival) for name, rival in rivals.items()}, broken=broken, good=good,
-        verdicts=dict.fromkeys(orders, verdict),
+        verdicts=dict.fromkeys(orders, verdict), unit="points of success above the run's",
     )  # fmt: skip
 
 
 def judge(
     orders: Mapping[str, Order], commands: Mapping[str, str], *, broken: str, good: str, verdicts: Mapping[str, str],
-    values: Mapping[str, Any] | None = None,
+    values: Mapping[str, Any] | None = None, unit: str = "points of success", beside: str = "",
 ) -> Finding:  # fmt: skip
-    """The finding of several comparisons: the worst verdict of those that are broken, and the command of the first."""
+    """The finding of several comparisons: the worst verdict of those that are broken, and the command of the first.
+
+    Arguments:
+        orders: The comparisons, by their words.
+        commands: What would settle each.
+        broken: What it means if one is broken, with `{names}` in place of their words.
+        good: What it means if none is.
+        verdicts: What it comes to if one is broken.
+        values: What else was measured.
+        unit: What a comparison's gain is.
+        beside: What else is said beside the gains.
+    """
     failed = [name for name, part in orders.items() if part.broken]
     found = {name: part.as_dict() for name, part in orders.items()} | dict(values or {})
+    gains = [f"{name} {points(part.gain)}" for name, part in orders.items()]
+    sizes = f" ({unit}: {'; '.join([*gains, *([beside] if beside else [])])})."
     if not failed:
-        return Finding(name="", verdict=PASS, values=found, threshold=WORDS, meaning=good)
-    worst = min((verdicts[name] for name in failed), key=("refuted", "suspect").index)
-    names = " and ".join(failed)
+        return Finding(name="", verdict=PASS, values=found, threshold=WORDS, meaning=good.removesuffix(".") + sizes)
     return Finding(
         name="",
-        verdict=worst,
+        verdict=min((verdicts[name] for name in failed), key=("refuted", "suspect").index),
         values=found,
         threshold=WORDS,
-        meaning=broken.format(names=names),
+        meaning=broken.format(names=" and ".join(failed)).removesuffix(".") + sizes,
         command=commands[failed[0]],
     )
+
+
+def points(gain: Interval) -> str:
+    """`+3.1 [-5.2, 11.0]`, in hundredths."""
+    return f"{_signed(gain.value)} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
+
+
+def _signed(share: float) -> str:
+    text = f"{100 * share:+.1f}"
+    return text if float(text) else "0.0"
 
 
 def standing(shares: np.ndarray) -> int:

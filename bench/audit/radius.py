@@ -49,6 +49,7 @@ def check(subject: Subject) -> Finding:
         broken="A smaller ball gave more adversarial images than a larger one that holds it ({names}): the defense knows the distance, or its gradient is masked.",
         good="Success grows with eps, and nothing stands where every image can be turned grey.",
         values={GREY: {"threat": str(rivals[GREY].threat), "standing": left, "chance": chance, "p": p}},
+        beside=f"{left} of {subject.n} images stand in {rivals[GREY].threat}",
     )  # fmt: skip
     found = replace(found, threshold=f"{WORDS}; standing in the unbounded ball above chance with p < .01")
     if found.verdict != PASS or p >= LEVEL or not _holds_grey(subject):

@@ -16,6 +16,7 @@ import numpy as np
 
 from bench.audit.bar import LEVEL
 from bench.audit.finding import PASS, SUSPECT, Finding
+from bench.audit.ordered import points
 from bench.audit.price import Load
 from bench.audit.subject import Subject
 from bench.gradient import GradientMode
@@ -46,18 +47,19 @@ def check(subject: Subject) -> Finding:
     fresh = _success(subject, noise.of("check").at(1000).spread(FRESH))
     gap, p = mean_difference(own, fresh), paired_p(own, fresh) / 2
     fitted = not subject.knows and gap.value > GAP and p < LEVEL
+    size = points(gap)
     share = (
-        f"Knowing the scored draws is worth {100 * gap.value:.0f} points of success"
+        f"Knowing the scored draws is worth {size} points of success."
         if subject.knows
-        else "The attack does as well on fresh draws as on its own"
+        else f"The attack does as well on fresh draws as on its own (points of success on its own above fresh ones: {size})."
     )
     return Finding(
         name="", verdict=SUSPECT if fitted else PASS,
         values={"own": float(own.mean()), "fresh": float(fresh.mean()), "gap": gap.as_dict(), "p": p, "known": subject.knows},
         threshold=f"gap {GAP:g} with p < .01",
-        meaning=f"The attack succeeds on its own draws by {100 * gap.value:.0f} points more than on fresh ones: it fitted them; average over more (-A eot=)."
+        meaning=f"The attack succeeds on its own draws by {size} points more than on fresh ones: it fitted them; average over more (-A eot=)."
         if fitted
-        else f"{share}.",
+        else share,
         command=subject.command(subject.attacks.eot if subject.differentiable else subject.attacks.bpda),
     )  # fmt: skip
 
