@@ -14,6 +14,7 @@ from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.audit.session import Scope
+    from bench.console_audit import AuditProgress
     from bench.options import Options
     from bench.plan import Plan
     from bench.registry import Registry
@@ -98,6 +99,10 @@ def audit_command(
     else:
         registry.find("defenses", str(defense))
 
+    from bench.console_audit import AuditProgress
+
+    progress = AuditProgress(quiet=quiet)
+    progress.loads(Path(run).name if run else str(defense))
     from bench.audit.session import Scope
     from bench.audit.subject import FULL, QUICK
     from bench.options import Options
@@ -111,6 +116,7 @@ def audit_command(
         }  # fmt: skip
         planned = _planned(registry, wanted, quiet)
         if dry_run and _is_missing(planned, settings, scope.images):
+            progress.prices_run()
             _show_run_first(planned, settings, scope.images, as_json)
             return
         path = _made(planned, settings, scope.images, quiet)
@@ -118,11 +124,11 @@ def audit_command(
         from bench.records import find_record
 
         path = find_record(results, run)
-    work = _Work(path, scope, registry, settings, data_dir)
+    work = _Work(path, scope, registry, settings, data_dir, progress, allow_code)
     if dry_run:
         _show_outlook(work, as_json)
     else:
-        _show_audit(work, as_json, quiet)
+        _show_audit(work, as_json, run or path.name)
 
 
 @dataclass(frozen=True)
@@ -132,32 +138,33 @@ class _Work:
     registry: Registry
     options: Options
     data_dir: Path | None
+    progress: AuditProgress
+    allow_code: bool
 
 
-def _show_audit(work: _Work, as_json: bool, quiet: bool) -> None:
+def _show_audit(work: _Work, as_json: bool, asked: str) -> None:
     from bench.audit.session import audit
-    from bench.console_audit import FIRED, AuditProgress, audit_text
-    from bench.console_steps import elsewhere, steps_text
+    from bench.console_audit import FIRED, audit_text
     from bench.records import read_header
 
-    progress = AuditProgress(quiet=quiet)
-    progress.opens(work.path.name, work.scope.size, work.scope.images)
-    found = audit(work.path, work.scope, work.registry, progress, options=work.options, data_dir=work.data_dir)
+    found = audit(work.path, work.scope, work.registry, work.progress, options=work.options, data_dir=work.data_dir)
     if as_json:
         print_json(found)
     else:
         say(audit_text(found, read_header(work.path)["labels"]))
-        if not quiet:
-            at = elsewhere(work.options.results)
-            say(
-                steps_text(
-                    [
-                        (f"bench leaderboard{at}", "the verdict beside the others"),
-                        (f"bench pack {work.path.name}{at}", "one file of the record, with this audit"),
-                    ]
-                )
-            )
+        if not work.progress.quiet:
+            say(_next(work, found, asked))
     raise typer.Exit(1 if found["verdict"] in FIRED else 0)
+
+
+def _next(work: _Work, found: dict[str, Any], asked: str) -> str:
+    """What to do after an audit: for whoever doubts the number, and for whoever made it."""
+    from bench.console_steps import elsewhere, steps_text
+
+    at, steps = elsewhere(work.options.results), []
+    steps.append((f"bench leaderboard{at}", "the verdict beside the others"))
+    steps.append((f"bench pack {work.path.name}{at}", "one file of the record, with this audit"))
+    return steps_text(steps)
 
 
 def _show_outlook(work: _Work, as_json: bool) -> None:
@@ -165,7 +172,7 @@ def _show_outlook(work: _Work, as_json: bool) -> None:
     from bench.console_audit import outlook_text
     from bench.records import read_header
 
-    outlook = foresee(work.path, work.scope, work.registry, options=work.options, data_dir=work.data_dir)
+    outlook = foresee(work.path, work.scope, work.registry, work.progress, options=work.options, data_dir=work.data_dir)
     if as_json:
         print_json(outlook)
     else:

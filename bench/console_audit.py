@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from bench.console import columns, duration, passes_text
+from bench.console import WIDTH, columns, duration, folded, passes_text
+from bench.console_progress import Progress
 from bench.documents import printable
 
 if TYPE_CHECKING:
     from bench.audit.finding import Finding
+    from bench.records import SampleRecord
+    from bench.runner import Reporter
 
 MARKS = {"pass": "ok", "suspect": "SUSPECT", "refuted": "REFUTED", "skipped": "-"}
 FIRED = ("suspect", "refuted")
+AGREE = 0.9
+"""Share of what a check costs at most from which its likely cost is no other figure."""
 
 
 class AuditProgress:
-    """Each check before it starts and when it is done, on stderr.
+    """What is loaded, and each check before it starts and when it is done, on stderr; where that is a terminal, the attacks inside too.
 
     Arguments:
         quiet: Show nothing.
@@ -25,19 +31,38 @@ class AuditProgress:
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
+        self.begun, self.count = 0, 0
+
+    def loads(self, run: str) -> None:
+        """Says what takes its time before the first check."""
+        self._say("", f"{run}: loading torch, the networks and the data")
 
     def opens(self, run: str, size: str, images: int) -> None:
         """Says what is examined, and how much of it."""
-        self._say(f"{run}: {size} audit, first {images} images{'' if size == 'quick' else '; --quick takes minutes'}")
+        self._say(
+            "", f"{run}: {size} audit, first {images} images{'' if size == 'quick' else '; --quick takes minutes'}"
+        )
+        self._say("", "pricing the checks: an evaluation and a gradient are timed")
+
+    def prices_run(self) -> None:
+        """Says that the run which has to be made first is timed and probed."""
+        self._say("", "pricing the run: an evaluation, a gradient and a few steps of ascent are timed")
 
     def priced(self, total: dict[str, Any]) -> None:
         """Says what all checks that will be made cost together."""
+        self.begun, self.count = 0, total["checks"]
         if total["checks"]:
-            self._say(_total(total))
+            self._say("", _total(total))
 
     def begins(self, name: str, summary: str, predicted: dict[str, Any]) -> None:
-        """Says what a check asks, and what it costs at most."""
-        self._say(f"{name}: {summary} At most {_cost(predicted)}")
+        """Says what a check asks, and what it costs."""
+        self.begun += 1
+        cost = _cost(predicted)
+        self._say(f"[{self.begun}/{self.count}] ", f"{name}: {summary} {cost[0].upper()}{cost[1:]}")
+
+    def attacking(self, label: str) -> AbstractContextManager[Reporter]:
+        """A line that moves and vanishes; nothing where stderr is no terminal."""
+        return _Attack(label, quiet=self.quiet or not sys.stderr.isatty())
 
     def ends(self, finding: Finding, *, new: bool) -> None:
         """Says what came out."""
@@ -48,12 +73,34 @@ class AuditProgress:
             if new
             else " (done before)"
         )
-        self._say(f"  {finding.name}: {finding.verdict}{took}")
+        self._say("  ", f"{finding.name}: {finding.verdict}{took}")
 
-    def _say(self, line: str) -> None:
+    def _say(self, lead: str, text: str) -> None:
         if not self.quiet:
-            sys.stderr.write(printable(line) + "\n")
+            sys.stderr.write(folded(lead, printable(text)) + "\n")
             sys.stderr.flush()
+
+
+class _Attack(Progress):
+    """The progress of an attack inside a check, which names it; without a bar, since 80 columns have no room for both."""
+
+    def __init__(self, label: str, *, quiet: bool) -> None:
+        from rich.progress import TextColumn
+
+        super().__init__(quiet=quiet)
+        self.label = label
+        shown = ("{task.description}", "{task.percentage:.0f} %", "{task.fields[images]}", "{task.fields[left]}")
+        self.bar.columns = tuple(TextColumn(part, markup=False) for part in shown)
+
+    def started(self, lines: list[SampleRecord], total: int) -> None:
+        """Shows where the run goes on."""
+        super().started(lines, total)
+        self.bar.update(self.task, description=f"  {printable(self.label)}")
+
+    def working(self, done: float, standing: int, images: int) -> None:
+        """Moves on inside a shard."""
+        super().working(done, standing, images)
+        self.bar.update(self.task, images=f"{standing} of {images} stand")
 
 
 def audit_text(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -67,18 +114,23 @@ def audit_text(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     rows = [(f"  {MARKS.get(check['verdict'], '?')}", check["name"], check["meaning"]) for check in checks]
     head = f"audit   {audit['verdict']} · {audit['size']}, first {audit['n']} images"
     fired = [f"{check['name']} ({check['verdict']})" for check in checks if check["verdict"] in FIRED]
-    found = [f"  examined  {_examined(audit, labels)}", *([f"  fired     {', '.join(fired)}"] if fired else [])]
+    found = [folded("  examined  ", _examined(audit, labels))]
+    found += [folded("  fired     ", ", ".join(fired))] if fired else []
     missing = audit.get("missing", [])
-    left = [f"  not made yet: {', '.join(missing)}"] if missing else []
+    left = [folded("  not made yet: ", ", ".join(missing))] if missing else []
     commands = [f"  {check['command']}  # {check['name']}" for check in checks if check["command"]]
-    return "\n".join([head, *found, columns(rows), *left, *(["what would settle it", *commands] if commands else [])])
+    settle = ["what would settle it", *commands] if commands else []
+    return "\n".join([head, *found, columns(rows, WIDTH), *left, *settle])
 
 
 def outlook_text(outlook: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     """What an audit would make, for people."""
     rows = [(f"  {check['name']}", _becomes(check)) for check in outlook["checks"]]
-    head = f"audit   {outlook['size']}, {_examined(outlook, labels)}"
-    return "\n".join([head, columns(rows), _total(outlook["total"]), "nothing was run or stored"])
+    head = folded("audit   ", f"{outlook['size']}, {_examined(outlook, labels)}")
+    total = outlook["total"]
+    passes = passes_text(total["passes"])
+    spent = [folded("  passes, at most: ", passes)] if passes else []
+    return "\n".join([head, columns(rows, WIDTH), _total(total), *spent, "nothing was run or stored"])
 
 
 def _examined(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -87,21 +139,24 @@ def _examined(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
 
 def _becomes(check: Mapping[str, Any]) -> str:
     said = {"done": "done before", "skipped": f"does not apply: {check['why']}"}
-    return said.get(check["state"]) or f"at most {_cost(check['predicted'])}"
+    return said.get(check["state"]) or _cost(check["predicted"])
 
 
 def _total(total: Mapping[str, Any]) -> str:
     count = total["checks"]
     if not count:
         return "no check is left to make"
-    return f"{count} check{'s' if count > 1 else ''} to make: at most {_cost(total)}"
+    return f"{count} check{'s' if count > 1 else ''} to make: {_cost(total)}"
 
 
 def _cost(predicted: Mapping[str, Any]) -> str:
-    passes, unforeseen = passes_text(predicted["passes"]), predicted.get("unforeseen", 0)
+    """`likely 3.1 min, at most 9.0 min`: one figure where they agree."""
+    most, unforeseen = predicted["seconds"], predicted.get("unforeseen", 0)
+    likely = predicted.get("likely", most)
+    both = likely < AGREE * most and duration(likely) != duration(most)
     attacks = f"{unforeseen} attack{'s' if unforeseen > 1 else ''} without a formula for the work"
     return (
-        duration(predicted["seconds"])
-        + (f", {passes}" if passes else "")
+        (f"likely {duration(likely)}, " if both else "")
+        + f"at most {duration(most)}"
         + (f", beside {attacks}" if unforeseen else "")
     )

@@ -144,7 +144,8 @@ class Worker:
             return time.monotonic() - started
 
         with torch.no_grad() if mode is GradientMode.NONE else torch.enable_grad():
-            least, took = once(), []
+            took: list[float] = []
+            least = once()
             while len(took) < TIMED and sum(took) < ENOUGH:
                 took.append(once())
         counts = [tally.of(sample) for sample in noise.ids.tolist()]

@@ -1,5 +1,6 @@
 """Runs of the plants' world and their audits, for tests."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from bench.audit.rival import Trusting
@@ -19,13 +20,20 @@ class Heard:
     """A listener that keeps what it hears."""
 
     def __init__(self):
-        self.begun, self.ended, self.total = [], [], None
+        self.begun, self.ended, self.total, self.opened, self.attacks = [], [], None, [], []
+
+    def opens(self, run, size, images):
+        self.opened.append((run, size, images))
 
     def priced(self, total):
         self.total = total
 
     def begins(self, name, summary, predicted):
         self.begun.append((name, predicted))
+
+    def attacking(self, label):
+        self.attacks.append(label)
+        return nullcontext(Silent())
 
     def ends(self, finding, *, new):
         self.ended.append((finding.name, finding.verdict, new))

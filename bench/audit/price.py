@@ -22,11 +22,13 @@ class Load:
         images: Number of images.
         work: Evaluations and gradients of each; None for an attack that states no formula for its work.
         mode: What is differentiated.
+        likely: The same on average, where some images break early; None for all of the work.
     """
 
     images: int
     work: Work | None
     mode: GradientMode = GradientMode.FULL
+    likely: Work | None = None
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Price:
         name: The check's.
         state: `new`: it will be made; `done`: it was made before; `skipped`: it does not apply.
         why: Why it does not apply.
-        predicted: `seconds`, and `passes` by network, at most; `unforeseen`, the number of attacks beside them that state no
-            formula for their work.
+        predicted: `seconds`, and `passes` by network, at most; `likely`, the seconds if as many images stand as under the run's
+            own attack; `unforeseen`, the number of attacks beside them that state no formula for their work.
     """
 
     name: str
@@ -52,19 +54,20 @@ class Price:
 
 
 def total(prices: Iterable[Price]) -> dict[str, Any]:
-    """The number of checks that will be made, and what they will cost together, at most."""
+    """The number of checks that will be made, and what they will cost together."""
     costs = [price.predicted for price in prices if price.state == NEW]
     return {"checks": len(costs), **summed(costs)}
 
 
 def summed(costs: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Several costs as one."""
-    seconds, passes, unforeseen = 0.0, Counter[str](), 0
+    seconds, likely, passes, unforeseen = 0.0, 0.0, Counter[str](), 0
     for cost in costs:
-        seconds, unforeseen = seconds + cost["seconds"], unforeseen + cost.get("unforeseen", 0)
+        seconds, likely = seconds + cost["seconds"], likely + cost["likely"]
+        unforeseen += cost.get("unforeseen", 0)
         passes.update(cost["passes"])
     beside = {"unforeseen": unforeseen} if unforeseen else {}
-    return {"seconds": round(seconds, 1), "passes": dict(passes), **beside}
+    return {"seconds": round(seconds, 1), "likely": round(likely, 1), "passes": dict(passes), **beside}
 
 
 class Prices:
@@ -79,19 +82,25 @@ class Prices:
         self.timed: dict[GradientMode, tuple[float, dict[str, float]]] = {}
 
     def of(self, loads: Sequence[Load]) -> dict[str, Any]:
-        """At most so many network passes and seconds."""
+        """At most so many network passes and seconds, and the likely seconds."""
         return summed([self._cost(load) for load in loads])
 
     def _cost(self, load: Load) -> dict[str, Any]:
         if load.work is None:
-            return {"seconds": 0.0, "passes": {}, "unforeseen": 1}
+            return {"seconds": 0.0, "likely": 0.0, "passes": {}, "unforeseen": 1}
+        seconds, passes = self._spent(load, load.work)
+        likely, _ = self._spent(load, load.likely or load.work)
+        return {"seconds": seconds, "likely": likely, "passes": passes}
+
+    def _spent(self, load: Load, work: Work) -> tuple[float, dict[str, int]]:
+        """Seconds and passes of this much work on each image."""
         seconds, passes = 0.0, Counter[str]()
-        for mode, each in ((GradientMode.NONE, load.work.evaluations), (load.mode, load.work.gradients)):
+        for mode, each in ((GradientMode.NONE, work.evaluations), (load.mode, work.gradients)):
             if each and load.images:
                 took, made = self._time(mode)
                 seconds += took * each * load.images
                 passes.update({kind: round(count * each * load.images) for kind, count in made.items() if count})
-        return {"seconds": seconds, "passes": dict(passes)}
+        return seconds, dict(passes)
 
     def _time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
         if mode not in self.timed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -20,6 +21,7 @@ from bench.options import Options
 from bench.plan import Plan
 from bench.registry import Registry, suggest
 from bench.replay import replan
+from bench.runner import Reporter
 from bench.runs import read_run
 from bench.shelf import Shelf
 from bench.spec import canonical, differences
@@ -31,11 +33,17 @@ DIGITS = 6
 class Listener(Protocol):
     """Hears what an audit does; only the command line prints it."""
 
+    def opens(self, run: str, size: str, images: int) -> None:
+        """The run and its parts are loaded; its checks are priced next."""
+
     def priced(self, total: dict[str, Any]) -> None:
-        """So many checks will be made, at this cost at most."""
+        """So many checks will be made, at this cost."""
 
     def begins(self, name: str, summary: str, predicted: dict[str, Any]) -> None:
-        """A check starts, at this cost at most."""
+        """A check starts, at this cost."""
+
+    def attacking(self, label: str) -> AbstractContextManager[Reporter]:
+        """Another attack is made inside a check; what is returned hears of it."""
 
     def ends(self, finding: Finding, *, new: bool) -> None:
         """A check is done, now or before."""
@@ -96,12 +104,14 @@ def audit(
     Raises:
         UserError: The record cannot be read, or its parts are not here as they were.
     """
-    subject = _subject(path, scope, registry, options=options, data_dir=data_dir, planned=planned, shelf=shelf)
+    subject = _subject(
+        path, scope, registry, listener, options=options, data_dir=data_dir, planned=planned, shelf=shelf
+    )
     return _Audit(subject, path, again=scope.again).examine(scope.names, listener)
 
 
 def foresee(
-    path: Path, scope: Scope, registry: Registry, *, options: Options, data_dir: Path | None = None
+    path: Path, scope: Scope, registry: Registry, listener: Listener, *, options: Options, data_dir: Path | None = None
 ) -> dict[str, Any]:
     """What an audit would make, and its cost, check by check and in all; nothing is written.
 
@@ -109,13 +119,14 @@ def foresee(
         path: The run's folder.
         scope: How much would be examined.
         registry: What the record's names stand for.
+        listener: Hears when its parts are loaded.
         options: Results folder and device.
         data_dir: Where data sets lie.
 
     Raises:
         UserError: The record cannot be read, or its parts are not here as they were.
     """
-    subject = _subject(path, scope, registry, options=options, data_dir=data_dir)
+    subject = _subject(path, scope, registry, listener, options=options, data_dir=data_dir)
     prices = _Audit(subject, path, again=scope.again).foresee(scope.names)
     return {
         "run_id": subject.run.run_id, "n": subject.n, "size": subject.size,
@@ -124,7 +135,7 @@ def foresee(
 
 
 def _subject(
-    path: Path, scope: Scope, registry: Registry, *, options: Options, data_dir: Path | None,
+    path: Path, scope: Scope, registry: Registry, listener: Listener, *, options: Options, data_dir: Path | None,
     planned: Plan | None = None, shelf: Shelf | None = None,
 ) -> Subject:  # fmt: skip
     run = read_run(path)
@@ -139,9 +150,12 @@ def _subject(
         raise UserError(
             f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again"
         )
-    return Subject(
-        run, planned, registry, samples=scope.images, size=scope.size, options=options, data_dir=data_dir, shelf=shelf
-    )
+    subject = Subject(
+        run, planned, registry, samples=scope.images, size=scope.size, options=options, data_dir=data_dir, shelf=shelf,
+        attacking=listener.attacking,
+    )  # fmt: skip
+    listener.opens(run.run_id, scope.size, subject.n)
+    return subject
 
 
 class _Audit:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +29,7 @@ from bench.plan import Plan, plan
 from bench.protocols import Images
 from bench.registry import Registry
 from bench.replay import request_of
-from bench.runner import Silent, record_path, run
+from bench.runner import Reporter, Silent, record_path, run
 from bench.runs import CLEAN, Run, read_run
 from bench.shelf import Shelf
 from bench.worker import Worker
@@ -36,6 +37,11 @@ from bench.worker import Worker
 QUICK, FULL = "quick", "full"
 RIVALS = "audits"
 """Folder, below the results, of the records of other attacks: one level deeper than runs, so that no table counts them."""
+
+
+def unheard(label: str) -> AbstractContextManager[Reporter]:
+    """Nobody hears of another attack."""
+    return nullcontext(Silent())
 
 
 class Subject:
@@ -50,14 +56,17 @@ class Subject:
         options: Results folder and device.
         data_dir: Where data sets lie.
         shelf: Where plans leave the networks and data that they share.
+        attacking: Gives what hears of another attack, by its label, while it is made.
     """
 
     def __init__(
         self, run: Run, planned: Plan, registry: Registry, *, samples: int, size: str, options: Options,
         data_dir: Path | None = None, shelf: Shelf | None = None,
+        attacking: Callable[[str], AbstractContextManager[Reporter]] = unheard,
     ) -> None:  # fmt: skip
         self.run, self.planned, self.registry, self.size = run, planned, registry, size
         self.options, self.data_dir, self.shelf = options, data_dir, shelf or Shelf()
+        self.attacking = attacking
         self.n = min(samples, len(run))
         self.plans: dict[str, Plan] = {}
         batch = next((part.get("batch_size") for part in run.header["environments"].values()), None)
@@ -172,15 +181,20 @@ class Subject:
                 if np.isin(self.ids, there.ids).all():
                     return self._of(there.ids, there.shares())
         options = replace(self.options, results=self._folder, samples=self.n, evidence=False)
-        run(planned, options, Silent(), Trusting(self.run.header["checks"]))
+        with self.attacking(planned.labels["attack"]) as reporter:
+            run(planned, options, reporter, Trusting(self.run.header["checks"]))
         there = read_run(record_path(planned, self._folder))
         return self._of(there.ids, there.shares())
 
     def load(self, other: Rival) -> Load:
-        """What another attack costs at most, its score included."""
+        """What another attack costs at most and likely, its score included."""
         planned = self.plan(other)
-        work = planned.work and planned.work + Work(evaluations=2 * planned.spec.draws)
-        return Load(self.n, work, planned.gradient)
+        if planned.work is None:
+            return Load(self.n, None)
+        scored = Work(evaluations=2 * planned.spec.draws)
+        stand = self._standing(planned)
+        likely = planned.work * stand + planned.least * (1 - stand)
+        return Load(self.n, planned.work + scored, planned.gradient, likely + scored)
 
     def command(self, other: Rival, samples: int | None = None) -> str:
         """The command that makes another attack's run for the board."""
@@ -222,6 +236,16 @@ class Subject:
         if self.evidence is None:
             raise ValueError("the run stores no adversarial images")
         return torch.from_numpy(self.evidence.images[: len(like)]).to(like)
+
+    def _standing(self, planned: Plan) -> float:
+        """The share of the images that will keep another attack at work: those that the run's own left standing.
+
+        All that are right without an attack, where none may rest (the attacker does not see what the score sees) or where
+        nothing is differentiated, which breaks late if at all.
+        """
+        sees = self.deterministic or planned.known > 0
+        early = sees and planned.gradient in (GradientMode.FULL, GradientMode.BPDA)
+        return float(((self.shares if early else self.clean) > 0).mean())
 
     @property
     def _folder(self) -> Path:
