@@ -114,7 +114,7 @@ def audit_text(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     rows = [(f"  {MARKS.get(check['verdict'], '?')}", check["name"], check["meaning"]) for check in checks]
     head = f"audit   {audit['verdict']} · {audit['size']}, first {audit['n']} images"
     fired = [f"{check['name']} ({check['verdict']})" for check in checks if check["verdict"] in FIRED]
-    found = [folded("  examined  ", _examined(audit, labels))]
+    found = [folded("  examined  ", _examined(audit, labels)), *_strength(audit)]
     found += [folded("  fired     ", ", ".join(fired))] if fired else []
     missing = audit.get("missing", [])
     left = [folded("  not made yet: ", ", ".join(missing))] if missing else []
@@ -131,6 +131,19 @@ def outlook_text(outlook: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     passes = passes_text(total["passes"])
     spent = [folded("  passes, at most: ", passes)] if passes else []
     return "\n".join([head, columns(rows, WIDTH), _total(total), *spent, "nothing was run or stored"])
+
+
+def _strength(audit: Mapping[str, Any]) -> list[str]:
+    """What a believed number's images exclude, and what they cannot."""
+    from bench.audit.strength import excluded
+
+    found = excluded(audit) if audit["verdict"] == "believed" else None
+    if found is None:
+        return []
+    images, most = found
+    can = f"a drop of more than about {100 * most:.0f} points under more of the same attack (95 %)"
+    cannot = "not a smaller one or a stronger attack"
+    return [folded("  strength  ", f"{images} images exclude {can}, {cannot}")]
 
 
 def _examined(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:

@@ -49,16 +49,17 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
     return steps_text(steps)
 
 
-def audit_line(run: str, results: Path, *, allow_code: bool) -> str:
-    """The quick audit of a run, as a command.
+def audit_line(run: str, results: Path, *, allow_code: bool, quick: bool = True) -> str:
+    """The audit of a run, as a command.
 
     Arguments:
         run: Its id, a prefix of it, or its folder, which needs no `--results`.
         results: The folder of all records.
         allow_code: Whether the record names code.
+        quick: Whether it is the quick one.
     """
     at = "" if (Path(run) / "run.json").is_file() else elsewhere(results)
-    return f"bench audit {shlex.quote(run)}{at} --quick{' --allow-code' if allow_code else ''}"
+    return f"bench audit {shlex.quote(run)}{at}{' --quick' if quick else ''}{' --allow-code' if allow_code else ''}"
 
 
 def elsewhere(results: Path) -> str:

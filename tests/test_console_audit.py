@@ -5,11 +5,17 @@ from __future__ import annotations
 import io
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
 from bench.audit.finding import Finding
+from bench.audit.strength import excluded
+from bench.cli import main
 from bench.console_audit import AuditProgress, audit_text, outlook_text
+
+sys.path.append(str(Path(__file__).parent))
+from audited import examined, made
 
 LABELS = {"defense": "none", "attack": "pgd-full"}
 
@@ -24,6 +30,22 @@ def effort(*highs, verdict="pass"):
 
 def document(*checks, verdict="believed"):
     return {"verdict": verdict, "size": "quick", "n": 32, "run_id": "4c11", "checks": list(checks)}
+
+
+def test_what_a_believed_audit_excludes_is_the_upper_end_of_more_effort():
+    assert excluded(document(effort(0.058, 0.11))) == (32, 0.11)
+    assert excluded(document(effort(-0.01))) == (32, 0.0)
+    assert excluded(document(effort(0.1, verdict="skipped"))) is None
+    assert excluded(document(effort())) is None
+    assert excluded(document()) is None
+    for values in ([1], "none", None, {"a": {"gain": "much"}}, {"a": {"gain": {"high": "much"}}}):
+        assert excluded(document({**effort(), "values": values})) is None
+    lines = audit_text(document(effort(0.058, 0.11)), LABELS).splitlines()
+    assert " ".join(" ".join(lines[2:4]).split()) == (
+        "strength 32 images exclude a drop of more than about 11 points under more of the same attack (95 %), "
+        "not a smaller one or a stronger attack"
+    )
+    assert "strength" not in audit_text(document(effort(0.11), verdict="suspect"), LABELS)
 
 
 def test_a_table_fits_eighty_columns():
@@ -91,3 +113,26 @@ def test_an_attack_inside_a_check_is_seen_on_a_terminal_alone(stream, shown, qui
     whole = re.search(r"  pgd-known steps=10 losses=cw 50 % 20 of 32 stand [0-9]+ s to go", said)
     assert bool(whole) == (shown and not quiet)
     assert bool(said) == (shown and not quiet)
+
+
+def test_a_reader_of_a_believed_number_is_told_how_to_exclude_more(tmp_path, capsys):
+    path = made(tmp_path, threat="linf:0.01", samples=40)
+    examined(path, samples=32)
+    words = ["audit", str(path), "--quick", "--allow-code", "--results", str(tmp_path)]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "  strength  32 images exclude a drop of more than about" in said
+    following = [line.strip() for line in said.partition("next\n")[2].splitlines()]
+    assert following[0].split("  # ")[0].split() == ["bench", "audit", str(path), "--allow-code"]
+    assert following[0].endswith("# to exclude more: longer attacks on 40 images")
+    assert main([*words, "--quiet"]) == 0
+    assert "next" not in capsys.readouterr().out
+
+
+def test_who_has_no_verdict_yet_is_not_sent_to_a_longer_audit(tmp_path, capsys):
+    path = made(tmp_path, samples=8)
+    words = ["audit", str(path), "--quick", "--only", "flags", "--allow-code", "--results", str(tmp_path)]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert "to exclude more" not in said
+    assert "bench leaderboard" in said
