@@ -42,11 +42,11 @@ class AuditProgress:
         self._say(
             "", f"{run}: {size} audit, first {images} images{'' if size == 'quick' else '; --quick takes minutes'}"
         )
-        self._say("", "pricing the checks: an evaluation and a gradient are timed")
+        self._say("", "pricing the checks, as on an idle machine: timing an evaluation and a gradient")
 
     def prices_run(self) -> None:
         """Says that the run which has to be made first is timed and probed."""
-        self._say("", "pricing the run: an evaluation, a gradient and a few steps of ascent are timed")
+        self._say("", "pricing the run, as on an idle machine: timing a few steps of ascent")
 
     def priced(self, total: dict[str, Any]) -> None:
         """Says what all checks that will be made cost together."""

@@ -425,7 +425,7 @@ def test_a_dry_run_prices_every_check_and_makes_nothing(tmp_path, capsys):
     assert captured.err.splitlines() == [
         f"{path.name}: loading torch, the networks and the data",
         f"{path.name}: quick audit, first 16 images",
-        "pricing the checks: an evaluation and a gradient are timed",
+        "pricing the checks, as on an idle machine: timing an evaluation and a gradient",
     ]  # fmt: skip
     lines = captured.out.splitlines()
     assert lines[0] == f"audit   quick, first 16 images of run {path.name}: none under pgd-full"
@@ -441,7 +441,9 @@ def test_a_dry_run_prices_every_check_and_makes_nothing(tmp_path, capsys):
 def test_a_dry_run_of_a_defense_prices_the_run_that_has_to_be_made_first(tmp_path, capsys):
     words = ["audit", "--defense", "bit-depth", "-n", "4", "--quick", "--only", "flags", "--results", str(tmp_path)]
     assert main([*words, "--dry-run"]) == 0
-    said = capsys.readouterr().out
+    captured = capsys.readouterr()
+    said = captured.out
+    assert "pricing the run, as on an idle machine: timing a few steps of ascent\n" in captured.err
     assert "bit-depth under pgd-bpda" in said
     assert "4 images to run, 0 done" in said
     assert "the checks of the audit are priced when this run is made" in said
