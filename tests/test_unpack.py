@@ -186,9 +186,8 @@ def test_an_audit_is_its_makers_word_and_stays_in_the_file(original, tmp_path, c
     assert files(mine.joinpath(*original.parts[-3:])) == files(original)
     capsys.readouterr()
     assert main(["verify", str(archive)]) == 0
-    assert (
-        "not checked: the audit that came with it: its maker's word (bench audit makes one here)"
-        in " ".join(capsys.readouterr().out.split())
+    assert "not checked: the audit that came with it: its maker's word (bench audit makes one here)" in " ".join(
+        capsys.readouterr().out.split()
     )
 
 
