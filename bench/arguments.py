@@ -45,8 +45,8 @@ def complete(function: Callable[..., Any], given: Mapping[str, Any], *, what: st
     Raises:
         UserError: An argument the signature does not have, a value of the wrong type, or a missing one.
     """
-    parameters = _schema(function)
-    known = [name for name in parameters if name not in ROLES]
+    parameters = adjustable(function)
+    known = list(parameters)
     for name in given:
         if name not in known:
             names = f"it takes {', '.join(known)}" if known else "it takes no arguments"
@@ -60,6 +60,15 @@ def complete(function: Callable[..., Any], given: Mapping[str, Any], *, what: st
         else:
             values[name] = parameters[name].default
     return values
+
+
+def adjustable(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The parameters of a component that the user sets.
+
+    Raises:
+        UserError: It has no signature.
+    """
+    return {name: parameter for name, parameter in _schema(function).items() if name not in ROLES}
 
 
 def takes(function: Callable[..., Any], name: str) -> bool:

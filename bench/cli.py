@@ -16,6 +16,7 @@ import typer
 from bench import cli_audit, cli_boards, cli_installed, cli_suite, cli_train, cli_verify
 from bench.cli_engines import Address, EngineName, GpusPerWorker, ShardTimeout, Workers
 from bench.cli_help import Sectioned
+from bench.cli_hints import hint
 from bench.cli_options import DataDir, Device, Json, Quiet, Results, arguments_of, number_or, print_json, say
 from bench.documents import printable
 from bench.errors import BenchError, InterruptedRunError
@@ -198,7 +199,7 @@ def main(arguments: Sequence[str]) -> int:
     except CLICK_ERROR as error:
         context = getattr(error, "ctx", None)  # which a few errors lack
         command = context.command_path if context else " ".join(["bench", *takewhile(str.isalpha, words)])
-        return _fail(f"{error.format_message()} (see: {command} --help)", 2, debug)
+        return _fail(f"{_usage(error, words)} (see: {command} --help)", 2, debug)
     except BenchError as error:
         command = f"; {again}" if isinstance(error, InterruptedRunError) else ""
         return _fail(f"{error}{command}", error.exit_code, debug)
@@ -209,6 +210,13 @@ def main(arguments: Sequence[str]) -> int:
         return 4
     except Exception as error:  # the last resort: one sentence instead of a traceback
         return _fail(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it", 4, debug)
+
+
+def _usage(error: Any, words: list[str]) -> str:
+    """What is wrong with a command line, and what to write in place of an option that is an argument of something."""
+    option = getattr(error, "option_name", None)
+    instead = hint(words, option) if isinstance(option, str) else ""
+    return f"No such option: {option}{instead}" if instead else error.format_message()
 
 
 def _call(words: list[str]) -> int:

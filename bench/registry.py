@@ -184,7 +184,7 @@ class Registry:
 
     def _unknown(self, kind: str, name: str) -> str:
         known = [found.name for found in self.all(kind)]
-        close = difflib.get_close_matches(name, known + [found.name for found in self.members(kind)], n=3, cutoff=0.5)
+        close = near(name, known + [found.name for found in self.members(kind)])
         if name.endswith(".py"):
             return f"expected {_one(kind)} as path/file.py:object, got {name!r} without an object; add a colon and its name"
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
@@ -212,8 +212,15 @@ def _spelled(name: str, entry: Entry) -> str:
 
 def suggest(name: str, known: list[str]) -> str:
     """` (did you mean ...?)` if a known name is close, else nothing."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    close = near(name, known, most=1)
     return f" (did you mean {close[0]}?)" if close else ""
+
+
+def near(name: str, known: list[str], *, most: int = 3) -> list[str]:
+    """Known names that begin with what was typed, in their own order, then those that resemble it, the nearest first."""
+    begun = [other for other in known if name and other.startswith(name)]
+    alike = [other for other in difflib.get_close_matches(name, known, n=most, cutoff=0.5) if other not in begun]
+    return (begun + alike)[:most]
 
 
 def _object(target: str) -> Any:

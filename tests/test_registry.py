@@ -14,7 +14,7 @@ import pytest
 import bench.registry
 import purebench
 from bench.errors import UserError
-from bench.registry import KINDS, Entry, Registry, own_package, suggest
+from bench.registry import KINDS, Entry, Registry, near, own_package, suggest
 
 TABLES = {kind: {} for kind in KINDS} | {
     "defenses": {"root": Entry("math:sqrt", "The root."), "broken": Entry("math:absent", "Nothing.")},
@@ -142,6 +142,15 @@ def test_a_file_that_fails_on_import_is_not_kept(registry, tmp_path):
 def test_suggest():
     assert suggest("stpes", ["steps", "sigma"]) == " (did you mean steps?)"
     assert suggest("zzz", ["steps", "sigma"]) == ""
+
+
+def test_names_that_begin_with_what_was_typed_come_first_in_their_order():
+    known = ["null", "pgd-full", "pgd-bpda", "apgd-t", "pgd-eot", "pgd-known"]
+    assert near("pgd", known) == ["pgd-full", "pgd-bpda", "pgd-eot"]
+    assert near("pgd-e", known)[0] == "pgd-eot"
+    assert near("apgd", known)[0] == "apgd-t"
+    assert near("", known) == near("zzz", known) == []
+    assert suggest("pgd", known) == " (did you mean pgd-full?)"
 
 
 def test_own_package(monkeypatch):
