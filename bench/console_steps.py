@@ -24,12 +24,15 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
     words = _without([word for word in command if word not in ("--json", "--quiet")], "-n", "--samples")
     base = shlex.join(["bench", "run", *words])
     count = f" -n {summary['n']}" if summary["n"] != DEFAULT_IMAGES else ""
-    steps = []
     if failed_checks(summary["checks"].get("claims", [])):
         at, run = elsewhere(Path(summary["path"]).parents[2]), summary["run_id"]
-        steps.append(
-            (f"bench show {run}{at}", "which checks failed, and what to mend first: this number rests on them")
+        return steps_text(
+            [
+                (f"bench show {run}{at}", "which checks failed, and what to mend: this number rests on them"),
+                (f"{base}{count}", "once that is mended: a record of its own"),
+            ]
         )
+    steps = []
     if summary["n"] < dataset_size:
         more = min(MORE_IMAGES, dataset_size) if summary["n"] < MORE_IMAGES else dataset_size
         steps.append((f"{base} -n {more}", f"a half-width of {_half_width(more):.1f} points; goes on with this record"))

@@ -143,10 +143,15 @@ def test_an_audit_needs_no_results_where_a_folder_is_named(run, results, line, t
     assert audit_line(run, Path(results), allow_code=False) == line.removesuffix(" --allow-code")
 
 
-def test_a_failed_check_comes_first():
+def test_after_a_failed_check_there_is_only_that_to_look_at_and_to_mend():
     claims = [{"check": "gradient", "verdict": "failed", "meaning": ""}]
-    first = commands(next_steps(summary(checks={"claims": claims}), [], dataset_size=300))[0]
-    assert first == ["bench", "show", "abc"]
+    steps = next_steps(summary(n=20, checks={"claims": claims}), ["--defense", "a b", "-n", "20"], dataset_size=300)
+    assert commands(steps) == [
+        ["bench", "show", "abc"],
+        ["bench", "run", "--defense", "a b", "-n", "20"],
+    ]
+    assert "which checks failed" in steps.splitlines()[1]
+    assert "once that is mended" in steps.splitlines()[2]
 
 
 @pytest.mark.parametrize("given", [["-n", "50"], ["-n50"], ["--samples", "50"], ["--samples=50"]])
