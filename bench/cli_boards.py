@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench.cli_help import Sectioned
+from bench.cli_help import KEPT, Sectioned
 from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
 from bench.documents import printable
 from bench.errors import UserError
@@ -64,7 +64,15 @@ def leaderboard_command(
     purified: Annotated[
         bool, typer.Option("--purified", help="html: also purify the images shown, which takes torch and the defenses.")
     ] = False,
-    results: Results = Path("results"),
+    results: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="<path>",
+            help="Folder of records; repeatable, to see one's own beside others. [default: results]",
+            rich_help_panel=KEPT,
+            show_default=False,
+        ),
+    ] = [Path("results")],  # noqa: B006
     out: Annotated[
         Optional[Path], typer.Option("--out", help="File to write; for html a folder or a file. [default: stdout]")
     ] = None,

@@ -15,7 +15,7 @@ FORMATS = ("md", "latex", "csv", "json", "html")
 
 
 def render(
-    results: Path,
+    results: Path | Sequence[Path],
     output: str,
     *,
     dataset: str | None = None,
@@ -30,7 +30,7 @@ def render(
     """The leaderboard of all records below `results` as text in one of `FORMATS`.
 
     Arguments:
-        results: Folder of all records.
+        results: Folder of all records, or several.
         output: One of `FORMATS`.
         dataset: Only this data set.
         threat: Only this threat.

@@ -62,7 +62,7 @@ def only_one(boards: Sequence[Board], purpose: str = "") -> Board:
 
 
 def collect(
-    results: Path,
+    results: Path | Sequence[Path],
     *,
     dataset: str | None = None,
     threat: str | None = None,
@@ -72,7 +72,7 @@ def collect(
     """All boards below `results`.
 
     Arguments:
-        results: Folder of all records.
+        results: Folder of all records, or several: a run that lies in two of them counts once, where it has more images.
         dataset: Only this data set.
         threat: Only this threat.
         against: The defense to test the others against, as the table names it; None for the first row.
@@ -84,11 +84,15 @@ def collect(
     unknown = [kind for kind in required if kind not in REQUIRED]
     if unknown:
         raise UserError(f"expected --require among {', '.join(REQUIRED)}, got {unknown[0]!r}; choose one of them")
-    groups = _groups(results, dataset, threat)
-    imports = read_imported(results, dataset=dataset, threat=threat)
+    folders = [results] if isinstance(results, Path) else list(results)
+    groups = _groups(folders, dataset, threat)
+    imports: dict[tuple[str, str], list[Imported]] = defaultdict(list)
+    for folder in folders:
+        for key, rows in read_imported(folder, dataset=dataset, threat=threat).items():
+            imports[key] += rows
     if not groups and not imports:
         raise UserError(
-            f"expected finished runs below {results}, got none that fit; make one: bench run --defense dpsam --attack pgd-full"
+            f"expected finished runs below {', '.join(map(str, folders))}, got none that fit; make one: bench run --defense dpsam --attack pgd-full"
         )
     names = sorted({run.header["labels"]["defense"] for runs in groups.values() for run in runs})
     if against and against not in names:
@@ -101,10 +105,13 @@ def collect(
     return [_board(key, groups.get(key, []), imports.get(key[:2], []), order, against) for key in shown]
 
 
-def _groups(results: Path, dataset: str | None, threat: str | None) -> dict[tuple[str, str, str], list[Run]]:
+def _groups(folders: Sequence[Path], dataset: str | None, threat: str | None) -> dict[tuple[str, str, str], list[Run]]:
     """Runs by name of the data set, threat, and content of the data set."""
     groups: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
-    for run in read_runs(results):
+    longest: dict[str, Run] = {}
+    for run in (run for folder in folders for run in read_runs(folder)):
+        longest[run.run_id] = max(run, longest.get(run.run_id, run), key=len)
+    for run in longest.values():
         name, level = run.spec["dataset"]["name"], run.spec["threat"]
         if dataset in (None, name) and threat in (None, level):
             groups[name, level, str(run.spec["dataset"]["sha256"])].append(run)

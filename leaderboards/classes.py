@@ -11,6 +11,11 @@ FULL, AUTO, BLACK, TRANSFER = "full gradient", "AutoAttack", "black box", "trans
 REQUIRED = (FULL, AUTO, BLACK, TRANSFER)
 BPDA, KNOWN, NULL, OTHER = "BPDA", "known draws", "null", "other"
 
+EFFORT: Mapping[str, Mapping[str, int]] = {
+    FULL: {"steps": 10}, BPDA: {"steps": 10}, KNOWN: {"steps": 10}, TRANSFER: {"steps": 10}, BLACK: {"queries": 1000},
+    AUTO: {"steps": 100, "queries": 1000},
+}  # fmt: skip
+"""What an attack of a class takes at least, or the row says that it took less: with less, even an undefended classifier seems robust."""
 _AUTOATTACK = ("autoattack", "autoattack-plus", "autoattack-rand", "robustbench", "fixed-autoattack-2024")
 _LIKE_AUTOATTACK = ("autoattack-fast",)
 
@@ -36,10 +41,16 @@ def attack_class(spec: Mapping[str, Any]) -> str:
     return {"full": FULL, "bpda": BPDA, "none": BLACK}.get(gradient, OTHER)
 
 
-def fills(spec: Mapping[str, Any]) -> set[str]:
-    """The required classes that a run fills: an exact gradient on the very draws that are scored is a full gradient too."""
+def fills(spec: Mapping[str, Any], *, exact: bool = True) -> set[str]:
+    """The required classes that a run fills: an exact gradient on the very draws that are scored is a full gradient too.
+
+    Arguments:
+        spec: The run's.
+        exact: Whether its gradient is: one that was measured to be wrong is no full gradient.
+    """
     kind = attack_class(spec)
-    return {kind, FULL} if kind == KNOWN and spec["attack"]["gradient"] == "full" else {kind}
+    filled = {kind, FULL} if kind == KNOWN and spec["attack"]["gradient"] == "full" else {kind}
+    return filled if exact else filled - {FULL}
 
 
 def averages_draws(spec: Mapping[str, Any]) -> bool:
@@ -51,10 +62,15 @@ def averages_draws(spec: Mapping[str, Any]) -> bool:
 
 def caveats(spec: Mapping[str, Any]) -> list[str]:
     """What a reader should know of an attack that fills its class less than fully."""
-    name = spec["attack"]["name"]
-    if name in _LIKE_AUTOATTACK:
-        return ["AutoAttack without FAB"]
-    return ["inexact gradient mode"] if attack_class(spec) == BPDA else []
+    name, kind, args = spec["attack"]["name"], attack_class(spec), spec["attack"]["args"]
+    short = [
+        f"{word}={args[word]}" for word, least in EFFORT.get(kind, {}).items() if (args.get(word) or least) < least
+    ]
+    return [
+        *(["AutoAttack without FAB"] if name in _LIKE_AUTOATTACK else []),
+        *(["inexact gradient mode"] if kind == BPDA else []),
+        *([f"short {name} ({', '.join(short)})"] if short else []),
+    ]
 
 
 def required_of(spec: Mapping[str, Any], classes: tuple[str, ...], *, differentiable: bool) -> tuple[str, ...]:

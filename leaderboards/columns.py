@@ -19,6 +19,7 @@ LEAST = (
 """Columns in the order in which a narrow terminal does without them."""
 TELLING = ("classifier", "score model")
 """Columns that tell rows of one defense apart."""
+COST = "Minutes to hours each: `--dry-run` says how many; `--attack autoattack-fast` takes less than the reference."
 TITLES = {kind: f"{kind} %" for kind in REQUIRED}
 
 
@@ -80,7 +81,7 @@ def _incomplete(board: Board, heading: str) -> Table:
     commands = list(dict.fromkeys(command for row in board.incomplete for command in row.commands))
     return Table(
         title=table.title, columns=table.columns, groups=table.groups,
-        remarks=[why, *table.remarks, "What completes these rows:", "```sh\n" + "\n".join(commands) + "\n```"],
+        remarks=[why, *table.remarks, "What completes these rows:", "```sh\n" + "\n".join(commands) + "\n```", COST],
     )  # fmt: skip
 
 
@@ -99,6 +100,9 @@ def _with_remarks(table: Table, said: dict[str, str], board: Board, *, ranked: b
         if ranked
         else ""
     )
+    rows = board.rows if ranked else board.incomplete
+    waiting = [f"{row.defense} (`bench audit {row.unaudited.run_id} --quick`)" for row in rows if row.unaudited]
+    unaudited = [f"Unchecked though a weaker attack on it was audited: {', '.join(waiting)}."] if waiting else []
     against = (
         f" p: two-sided paired test of the worst case against **{board.reference}** on the same images, Holm-corrected."
         if "p" in table.columns
@@ -106,7 +110,7 @@ def _with_remarks(table: Table, said: dict[str, str], board: Board, *, ranked: b
     )
     return Table(
         title=table.title, columns=table.columns, groups=table.groups,
-        remarks=([f"All rows: {once}."] if once else []) + [notes + tied + against],
+        remarks=([f"All rows: {once}."] if once else []) + [notes + tied + against, *unaudited],
     )  # fmt: skip
 
 

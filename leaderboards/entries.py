@@ -102,14 +102,19 @@ def row_verdict(verdicts: Sequence[str | None]) -> str | None:
     return min(bad, key=(REFUTED, SUSPECT).index, default=verdicts[0])
 
 
+def exact(run: Run) -> bool:
+    """Whether the defense's gradient, as far as it was measured, is that of its values."""
+    error: Any = run.header["checks"].get("gradient_error")
+    return error is None or error <= EXACT
+
+
 def flags(run: Run) -> list[str]:
     """What a reader should know of the run."""
     checks = run.header["checks"]
-    error: Any = checks.get("gradient_error")
     known = {
         "partial": not run.sealed,
         "small n": len(run) < MANY,
-        "gradient not exact": error is not None and error > EXACT,
+        "gradient not exact": not exact(run),
         "mixed environments": len(run.header["environments"]) > 1,
     }
     said = [f"{flag} ({count} images)" for flag, count in run.flags.items()]

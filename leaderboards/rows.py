@@ -15,7 +15,7 @@ from bench.runs import CLEAN, ROBUST, Run
 from bench.spec import canonical
 from bench.stats import Interval, mean_difference, mean_share
 from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing, fills, required_of
-from leaderboards.entries import MANY, Entry, believed, entry, row_verdict, score_passes
+from leaderboards.entries import MANY, Entry, believed, entry, exact, row_verdict, score_passes
 
 FEW, IMAGES = 20, "images"
 """With fewer images no test could tell a row from others, so that it would share any rank; and what such a row is missing."""
@@ -93,6 +93,12 @@ class Row:
     clean_shares: PerImage = field(compare=False, repr=False)
 
     @property
+    def unaudited(self) -> Entry | None:
+        """The run that an audit would have to examine, if none but another run of the row was audited."""
+        audited = self.verdict is None and any(part.verdict for part in self.runs)
+        return min(self.runs, key=lambda part: part.seed not in self.seeds) if audited else None
+
+    @property
     def believed(self) -> bool | None:
         """Whether audits found all of its numbers trustworthy; None if that is not known."""
         return believed(self.verdict)
@@ -162,7 +168,7 @@ class _Group:
         faced: dict[int, set[str]] = defaultdict(set)
         classes: dict[int, set[str]] = defaultdict(set)
         for run in self.runs:
-            faced[run.spec["seed"]] |= fills(run.spec)
+            faced[run.spec["seed"]] |= fills(run.spec, exact=exact(run))
             classes[run.spec["seed"]].add(attack_class(run.spec))
         own = sorted({run.spec["seed"] for run in self.runs if run.spec["draws"] == self.draws})
         complete = [seed for seed in own if faced[seed] >= set(self.required)]
@@ -207,8 +213,8 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     clean, _, _ = group.figures(group.counted, CLEAN)
     worst_interval = mean_share(worst.shares)
     under = {kind: group.interval(group.of(kind)) for kind in sorted({attack_class(run.spec) for run in runs})}
-    faced = set().union(*(fills(run.spec) for run in group.counted))
-    missing = [kind for kind in group.required if under.get(kind) is None and kind not in faced]
+    faced = set().union(*(fills(run.spec, exact=exact(run)) for run in group.counted))
+    missing = [kind for kind in group.required if kind not in faced and (kind == FULL or under.get(kind) is None)]
     missing += [IMAGES] if len(worst) < FEW else []
     entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
     deciding = sorted(entries, key=lambda part: part.seed not in group.seeds)
@@ -235,7 +241,7 @@ def _certified(runs: Sequence[Run]) -> float | None:
 def _flags(entries: Sequence[Entry], group: _Group) -> list[str]:
     """Those of all runs, but for how many images each has: that is the row's own."""
     found = dict.fromkeys(flag for part in entries for flag in part.flags if flag != "small n")
-    if any(FULL in fills(run.spec) for run in group.counted):
+    if any(FULL in fills(run.spec, exact=exact(run)) for run in group.counted):
         found.pop("inexact gradient mode", None)  # the exact one stands beside it
     own = {
         "small n": len(group.ids) < MANY,
@@ -249,7 +255,9 @@ def _commands(group: _Group, missing: Sequence[str], deterministic: bool) -> lis
     header = group.counted[0].header
     results = str(group.runs[0].path.parents[2])
     count, more = max(len(group.ids), FEW), group.counted if IMAGES in missing else []
-    presets = [completing(kind, deterministic=deterministic) for kind in missing if kind != IMAGES]
+    wrong = {FULL} if not all(map(exact, group.counted)) else set()  # which no run mends
+    wanted = [kind for kind in missing if kind not in {IMAGES, *wrong}]
+    presets = [completing(kind, deterministic=deterministic) for kind in wanted]
     return [
         *(run_command(run.header, count, results=results) for run in more),
         *(run_command(header, count, attack=preset, results=results) for preset in presets),

@@ -155,9 +155,16 @@ def _row(runs, required):
     row["under"] = {kind: part for kind, part in under.items() if part}
     row["eot"] = _interval(row, [run for run in counted if _averages(run)])
     faced = set().union(*(run["fills"] for run in counted))
-    row["missing"] = [kind for kind in needed if kind not in row["under"] and kind not in faced]
+    wrong = any((run["header"]["checks"].get("gradient_error") or 0) > 1e-4 for run in counted)
+    if wrong:  # which is no full gradient, and stays so whatever is run
+        faced -= {FULL}
+    row["missing"] = [
+        kind for kind in needed if kind not in faced and (kind not in row["under"] or (wrong and kind == FULL))
+    ]
     row["presets"] = [
-        COMPLETING.get(kind, "autoattack" if row["deterministic"] else "autoattack-rand") for kind in row["missing"]
+        COMPLETING.get(kind, "autoattack" if row["deterministic"] else "autoattack-rand")
+        for kind in row["missing"]
+        if not (wrong and kind == FULL)
     ]
     if row["n"] < 20:
         row["missing"].append("images")

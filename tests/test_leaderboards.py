@@ -18,7 +18,7 @@ from bench.records import RecordWriter
 from bench.stats import holm, mean_difference, mean_share, proportion
 from leaderboards import papers
 from leaderboards.boards import collect
-from leaderboards.classes import attack_class, required_of
+from leaderboards.classes import attack_class, caveats, required_of
 from leaderboards.columns import believed_text
 from leaderboards.entries import row_verdict
 
@@ -105,7 +105,12 @@ def test_rows_that_lack_an_attack_are_apart_with_what_completes_them(results):
     assert [row.defense for row in table.rows] == ["ready"]
     assert [(row.defense, row.rank) for row in table.incomplete] == [("strong", None), ("weak", None), ("weaker", None)]
     weak = table.incomplete[1]
-    assert weak.missing == ["AutoAttack", "black box", "transfer"]
+    assert weak.missing == [
+        "full gradient",
+        "AutoAttack",
+        "black box",
+        "transfer",
+    ]  # its gradient is not exact, which no run mends
     assert weak.commands[0] == (
         f"bench run --defense weak --attack autoattack --dataset toy --threat linf:8/255 -n 9 --classifier cnn --score-model unet --results {results}"
     )
@@ -113,7 +118,6 @@ def test_rows_that_lack_an_attack_are_apart_with_what_completes_them(results):
     assert [row.defense for row in board(results, required=["full gradient"]).rows] == [
         "strong",
         "ready",
-        "weak",
         "weaker",
     ]
 
@@ -364,6 +368,51 @@ def test_rows_of_one_name_are_told_apart_where_their_columns_do_not_fit(tmp_path
     assert [[row[1] for row in cells(text, "### toy")[2:]] for text in (whole, narrow)] == [
         ["median", "median"], ["median (cnn)", "median (other)"],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "gradient", "args", "said"),
+    [
+        ("square", "none", {"queries": 100}, ["short square (queries=100)"]), ("square", "none", {"queries": 1000}, []),
+        ("pgd-full", "full", {"steps": 5}, ["short pgd-full (steps=5)"]), ("pgd-full", "full", {"steps": 10}, []),
+        (
+            "autoattack-fast", "full", {"steps": 10, "queries": 100},
+            ["AutoAttack without FAB", "short autoattack-fast (steps=10, queries=100)"],
+        ),
+        ("autoattack", "full", {"version": "standard"}, []), ("null", "none", {}, []),
+    ],
+)  # fmt: skip
+def test_an_attack_of_little_effort_is_called_short(name, gradient, args, said):
+    assert caveats({"attack": {"name": name, "gradient": gradient, "args": args}, "draws": 1}) == said
+
+
+def test_a_gradient_that_is_not_exact_is_no_full_gradient(tmp_path):
+    full_set(tmp_path, "d", "exact", "111100000", checks={"gradient_error": 1e-6})
+    full_set(tmp_path, "e", "wrong", "111111110", checks={"gradient_error": 3e-1})
+    (board,) = collect(tmp_path)
+    assert [row.defense for row in board.rows] == ["exact"]
+    assert [(row.defense, row.missing) for row in board.incomplete] == [("wrong", ["full gradient"])]
+
+
+def test_a_stronger_attack_that_nobody_audited_is_named(tmp_path):
+    weak = record(tmp_path, header("a", "own", "pgd-full"), "111111110")
+    (weak / "audit.json").write_text(json.dumps({"run_id": "a", "verdict": "believed"}))
+    assert "Unchecked though" not in leaderboards.render(tmp_path, "md", required=["full gradient"])
+    record(tmp_path, header("b", "own", "square", gradient="none"), "111110000")
+    text = leaderboards.render(tmp_path, "md", required=["full gradient"])
+    assert "Unchecked though a weaker attack on it was audited: own (`bench audit b --quick`)." in text
+
+
+def test_runs_of_several_folders_stand_side_by_side_once_each(tmp_path):
+    mine, theirs = tmp_path / "mine", tmp_path / "theirs"
+    record(mine, header("a", "own"), "111100000")
+    record(mine, header("b", "none"), "100")
+    record(theirs, header("b", "none"), "100000000")
+    (board,) = collect([mine, theirs], required=["full gradient"])
+    assert [(row.defense, row.n) for row in board.rows] == [("own", 9), ("none", 9)]
+    assert [len(row.runs) for row in board.rows] == [1, 1]
+    with pytest.raises(UserError, match=r"expected finished runs below .*/x, .*/y, got none"):
+        collect([tmp_path / "x", tmp_path / "y"])
 
 
 def test_csv_has_every_interval_as_numbers(results):
