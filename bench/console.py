@@ -66,8 +66,13 @@ def forecast_text(forecast: Forecast | None, planned: Plan) -> str:
             f"{head} · {images} images to run, {forecast.done} done",
             f"  likely  {duration(forecast.likely.seconds)}   if {100 * forecast.standing:.0f} % of the images stand{probe}",
             f"  at most {duration(forecast.most.seconds)}   if all of them stand to the end",
-            f"  passes  {passes_text(forecast.likely.passes) or 'none'}",
-            "  nothing was run or stored",
+            f"  passes  {passes_text(forecast.likely.passes) or 'none'}, likely",
+            *(
+                ["  note    this attack takes whole shards, so that more images are run"]
+                if planned.whole_shards
+                else []
+            ),
+            "  as on an idle machine; nothing was run or stored",
         ]
     )
 

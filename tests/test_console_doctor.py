@@ -82,6 +82,7 @@ def test_durations(seconds, text):
 
 
 class Planned:
+    whole_shards = False
     labels, dataset, threat = {"defense": "d", "attack": "a"}, type("D", (), {"name": "data"}), "linf:8/255"
 
 
@@ -93,9 +94,13 @@ def test_a_forecast():
         "d under a · data linf:8/255 · 80 images to run, 20 done",
         "  likely  90 s   if 25 % of the images stand, as in a probe of 80",
         "  at most 6.7 min   if all of them stand to the end",
-        "  passes  1,000 score forward",
-        "  nothing was run or stored",
+        "  passes  1,000 score forward, likely",
+        "  as on an idle machine; nothing was run or stored",
     ]
+    Whole = type("Whole", (Planned,), {"whole_shards": True})
+    assert "takes whole shards" in forecast_text(
+        Forecast(done=0, most=most, likely=likely, standing=0, probed=0), Whole
+    )
     assert "states no formula" in forecast_text(None, Planned)
 
 
