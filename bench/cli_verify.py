@@ -110,6 +110,20 @@ def _claim(path: Path) -> tuple[dict[str, Any], dict[str, str]] | None:
     return (summarise(record, record.lines), record.header["labels"]) if record.lines else None
 
 
+def _handed_over(name: str) -> str:
+    """What of one's own code whoever verifies a packed record needs, and where it has to lie."""
+    from bench.trust import file_of
+
+    file = file_of(name)
+    if not file:
+        return f"not in it: the code of {name}; whoever verifies the record installs its package first"
+    place = "at that path" if Path(file).is_absolute() else "in the folder where bench verify is typed"
+    return (
+        f"not in it: {file}, the code of {name}, and the modules beside it that it imports; hand them over too:\n"
+        f"  {file} has to lie {place}"
+    )
+
+
 def pack_command(
     run: Annotated[str, typer.Argument(help="Id of a run, a unique prefix of it, or its folder.")],
     out: Annotated[Optional[Path], typer.Option("--out", help="The zip file to write. [default: RUN_ID.zip]")] = None,
@@ -140,7 +154,7 @@ def pack_command(
     say(f"{printable(target)}  {size:,} bytes  sha256 {digest}")
     own = code_of(make_registry(), read_header(path))
     if own:
-        say(f"not in it: the code of {', '.join(own)}; hand that over too, to be put where the record names it")
+        say("\n".join(map(_handed_over, own)))
     if not quiet:
         allow_code = " --allow-code" if own else ""
         audited = "" if (path / AUDIT).exists() else "; no audit is in it: bench audit, then pack again"

@@ -23,7 +23,7 @@ def names_of(header: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def code_of(registry: Registry, header: Mapping[str, Any]) -> list[str]:
-    """The names by which a recorded run would import and call code when it is run again; names that exist no more are none.
+    """The names by which a recorded run would import and call code when it is run again, be its file here or not; names that exist no more are none.
 
     Arguments:
         registry: What names stand for.
@@ -34,9 +34,15 @@ def code_of(registry: Registry, header: Mapping[str, Any]) -> list[str]:
         try:
             return runs_code(registry, kind, name)
         except UserError:
-            return False
+            return bool(file_of(name))
 
     return list(dict.fromkeys(name for kind, name in names_of(header) if is_code(kind, name)))
+
+
+def file_of(name: str) -> str:
+    """The file that `path/file.py:object` names; empty for other names."""
+    file = name.rpartition(":")[0]
+    return file if file.endswith(".py") else ""
 
 
 def runs_code(registry: Registry, kind: str, name: str) -> bool:

@@ -18,11 +18,11 @@ from bench.gate.findings import Finding
 from bench.links import check_links
 from bench.pack import is_canonical
 from bench.records import find_record
-from bench.registry import Registry
+from bench.registry import KINDS, Registry
 from bench.runs import Run, read_run
 from bench.seal import SEAL, broken_seal
 from bench.spec import RunSpec
-from bench.trust import names_of, require_permission
+from bench.trust import file_of, names_of, require_permission
 
 
 class Reporter(Protocol):
@@ -215,7 +215,20 @@ def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -
         try:
             registry.find(*pair)
         except UserError as error:
-            raise UserError(
-                f"expected all that the record {printable(name)} names to be here, so that it can be scored, got: {error}"
-            ) from error
+            raise UserError(_lacking(*pair, name)) from error
         require_permission(registry, [pair], asker=f"the record {printable(name)}", allowed=options.allow_code)
+
+
+def _lacking(kind: str, part: str, name: str) -> str:
+    """What a record names that is not here, and where it is to be put."""
+    file = file_of(part)
+    if not file:
+        return (
+            f"expected the {KINDS[kind]} {part!r}, which the record {printable(name)} names, to be known here, got no such name; "
+            f"install the package that brings it (see: bench list {kind.replace('_', '-')})"
+        )
+    where = "" if Path(file).is_absolute() else " in the folder where this is typed"
+    return (
+        f"expected the file {file}{where}, for the {KINDS[kind]} that the record {printable(name)} names, got none; "
+        "get it from whoever made the record, read it and put it there"
+    )

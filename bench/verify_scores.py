@@ -19,7 +19,7 @@ from bench.registry import Registry
 from bench.replay import replan, worker_of
 from bench.runs import CLEAN, ROBUST, Run, same_environment
 from bench.seal import MAKERS_AUDIT
-from bench.spec import differences
+from bench.spec import differences, of_code
 from bench.verify import Options, Reporter
 from bench.verify_judge import Judge, Scored
 from bench.worker import Worker
@@ -30,6 +30,7 @@ ELSEWHERE = f"in another environment than the record's, predictions may differ w
 NOT_RUN = "that the named attack made these images, and that no stronger one exists: none was run (bench audit attacks some again, and by others)"
 AUDITED = "the audit that came with it: its maker's word (bench audit makes one here)"
 TAKEN = "costs, times, checks, notes, environments and what the attack said: taken as recorded"
+RECODED = "the bytes of its file, or of a module that it imports, are others: even a comment does that"
 
 
 def score_again(run: Run, registry: Registry, options: Options, reporter: Reporter) -> tuple[list[Finding], list[str]]:
@@ -67,7 +68,8 @@ def _parts(run: Run, planned: Plan) -> tuple[list[Finding], list[str]]:
         )
         for whose in (False, True)
     )
-    detail = "; ".join(changed) if changed else "defense, networks and data have the recorded arguments and hashes"
+    recoded = [RECODED] if any(map(of_code, changed)) else []
+    detail = "; ".join(changed + recoded) or "defense, networks and data have the recorded arguments and hashes"
     notes = [f"the attack stands for something else here: {'; '.join(attack)}"] if attack else []
     return [Finding(check="parts", passed=not changed, detail=detail)], notes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -339,11 +340,39 @@ def test_code_that_a_record_names(tmp_path, monkeypatch, forget_files, capsys):
     capsys.readouterr()
     assert main(["verify", str(path), "--allow-code"]) == 2
     printed = capsys.readouterr()
-    assert (
-        "so that it can be scored, got: expected the file of the defense 'own.py:Own', got no file own.py"
-        in printed.err
+    assert printed.err == (
+        f"bench: expected the file own.py in the folder where this is typed, for the defense that the record {path} names, "
+        "got none; get it from whoever made the record, read it and put it there\n"
     )
     assert "VERIFIED" not in printed.out
+
+
+@pytest.mark.parametrize("changed", [True, False])
+def test_a_comment_in_the_code_is_other_code(changed, tmp_path, monkeypatch, forget_files, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(OWN)
+    assert main(["run", "--quiet", "--device", "cpu", "--defense", "own.py:Own", "--attack", "null", "-n", "1"]) == 0
+    (path,) = Path("results").glob("*/*/*")
+    forget_files()
+    Path("own.py").write_text(OWN + "# a word\n" * changed)
+    capsys.readouterr()
+    assert main(["verify", str(path), "--allow-code"]) == changed
+    told = " ".join(capsys.readouterr().out.split())
+    said = "; the bytes of its file, or of a module that it imports, are others: even a comment does that"
+    assert bool(re.search(f"FAIL parts: defense content [0-9a-f]{{8}} -> [0-9a-f]{{8}}{said}", told)) == changed
+    assert ("comment" in told) == changed
+
+
+def test_a_name_that_is_nothing_here_is_told_in_one_sentence(record, capsys):
+    header = json.loads((record / "run.json").read_text())
+    header["labels"]["dataset"] = "their-images"
+    (record / "run.json").write_text(json.dumps(header))
+    reseal(record)
+    assert main(["verify", str(record)]) == 2
+    assert capsys.readouterr().err == (
+        f"bench: expected the data set 'their-images', which the record {record} names, to be known here, got no such name; "
+        "install the package that brings it (see: bench list datasets)\n"
+    )
 
 
 # --- fresh draws, by known distributions
