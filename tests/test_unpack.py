@@ -151,10 +151,18 @@ def test_code_is_named_where_it_is_packed_and_does_not_run_where_it_is_unpacked(
     capsys.readouterr()
     assert main(["pack", str(path), "--out", "a.zip"]) == 0
     out = capsys.readouterr().out
-    assert "not in it: the code of own.py:Same; hand that over too, to be put where the record names it\n" in out
+    assert (
+        "not in it: own.py, the code of own.py:Same, and the modules beside it that it imports; hand them over too:\n"
+        "  own.py has to lie in the folder where bench verify is typed\n"
+    ) in out
     assert "  bench verify a.zip --allow-code  # what whoever gets it types; no audit is in it" in out
     forget_files()
+    (tmp_path / "own.py").rename(tmp_path / "read_first.py")
     assert main(["import", "a.zip", "--results", "mine"]) == 0
+    told = capsys.readouterr().out
+    assert f"  bench verify {path.name} --results mine --allow-code " in told
+    assert f"  bench audit {path.name} --results mine --quick --allow-code " in told
+    (tmp_path / "read_first.py").rename(tmp_path / "own.py")
     assert main(["show", path.name, "--results", "mine"]) == 0
     text = capsys.readouterr().out
     assert "this file ran" not in text
