@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
@@ -10,7 +11,7 @@ from bench.cli_options import Device, Json, Quiet, print_json, say
 from bench.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.registry import Registry
+    from bench.registry import Found, Registry
 
 CHECKS = "checks"
 KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models", CHECKS)
@@ -24,13 +25,17 @@ def register(app: typer.Typer) -> None:
 
 def list_command(
     kind: Annotated[Optional[str], typer.Argument(help=f"One of {', '.join(KIND_NAMES)}; all if left out.")] = None,
+    name: Annotated[
+        Optional[str],
+        typer.Argument(help="One of them, or path/file.py:object: what it is, and its arguments with their defaults."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Names that options take, and whether each is installed.
 
-    What each is, and where it comes from.
+    What each is, and where it comes from; of one of them, its arguments.
 
-    Example: bench list defenses
+    Example: bench list defenses, or: bench list attacks pgd-full
     """
     if kind is not None and kind not in KIND_NAMES:
         raise UserError(
@@ -40,6 +45,9 @@ def list_command(
     from bench.console import columns
 
     registry = make_registry()
+    if kind and name:
+        _show_one(registry, kind, name, as_json)
+        return
     kinds = [kind] if kind else list(KIND_NAMES)
     rows = {name: _checks() if name == CHECKS else _listing(registry, name.replace("-", "_")) for name in kinds}
     if as_json:
@@ -121,24 +129,48 @@ def _members(registry: Registry, kind: str) -> set[str]:
     return set() if kind == CHECKS else {found.name for found in registry.members(kind.replace("-", "_"))}
 
 
+def _show_one(registry: Registry, kind: str, name: str, as_json: bool) -> None:
+    """One component or check, on stdout."""
+    if kind == CHECKS:
+        from bench.console import folded
+        from bench.registry import suggest
+
+        row = {row["name"]: row for row in _checks()}.get(name)
+        if row is None:
+            near = suggest(name, [row["name"] for row in _checks()])
+            raise UserError(f"expected the name of a check, got {name!r}{near}; see: bench list checks")
+        told = row | {"arguments": []}
+        said = folded("  ", f"{row['summary']} {row['source']}")
+        text = f"{name}  check\n{said}\n\n  bench audit RUN --only {name}"
+    else:
+        from bench.card import card, card_text
+
+        found = registry.find(kind.replace("-", "_"), name)
+        told = card(_row(found), found)
+        text = card_text(told, found)
+    print_json(told) if as_json else say(text)
+
+
 def _listing(registry: Registry, kind: str) -> list[dict[str, Any]]:
-    from functools import cache
+    return [_row(found) for found in registry.all(kind) + registry.members(kind)]
+
+
+def _row(found: Found) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "summary": found.entry.summary,
+        "source": found.source,
+        "installed": found.source == found.name
+        or _installed(found.entry.package, found.entry.target.partition(":")[0]),
+    }
+
+
+@cache
+def _installed(package: str, module: str) -> bool:
     from importlib.metadata import PackageNotFoundError, version
     from importlib.util import find_spec
 
-    @cache
-    def installed(package: str, module: str) -> bool:
-        try:
-            return bool(version(package)) if package else find_spec(module.partition(".")[0]) is not None
-        except PackageNotFoundError:
-            return False
-
-    return [
-        {
-            "name": found.name,
-            "summary": found.entry.summary,
-            "source": found.source,
-            "installed": installed(found.entry.package, found.entry.target.partition(":")[0]),
-        }
-        for found in registry.all(kind) + registry.members(kind)
-    ]
+    try:
+        return bool(version(package)) if package else find_spec(module.partition(".")[0]) is not None
+    except PackageNotFoundError:
+        return False

@@ -196,6 +196,8 @@ INPUTS = [
     ("unknown root option", "--frobnicate", 2, "No such option: --frobnicate|see: bench --help"),
     ("unknown thing to train", "train frobnicate", 2, "No such command 'frobnicate'|see: bench train --help"),
     ("unknown kind to list", "list zzz", 2, "expected one of defenses, attacks|got 'zzz'; write"),
+    ("unknown name to list", "list defenses dpsma", 2, "expected a defense, got 'dpsma'; did you mean dpsam"),
+    ("unknown check to list", "list checks leek", 2, "expected the name of a check, got 'leek' (did you mean leak?); see: bench list checks"),
     ("unknown run", "show 123abc --results results", 2, "expected the id|got '123abc', where no record is; check --results"),
     ("no run named", "show --results results", 2, "Missing argument|see: bench show --help"),
     ("leaderboard of an empty folder", "leaderboard --results results", 2, "expected finished runs below results, got none that fit; make one: bench run"),

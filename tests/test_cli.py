@@ -293,3 +293,85 @@ def test_every_help_has_an_example(command, bench):
 
 def test_no_command_shows_the_help(bench):
     assert bench("") == bench("--help")
+
+
+MINE = '''
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fade:
+    """Pulls pixels to grey.
+
+    Arguments:
+        rate: The part of the way,
+            in [0, 1].
+        goal: Grey.
+    """
+
+    deterministic: ClassVar[bool] = True
+
+    rate: float
+    goal: tuple[float, ...] = (0.5, 0.25)
+
+    def purify(self, x, noise):
+        return x
+'''
+
+
+def test_one_of_a_list_says_what_it_is_and_what_it_takes(bench):
+    lines = bench("list attacks pgd-full").out.splitlines()
+    told = {row["name"]: row for row in json.loads(bench("list attacks --json").out)}["pgd-full"]
+    assert lines[0] == "pgd-full  attack, built-in (attacks.pgd:pgd)"
+    assert " ".join(lines[1 : lines.index("")]).split() == told["summary"].split()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("  -A steps=20 ") for line in lines)
+    assert lines[-1] == "  bench run --attack pgd-full -A steps=20"
+    one = json.loads(bench("list attacks pgd-full --json").out)
+    assert {key: one[key] for key in told} == told
+    assert {"name": "steps", "default": 20, "required": False} in [
+        {key: row[key] for key in ("name", "default", "required")} for row in one["arguments"]
+    ]
+
+
+def test_a_preset_shows_the_arguments_that_it_fixes(bench):
+    rows = {row["name"]: row["default"] for row in json.loads(bench("list attacks fgsm --json").out)["arguments"]}
+    assert rows["steps"] == 1
+    assert all(row["name"] != "score" for row in json.loads(bench("list defenses dpsam --json").out)["arguments"])
+
+
+def test_one_of_ones_own(bench):
+    Path("mine.py").write_text(MINE)
+    assert bench("list defenses mine.py:Fade").out.splitlines() == [
+        "mine.py:Fade  defense, given by its path",
+        "  Pulls pixels to grey.",
+        "",
+        "  -D rate=VALUE     The part of the way, in [0, 1].",
+        "  -D goal=0.5,0.25  Grey.",
+        "",
+        "  bench run --defense mine.py:Fade -D rate=VALUE",
+    ]
+    one = json.loads(bench("list defenses mine.py:Fade --json").out)
+    assert one["arguments"] == [
+        {"name": "rate", "default": None, "required": True, "summary": "The part of the way, in [0, 1]."},
+        {"name": "goal", "default": [0.5, 0.25], "required": False, "summary": "Grey."},
+    ]
+
+
+def test_one_without_arguments_and_one_check(bench):
+    assert bench("list defenses none").out.splitlines()[-3:] == [
+        "  it takes no arguments",
+        "",
+        "  bench run --defense none",
+    ]
+    (row,) = [row for row in json.loads(bench("list checks --json").out) if row["name"] == "leak"]
+    assert json.loads(bench("list checks leak --json").out) == row | {"arguments": []}
+    assert bench("list checks leak").out.splitlines()[-1] == "  bench audit RUN --only leak"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_name_of_every_list_can_be_shown(kind, bench):
+    for row in json.loads(bench(f"list {kind} --json").out)[:40]:
+        if row["installed"] and not row["name"].split(":")[-1].isupper():
+            assert json.loads(bench(f"list {kind} {row['name']} --json").out)["name"] == row["name"]
