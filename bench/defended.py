@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from bench.blame import blamed
 from bench.errors import AttackError, UserError
 from bench.gradient import GradientMode, straight_through
-from bench.noise import ForbiddenNoise, Noise
+from bench.noise import DrawnError, ForbiddenNoise, Noise, not_to_draw
 from bench.pace import Pace, Work
 from bench.passes import CountedClassifier, Tally, mark
 from bench.protocols import Defense, Images
@@ -22,6 +23,7 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 """Logits `(B, classes)` and labels `(B,)` to one value per image, which the attacker wants to be large."""
 
 
+WRITTEN_INTO = "to leave x as it is, got it written into; do not write into x: x = x * 0.5, not x *= 0.5"
 VOTING_ROWS = 160
 """Images of one network call in which votes are taken together."""
 
@@ -32,6 +34,20 @@ def check_differentiable(name: str, defense: object, mode: GradientMode) -> None
         raise UserError(
             f"expected a differentiable defense for a full gradient, got {name}, which says it is not differentiable; use --attack pgd-bpda or pgd-blind"
         )
+
+
+def check_signature(name: str, defense: Defense) -> None:
+    """Raises `UserError` if a defense's `purify` cannot be called with images and noise."""
+    try:
+        signature = inspect.signature(defense.purify)
+    except ValueError:  # it has none that Python can tell
+        return
+    try:
+        signature.bind(None, None)
+    except TypeError as error:
+        raise UserError(
+            f"expected {name}.purify to take (x, noise), got purify{signature}; write def purify(self, x, noise)"
+        ) from error
 
 
 class DefendedClassifier:
@@ -234,7 +250,7 @@ class DefendedClassifier:
         """What the classifier is shown: purified images, differentiable as the mode says.
 
         Raises:
-            UserError: The defense returned another shape, NaN, or pixels outside [0, 1].
+            UserError: The defense returned another shape or dtype, NaN, or pixels outside [0, 1], wrote into `x`, or drew against its claim.
         """
         if self.mode is GradientMode.BLIND:
             return x
@@ -246,12 +262,22 @@ class DefendedClassifier:
 
     def _purified(self, x: Images, noise: Noise) -> Images:
         name = type(self.defense).__name__
-        with blamed(f"{name}.purify to return images", "run it under --debug"):
-            pure = self.defense.purify(x, noise)
+        before = x._version  # which counts the writes into it
+        try:
+            with blamed(f"{name}.purify to return images", "run it under --debug"):
+                pure = self.defense.purify(x, noise)
+        except DrawnError as error:
+            raise UserError(not_to_draw(f"{name}.purify")) from error
+        if x._version != before:
+            raise UserError(f"expected {name}.purify {WRITTEN_INTO}")
         if not isinstance(pure, Tensor) or pure.shape != x.shape:
             got = tuple(pure.shape) if isinstance(pure, Tensor) else type(pure).__name__
             raise UserError(
                 f"expected {name}.purify to return images of shape {tuple(x.shape)}, got {got}; keep the shape"
+            )
+        if pure.dtype != x.dtype:
+            raise UserError(
+                f"expected {name}.purify to return images of {x.dtype}, got {pure.dtype}; keep the dtype, as .to(x.dtype) does"
             )
         if not torch.isfinite(pure.detach()).all():
             raise UserError(

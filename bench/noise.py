@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from bench.errors import UserError
+
 PURPOSES = {
     "score": 0,
     "attack": 1,
@@ -158,14 +160,24 @@ class Noise:
         return flat.reshape(like.shape).to(like.dtype)
 
 
+class DrawnError(UserError, RuntimeError):
+    """A defense that claims to be deterministic drew from its noise."""
+
+
 class ForbiddenNoise(Noise):
     """What a defense that claims to be deterministic is handed: it raises when drawn from."""
 
     def words(self, count: int, *, step: int = 0) -> Tensor:
-        """Raises `RuntimeError`: the claim is false."""
-        raise RuntimeError(
-            "a defense with `deterministic = True` drew from its noise; set `deterministic = False`, or do not draw"
-        )
+        """Raises `DrawnError`: the claim is false."""
+        raise DrawnError(not_to_draw("a defense"))
+
+
+def not_to_draw(who: str) -> str:
+    """What is wrong with a defense, or its `purify`, that drew against its claim."""
+    return (
+        f"expected {who} not to draw, as `deterministic = True` says, got: it drew from its noise; "
+        "set `deterministic = False`, or do not draw"
+    )
 
 
 def _unit(words: Tensor) -> Tensor:

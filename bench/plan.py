@@ -15,7 +15,7 @@ from torch import nn
 
 from bench.arguments import takes
 from bench.data.dataset import Dataset
-from bench.defended import check_differentiable
+from bench.defended import check_differentiable, check_signature
 from bench.errors import UserError
 from bench.gradient import GradientMode
 from bench.pace import Work
@@ -162,6 +162,7 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
     )
     make = partial(make_defense, defense)
     built = make(score_model)  # the values themselves are checked now, before any work
+    check_signature(type(built).__name__, built)
     _check_votes(built, defense)
     says = partial(_says, attack, defense.target.deterministic, knowledge, draws, dataset)
     return Plan(

@@ -52,6 +52,15 @@ class Brightens(NaN):
     def purify(self, x, noise): return x + 1
 class Draws(NaN):
     def purify(self, x, noise): return noise.uniform(x)
+class Widens(NaN):
+    def purify(self, x, noise): return x.double()
+class Writes(NaN):
+    def purify(self, x, noise): return x.mul_(0.5)
+class OwnNetwork(NaN):
+    def __init__(self): self.network = nn.Conv2d(1, 1, 1).eval().requires_grad_(False)
+    def purify(self, x, noise): return (0.1 * self.network(x) + x).clamp(0, 1)
+class NoNoise(NaN):
+    def purify(self, x): return x
 class Raises(NaN):
     def purify(self, x, noise): raise ValueError("two\\nlines")
 class Drifts(NaN):
@@ -172,7 +181,10 @@ INPUTS = [
     ("defense that returns NaN", OWN + "--defense parts.py:NaN", 2, "expected NaN.purify to return finite pixels, got NaN or infinity on samples [0, 1, 2, 3]; lower"),
     ("defense that changes the shape", OWN + "--defense parts.py:Crops", 2, "expected Crops.purify to return images of shape (|got (|keep the shape"),
     ("defense that leaves [0, 1]", OWN + "--defense parts.py:Brightens", 2, "to return pixels in [0, 1], got [1,|clamp them"),
-    ("defense that draws against its claim", OWN + "--defense parts.py:Draws", 2, "expected Draws.purify|drew from its noise; set `deterministic = False`, or do not draw"),
+    ("defense that draws against its claim", OWN + "--defense parts.py:Draws", 2, "expected Draws.purify not to draw, as `deterministic = True` says, got: it drew from its noise; set `deterministic = False`, or do not draw\n"),
+    ("defense of another dtype", OWN + "--defense parts.py:Widens", 2, "expected Widens.purify to return images of torch.float32, got torch.float64; keep the dtype, as .to(x.dtype) does\n"),
+    ("defense that writes into its input", OWN + "--defense parts.py:Writes", 2, "expected Writes.purify to leave x as it is, got it written into; do not write into x: x = x * 0.5, not x *= 0.5\n"),
+    ("defense that takes no noise", OWN + "--defense parts.py:NoNoise --dataset npz:good.npz", 2, "expected NoNoise.purify to take (x, noise), got purify(x); write def purify(self, x, noise)\n"),
     ("defense that raises", OWN + "--defense parts.py:Raises", 2, "expected Raises.purify to return images, got ValueError: two lines; run it under --debug"),
     ("defense that is not reproducible", OWN + "--defense parts.py:Drifts", 2, "to give the same logits twice|got a difference|draw from `noise` only"),
     ("defense that loses the gradient", OWN + "--defense parts.py:Detaches", 2, "expected gradients through parts.py:Detaches|got RuntimeError|set `differentiable = False`"),
@@ -260,6 +272,13 @@ def lines(path):
 def test_the_files_of_the_table_are_good_where_they_should_be(capsys):
     assert run() == 0
     assert [line["id"] for line in lines(record())] == [0, 1]
+
+
+def test_a_defense_with_a_network_of_its_own_runs_though_that_cannot_be_looked_at_in_double_precision(capsys):
+    assert run("--defense", "parts.py:OwnNetwork") == 0
+    header = json.loads((record() / "run.json").read_text())
+    assert header["checks"]["gradient_error"] is None
+    assert header["checks"]["gradient_nonzero"] == 1
 
 
 def test_a_traceback_is_shown_on_request_only(capsys):
