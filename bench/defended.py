@@ -23,7 +23,7 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 """Logits `(B, classes)` and labels `(B,)` to one value per image, which the attacker wants to be large."""
 
 
-WRITTEN_INTO = "to leave x as it is, got it written into; do not write into x: x = x * 0.5, not x *= 0.5"
+LEAVE_X = "do not write into x: x = x * 0.5, not x *= 0.5"
 VOTING_ROWS = 160
 """Images of one network call in which votes are taken together."""
 
@@ -269,7 +269,7 @@ class DefendedClassifier:
         except DrawnError as error:
             raise UserError(not_to_draw(f"{name}.purify")) from error
         if x._version != before:
-            raise UserError(f"expected {name}.purify {WRITTEN_INTO}")
+            raise UserError(f"expected {name}.purify to leave x as it is, got it written into; {LEAVE_X}")
         if not isinstance(pure, Tensor) or pure.shape != x.shape:
             got = tuple(pure.shape) if isinstance(pure, Tensor) else type(pure).__name__
             raise UserError(

@@ -38,6 +38,6 @@ def work(*, steps: int, **_: object) -> Work:
 
 
 if __name__ == "__main__":
-    from bench.testing import check_attack
+    from bench.testing import check_attack, report
 
-    print(*check_attack(momentum), sep="\n")
+    raise SystemExit(report(check_attack, momentum))

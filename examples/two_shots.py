@@ -25,6 +25,6 @@ class TwoShots:
 
 if __name__ == "__main__":
     from bench.models.embedded import fashion_mnist_score_model
-    from bench.testing import check_defense
+    from bench.testing import check_defense, report
 
-    print(*check_defense(TwoShots(score=fashion_mnist_score_model())), sep="\n")
+    raise SystemExit(report(check_defense, TwoShots(score=fashion_mnist_score_model())))

@@ -70,7 +70,10 @@ def printed(command: str) -> str:
 
 
 def _script(path: str) -> int:
-    runpy.run_path(path, run_name="__main__")
+    try:
+        runpy.run_path(path, run_name="__main__")
+    except SystemExit as end:
+        return int(end.code or 0)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from functools import partial
 from typing import ClassVar
 
@@ -12,9 +13,10 @@ import torch
 from attacks import TABLE as ATTACKS
 from attacks.pgd import pgd
 from bench.ball import project, steepest
+from bench.contract import FourClasses
 from bench.models.embedded import fashion_mnist_score_model
 from bench.registry import Found, Registry
-from bench.testing import ContractError, _FourClasses, check_attack, check_defense
+from bench.testing import ContractError, check_attack, check_defense, report
 from defenses import TABLE as DEFENSES
 
 REGISTRY = Registry({"defenses": DEFENSES, "attacks": ATTACKS})
@@ -43,7 +45,7 @@ ATTACK_CHECKS = {
     **{name: WRAPPED for name, entry in ATTACKS.items() if entry.package},
 }
 ATTACK_ARGUMENTS = {
-    "transfer": {"classifier": "itself", "surrogate": _FourClasses(28 * 28)},
+    "transfer": {"classifier": "itself", "surrogate": FourClasses(28 * 28)},
     "autoattack-custom": {"attacks": ("apgd-ce", "fab")},
 }
 QUICKLY = {
@@ -206,6 +208,98 @@ def test_a_broken_attack_is_caught(broken, word):
 
 def test_pgd_with_one_loss_reaches_the_optimum_too():
     check_attack(partial(pgd, losses=("ce",), steps=20))
+
+
+class NoGraph(Blur):
+    def purify(self, x, noise):
+        return super().purify(x.detach(), noise)
+
+
+class NoReturn(Blur):
+    def purify(self, x, noise):
+        super().purify(x, noise)
+
+
+class NoNoise(Blur):
+    def purify(self, x):
+        return x
+
+
+SHAPE, INPUT, CLAIM, ALONE, GLOBAL, SLOPE = (
+    "shape, dtype and range", "input left alone", "determinism claim",
+    "independent of batch size, order and neighbours", "global randomness untouched", "full gradient",
+)  # fmt: skip
+NAMES = (SHAPE, INPUT, CLAIM, ALONE, GLOBAL, SLOPE)
+CAUSES = [
+    (Blur, [], [], ""),
+    (WrongShape, [SHAPE], NAMES[1:], "got torch.float32 of shape (6, 1, 14, 28); keep shape and dtype"),
+    (WrongDtype, [SHAPE], NAMES[1:], "got torch.float16 of shape (6, 1, 28, 28); keep shape and dtype"),
+    (OutOfRange, [SHAPE], NAMES[1:], "expected pixels in [0, 1], got [-0.5, 1.5]; clamp them"),
+    (NoReturn, [SHAPE], NAMES[1:], "expected purify to return images, got NoneType; return them"),
+    (InPlace, [INPUT], [SLOPE], "got it changed in place; do not write into x: x = x * 0.5, not x *= 0.5"),
+    (Draws, [CLAIM], [ALONE, GLOBAL, SLOPE], "drew from its noise; set `deterministic = False`, or do not draw"),
+    (GlobalDraws, [CLAIM], [ALONE, GLOBAL, SLOPE], "got another, and the global random state changed, as torch.randn changes it; draw from `noise` only"),
+    (NeverDraws, [CLAIM], [ALONE, GLOBAL, SLOPE], "got the same; claim `deterministic = True`"),
+    (BatchMean, [ALONE], [SLOPE], "sum per image, never over the batch"),
+    (HiddenDetach, [SLOPE], [], "against a central difference, got "),
+    (NoGraph, [SLOPE], [], "expected a gradient through purify, got none: nothing leads from its output back to x, which detach, no_grad, .data, numpy "
+     "and integers cut; keep the graph, or say `differentiable = False`"),
+]  # fmt: skip
+
+
+def words(text):
+    """The words of lines that were folded."""
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize(("defense", "failed", "open", "cause"), CAUSES)
+def test_the_report_says_the_cause_once_and_what_it_left_unmeasured(defense, failed, open, cause, capsys):
+    assert report(check_defense, defense()) == bool(failed)
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    lines = [words(line) for line in re.split(r"\n(?=\S)", out.rstrip("\n"))]
+    assert len(lines) == 6
+    for name, line in zip(NAMES, lines, strict=True):
+        if name in failed:
+            assert line.startswith(f"FAIL {name}: ")
+            assert cause in line
+        else:
+            assert line == (f"- {name}: not measured, since this failed: {failed[0]}" if name in open else f"ok {name}")
+
+
+def test_the_error_holds_the_checks_and_names_the_causes_alone():
+    with pytest.raises(ContractError) as caught:
+        check_defense(GlobalDraws())
+    assert [check.name for check in caught.value.checks] == list(NAMES)
+    assert str(caught.value).startswith("GlobalDraws breaks its contract: determinism claim: expected the same output")
+    assert "full gradient" not in str(caught.value)
+
+
+def test_the_report_of_an_attack(capsys):
+    assert report(check_attack, fgsm, optimal=False) == 0
+    assert capsys.readouterr().out.count("ok    ") == 5
+    assert report(check_attack, draws_globally) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line[0] != " "] == ["ok", "ok", "FAIL", "-", "-", "-"]
+    assert report(check_attack, leaves_the_ball) == 1
+    out = words(capsys.readouterr().out)
+    assert (
+        "FAIL shape, dtype, ball and [0, 1]: expected the attack leaves_the_ball to stay in the ball linf:8/255" in out
+    )
+    assert out.count("- ") == 5
+
+
+def test_the_report_of_what_is_no_defense_or_asks_for_nothing_is_one_line(capsys):
+    assert report(check_defense, Blur) == 1
+    assert words(capsys.readouterr().out) == (
+        "FAIL expected an instance of a defense, got the class Blur; call it: Blur()"
+    )
+    assert report(check_defense, NoNoise()) == 1
+    assert words(capsys.readouterr().out) == (
+        "FAIL expected NoNoise.purify to take (x, noise), got purify(x); write def purify(self, x, noise)"
+    )
+    assert report(check_attack, fgsm, threats=()) == 2
+    assert capsys.readouterr().out.startswith("FAIL  expected at least one threat to check under, got none; write")
 
 
 class Silent:
