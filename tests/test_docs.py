@@ -183,10 +183,12 @@ def run_line(line):
         options = ["--quiet"] if words[1] in ("run", "suite", "check") else []
         assert main([*words[1:], *options]) == 0, line
     elif words[:1] == ["python"]:
+        code = None
         try:
             runpy.run_path(words[1], run_name="__main__")
         except SystemExit as end:
-            assert not end.code, line
+            code = end.code
+        assert not code, line
     elif words:
         pytest.fail(f"expected a bench or python command, or a mark that says why it is not run: {line}")
 
