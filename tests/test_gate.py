@@ -16,7 +16,7 @@ from attacks.pgd import pgd
 from bench.cli import main, make_registry
 from bench.data.dataset import Dataset
 from bench.gate.changes import changes, words
-from bench.gate.findings import Finding, Report, RowReport
+from bench.gate.findings import Change, Finding, Report, RowReport
 from bench.gate.pairs import Pair, pair_up
 from bench.gate.report import as_text, verdict
 from bench.gate.tiers import statistical
@@ -24,6 +24,7 @@ from bench.paired import mcnemar_p, paired_p
 from bench.plan import Request, plan
 from bench.runner import Options, Silent, run
 from bench.runs import Run, read_run
+from bench.stats import Interval
 
 sys.path.append(str(Path(__file__).parent))
 from tampered import change_line, reseal
@@ -282,7 +283,7 @@ def test_one_flipped_prediction(original, results, capsys):
     capsys.readouterr()
     assert check(original, results) == 1
     text = capsys.readouterr().out
-    assert "1 predictions changed in the environment of the baseline" in text
+    assert "1 prediction changed in the environment of the baseline" in text
     assert f"image {line['id']} (class {label}), adversarial: {label} -> {(label + 1) % 10}" in text
 
 
@@ -367,8 +368,10 @@ def test_another_environment_is_compared_by_tests_and_by_fresh_scores(original, 
     assert check(original, results) == 0
     text = capsys.readouterr().out
     assert "statistical tier, n = 30" in text
-    assert "not significant or within 1 points: robust accuracy fell by 3.3 points" in text
-    assert "a change of 5 points where 10 % of 30 images change is caught with probability" in text
+    said = " ".join(text.split())
+    assert "change: robust accuracy fell by 3.3 points" in said
+    assert "1 image lost, 0 won, p = 1: allowed, since p is not below 0.01 (--alpha)" in said
+    assert "a change of 5 points where 10 % of 30 images change is caught with probability" in said
     assert check(original, results, "--json") == 0
     assert "30 stored images, in another environment than the record's" in capsys.readouterr().out
     change_line(path, place, margin=[-2.0])
@@ -594,3 +597,20 @@ def test_a_check_over_several_rows_can_fail_alone():
     assert not report.passed
     assert verdict(report) == "FAILED: 0 of 1 row: all rows [worst case <= each attack: a: above that of b]"
     assert "FAIL  worst case" in as_text(report)
+
+
+def change(**more):
+    at = Interval(value=0.04, low=0.0, high=0.1, successes=2, n=50, method="wilson")
+    zero = replace(at, value=0.0)
+    given = {"before": at, "after": at, "difference": zero, "lost": 0, "won": 0, "p": 1.0, "corrected": 1.0} | more
+    return Change(which="adversarial", **given)
+
+
+def test_words_of_a_change():
+    assert words(change()) == "robust accuracy as before (4.0 %), 0 images lost, 0 won, p = 1"
+    one = change(difference=replace(change().before, value=-0.02), lost=1, p=0.016, corrected=0.062)
+    assert words(one) == (
+        "robust accuracy fell by 2.0 points (4.0 to 4.0 %), 1 image lost, 0 won, p = 0.016 (0.062 after Holm): "
+        "the attack got stronger or the defense weaker"
+    )
+    assert words(one, meaning=False).endswith("p = 0.016 (0.062 after Holm)")

@@ -12,6 +12,9 @@ from bench.paired import holm, paired_p
 from bench.runs import ROBUST
 from bench.stats import mean_difference, mean_share
 
+LEAST_POINTS = 0.05
+"""Fewer points than this are written as 0.0."""
+
 
 def changes(pairs: Sequence[Pair]) -> list[list[Change]]:
     """The paired comparisons of each pair; p-values are corrected over all of those whose predictions changed."""
@@ -36,18 +39,26 @@ def change_of(which: str, before: np.ndarray, after: np.ndarray, p: float, corre
     )  # fmt: skip
 
 
-def words(change: Change) -> str:
-    """The change in one sentence, with what it may mean."""
+def words(change: Change, *, meaning: bool = True) -> str:
+    """The change in one sentence, with what it may mean if it is a change."""
     points, what = 100 * change.difference.value, "robust" if change.which == ROBUST else "clean"
+    corrected = f" ({change.corrected:.2g} after Holm)" if change.corrected != change.p else ""
+    found = f"{_images(change.lost)} lost, {change.won} won, p = {change.p:.2g}{corrected}"
+    if abs(points) < LEAST_POINTS:
+        return f"{what} accuracy as before ({100 * change.after.value:.1f} %), {found}"
     verb = "rose" if points > 0 else "fell"
-    meaning = {
+    may_be = {
         ("robust", "rose"): "the attack got weaker or the defense stronger",
         ("robust", "fell"): "the attack got stronger or the defense weaker",
     }.get((what, verb), "the defense or the classifier changed")
     return (
         f"{what} accuracy {verb} by {abs(points):.1f} points ({100 * change.before.value:.1f} to {100 * change.after.value:.1f} %), "
-        f"{change.lost} images lost, {change.won} won, p = {change.corrected:.2g}: {meaning}"
+        f"{found}{f': {may_be}' if meaning else ''}"
     )
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'' if count == 1 else 's'}"
 
 
 def flips(pair: Pair) -> list[Flip]:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
 
-from bench.gate.changes import changes, flips, words
+from bench.gate.changes import LEAST_POINTS, changes, flips, words
 from bench.gate.findings import Change, Finding
 from bench.gate.pairs import Pair
 from bench.paired import power
@@ -33,7 +33,7 @@ def exact(pair: Pair) -> Finding:
         )
     return Finding(
         check="predictions", passed=False, flips=flipped,
-        detail=f"{len(flipped)} predictions changed in the environment of the baseline: {_direction(pair)}",
+        detail=f"{len(flipped)} prediction{'' if len(flipped) == 1 else 's'} changed in the environment of the baseline: {_direction(pair)}",
     )  # fmt: skip
 
 
@@ -47,11 +47,10 @@ def statistical(pair: Pair, made: Sequence[Change], *, alpha: float, margin: flo
         margin: Smallest change that counts, in [0, 1].
     """
     found = [part for part in made if part.corrected < alpha and abs(part.difference.value) > margin + 1e-12]
-    said = "; ".join(words(part) for part in found or made)
     if found:
-        return Finding(check="change", passed=False, detail=said, flips=flips(pair))
-    within = f"not significant or within {100 * margin:g} points: {said}"
-    detail = within if made else f"all predictions of {len(pair.common)} images are the baseline's"
+        return Finding(check="change", passed=False, detail="; ".join(map(words, found)), flips=flips(pair))
+    detail = "; ".join(_allowed(part, alpha=alpha, margin=margin) for part in made)
+    detail = detail or f"all predictions of {len(pair.common)} images are the baseline's"
     return Finding(check="change", passed=True, detail=detail, flips=flips(pair))
 
 
@@ -65,6 +64,16 @@ def power_text(n: int, tests: int, *, alpha: float, margin: float) -> str:
     )
     least = f"; 80 % from {enough} points on" if enough <= 100 else ""
     return f"a change of {100 * DROP:g} points where {100 * DISCORDANCE:g} % of {n} images change is caught with probability {caught:.2f}{least}"
+
+
+def _allowed(change: Change, *, alpha: float, margin: float) -> str:
+    """A change that does not fail, and why."""
+    said = words(change, meaning=False)
+    if abs(100 * change.difference.value) < LEAST_POINTS:
+        return said
+    unsure = f"p is not below {alpha:g} (--alpha)"
+    small = f"it is not more than {100 * margin:g} {'point' if margin == 0.01 else 'points'} (--margin)"
+    return f"{said}: allowed, since {unsure if change.corrected >= alpha else small}"
 
 
 def _direction(pair: Pair) -> str:
