@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bench.evidence import Evidence
+    from bench.gate.session import Update
     from bench.runs import Run
 
 Out = Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")]
@@ -193,13 +194,12 @@ def check_command(
 
     session = Session(
         baseline=baseline, results=results, bars=Bars(alpha=alpha, margin=margin), registry=make_registry(),
-        data_dir=data_dir, device=device, quiet=quiet,
+        data_dir=data_dir, device=device, quiet=quiet, announce=lambda text: None if quiet else typer.echo(text, err=True),
     )  # fmt: skip
     if update:
-        changed = session.update(reason, make=make, add=add, samples=samples)
-        print_json({"changed": changed}) if as_json else print(
-            "\n".join([*changed, _updated(changed, baseline, results)])
-        )
+        done = session.update(reason, make=make, add=add, samples=samples)
+        document = {"changed": done.changed, "left_out": done.left_out, "notes": done.notes}
+        print_json(document) if as_json else say(_updated(done, baseline, results))
         return
     if add or samples or reason:
         raise UserError("expected --add, --samples and --reason with --update, got them alone; add --update")
@@ -221,15 +221,21 @@ def check_command(
     raise typer.Exit(0 if report.passed else 1)
 
 
-def _updated(changed: list[str], baseline: Path, results: Path) -> str:
-    """How many rows of a baseline changed, and what to do next."""
+def _updated(done: Update, baseline: Path, results: Path) -> str:
+    """What changed in a baseline, what its maker should know, and what to do next."""
+    from bench.console import WIDTH, folded
     from bench.console_steps import elsewhere, steps_text
 
-    count = f"{len(changed)} row{'s' if len(changed) != 1 else ''} changed in {baseline}"
-    if not changed:
+    count = f"{len(done.changed)} row{'s' if len(done.changed) != 1 else ''} {'made' if done.first else 'changed'} in {baseline}"
+    if not done.changed and done.stale:
+        return f"{count}: your code is not that of these results; add --run"
+    if not done.changed:
         return f"{count}: the results of its rows are as they were; --add RUN makes a row of one more run"
+    lines = [folded("", phrase, WIDTH - 2).replace("\n", "\n  ") for phrase in done.changed]
+    lines += [folded("left out, made by other code than today's: ", folder) for folder in done.left_out]
+    lines += [folded("note  ", note) for note in done.notes]
     check = f"bench check --baseline {shlex.quote(str(baseline))}{elsewhere(results)} --run"
-    return f"{count}\n{steps_text([(check, f'from now on, in CI; commit {baseline}')])}"
+    return "\n".join([*lines, count, steps_text([(check, f"from now on, in CI; commit {baseline}")])])
 
 
 def export_command(

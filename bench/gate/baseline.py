@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -52,16 +53,35 @@ def update(
         raise UserError(
             "expected results to make a baseline of, got none; make them with bench run, below the folder that --results names"
         )
-    changed = [pair for pair in pairs if _differs(pair, samples)]
+    changed = [pair for pair in _closest(pairs) if _differs(pair, samples)]
     for pair in changed:
         _check_complete(pair, samples)
-    phrases = [_phrase(pair, samples) for pair in changed]
+    shared = Counter(pair.name for pair in pairs)
+    phrases = [_phrase(pair, samples, alone=shared[pair.name] == 1) for pair in changed]
     for pair in changed:
         old = None if _is_new(pair) else pair.before.path
         copy_record((pair.after or pair.before).path, baseline, replacing=old, samples=samples)
     if changed:
         _remember(baseline, reason.strip(), phrases)
     return phrases
+
+
+def _closest(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs, without those whose result is another experiment than their row and stands nearer to another row."""
+    nearest: dict[str, Pair] = {}
+    for pair in sorted(pairs, key=_distance):
+        if pair.after is not None:
+            nearest.setdefault(pair.after.run_id, pair)
+    return [pair for pair in pairs if pair.after is None or not pair.changed or nearest[pair.after.run_id] is pair]
+
+
+def _distance(pair: Pair) -> tuple[int, int]:
+    """How many things differ; of as many, the fewer the more values of arguments both have, under whatever name."""
+    old, new = (
+        Counter(str(value) for role in ("defense", "attack") for value in run.spec[role]["args"].values())
+        for run in (pair.before, pair.after or pair.before)
+    )
+    return len(pair.changed), -(old & new).total()
 
 
 def _remember(baseline: Path, reason: str, phrases: list[str]) -> None:
@@ -110,15 +130,17 @@ def _check_complete(pair: Pair, samples: int | None) -> None:
         )
 
 
-def _phrase(pair: Pair, samples: int | None) -> str:
+def _phrase(pair: Pair, samples: int | None, *, alone: bool) -> str:
+    """What changed in a row; one whose name others have too carries its id."""
+    name = pair.name if alone else f"{pair.name} [{(pair.after or pair.before).run_id}]"
     if pair.after is None or _is_new(pair):
-        return f"{pair.name}: {_percent(pair.before, samples)} robust"
+        return f"{name}: {_percent(pair.before, samples)} robust"
     what = f" ({'; '.join(pair.changed)})" if pair.changed else ""
     kept = min(len(pair.after), samples or len(pair.after))
     images = f", n = {len(pair.before)} to {kept}" if kept != len(pair.before) else ""
     failed = failed_checks(pair.after.header["checks"].get("claims", []))
     claims = f"; failed checks: {', '.join(failed)}" if failed else ""
-    return f"{pair.name}: {_percent(pair.before)} to {_percent(pair.after, samples)} robust{images}{what}{claims}"
+    return f"{name}: {_percent(pair.before)} to {_percent(pair.after, samples)} robust{images}{what}{claims}"
 
 
 def _percent(run: Run, samples: int | None = None) -> str:

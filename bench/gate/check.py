@@ -12,10 +12,23 @@ from bench.gate.changes import changes
 from bench.gate.findings import Finding, Report, RowReport
 from bench.gate.pairs import Pair, pair_up
 from bench.gate.tiers import exact, is_exact, power_text, statistical
-from bench.runs import Run, read_runs
+from bench.runs import CLEAN, ROBUST, Run, read_runs
 
 Stored = Callable[[Run, str], list[Finding]]
 """Findings on the images that a run stores; `bench.gate.stored` without its machinery."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Today:
+    """What is known of today's code.
+
+    Arguments:
+        other_code: The parts of a run whose code is not today's, as phrases.
+        twin: The row that stands by today's code for what a row was whose code is gone.
+    """
+
+    other_code: Callable[[Run], list[str]] = lambda _: []
+    twin: Callable[[Run], Run | None] = lambda _: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +66,9 @@ def read_baseline(baseline: Path) -> list[Run]:
     return runs
 
 
-def check(before: Sequence[Run], after: Sequence[Run], bars: Bars, stored: Stored) -> Report:
+def check(
+    before: Sequence[Run], after: Sequence[Run], bars: Bars, stored: Stored, today: Today | None = None
+) -> Report:
     """Compares runs with their baseline.
 
     Arguments:
@@ -61,15 +76,20 @@ def check(before: Sequence[Run], after: Sequence[Run], bars: Bars, stored: Store
         after: The runs to judge.
         bars: How strict to be.
         stored: What is found on stored images.
+        today: What is known of today's code; None if nothing is.
     """
-    pairs = pair_up(before, after)
+    today = today or Today()
+    pairs, twins = pair_up(before, after), [today.twin(run) for run in before]
+    pairs = [Pair(pair.before, None, []) if twin else pair for pair, twin in zip(pairs, twins, strict=True)]
     made = changes([pair if not is_exact(pair) else Pair(pair.before, None, []) for pair in pairs])
     tests, margin = sum(map(len, made)), bars.margin / 100
     rows = []
-    for pair, found in zip(pairs, made, strict=True):
+    for pair, found, twin in zip(pairs, made, twins, strict=True):
+        other = [] if pair.after is None else today.other_code(pair.after)
+        code = invariants.code(pair, other, twin)
         findings = [
-            invariants.spec_unchanged(pair),
-            invariants.all_images(pair),
+            *([] if twin else [invariants.spec_unchanged(pair), invariants.all_images(pair)]),
+            *([code] if code else []),
             invariants.sealed("seal (baseline)", pair.before),
         ]
         tier, power = "missing", ""
@@ -84,11 +104,17 @@ def check(before: Sequence[Run], after: Sequence[Run], bars: Bars, stored: Store
             findings += [*stored(pair.before, "baseline"), *stored(pair.after, "result")]
         rows.append(
             RowReport(
-                name=pair.name, run_id=pair.before.run_id, result_id=None if pair.after is None else pair.after.run_id, tier=tier, n=len(pair.common), findings=findings, changes=found, power=power
+                name=pair.name, run_id=pair.before.run_id, result_id=None if pair.after is None else pair.after.run_id, tier=tier, n=len(pair.common), findings=findings, changes=found, power=power,
+                accuracy=_accuracy(pair), other_code=other, gone=str(pair.before.path) if twin else None,
             )
         )  # fmt: skip
     judged = [pair.after for pair in pairs if pair.after is not None]
     return Report(rows=rows, together=invariants.worst_cases(judged))
+
+
+def _accuracy(pair: Pair) -> dict[str, list[float]]:
+    names = {CLEAN: "clean", ROBUST: "robust"}
+    return {names[which]: [float(side.mean()) for side in pair.shares(which)] for which in names} if pair.common else {}
 
 
 def _of_result(pair: Pair, run: Run) -> list[Finding]:

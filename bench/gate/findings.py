@@ -87,6 +87,9 @@ class RowReport:
         findings: One per check.
         changes: Paired comparisons.
         power: What the statistical tier can catch here; empty in the exact tier.
+        accuracy: Clean and robust accuracy on the images compared, `[before, after]` each; empty if there is nothing to compare with.
+        other_code: The parts of the result whose code is not today's, as phrases.
+        gone: The folder of a row whose code is gone while another row stands for what it was; None for all others.
     """
 
     name: str
@@ -97,6 +100,9 @@ class RowReport:
     findings: list[Finding]
     changes: list[Change] = field(default_factory=list)
     power: str = ""
+    accuracy: dict[str, list[float]] = field(default_factory=dict)
+    other_code: list[str] = field(default_factory=list)
+    gone: str | None = None
 
     @property
     def passed(self) -> bool:

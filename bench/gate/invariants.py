@@ -59,6 +59,21 @@ def all_images(pair: Pair) -> Finding:
     return Finding(check="images", passed=not changed, detail=detail)
 
 
+def code(pair: Pair, phrases: Sequence[str], twin: Run | None) -> Finding | None:
+    """That the code of a row is gone while another row is of today's, or that the results are of other code than today's; None if neither."""
+    if twin is not None:
+        return Finding(
+            check="code", passed=False,
+            detail=f"this row was made by code that is gone, and {twin.run_id} is the same by today's; remove the folder {pair.before.path}",
+        )  # fmt: skip
+    if not phrases:
+        return None
+    detail = (
+        f"these results are of other code than today's ({'; '.join(phrases)}); add --run (in pytest --purebench-run)"
+    )
+    return Finding(check="code", passed=None, detail=detail)
+
+
 def sealed(name: str, run: Run) -> Finding:
     """The files are those that were sealed."""
     if not run.sealed:

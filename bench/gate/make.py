@@ -6,11 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from bench.gate.pairs import row_name
 from bench.plan import plan
 from bench.registry import Registry
 from bench.replay import request_of
 from bench.runner import Options, Reporter, record_path, run
 from bench.runs import Run, read_run
+from bench.seal import SEAL
 
 
 def make_runs(
@@ -18,6 +20,7 @@ def make_runs(
     results: Path,
     registry: Registry,
     report: Callable[[], AbstractContextManager[Reporter]],
+    announce: Callable[[str], None],
     *,
     data_dir: Path | None = None,
     device: str = "auto",
@@ -31,6 +34,7 @@ def make_runs(
         results: Folder of all records.
         registry: What the names of the runs stand for.
         report: A new receiver of progress for each run.
+        announce: Told which run is made, before it is.
         data_dir: Where data sets lie.
         device: As on the command line.
     """
@@ -42,7 +46,10 @@ def make_runs(
             samples=len(old), results=results, device=device, batch_size=batch,
             evidence=any((old.path / "adversarial").glob("*.safetensors")),
         )  # fmt: skip
+        path = record_path(planned, results)
+        if not (path / SEAL).exists():
+            announce(f"making {planned.spec.run_id}: {row_name(old)}")
         with report() as progress:
             run(planned, options, progress)
-        made.append(read_run(record_path(planned, results)))
+        made.append(read_run(path))
     return made

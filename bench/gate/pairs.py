@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +31,7 @@ class Pair:
     @property
     def name(self) -> str:
         """Defense, attack, data set and threat."""
-        spec, labels = self.before.spec, self.before.header["labels"]
-        seed = f", seed {spec['seed']}" if spec["seed"] else ""
-        return f"{labels['defense']} under {labels['attack']} ({spec['dataset']['name']} {spec['threat']}{seed})"
+        return row_name(self.before)
 
     @property
     def deterministic(self) -> bool:
@@ -69,6 +68,13 @@ class Pair:
 PREDICTIONS = (CLEAN, ROBUST)
 
 
+def row_name(run: Run) -> str:
+    """Defense, attack, data set and threat of a run."""
+    spec, labels = run.spec, run.header["labels"]
+    seed = f", seed {spec['seed']}" if spec["seed"] else ""
+    return f"{labels['defense']} under {labels['attack']} ({spec['dataset']['name']} {spec['threat']}{seed})"
+
+
 def pair_up(before: Sequence[Run], after: Sequence[Run]) -> list[Pair]:
     """Each run of the baseline with the run of the same id, else with the one of the same names that differs least.
 
@@ -83,8 +89,8 @@ def pair_up(before: Sequence[Run], after: Sequence[Run]) -> list[Pair]:
 
 def _pair(run: Run, candidates: Sequence[Run]) -> Pair:
     same = [other for other in candidates if other.run_id == run.run_id]
-    alike = same or [other for other in candidates if _names(other) == _names(run)]
-    compared = [(differences(run.spec, other.spec), other) for other in alike]
+    alike = same or [other for other in candidates if names_of(other) == names_of(run)]
+    compared = [(_changes(run.spec, other.spec), other) for other in alike]
     if not compared:
         return Pair(run, None, [])
     changed, other = min(compared, key=lambda part: (len(part[0]), part[1].run_id))
@@ -92,6 +98,24 @@ def _pair(run: Run, candidates: Sequence[Run]) -> Pair:
     return Pair(run, other, [phrase for phrase in changed if phrase not in recoded], recoded)
 
 
-def _names(run: Run) -> tuple[str, ...]:
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What two specs differ in, as phrases; arguments that only one of them has are told as such: `defense: steps gone, iterations new: 3`."""
+    kept, moved = [dict(before), dict(after)], []
+    for role, part in before.items():
+        other = after.get(role)
+        if not isinstance(part, dict) or not isinstance(other, dict) or part.get("name") != other.get("name"):
+            continue
+        old, new = part.get("args", {}), other.get("args", {})
+        told = [f"{name} gone" for name in old if name not in new]
+        told += [f"{name} new: {value}" for name, value in new.items() if name not in old]
+        if told:
+            moved.append(f"{role.replace('_', ' ')}: {', '.join(told)}")
+            for spec, side in zip(kept, (part, other), strict=True):
+                spec[role] = {**side, "args": {name: side["args"][name] for name in old if name in new}}
+    return [*moved, *differences(*kept)]
+
+
+def names_of(run: Run) -> tuple[str, ...]:
+    """What a run and the one that stands against it have in common: data set, threat, defense, attack and seed, by name."""
     spec = run.spec
     return (spec["dataset"]["name"], spec["threat"], spec["defense"]["name"], spec["attack"]["name"], str(spec["seed"]))

@@ -66,12 +66,28 @@ def _same_outputs(run: Run, scored: Rescored, whose: str) -> Finding:
     recorded = _margins(run, _rows(run, scored))
     moved = np.abs(scored.margins - recorded) / np.maximum(1, np.abs(recorded))
     wrong = (moved > CLOSE).any(axis=1)
-    detail = f"{len(scored.ids)} stored images score to the recorded margins, but for {moved.max():.0e}, by other code"
+    but = f", but for {_amount(moved.max())}" if moved.max() else ""
+    detail = f"{len(scored.ids)} stored images score to the recorded margins{but}, by other code"
     if wrong.any():
-        detail = f"the code computes something else: margins of {int(wrong.sum())} of {len(wrong)} stored images moved by up to {moved.max():.1g}, more than rounding does ({CLOSE:g})"
+        detail = (
+            f"robust accuracy on the stored images {_robust(run, scored)}: the code computes something else, margins of {int(wrong.sum())} of {len(wrong)} "
+            f"stored images moved by up to {_amount(moved.max())}, more than rounding does ({CLOSE:g})"
+        )
     return Finding(
         check=f"scored again ({whose})", passed=not wrong.any(), detail=detail, flips=_flips(run, scored, wrong)
     )
+
+
+def _robust(run: Run, scored: Rescored) -> str:
+    before, after = (
+        100 * (predictions == scored.labels[:, None]).mean()
+        for predictions in (run.adversarial[_rows(run, scored)], scored.predictions)
+    )
+    return f"as before ({after:.1f} %)" if f"{before:.1f}" == f"{after:.1f}" else f"{before:.1f} -> {after:.1f} %"
+
+
+def _amount(value: float) -> str:
+    return f"{value:.0f}" if value >= 1 else f"{value:.1g}"
 
 
 def _same_predictions(run: Run, scored: Rescored, whose: str) -> Finding:
@@ -99,6 +115,8 @@ def _margins(run: Run, rows: np.ndarray) -> np.ndarray:
 
 
 def _flips(run: Run, scored: Rescored, wrong: np.ndarray) -> list[Flip]:
+    """Those of the wrong images whose predictions are others."""
+    wrong = wrong & (run.adversarial[_rows(run, scored)] != scored.predictions).any(axis=1)
     rows, margins = _rows(run, scored), _margins(run, _rows(run, scored))
     return [
         Flip(
