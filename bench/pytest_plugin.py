@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bench.errors import BenchError
     from bench.gate.findings import RowReport
     from bench.gate.session import Session
 
@@ -18,10 +20,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds the options."""
     group = parser.getgroup("purebench", "regression gate of purebench")
     group.addoption("--purebench-baseline", metavar="DIR", help="Folder of the baseline's records: one test per row.")
-    group.addoption("--purebench-results", metavar="DIR", default="results", help="Folder of the results to judge.")
-    group.addoption("--purebench-run", action="store_true", help="Make the runs that are missing.")
-    group.addoption("--purebench-margin", type=float, default=1.0, help="Smallest change that fails, in points.")
-    group.addoption("--purebench-alpha", type=float, default=0.01, help="Two-sided level of the tests, after Holm.")
+    group.addoption(
+        "--purebench-results",
+        metavar="DIR",
+        default="results",
+        help="Folder of the results to judge. [default: results]",
+    )
+    group.addoption("--purebench-run", action="store_true", help="Make the runs that are missing. [default: no]")
+    group.addoption(
+        "--purebench-margin", type=float, default=1.0, help="Smallest change that fails, in points. [default: 1.0]"
+    )
+    group.addoption(
+        "--purebench-alpha", type=float, default=0.01, help="Two-sided level of the tests, after Holm. [default: 0.01]"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuses to make the runs of no baseline."""
+    if config.getoption("--purebench-run") and not config.getoption("--purebench-baseline"):
+        raise pytest.UsageError(
+            "expected --purebench-baseline DIR with --purebench-run, got none; name the folder of the baseline's records"
+        )
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> str | None:
+    """How many tests the baseline adds, which pytest's own count leaves out."""
+    count = sum(isinstance(item, Row | Together) for item in items)
+    baseline = config.getoption("--purebench-baseline")
+    return f"and {count} tests of purebench for the baseline {baseline}" if baseline else None
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -38,7 +64,7 @@ class Gate(pytest.Collector):
         from bench.cli import make_registry
         from bench.errors import UserError
         from bench.gate.check import Bars, read_baseline
-        from bench.gate.pairs import Pair
+        from bench.gate.pairs import row_name
         from bench.gate.session import Session
 
         option = self.config.getoption
@@ -53,11 +79,12 @@ class Gate(pytest.Collector):
             results=Path(option("--purebench-results")),
             bars=bars,
             registry=make_registry(),
-            quiet=True,
+            announce=self._announce,
         )
         self.report: Any = None
-        for place, run in enumerate(self.before):
-            yield Row.from_parent(self, name=f"{Pair(run, None, []).name} [{run.run_id}]", place=place)
+        self.errors: dict[str, BenchError] = {}
+        for run in self.before:
+            yield Row.from_parent(self, name=f"{row_name(run)} [{run.run_id}]", run_id=run.run_id)
         yield Together.from_parent(self, name="all rows")
 
     def compare(self) -> Any:
@@ -66,25 +93,45 @@ class Gate(pytest.Collector):
 
         if self.report is None:
             try:
-                self.report = self.gate.check(self.before, make=self.config.getoption("--purebench-run"))
+                with self._uncaptured():
+                    make = self.config.getoption("--purebench-run")
+                    self.report = self.gate.check(self.before, make=make, errors=self.errors)
             except BenchError as error:
                 self.report = error
         if isinstance(self.report, BenchError):
             pytest.fail(str(self.report), pytrace=False)
         return self.report
 
+    def row(self, run_id: str) -> RowReport:
+        """The report on one row; what ended it ends its test, in one sentence."""
+        report = self.compare()
+        if run_id in self.errors:
+            pytest.fail(str(self.errors[run_id]), pytrace=False)
+        return next(row for row in report.rows if row.run_id == run_id)
+
+    def _announce(self, text: str) -> None:
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(text)
+
+    def _uncaptured(self) -> AbstractContextManager[None]:
+        """Shows the progress of runs while they are made, which is long; without -s too."""
+        manager: Any = self.config.pluginmanager.get_plugin("capturemanager")
+        return nullcontext() if manager is None else manager.global_and_fixture_disabled()
+
 
 class Row(pytest.Item):
     """One row of the baseline."""
 
-    def __init__(self, *, place: int, **options: Any) -> None:
+    def __init__(self, *, run_id: str, **options: Any) -> None:
         super().__init__(**options)
-        self.place = place
+        self.run_id = run_id
 
     def runtest(self) -> None:
         """Fails if any check of the row did."""
         parent: Any = self.parent
-        row = parent.compare().rows[self.place]
+        row = parent.row(self.run_id)
         if not row.passed:
             raise RowFailed(row)
 

@@ -10,6 +10,8 @@ import pytest
 
 from bench.cli import main
 
+pytest_plugins = "pytester"
+
 PURIFIER = (
     "from dataclasses import dataclass\n"
     "from typing import ClassVar\n"
@@ -211,3 +213,37 @@ def test_names_in_junit_repeat_neither_suite_nor_class(own, tmp_path, capsys):
     (suite,) = ElementTree.parse("report.xml").getroot()
     assert {"spec", "images", "predictions"} <= {case.get("name") for case in suite}
     assert suite.get("name").startswith("own.py:Grey under ")
+
+
+def plugin(pytester, *words):
+    return pytester.runpytest("-p", "no:cacheprovider", "-p", "no:randomly", *words)
+
+
+def test_the_plugin_shows_what_it_makes_and_how_many_tests_it_adds(own, pytester, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = plugin(pytester, "--purebench-baseline", "baseline", "--purebench-results", "new", "--purebench-run")
+    done.stdout.fnmatch_lines(["*and 2 tests of purebench for the baseline baseline", "making *: own.py:Grey under *"])
+    done.assert_outcomes(passed=2)
+
+
+def test_the_plugin_wants_a_baseline_and_states_its_defaults(pytester):
+    done = plugin(pytester, "--purebench-run")
+    done.stderr.fnmatch_lines(["*expected --purebench-baseline DIR with --purebench-run, got none; name*"])
+    said = " ".join(str(plugin(pytester, "--help").stdout).split())
+    for default in ("results", "1.0", "0.01", "no"):
+        assert f"[default: {default}]" in said
+
+
+def test_what_breaks_one_defense_leaves_the_rows_of_others(own, pytester, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["none" if word == "own.py:Grey" else word for word in RUN]) == 0
+    assert main([*CHECK, *UPDATE, "--add", _newest("now", "baseline")]) == 0
+    own(PURIFIER + "x = (\n")
+    words = ["--purebench-baseline", "baseline", "--purebench-results", "new", "--purebench-run"]
+    done = plugin(pytester, *words)
+    done.assert_outcomes(passed=2, failed=1)
+    done.stdout.fnmatch_lines(["*expected to import the defense 'own.py:Grey', got SyntaxError*"])
+    own(PURIFIER.replace("return x", "raise ValueError('no')"))
+    done = plugin(pytester, *words[:2], "--purebench-results", "now")
+    done.assert_outcomes(passed=2, failed=1)
+    done.stdout.fnmatch_lines(["*FAIL*stored images (baseline and result): *"])
