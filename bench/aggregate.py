@@ -49,10 +49,17 @@ def common_ids(parts: Sequence[PerImage]) -> np.ndarray:
     return first[np.isin(first, reduce(np.intersect1d, [part.ids for part in parts]))]
 
 
-def worst_case(parts: Sequence[PerImage]) -> PerImage:
-    """For each image that all attacks have, its smallest share of right draws."""
-    ids = common_ids(parts)
-    return PerImage(ids, np.min([part.on(ids) for part in parts], axis=0))
+def worst_case(parts: Sequence[PerImage], ids: np.ndarray | None = None) -> PerImage:
+    """For each image, its smallest share of right draws among the attacks that have it.
+
+    Arguments:
+        parts: The attacks.
+        ids: The images, of which those that no attack has are left out; None for those that all have.
+    """
+    ids = common_ids(parts) if ids is None else ids
+    shares = np.array([part.on(ids) for part in parts])
+    faced = ~np.isnan(shares).all(axis=0)
+    return PerImage(ids[faced], np.nanmin(shares[:, faced], axis=0))
 
 
 def over_seeds(parts: Sequence[PerImage]) -> tuple[PerImage, PerImage, float]:

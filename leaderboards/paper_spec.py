@@ -75,6 +75,7 @@ class PaperSpec(_Part):
         results: Folder of all records, relative to the working folder.
         dataset: Name of the data set; the only one, if left out.
         threat: Threat model, likewise; a curve takes all radii of its norm.
+        require: Classes of attacks that every image of a row has faced; all four of the board's, if left out.
         caption: Of the table.
         label: For references in LaTeX.
         columns: In order, after the defense.
@@ -92,6 +93,7 @@ class PaperSpec(_Part):
     results: Path = Path("results")
     dataset: str | None = None
     threat: str | None = None
+    require: list[str] = []
     caption: str = ""
     label: str = ""
     columns: list[ColumnSpec] = []

@@ -8,6 +8,7 @@ from bench.errors import UserError
 from bench.records import write_whole
 from bench.threat import ThreatModel
 from leaderboards.boards import Board, collect, only_one
+from leaderboards.classes import REQUIRED
 from leaderboards.paper_spec import PaperSpec, read_spec
 
 TABLES, FIGURES = ("md", "latex", "csv"), ("pdf", "png")
@@ -49,7 +50,7 @@ def make(
 def _boards(spec: PaperSpec, results: Path) -> list[Board]:
     curve = spec.kind == "figure" and spec.plot == "curve"
     threat = None if spec.threat is None or curve else str(ThreatModel.parse(spec.threat))
-    return collect(results, dataset=spec.dataset, threat=threat)
+    return collect(results, dataset=spec.dataset, threat=threat, required=spec.require or REQUIRED)
 
 
 def _table(spec: PaperSpec, board: Board, output: str) -> str:

@@ -112,12 +112,9 @@ def figure_of(row: Row, runs: Sequence[Entry]) -> PerImage | None:
         runs: Some of its runs.
     """
     by_seed = [[part.shares for part in runs if part.seed == seed] for seed in row.seeds]
-    worst = [worst_case(parts) for parts in by_seed if parts]
-    if not worst:
-        return None
-    mean = over_seeds(worst)[0]
-    ids = row.shares.ids[np.isin(row.shares.ids, mean.ids)]
-    return PerImage(ids, mean.on(ids)) if len(ids) else None
+    worst = [worst_case(parts, row.shares.ids) for parts in by_seed if parts]
+    mean = over_seeds(worst)[0] if worst else None
+    return mean if mean else None
 
 
 def rows_of(runs: Sequence[Run], required: tuple[str, ...] = REQUIRED) -> list[Row]:
@@ -146,7 +143,7 @@ def score_cost(runs: Sequence[Run]) -> float | None:
 
 
 class _Group:
-    """The runs of one row, the seeds that count, and the images they share."""
+    """The runs of one row, the seeds that count, and the images that have faced what is required."""
 
     def __init__(self, runs: list[Run], required: tuple[str, ...]) -> None:
         self.runs, self.spec, self.draws = runs, runs[0].spec, runs[0].spec["draws"]
@@ -154,7 +151,8 @@ class _Group:
         self.required = required_of(self.spec, required, differentiable=differentiable)
         self.seeds = self._seeds()
         self.counted = [run for run in runs if run.spec["draws"] == self.draws and run.spec["seed"] in self.seeds]
-        self.ids = common_ids([per_image(run) for run in self.counted])
+        asked = [run for run in self.counted if fills(run.spec, exact=exact(run)) & set(self.required)]
+        self.ids = common_ids([per_image(run) for run in asked or self.counted])
         self.overlap = len(self.ids) > 0
         if not self.overlap:
             self.counted = [max(self.counted, key=len)]
@@ -182,19 +180,14 @@ class _Group:
         return [run for run in self.runs if attack_class(run.spec) == kind and run.spec["seed"] in self.seeds]
 
     def figures(self, runs: Sequence[Run], which: str = ROBUST) -> tuple[PerImage, PerImage, float]:
-        """The worst of some runs per image, then over seeds: mean, worst and deviation; on the images of the row."""
+        """The worst of some runs per image, of those that have it, then over seeds: mean, worst and deviation; on the images of the row."""
         by_seed = [[per_image(run, which) for run in runs if run.spec["seed"] == seed] for seed in self.seeds]
-        worst = [self._cut(worst_case(parts)) for parts in by_seed if parts]
-        return over_seeds(worst)
+        return over_seeds([worst_case(parts, self.ids) for parts in by_seed if parts])
 
     def interval(self, runs: Sequence[Run]) -> Interval | None:
         """The mean of `figures`; None where the row's images were not attacked."""
         shares = self.figures(runs)[0].shares if runs else np.empty(0)
         return mean_share(shares) if len(shares) else None
-
-    def _cut(self, part: PerImage) -> PerImage:
-        ids = self.ids if np.array_equal(self.ids, part.ids) else self.ids[np.isin(self.ids, part.ids)]
-        return PerImage(ids, part.on(ids))
 
 
 def _by_draws(group: list[Run]) -> list[list[Run]]:
@@ -245,7 +238,7 @@ def _flags(entries: Sequence[Entry], group: _Group) -> list[str]:
         found.pop("inexact gradient mode", None)  # the exact one stands beside it
     own = {
         "small n": len(group.ids) < MANY,
-        "runs of different n": len({len(run) for run in group.counted}) > 1,
+        "some attacks on fewer images": any(not np.isin(group.ids, run.ids).all() for run in group.counted),
         "runs share no images": not group.overlap,
     }
     return [flag for flag, holds in own.items() if holds] + list(found)

@@ -131,7 +131,8 @@ def _row(runs, required):
     needed = [kind for kind in needed if not (kind == TRANSFER and spec["defense"]["name"] == "none")]
     seeds = _seeds(runs, draws, needed)
     counted = [run for run in runs if run["draws"] == draws and run["seed"] in seeds]
-    ids = [sample for sample in counted[0]["clean"] if all(sample in run["clean"] for run in counted)]
+    asked = [run for run in counted if _fills(run) & set(needed)] or counted
+    ids = [sample for sample in asked[0]["clean"] if all(sample in run["clean"] for run in asked)]
     overlap = bool(ids)
     if not overlap:
         counted = [max(counted, key=lambda run: run["n"])]
@@ -178,10 +179,15 @@ def _row(runs, required):
     return row
 
 
+def _fills(run):
+    """A gradient that is wrong is no full one."""
+    return run["fills"] - ({FULL} if (run["header"]["checks"].get("gradient_error") or 0) > 1e-4 else set())
+
+
 def _seeds(runs, draws, needed):
     faced = {}
     for run in runs:
-        faced.setdefault(run["seed"], set()).update(run["fills"])
+        faced.setdefault(run["seed"], set()).update(_fills(run))
     own = sorted({run["seed"] for run in runs if run["draws"] == draws})
     whole = [seed for seed in own if faced[seed] >= set(needed)]
     if not whole:
@@ -197,8 +203,10 @@ def _by_seed(row, runs, which="adversarial"):
     seeds = [columns for columns in seeds if columns]
     if not seeds:
         return {}
-    ids = [sample for sample in row["ids"] if all(sample in column for columns in seeds for column in columns)]
-    return {sample: [min(column[sample] for column in columns) for columns in seeds] for sample in ids}
+    ids = [sample for sample in row["ids"] if all(any(sample in column for column in columns) for columns in seeds)]
+    return {
+        sample: [min(column[sample] for column in columns if sample in column) for columns in seeds] for sample in ids
+    }
 
 
 def _interval(row, runs):
@@ -234,7 +242,7 @@ def _flags_of_row(row, counted, overlap):
     if any(FULL in run["fills"] for run in row["runs"]):
         found = [flag for flag in found if flag != "inexact gradient mode"]
     own = [
-        ("small n", row["n"] < 250), ("runs of different n", len({run["n"] for run in counted}) > 1),
+        ("small n", row["n"] < 250), ("some attacks on fewer images", any(set(row["ids"]) - set(run["clean"]) for run in counted)),
         ("runs share no images", not overlap),
     ]  # fmt: skip
     return [flag for flag, holds in own if holds] + list(dict.fromkeys(found))

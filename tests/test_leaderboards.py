@@ -80,12 +80,20 @@ def test_the_worst_case_is_taken_for_each_image(results):
     assert (strong.worst_case, strong.clean, strong.n) == (proportion(7, 9), proportion(9, 9), 9)
 
 
-def test_a_row_has_the_images_that_all_its_attacks_have(results):
+def test_a_row_has_the_images_that_all_required_attacks_have(results):
     record(results, header("a3", "strong", "square", gradient="none"), "0011")
     row = next(row for row in board(results).incomplete if row.defense == "strong")
     assert (row.worst_case.successes, row.worst_case.n, row.clean.n) == (2, 4, 4)
     assert [part.n for part in row.runs] == [4, 9, 9]
-    assert "runs of different n" in row.flags
+    assert "some attacks on fewer images" not in row.flags
+
+
+def test_an_attack_beyond_what_is_required_counts_on_the_images_that_it_has(results):
+    record(results, header("a3", "strong", "square", gradient="none"), "0011")
+    row = next(row for row in board(results, required=["full gradient"]).rows if row.defense == "strong")
+    assert (row.worst_case, row.n) == (proportion(6, 9), 9)
+    assert row.under["black box"] == proportion(2, 4)
+    assert "some attacks on fewer images" in row.flags
 
 
 def test_runs_that_share_no_images_are_not_mixed(tmp_path):

@@ -155,6 +155,8 @@ def test_worst_case_and_seeds_by_hand():
     one, two = part([3, 1, 2], [1, 0.5, 0]), part([1, 2, 3, 9], [1, 1, 0.25, 1])
     worst = worst_case([one, two])
     assert (worst.ids.tolist(), worst.shares.tolist()) == ([3, 1, 2], [0.25, 0.5, 0])
+    some = worst_case([one, two], np.array([9, 2, 5, 1]))
+    assert (some.ids.tolist(), some.shares.tolist()) == ([9, 2, 1], [1, 0, 0.5])
     mean, lowest, spread = over_seeds([one, two])
     assert mean.shares.tolist() == [0.625, 0.75, 0.5]
     assert lowest.shares.tolist() == [0.25, 0.5, 0]
