@@ -76,10 +76,10 @@ def rounded(number: float, decimals: int, *, signed: bool = False) -> str:
 
 
 def plain(value: float | str | None, *, signed: bool = False) -> str:
-    """Text as it is, whole numbers with all their digits, others with four significant ones."""
+    """Text as it is, whole numbers and the whole part of large ones with all their digits, others with four significant ones."""
     if value is None or isinstance(value, str):
         return value or ""
-    return f"{value:{'+' if signed else ''}{'.0f' if float(value).is_integer() else '.4g'}}"
+    return f"{value:{'+' if signed else ''}{'.0f' if float(value).is_integer() or abs(value) >= 1000 else '.4g'}}"
 
 
 def p_text(p: float | None) -> str:

@@ -135,21 +135,7 @@ def test_adversarial_images_as_a_tensor_in_test_set_order(tmp_path, capsys):
 
 
 def test_the_plugin_has_a_test_for_each_row(results, tmp_path, pytester):
-    assert (
-        main(
-            [
-                "check",
-                "--baseline",
-                str(tmp_path / "baseline"),
-                "--results",
-                str(results),
-                "--update",
-                "--reason",
-                "first",
-            ]
-        )
-        == 0
-    )
+    shutil.copytree(results, tmp_path / "baseline")
     words = [
         "-p",
         "no:cacheprovider",

@@ -14,7 +14,7 @@ from leaderboards.papers import make
 from leaderboards.tables import plain
 
 sys.path.append(str(Path(__file__).parent))
-from recomputed_boards import ENDS, mean_over_seeds, rows_of
+from recomputed_boards import ENDS, FULL, boards_of, mean_over_seeds, rows_of
 from recomputed_cells import curves_of, percent, row_cells, run_cells, says
 from recomputed_statistics import holm, paired, share_interval
 
@@ -106,7 +106,14 @@ def test_commands(recomputed):
 
 @pytest.mark.parametrize(
     ("number", "text"),
-    [(9_999, "9999"), (10_000, "10000"), (12_345.0, "12345"), (0.12345, "0.1235"), (1234.56, "1235")],
+    [
+        (9_999, "9999"),
+        (10_000, "10000"),
+        (12_345.0, "12345"),
+        (0.12345, "0.1235"),
+        (1234.56, "1235"),
+        (194_596.32, "194596"),
+    ],
 )
 def test_whole_numbers_keep_their_digits(number, text):
     assert plain(number) == text
@@ -219,7 +226,7 @@ def without_marks(text, output):
 @pytest.mark.parametrize("name", ["main", "ablation"])
 def test_paper_tables(name, output, recomputed, tmp_path):
     results = recomputed[0]
-    board = boards_for_papers(recomputed)[0]
+    board = boards_for_papers(recomputed, name)[0]
     text, _ = make(own_spec(tmp_path, name, board), results=results, output=output)
     columns, notes, wanted, counts = paper_table(name, board)
     ((_, titles, rows, below),) = READERS[output](text)
@@ -244,7 +251,7 @@ def test_paper_tables(name, output, recomputed, tmp_path):
 @pytest.mark.parametrize("name", ["main", "ablation"])
 def test_paper_tables_as_csv(name, recomputed, tmp_path):
     results = recomputed[0]
-    board = boards_for_papers(recomputed)[0]
+    board = boards_for_papers(recomputed, name)[0]
     text, _ = make(own_spec(tmp_path, name, board), results=results, output="csv")
     columns, notes, wanted, _ = paper_table(name, board)
     lines = [told for told in wanted if not isinstance(told, str)]
@@ -265,9 +272,10 @@ def test_paper_tables_as_csv(name, recomputed, tmp_path):
             )
 
 
-def boards_for_papers(recomputed):
-    """A paper's specs take the required classes as they are."""
-    return sorted(recomputed[3], key=lambda board: -len(rows_of(board)))
+def boards_for_papers(recomputed, name="main"):
+    """The boards that a ready spec is about, the largest first: with what it requires."""
+    boards = boards_of(recomputed[0], required=(FULL,)) if name == "ablation" else recomputed[3]
+    return sorted(boards, key=lambda board: -len(rows_of(board)))
 
 
 class Axes:

@@ -23,7 +23,7 @@ def other_code(run: Run, registry: Registry) -> list[str]:
     """The parts of a run whose code is not today's: `defense content ee079c0a -> 829f6b33`; `gone` where there is none."""
     phrases = []
     for role in OWN:
-        recorded, today = run.spec[role]["sha256"], _today(run.spec[role], role, registry)
+        recorded, today = run.spec[role].get("sha256"), _today(run.spec[role], role, registry)
         if today is not None and today != recorded:
             phrases.append(f"{role} content {str(recorded)[:8]} -> {today[:8]}")
     return phrases

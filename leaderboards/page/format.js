@@ -4,7 +4,7 @@ const escape = (text) => String(text).replace(/[&<>"']/g, (c) => `&#${c.charCode
 const percent = (share, digits = 1) => (100 * share).toFixed(digits).replace(/^-(0\.0*)$/, "$1").replace("-", "−");
 const signed = (share) => (share > 0 ? "+" : "") + percent(share);
 const range = (part, text = percent) => `${text(part[1])} to ${text(part[2])}`;
-const number = (value) => (value === null ? "" : (Number.isInteger(value) ? value : Number(value.toPrecision(4))).toLocaleString("en").replace("-", "−"));
+const number = (value) => (value === null ? "" : (Math.abs(value) >= 1000 ? Math.round(value) : Number.isInteger(value) ? value : Number(value.toPrecision(4))).toLocaleString("en").replace("-", "−"));
 const pText = (p) => (p === null ? "" : p < 0.001 ? "<.001" : p >= 1 ? "1" : p.toFixed(3).replace(/^0/, ""));
 const believed = (verdict) => (verdict === null ? "unchecked" : verdict === "believed" ? "yes" : verdict);
 const verdictHtml = (verdict) => `<span class="tag ${{ believed: "yes", suspect: "warn", refuted: "no" }[verdict] ?? ""}">${escape(believed(verdict))}</span>`;
