@@ -48,8 +48,8 @@ class Row:
         delta_undefended: The worst case minus the undefended classifier's, if that is on the board.
         passes: Score-model passes of one prediction of one image; None if no line tells.
         certified: Average certified l2 radius, pixel units; None for a defense without a certificate.
-        verdict: `suspect` or `refuted` if an audit of one of its runs says so, else what that of the strongest attack says; None if
-            there was none.
+        verdict: `suspect` or `refuted` if an audit of one of its runs says so, else what that of the strongest attack on all of its
+            images says; None if there was none.
         flags: What a reader should know.
         missing: Classes of attacks it has not faced, and `images` if it has fewer than `FEW`: with any, it is not ranked.
         commands: What fills them.
@@ -96,7 +96,7 @@ class Row:
     def unaudited(self) -> Entry | None:
         """The run that an audit would have to examine, if none but another run of the row was audited."""
         audited = self.verdict is None and any(part.verdict for part in self.runs)
-        return min(self.runs, key=lambda part: part.seed not in self.seeds) if audited else None
+        return _deciding(self.runs, self.seeds, self.shares.ids)[0] if audited else None
 
     @property
     def believed(self) -> bool | None:
@@ -210,7 +210,7 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     missing = [kind for kind in group.required if kind not in faced and (kind == FULL or under.get(kind) is None)]
     missing += [IMAGES] if len(worst) < FEW else []
     entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
-    deciding = sorted(entries, key=lambda part: part.seed not in group.seeds)
+    deciding = _deciding(entries, group.seeds, worst.ids)
     return Row(
         defense=header["labels"]["defense"], content=spec["defense"].get("sha256"), name=spec["defense"]["name"], arguments=spec["defense"]["args"],
         classifier=spec["classifier"]["name"],
@@ -224,6 +224,11 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
         flags=_flags(entries, group), missing=missing, commands=_commands(group, missing, deterministic),
         runs=entries, shares=worst, clean_shares=clean,
     )  # fmt: skip
+
+
+def _deciding(runs: Sequence[Entry], seeds: Sequence[int], ids: np.ndarray) -> list[Entry]:
+    """Runs, the strongest attack first, of which the first is what the row rests on: of a seed that counts, and made on all of its images."""
+    return sorted(runs, key=lambda part: (part.seed not in seeds, not np.isin(ids, part.shares.ids).all()))
 
 
 def _certified(runs: Sequence[Run]) -> float | None:

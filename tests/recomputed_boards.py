@@ -172,7 +172,12 @@ def _row(runs, required):
         row["presets"] = [run["attack"].partition(" ")[0] for run in counted] + row["presets"]
     row["passes"], row["certified"] = _cost(runs), _certified(max(counted, key=lambda run: run["n"]))
     averaged = [run for run in runs if run["seed"] in seeds]
-    strongest = min(averaged, key=lambda run: (_mean(run["adversarial"].values()), run["attack"], run["seed"]))
+    strongest = min(
+        averaged,
+        key=lambda run: (
+            bool(set(row["ids"]) - set(run["clean"])), _mean(run["adversarial"].values()), run["attack"], run["seed"],
+        ),
+    )  # fmt: skip
     verdicts = [run["verdict"] for run in runs]
     row["verdict"] = next((bad for bad in ("refuted", "suspect") if bad in verdicts), strongest["verdict"])
     row["flags"] = _flags_of_row(row, counted, overlap)

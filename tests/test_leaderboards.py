@@ -411,6 +411,14 @@ def test_a_stronger_attack_that_nobody_audited_is_named(tmp_path):
     assert "Unchecked though a weaker attack on it was audited: own (`bench audit b --quick`)." in text
 
 
+def test_the_audit_that_decides_is_that_of_a_run_on_all_images(tmp_path):
+    whole = record(tmp_path, header("a", "own", "pgd-full"), "111111110")
+    (whole / "audit.json").write_text(json.dumps({"run_id": "a", "verdict": "believed"}))
+    record(tmp_path, header("b", "own", "autoattack"), "1000")
+    (row,) = board(tmp_path, required=["full gradient"]).rows
+    assert (row.verdict, row.n, row.unaudited) == ("believed", 9, None)
+
+
 def test_runs_of_several_folders_stand_side_by_side_once_each(tmp_path):
     mine, theirs = tmp_path / "mine", tmp_path / "theirs"
     record(mine, header("a", "own"), "111100000")
