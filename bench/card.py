@@ -10,10 +10,8 @@ from typing import Any
 from bench.arguments import adjustable, plain
 from bench.command import argument_text
 from bench.console import folded
-from bench.registry import KIND_OF, KINDS, Found
+from bench.registry import FLAGS, KIND_OF, KINDS, Found
 
-FLAGS = {"defenses": "-D", "attacks": "-A", "classifiers": "-C", "score_models": "-S"}
-"""The flag that gives arguments to components of each kind; data sets take theirs by name."""
 OPTIONS = {kind: f"--{role.replace('_', '-')}" for role, kind in KIND_OF.items()}
 
 

@@ -299,7 +299,7 @@ def import_command(
 
 def _import_record(file: Path, results: Path) -> None:
     from bench.cli import make_registry
-    from bench.console_steps import elsewhere, steps_text
+    from bench.console_steps import audit_line, elsewhere, steps_text
     from bench.header import read_header
     from bench.seal import AUDIT
     from bench.trust import code_of
@@ -307,14 +307,18 @@ def _import_record(file: Path, results: Path) -> None:
 
     unpacked, at = unpack(file, results), elsewhere(results)
     path = unpacked.path
-    allow_code = " --allow-code" if code_of(make_registry(), read_header(path)) else ""
+    code = bool(code_of(make_registry(), read_header(path)))
     steps = [
         (f"bench show {path.name}{at}", "what was attacked, how, on which images"),
-        (f"bench verify {path.name}{at}{allow_code}", "is it what it says? If you have not verified the file"),
+        (
+            f"bench verify {path.name}{at}{' --allow-code' if code else ''}",
+            "is it what it says? If you have not verified the file",
+        ),
     ]
     if not (path / AUDIT).exists():
         left_out = "" if unpacked.known else " An audit in the file was left out"
-        steps.append((f"bench audit {path.name}{at} --quick{allow_code}", f"was the attack strong enough?{left_out}"))
+        audit = audit_line(path.name, results, allow_code=code)
+        steps.append((audit, f"was the attack strong enough?{left_out}"))
     say(f"{path}{'  was there already, unchanged' if unpacked.known else ''}\n{steps_text(steps)}")
 
 

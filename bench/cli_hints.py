@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from bench.errors import UserError
 
 OF_THE_THREAT = ("--eps", "--epsilon", "--norm", "--radius")
-PARTS = {"defense": ("defenses", "-D"), "attack": ("attacks", "-A")}
-"""The parts of a run whose arguments are taken for options, their kinds, and the flags that take them."""
+PARTS = ("defense", "attack")
+"""The parts of a run whose arguments are taken for options."""
 
 
 def hint(words: Sequence[str], option: str) -> str:
@@ -35,13 +35,14 @@ def _parts(words: Sequence[str], argument: str) -> Iterator[tuple[str, str, str]
     from bench.arguments import adjustable
     from bench.cli import make_registry
     from bench.plan import Request
+    from bench.registry import FLAGS, KIND_OF
 
     registry, defaults = make_registry(), Request()
-    for part, (kind, flag) in PARTS.items():
+    for part in PARTS:
         owner = _value(words, f"--{part}") or getattr(defaults, part)
         try:
-            if argument in adjustable(registry.find(kind, owner).load()):
-                yield part, owner, flag
+            if argument in adjustable(registry.find(KIND_OF[part], owner).load()):
+                yield part, owner, FLAGS[KIND_OF[part]]
         except UserError:
             continue
 

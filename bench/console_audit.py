@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from bench.audit.finding import BELIEVED, PASS, REFUTED, SKIPPED, SUSPECT
 from bench.console import WIDTH, columns, duration, folded, passes_text
 from bench.console_progress import Progress
 from bench.documents import printable
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from bench.records import SampleRecord
     from bench.runner import Reporter
 
-MARKS = {"pass": "ok", "suspect": "SUSPECT", "refuted": "REFUTED", "skipped": "-"}
-FIRED = ("suspect", "refuted")
+MARKS = {PASS: "ok", SUSPECT: "SUSPECT", REFUTED: "REFUTED", SKIPPED: "-"}
+FIRED = (SUSPECT, REFUTED)
 AGREE = 0.9
 """Share of what a check costs at most from which its likely cost is no other figure."""
 
@@ -67,11 +68,7 @@ class AuditProgress:
     def ends(self, finding: Finding, *, new: bool) -> None:
         """Says what came out."""
         took = (
-            f" ({duration(finding.seconds)})"
-            if new and finding.verdict != "skipped"
-            else ""
-            if new
-            else " (done before)"
+            f" ({duration(finding.seconds)})" if new and finding.verdict != SKIPPED else "" if new else " (done before)"
         )
         self._say("  ", f"{finding.name}: {finding.verdict}{took}")
 
@@ -137,7 +134,7 @@ def _strength(audit: Mapping[str, Any]) -> list[str]:
     """What a believed number's images exclude, and what they cannot."""
     from bench.audit.strength import excluded
 
-    found = excluded(audit) if audit["verdict"] == "believed" else None
+    found = excluded(audit) if audit["verdict"] == BELIEVED else None
     if found is None:
         return []
     images, most = found

@@ -32,6 +32,9 @@ KIND_OF = {
 }  # fmt: skip
 """The kind of what stands under each key of a spec or of a suite."""
 
+FLAGS = {"defenses": "-D", "attacks": "-A", "classifiers": "-C", "score_models": "-S"}
+"""The flag that gives arguments to components of each kind; data sets take theirs by name."""
+
 
 @dataclass(frozen=True)
 class Entry:

@@ -177,18 +177,17 @@ def test_commands_that_read_records_send_files_to_import(command, original, tmp_
     assert f"put a packed record among your own first: bench import {archive}" in capsys.readouterr().err
 
 
-def test_an_audit_is_its_makers_word_and_stays_in_the_file(original, tmp_path, capsys):
-    record, mine = shutil.copytree(original, tmp_path / "record"), tmp_path / "mine"
+def write_audit(record):
+    """A maker's own, of the best verdict."""
     document = {
-        "format": 1,
-        "run_id": original.name,
-        "verdict": "believed",
-        "n": 1,
-        "size": "full",
-        "checks": [],
-        "flags": [],
-    }
+        "format": 1, "run_id": record.name, "verdict": "believed", "n": 1, "size": "full", "checks": [], "flags": [],
+    }  # fmt: skip
     (record / "audit.json").write_text(json.dumps(document | {"sha256": own_hash(document)}, indent=1) + "\n")
+
+
+def test_an_audit_is_its_makers_word_and_stays_in_the_file(original, tmp_path, capsys):
+    record, mine = shutil.copytree(original, tmp_path / "theirs" / original.name), tmp_path / "mine"
+    write_audit(record)
     archive = packed(record, tmp_path / "a.zip")
     assert main(["import", str(archive), "--results", str(mine)]) == 0
     assert files(mine.joinpath(*original.parts[-3:])) == files(original)
@@ -200,17 +199,8 @@ def test_an_audit_is_its_makers_word_and_stays_in_the_file(original, tmp_path, c
 
 
 def test_an_audit_that_was_unpacked_by_hand_is_no_verdict(original, tmp_path, capsys):
-    record = shutil.copytree(original, tmp_path / "record")
-    document = {
-        "format": 1,
-        "run_id": original.name,
-        "verdict": "believed",
-        "n": 1,
-        "size": "full",
-        "checks": [],
-        "flags": [],
-    }
-    (record / "audit.json").write_text(json.dumps(document | {"sha256": own_hash(document)}, indent=1) + "\n")
+    record = shutil.copytree(original, tmp_path / "theirs" / original.name)
+    write_audit(record)
     archive = packed(record, tmp_path / "a.zip")
     by_hand = tmp_path / "by" / "hand" / original.name
     with zipfile.ZipFile(archive) as opened:

@@ -31,6 +31,11 @@ class Load:
     likely: Work | None = None
 
 
+def scored(work: Work, draws: int) -> Work:
+    """An attack's work on an image, and the score of the image before and after it."""
+    return work + Work(evaluations=2 * draws)
+
+
 @dataclass(frozen=True)
 class Price:
     """What will become of a check, and at what cost.

@@ -19,9 +19,8 @@ import numpy as np
 
 from bench.audit.bar import ALLOWED, CLEAR, LEVEL, exceeds
 from bench.audit.finding import PASS, REFUTED, Finding
-from bench.audit.price import Load
+from bench.audit.price import Load, scored
 from bench.audit.subject import Subject
-from bench.pace import Work
 from bench.records import SHARD
 from bench.runs import same_environment
 
@@ -41,9 +40,9 @@ def why_not(subject: Subject) -> str:
 
 def loads(subject: Subject) -> list[Load]:
     """What it computes at most."""
-    work = subject.planned.work
-    scored = work and work + Work(evaluations=2 * subject.run.spec["draws"])
-    return [Load(len(_opened(subject, 0)), scored, subject.planned.gradient)]
+    planned = subject.planned
+    work = planned.work and scored(planned.work, planned.spec.draws)
+    return [Load(len(_opened(subject, 0)), work, planned.gradient)]
 
 
 def check(subject: Subject) -> Finding:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.audit.price import Load
+from bench.audit.price import Load, scored
 from bench.audit.rival import Choice, Rival, Trusting
 from bench.command import run_words
 from bench.defended import DefendedClassifier
@@ -24,7 +24,6 @@ from bench.evidence import Evidence, read_evidence
 from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.options import Options
-from bench.pace import Work
 from bench.plan import Plan, plan
 from bench.protocols import Images
 from bench.registry import Registry
@@ -191,10 +190,10 @@ class Subject:
         planned = self.plan(other)
         if planned.work is None:
             return Load(self.n, None)
-        scored = Work(evaluations=2 * planned.spec.draws)
         stand = self._standing(planned)
         likely = planned.work * stand + planned.least * (1 - stand)
-        return Load(self.n, planned.work + scored, planned.gradient, likely + scored)
+        draws = planned.spec.draws
+        return Load(self.n, scored(planned.work, draws), planned.gradient, scored(likely, draws))
 
     def command(self, other: Rival, samples: int | None = None) -> str:
         """The command that makes another attack's run for the board."""

@@ -12,11 +12,12 @@ from bench.arguments import adjustable, complete, takes
 from bench.command import given_arguments, run_command
 from bench.errors import BenchError, UserError
 from bench.gate.pairs import names_of, row_name
-from bench.registry import KIND_OF, Found, Registry
+from bench.registry import FLAGS, KIND_OF, Found, Registry
 from bench.runs import Run
+from bench.trust import file_of
 
-OWN = {"defense": "-D", "attack": "-A"}
-"""The parts whose code a row judges, and the flag of their arguments."""
+OWN = ("defense", "attack")
+"""The parts whose code a row judges."""
 
 
 def other_code(run: Run, registry: Registry) -> list[str]:
@@ -68,14 +69,14 @@ def check_row(run: Run, registry: Registry, baseline: Path, results: Path, *, ev
     Raises:
         UserError: They are not, or do not.
     """
-    for role, flag in OWN.items():
+    for role in OWN:
         part = run.spec[role]
         _check_file(part["name"], role)
         found = registry.find(KIND_OF[role], part["name"])
         target = found.load()
         args = part["args"] if every else given_arguments(part, run.header["labels"][role])
         try:
-            complete(target, {**found.entry.args, **args}, what=found.name, flag=flag)
+            complete(target, {**found.entry.args, **args}, what=found.name, flag=FLAGS[found.kind])
         except UserError as error:
             raise UserError(
                 f"expected the arguments of the baseline's row {row_name(run)} [{run.run_id}] to be those of today, got: {error}; "
@@ -84,8 +85,8 @@ def check_row(run: Run, registry: Registry, baseline: Path, results: Path, *, ev
 
 
 def _check_file(name: str, role: str) -> None:
-    file = name.rpartition(":")[0]
-    if file.endswith(".py") and not Path(file).is_file():
+    file = file_of(name)
+    if file and not Path(file).is_file():
         raise UserError(
             f"expected the file of the {role} {name!r} in {Path.cwd()}, got no file {file} there; "
             "the baseline names it relative to the folder where it was made: run from that folder"
