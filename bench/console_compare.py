@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bench.bracketed import bracketed
 from bench.console import columns, folded
 from bench.runs import CLEAN, ROBUST
 
 if TYPE_CHECKING:
     from bench.compare import Comparison
     from bench.gate.findings import Change, Flip
-    from bench.stats import Interval
 
 MOST_FLIPS = 10
 """Images shown of the clean ones that changed sides, and of the adversarial ones."""
@@ -40,18 +40,13 @@ def _cells(changes: Sequence[Change]) -> list[tuple[str, ...]]:
     """A row for each figure, a column for clean and one for adversarial images."""
     return [
         ("", *(HEADINGS[change.which] for change in changes)),
-        ("A", *(_percent(change.before) for change in changes)),
-        ("B", *(_percent(change.after) for change in changes)),
-        ("B - A", *(_percent(change.difference, signed=True) for change in changes)),
+        ("A", *(bracketed(change.before) for change in changes)),
+        ("B", *(bracketed(change.after) for change in changes)),
+        ("B - A", *(bracketed(change.difference, signed=True) for change in changes)),
         ("only A right", *(str(change.lost) for change in changes)),
         ("only B right", *(str(change.won) for change in changes)),
         ("p", *(f"{change.corrected:.3g}" for change in changes)),
     ]
-
-
-def _percent(interval: Interval, *, signed: bool = False) -> str:
-    sign = "+" if signed else ""
-    return f"{100 * interval.value:{sign}.1f} [{100 * interval.low:{sign}.1f}, {100 * interval.high:{sign}.1f}]"
 
 
 def _flips(flips: Sequence[Flip], which: str) -> str:

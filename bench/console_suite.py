@@ -54,9 +54,8 @@ class SuiteProgress:
     def began(self, cell: Cell, done: int, total: int) -> None:
         """A cell is taken up."""
         self.images[cell] = [done, total, 0.0]
-        self._show(
-            f"{self._place()} {cell.label}: going on after {done} of {total} images" if done and done < total else ""
-        )
+        begins = f"going on after {done} of {total} images" if done else f"attacking {total} images"
+        self._show(f"{self._place()} {cell.label}: {begins}" if done < total else "")
 
     def working(self, cell: Cell, done: float, standing: int, images: int) -> None:
         """A cell moves on inside a shard."""

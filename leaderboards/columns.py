@@ -101,7 +101,7 @@ def _with_remarks(table: Table, said: dict[str, str], board: Board, *, ranked: b
         else ""
     )
     rows = board.rows if ranked else board.incomplete
-    waiting = [f"{row.defense} (`bench audit {row.unaudited.run_id} --quick`)" for row in rows if row.unaudited]
+    waiting = [f"{row.defense} (`{row.unaudited.audit}`)" for row in rows if row.unaudited]
     unaudited = [f"Unchecked though a weaker attack on it was audited: {', '.join(waiting)}."] if waiting else []
     against = (
         f" p: two-sided paired test of the worst case against **{board.reference}** on the same images, Holm-corrected."

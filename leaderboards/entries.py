@@ -9,9 +9,11 @@ from typing import Any
 from bench.aggregate import PerImage, per_image
 from bench.claims.claim import failed_checks
 from bench.command import run_command
+from bench.console_steps import audit_line
 from bench.runs import CLEAN, Run
 from bench.stats import Interval, mean_share
 from bench.summary import EXACT
+from bench.trust import file_of, names_of
 from leaderboards.classes import attack_class, caveats
 
 BELIEVED, SUSPECT, REFUTED, UNCHECKED = "believed", "suspect", "refuted", "unchecked"
@@ -38,6 +40,7 @@ class Entry:
             what the attack warned of, what an audit found.
         passes: Score-model passes per image that the run took, attack and score.
         command: What makes the run.
+        audit: What audits it, quickly.
         path: Its folder.
         shares: Of right draws per adversarial image.
     """
@@ -54,6 +57,7 @@ class Entry:
     flags: list[str]
     passes: float
     command: str
+    audit: str
     path: str
     shares: PerImage = field(compare=False, repr=False)
 
@@ -70,9 +74,14 @@ def entry(run: Run) -> Entry:
         run_id=run.run_id, attack=run.header["labels"]["attack"], attack_class=attack_class(spec), n=len(run),
         draws=spec["draws"], seed=spec["seed"], clean=mean_share(run.shares(CLEAN)), robust=mean_share(run.shares()),
         verdict=verdict(run), flags=flags(run), passes=float(score_passes(run).mean()),
-        command=run_command(run.header, len(run)), path=run.path.as_posix(),
+        command=run_command(run.header, len(run)), audit=_audit(run), path=run.path.as_posix(),
         shares=per_image(run),
     )  # fmt: skip
+
+
+def _audit(run: Run) -> str:
+    code = any(file_of(name) for _, name in names_of(run.header))
+    return audit_line(run.run_id, run.path.parents[2], allow_code=code)
 
 
 def score_passes(run: Run) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from bench.bracketed import bracketed, rounded
 from bench.stats import Interval
 
 INTERVALS = ("brackets", "pm", "none")
@@ -61,18 +62,10 @@ def percent(
     value: Interval, decimals: int = 1, interval: str = "brackets", *, signed: bool = False, pm: str = "±"
 ) -> str:
     """`62.0 [57.7, 66.1]`, `62.0 ± 4.2` or `62.0`, in percent or points."""
+    if interval == "brackets":
+        return bracketed(value, decimals=decimals, signed=signed)
     main = rounded(100 * value.value, decimals, signed=signed)
-    if interval == "pm":
-        return f"{main} {pm} {50 * (value.high - value.low):.{decimals}f}"
-    if interval == "none":
-        return main
-    return f"{main} [{rounded(100 * value.low, decimals, signed=signed)}, {rounded(100 * value.high, decimals, signed=signed)}]"
-
-
-def rounded(number: float, decimals: int, *, signed: bool = False) -> str:
-    """A number without the sign of a zero."""
-    text = f"{number:{'+' if signed else ''}.{decimals}f}"
-    return text.lstrip("+-") if not float(text) else text
+    return f"{main} {pm} {50 * (value.high - value.low):.{decimals}f}" if interval == "pm" else main
 
 
 def plain(value: float | str | None, *, signed: bool = False) -> str:

@@ -402,13 +402,15 @@ def test_a_gradient_that_is_not_exact_is_no_full_gradient(tmp_path):
     assert [(row.defense, row.missing) for row in board.incomplete] == [("wrong", ["full gradient"])]
 
 
-def test_a_stronger_attack_that_nobody_audited_is_named(tmp_path):
-    weak = record(tmp_path, header("a", "own", "pgd-full"), "111111110")
+@pytest.mark.parametrize(("name", "option"), [("own", ""), ("my own.py:Own", " --allow-code")])
+def test_a_stronger_attack_that_nobody_audited_is_named(tmp_path, name, option):
+    weak = record(tmp_path, header("a", name, "pgd-full"), "111111110")
     (weak / "audit.json").write_text(json.dumps({"run_id": "a", "verdict": "believed"}))
     assert "Unchecked though" not in leaderboards.render(tmp_path, "md", required=["full gradient"])
-    record(tmp_path, header("b", "own", "square", gradient="none"), "111110000")
+    record(tmp_path, header("b", name, "square", gradient="none"), "111110000")
     text = leaderboards.render(tmp_path, "md", required=["full gradient"])
-    assert "Unchecked though a weaker attack on it was audited: own (`bench audit b --quick`)." in text
+    command = f"bench audit b --results {tmp_path} --quick{option}"
+    assert f"Unchecked though a weaker attack on it was audited: {name} (`{command}`)." in text
 
 
 def test_the_audit_that_decides_is_that_of_a_run_on_all_images(tmp_path):

@@ -11,7 +11,7 @@ from bench.audit.bar import WORDS, Order, order
 from bench.audit.finding import PASS, Finding
 from bench.audit.rival import Rival
 from bench.audit.subject import Subject
-from bench.stats import Interval
+from bench.bracketed import bracketed
 
 
 def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, good: str, verdict: str) -> Finding:
@@ -49,7 +49,7 @@ def judge(
     """
     failed = [name for name, part in orders.items() if part.broken]
     found = {name: part.as_dict() for name, part in orders.items()} | dict(values or {})
-    gains = [f"{name} {points(part.gain)}" for name, part in orders.items()]
+    gains = [f"{name} {bracketed(part.gain, signed=True)}" for name, part in orders.items()]
     sizes = f" ({unit}: {'; '.join([*gains, *([beside] if beside else [])])})."
     if not failed:
         return Finding(name="", verdict=PASS, values=found, threshold=WORDS, meaning=good.removesuffix(".") + sizes)
@@ -61,16 +61,6 @@ def judge(
         meaning=broken.format(names=" and ".join(failed)).removesuffix(".") + sizes,
         command=commands[failed[0]],
     )
-
-
-def points(gain: Interval) -> str:
-    """`+3.1 [-5.2, 11.0]`, in hundredths."""
-    return f"{_signed(gain.value)} [{100 * gain.low:.1f}, {100 * gain.high:.1f}]"
-
-
-def _signed(share: float) -> str:
-    text = f"{100 * share:+.1f}"
-    return text if float(text) else "0.0"
 
 
 def standing(shares: np.ndarray) -> int:

@@ -16,9 +16,9 @@ import numpy as np
 
 from bench.audit.bar import LEVEL
 from bench.audit.finding import PASS, SUSPECT, Finding
-from bench.audit.ordered import points
 from bench.audit.price import Load
 from bench.audit.subject import Subject
+from bench.bracketed import bracketed
 from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.pace import Work
@@ -47,7 +47,7 @@ def check(subject: Subject) -> Finding:
     fresh = _success(subject, noise.of("check").at(1000).spread(FRESH))
     gap, p = mean_difference(own, fresh), paired_p(own, fresh) / 2
     fitted = not subject.knows and gap.value > GAP and p < LEVEL
-    size = points(gap)
+    size = bracketed(gap, signed=True)
     share = (
         f"Knowing the scored draws is worth {size} points of success."
         if subject.knows
