@@ -16,7 +16,9 @@ def bracketed(interval: Interval, *, decimals: int = 1, signed: bool = False) ->
         decimals: Digits after the point.
         signed: Whether what is above zero has its sign too, as differences do.
     """
-    value, low, high = (rounded(100 * end, decimals, signed=signed) for end in (interval.value, interval.low, interval.high))
+    value, low, high = (
+        rounded(100 * end, decimals, signed=signed) for end in (interval.value, interval.low, interval.high)
+    )
     return f"{value} [{low}, {high}]"
 
 

@@ -121,7 +121,7 @@ def audit_command(
             return
         path = _made(planned, settings, scope.images, quiet)
     else:
-        from bench.records import find_record
+        from bench.lookup import find_record
 
         path = find_record(results, run)
     work = _Work(path, scope, registry, settings, data_dir, progress, allow_code)
@@ -145,7 +145,7 @@ class _Work:
 def _show_audit(work: _Work, as_json: bool, asked: str) -> None:
     from bench.audit.session import audit
     from bench.console_audit import FIRED, audit_text
-    from bench.records import read_header
+    from bench.header import read_header
 
     found = audit(work.path, work.scope, work.registry, work.progress, options=work.options, data_dir=work.data_dir)
     if as_json:
@@ -178,7 +178,7 @@ def _next(work: _Work, found: dict[str, Any], asked: str) -> str:
 def _show_outlook(work: _Work, as_json: bool) -> None:
     from bench.audit.session import foresee
     from bench.console_audit import outlook_text
-    from bench.records import read_header
+    from bench.header import read_header
 
     outlook = foresee(work.path, work.scope, work.registry, work.progress, options=work.options, data_dir=work.data_dir)
     if as_json:
@@ -200,7 +200,8 @@ def _check_names(only: list[str], suggest: Any) -> None:
 
 def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:
     """A record may be a stranger's: the code that it names runs only if that was allowed."""
-    from bench.records import find_record, read_header
+    from bench.header import read_header
+    from bench.lookup import find_record
     from bench.trust import names_of, require_permission
 
     header = read_header(find_record(results, run))

@@ -266,7 +266,7 @@ def export_command(
         return
     if to != "pt" or out is None:
         raise UserError(f"expected --to robustbench, or --to pt with --out FILE.pt, got {to!r}; correct the command")
-    from bench.records import find_record
+    from bench.lookup import find_record
     from bench.runs import read_run
     from bench.tensors import save_tensor
 

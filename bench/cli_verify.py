@@ -37,7 +37,8 @@ def show_command(
     from bench.console_audit import audit_text
     from bench.console_show import record_text
     from bench.console_steps import audit_line
-    from bench.records import find_record, read_record
+    from bench.lookup import find_record
+    from bench.records import read_record
     from bench.summary import summarise
     from bench.trust import code_of
 
@@ -140,8 +141,8 @@ def pack_command(
     from bench.cli import make_registry
     from bench.console_steps import steps_text
     from bench.header import read_header
+    from bench.lookup import find_record
     from bench.pack import pack
-    from bench.records import find_record
     from bench.seal import AUDIT, sha256
     from bench.trust import code_of
 

@@ -11,8 +11,8 @@ from bench.errors import UserError
 from bench.gate.changes import change_of, flips
 from bench.gate.findings import Change, Flip
 from bench.gate.pairs import PREDICTIONS, Pair, pair_up
+from bench.lookup import find_record
 from bench.paired import holm, paired_p
-from bench.records import find_record
 from bench.runs import Run, read_run, read_runs, same_environment
 from bench.spec import brief_differences, differences
 

@@ -26,6 +26,11 @@ def percent(interval: dict[str, Any]) -> str:
     return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 cell`, `2 cells`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def headline(summary: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     """`dpsam under pgd-full · fashion-mnist linf:20/255 · n = 250`."""
     spec, status = summary["spec"], "" if summary["status"] == "complete" else " (partial)"

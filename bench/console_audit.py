@@ -14,7 +14,7 @@ from bench.documents import printable
 
 if TYPE_CHECKING:
     from bench.audit.finding import Finding
-    from bench.records import SampleRecord
+    from bench.lines import SampleRecord
     from bench.runner import Reporter
 
 MARKS = {PASS: "ok", SUSPECT: "SUSPECT", REFUTED: "REFUTED", SKIPPED: "-"}

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bench.console import duration, percent
 
 if TYPE_CHECKING:
+    from bench.lines import SampleRecord
     from bench.pace import TimeToGo
-    from bench.records import SampleRecord
 
 
 class Progress:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bench.console import columns, duration, passes_text, percent
+from bench.console import columns, counted, duration, passes_text, percent
 from bench.documents import printable
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class SuiteProgress:
 
     def waiting(self, cells: int) -> None:
         """Says once that other processes make what is left."""
-        text = f"waiting for {cells} cells that another process is making"
+        text = f"waiting for {counted(cells, 'cell')} that another process is making"
         if text != self.said:
             self.said = text
             self._show(text, always=True)
@@ -136,9 +136,7 @@ def outcome_text(outcomes: Sequence[Outcome], results: str) -> str:
             )
     counts = Counter(outcome.state for outcome in outcomes)
     said = ", ".join(f"{counts[state]} {state}" for state in ("made", "done", "failed") if counts[state])
-    return (
-        f"{columns(rows)}\n\n{len(outcomes)} cells: {said}; beside one another: bench leaderboard --results {results}"
-    )
+    return f"{columns(rows)}\n\n{counted(len(outcomes), 'cell')}: {said}; beside one another: bench leaderboard --results {results}"
 
 
 def outcome_documents(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -158,7 +156,7 @@ def outlook_text(outlooks: Sequence[Outlook], workers: int) -> str:
     total = outlook_documents(outlooks, workers)["total"]
     counts = Counter(look.state for look in outlooks)
     said = ", ".join(f"{counts[state]} {state}" for state in ("done", "begun", "new", "wrong") if counts[state])
-    lines = [columns(rows), "", f"{len(outlooks)} cells: {said}"]
+    lines = [columns(rows), "", f"{counted(len(outlooks), 'cell')}: {said}"]
     if total["most"]["passes"]:
         shared = f" on {workers} workers" if workers > 1 else ""
         lines.append(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import UserError
-from bench.records import SampleRecord
+from bench.lines import SampleRecord
 from bench.stats import Interval, mean_share
 from bench.summary import shares
 from bench.threat import ThreatModel

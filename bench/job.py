@@ -12,9 +12,11 @@ from typing_extensions import Self
 from bench.engines.engine import Done, Engine, Task
 from bench.environment import check_environment
 from bench.errors import UserError
+from bench.header import FORMAT
+from bench.lines import SampleRecord
 from bench.options import Options
 from bench.plan import Plan
-from bench.records import FORMAT, SHARD, Record, RecordWriter, SampleRecord, read_record
+from bench.records import SHARD, Record, RecordWriter, read_record
 from bench.seal import SEAL
 from bench.summary import summarise
 

@@ -16,16 +16,11 @@ import numpy as np
 
 from bench.errors import BusyError, InterruptedRunError, UserError
 from bench.evidence import read_evidence, read_shard
-from bench.header import FORMAT, read_header
+from bench.header import read_header
 from bench.lines import SampleRecord, in_order, read_lines
 from bench.links import check_inside, check_links
 from bench.lock import hold
-from bench.lookup import find_record, record_paths
 from bench.seal import SEAL, seal_text, sealed_names
-
-__all__ = [
-    "FORMAT", "SHARD", "Record", "RecordWriter", "SampleRecord", "find_record", "read_header", "read_record", "record_paths",
-]  # fmt: skip
 
 SHARD = 50
 """Consecutive positions of a data set's order that run together."""

@@ -11,10 +11,11 @@ from bench.device import pick_device
 from bench.engines.engine import Engine, Failed, Task
 from bench.engines.here import Here
 from bench.job import Job, first_lines, images_missing, record_path
+from bench.lines import SampleRecord
 from bench.options import Options
 from bench.plan import Plan
 from bench.prediction import Forecast, Remembering, forecast
-from bench.records import SHARD, SampleRecord, read_record
+from bench.records import SHARD, read_record
 from bench.worker import Worker
 
 __all__ = ["Options", "Reporter", "Silent", "foresee", "record_path", "run", "security_curve"]

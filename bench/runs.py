@@ -17,7 +17,10 @@ import numpy as np
 
 from bench.documents import printable, read_json
 from bench.errors import UserError
-from bench.records import SampleRecord, read_header, read_record, record_paths
+from bench.header import read_header
+from bench.lines import SampleRecord
+from bench.lookup import record_paths
+from bench.records import read_record
 
 CLEAN, ROBUST = "clean", "adversarial"
 FINGERPRINT = ("torch", "device", "instructions", "batch_size")

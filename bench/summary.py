@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from bench.claims.finished import finished_claims
-from bench.records import Record, SampleRecord
+from bench.lines import SampleRecord
+from bench.records import Record
 from bench.stats import mean_share
 
 CLEAN, ROBUST = "clean", "adversarial"

@@ -16,8 +16,8 @@ from bench.documents import printable
 from bench.errors import UserError
 from bench.gate.findings import Finding
 from bench.links import check_links
+from bench.lookup import find_record
 from bench.pack import is_canonical
-from bench.records import find_record
 from bench.registry import KINDS, Registry
 from bench.runs import Run, read_run
 from bench.seal import SEAL, broken_seal

@@ -20,6 +20,7 @@ from bench.device import out_of_memory
 from bench.environment import check_environment, commit, environment_of
 from bench.errors import AttackError, BenchError, UserError
 from bench.gradient import GradientMode
+from bench.lines import SampleRecord
 from bench.margin import margin
 from bench.memory import peak, reset_peak, synchronize
 from bench.noise import Noise
@@ -27,7 +28,7 @@ from bench.pace import Pace
 from bench.passes import CountedScoreModel, Tally
 from bench.plan import Plan
 from bench.protocols import Images
-from bench.records import SHARD, SampleRecord
+from bench.records import SHARD
 from bench.spec import RUN_ID_LENGTH, canonical
 from bench.threat import ThreatModel
 

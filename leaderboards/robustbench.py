@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.records import find_record
+from bench.lookup import find_record
 from bench.runs import read_run, read_runs
 from bench.threat import ThreatModel
 from leaderboards.classes import AUTO

@@ -26,10 +26,10 @@ from bench.audit.trace import ascend
 from bench.cli import main
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
+from bench.lookup import record_paths
 from bench.noise import Noise
 from bench.options import Options
 from bench.plan import Request, plan
-from bench.records import record_paths
 from bench.runner import Silent, record_path, run
 from bench.runs import read_run
 from bench.seal import broken_seal, own_hash

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.lookup import record_paths
 from bench.plan import Request, plan
-from bench.records import record_paths
 from bench.runs import read_run
 from bench.threat import ThreatModel
 

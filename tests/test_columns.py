@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from bench.errors import UserError
-from bench.records import FORMAT, RecordWriter, SampleRecord, copy_record
+from bench.header import FORMAT
+from bench.lines import SampleRecord
+from bench.records import RecordWriter, copy_record
 from bench.runs import read_run, read_runs, same_environment
 
 SPEC = {

@@ -13,8 +13,8 @@ from bench.console_progress import Progress
 from bench.console_steps import audit_line, next_steps
 from bench.curve import curve
 from bench.doctor import examine
+from bench.lines import SampleRecord
 from bench.prediction import Forecast, Prediction
-from bench.records import SampleRecord
 from bench.threat import ThreatModel
 
 INTERVAL = {"value": 0.51, "low": 0.4130, "high": 0.6058, "method": "wilson"}

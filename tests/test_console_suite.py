@@ -47,8 +47,14 @@ def test_lines_where_there_is_no_terminal(progress, capsys):
         "[0/3] a · null · d: 100/100 images",
         "[1/3] a · null · d: made, robust 50.0 % [40.0, 60.0]",
         "[2/3] b\\x1b[31m · null · d: failed: no such [bold]thing[/bold]",
-        "waiting for 1 cells that another process is making",
+        "waiting for 1 cell that another process is making",
     ]
+
+
+def test_a_pipe_is_told_what_begins_and_nothing_of_what_is_done(progress, capsys):
+    progress.began(CELLS[0], 0, 100)
+    progress.began(CELLS[2], 100, 100)
+    assert capsys.readouterr().err == "[0/3] a · null · d: attacking 100 images\n"
 
 
 def test_a_table_on_a_terminal(monkeypatch):

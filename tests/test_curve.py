@@ -6,7 +6,7 @@ import pytest
 
 from bench.curve import curve, parse_threats
 from bench.errors import UserError
-from bench.records import SampleRecord
+from bench.lines import SampleRecord
 from bench.threat import ThreatModel
 
 

@@ -22,9 +22,10 @@ from bench.data.arrays import npz
 from bench.documents import check_printable, printable, read_json, read_toml
 from bench.errors import UserError
 from bench.evidence import read_shard
+from bench.lookup import find_record, record_paths
 from bench.matrix import read_suite
 from bench.models.weights import read_weights
-from bench.records import RecordWriter, find_record, read_record, record_paths
+from bench.records import RecordWriter, read_record
 
 ESCAPE = "\x1b]0;owned\x07\x1b[31m"
 

@@ -13,8 +13,11 @@ from safetensors.numpy import load_file
 import bench.lock
 import bench.records
 from bench.errors import BusyError, InterruptedRunError, UserError
+from bench.header import FORMAT
+from bench.lines import SampleRecord
 from bench.lock import hold, in_place
-from bench.records import FORMAT, RecordWriter, SampleRecord, find_record, read_record, record_paths
+from bench.lookup import find_record, record_paths
+from bench.records import RecordWriter, read_record
 
 SPEC = {
     "defense": {"name": "none"}, "attack": {"name": "null"}, "classifier": {"name": "cnn"}, "score_model": None,
@@ -193,7 +196,7 @@ def test_evidence_without_a_line_is_replaced(path, monkeypatch):
     with RecordWriter(path, HEADER) as writer:
         writer.append(0, [line(1)], images(0.25))
         with monkeypatch.context() as patch:
-            patch.setattr(bench.records.SampleRecord, "model_dump_json", lambda self: 1 / 0)
+            patch.setattr(SampleRecord, "model_dump_json", lambda self: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 writer.append(0, [line(2)], images(0.5))
     with RecordWriter(path, HEADER) as writer:

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.records import Record, SampleRecord
+from bench.lines import SampleRecord
+from bench.records import Record
 from bench.stats import proportion
 from bench.summary import CLEAN, hits, shares, summarise
 

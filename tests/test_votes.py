@@ -17,9 +17,10 @@ from bench.cli import main
 from bench.defended import DefendedClassifier
 from bench.errors import AttackError, UserError
 from bench.gradient import GradientMode
+from bench.lookup import record_paths
 from bench.noise import Noise
 from bench.passes import Tally
-from bench.records import read_record, record_paths
+from bench.records import read_record
 from bench.stats import lower_bound
 from bench.summary import summarise
 from defenses.smoothing import Smoothing

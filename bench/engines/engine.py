@@ -11,7 +11,7 @@ from typing_extensions import Self
 
 if TYPE_CHECKING:
     from bench.job import Job
-    from bench.records import SampleRecord
+    from bench.lines import SampleRecord
 
 
 @dataclass(frozen=True, eq=False)

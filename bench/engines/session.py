@@ -11,8 +11,8 @@ import numpy as np
 
 from bench.device import pick_device
 from bench.errors import BenchError, WorkerError
+from bench.lines import SampleRecord
 from bench.plan import Request, plan
-from bench.records import SampleRecord
 from bench.registry import Registry
 from bench.shelf import Shelf
 from bench.worker import Worker

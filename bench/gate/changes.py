@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.console import counted
 from bench.gate.findings import Change, Flip
 from bench.gate.pairs import PREDICTIONS, Pair
 from bench.paired import holm, paired_p
@@ -43,7 +44,7 @@ def words(change: Change, *, meaning: bool = True) -> str:
     """The change in one sentence, with what it may mean if it is a change."""
     points, what = 100 * change.difference.value, "robust" if change.which == ROBUST else "clean"
     corrected = f" ({change.corrected:.2g} after Holm)" if change.corrected != change.p else ""
-    found = f"{_images(change.lost)} lost, {change.won} won, p = {change.p:.2g}{corrected}"
+    found = f"{counted(change.lost, 'image')} lost, {change.won} won, p = {change.p:.2g}{corrected}"
     if abs(points) < LEAST_POINTS:
         return f"{what} accuracy as before ({100 * change.after.value:.1f} %), {found}"
     verb = "rose" if points > 0 else "fell"
@@ -55,10 +56,6 @@ def words(change: Change, *, meaning: bool = True) -> str:
         f"{what} accuracy {verb} by {abs(points):.1f} points ({100 * change.before.value:.1f} to {100 * change.after.value:.1f} %), "
         f"{found}{f': {may_be}' if meaning else ''}"
     )
-
-
-def _images(count: int) -> str:
-    return f"{count} image{'' if count == 1 else 's'}"
 
 
 def flips(pair: Pair) -> list[Flip]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from bench.console import folded
+from bench.console import counted, folded
 from bench.gate.findings import CLAIMS, Finding, Flip, Report, RowReport, summed_up
 
 MOST_FLIPS = 5
@@ -41,7 +41,7 @@ def row_text(row: RowReport) -> str:
     lines += [folded("  ", found)] if found and not failed else []
     said = [finding for finding in row.findings if finding.passed is None or _stands_out(finding)]
     others = [finding for finding in row.findings if finding.passed is True and finding not in said]
-    checks = f"{len(others)} other check{'' if len(others) == 1 else 's'}"
+    checks = counted(len(others), "other check")
     lines += [
         *map(_folded, said),
         f"  {_STATES[True]:<5} and {checks}; each of them with --json",

@@ -14,7 +14,8 @@ from bench.gate.findings import Finding, Report
 from bench.gate.pairs import row_name
 from bench.gate.report import as_junit, as_step_summary
 from bench.gate.today import check_row, gone, other_code
-from bench.records import find_record, write_whole
+from bench.lookup import find_record
+from bench.records import write_whole
 from bench.registry import Registry
 from bench.runs import Run, read_run, read_runs
 from bench.spec import UNDEFENDED

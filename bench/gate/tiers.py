@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
 
+from bench.console import counted
 from bench.gate.changes import LEAST_POINTS, changes, flips, words
 from bench.gate.findings import Change, Finding
 from bench.gate.pairs import Pair
@@ -33,7 +34,7 @@ def exact(pair: Pair) -> Finding:
         )
     return Finding(
         check="predictions", passed=False, flips=flipped,
-        detail=f"{len(flipped)} prediction{'' if len(flipped) == 1 else 's'} changed in the environment of the baseline: {_direction(pair)}",
+        detail=f"{counted(len(flipped), 'prediction')} changed in the environment of the baseline: {_direction(pair)}",
     )  # fmt: skip
 
 

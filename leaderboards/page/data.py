@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.audit.document import read_audit
 from bench.errors import UserError
-from bench.records import read_header
+from bench.header import read_header
 from bench.stats import Interval
 from bench.threat import ThreatModel
 from leaderboards.boards import Board

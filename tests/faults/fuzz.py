@@ -25,9 +25,10 @@ from bench.console import summary_text
 from bench.data.arrays import npz
 from bench.errors import UserError
 from bench.evidence import read_shard
+from bench.lines import SampleRecord
 from bench.matrix import cells_of, read_suite
 from bench.models.weights import read_weights
-from bench.records import RecordWriter, SampleRecord, read_record
+from bench.records import RecordWriter, read_record
 from bench.summary import summarise
 
 SPEC = {
