@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench import cli_audit, cli_boards, cli_installed, cli_suite, cli_train, cli_verify
+from bench import cli_audit, cli_boards, cli_check, cli_exchange, cli_installed, cli_suite, cli_train, cli_verify
 from bench.cli_engines import Address, EngineName, GpusPerWorker, ShardTimeout, Workers
 from bench.cli_help import Sectioned
 from bench.cli_hints import hint
@@ -182,7 +182,7 @@ def run_command(
         _print_runs(summaries, plans, as_json, quiet)
 
 
-for commands in (cli_installed, cli_boards, cli_verify, cli_audit, cli_suite, cli_train):
+for commands in (cli_installed, cli_boards, cli_check, cli_exchange, cli_verify, cli_audit, cli_suite, cli_train):
     commands.register(app)
 
 

@@ -1,9 +1,7 @@
-"""The commands that read records: tables, comparisons, the gate, exchange with others. Each command one call."""
+"""The commands that set records side by side: leaderboards, a paper's tables, comparisons."""
 
 from __future__ import annotations
 
-import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from bench.cli_help import KEPT, Sectioned
-from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
+from bench.cli_options import Json, Out, Results, deliver, print_json
 from bench.documents import printable
 from bench.errors import UserError
 
@@ -20,10 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from bench.evidence import Evidence
-    from bench.gate.session import Update
     from bench.runs import Run
-
-Out = Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")]
 
 
 def register(app: typer.Typer) -> None:
@@ -99,7 +94,7 @@ def leaderboard_command(
         brief=brief, width=width or _terminal(out),
     )  # fmt: skip
     page = out is not None and wanted == "html" and out.suffix.lower() not in (".html", ".htm")
-    _deliver(text, out / "index.html" if out is not None and page else out, folder=page)
+    deliver(text, out / "index.html" if out is not None and page else out, folder=page)
 
 
 def table_command(
@@ -127,7 +122,7 @@ def table_command(
     level = None if threat is None else str(ThreatModel.parse(threat))
     leaderboards = own_package("leaderboards", "FORMATS")
     text, written = leaderboards.paper(spec, results=results, output=output, out=out, dataset=dataset, threat=level)
-    _deliver(text, None if written else out)
+    deliver(text, None if written else out)
 
 
 def compare_command(
@@ -150,211 +145,12 @@ def compare_command(
         print("\n\n".join(map(comparison_text, comparisons)))
 
 
-def check_command(
-    baseline: Annotated[
-        Path,
-        typer.Option(
-            "--baseline", help="Folder of the baseline's records.", rich_help_panel="What is compared, and how"
-        ),
-    ],
-    make: Annotated[bool, typer.Option("--run", help="Make the runs that are missing.")] = False,
-    margin: Annotated[float, typer.Option(help="Smallest change that fails the gate, in percentage points.")] = 1.0,
-    alpha: Annotated[float, typer.Option(help="Two-sided level of the tests, after Holm.")] = 0.01,
-    update: Annotated[
-        bool,
-        typer.Option(
-            "--update", help="Put the results in the baseline's place.", rich_help_panel="A new baseline instead"
-        ),
-    ] = False,
-    reason: Annotated[str, typer.Option(help="Why, with --update; kept in the baseline.")] = "",
-    add: Annotated[
-        list[str],
-        typer.Option("--add", metavar="RUN", help="A run of the results to make a row of, with --update; repeatable."),
-    ] = [],  # noqa: B006
-    samples: Annotated[
-        Optional[int],
-        typer.Option("--samples", "-n", min=1, help="Images to keep of each row, with --update. [default: all]"),
-    ] = None,
-    device: Device = "auto",
-    data_dir: DataDir = None,
-    results: Results = Path("results"),
-    junit: Annotated[Optional[Path], typer.Option(help="JUnit XML to write.")] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-) -> None:
-    """The gate in CI: is robustness still that of the baseline?
-
-    Exit code 1 if it changed, in either direction.
-
-    Example: bench check --baseline baseline --run --junit report.xml
-    """
-    from bench.cli import make_registry
-    from bench.gate.check import Bars, read_baseline
-    from bench.gate.session import Session
-
-    session = Session(
-        baseline=baseline, results=results, bars=Bars(alpha=alpha, margin=margin), registry=make_registry(),
-        data_dir=data_dir, device=device, quiet=quiet, announce=lambda text: None if quiet else typer.echo(text, err=True),
-    )  # fmt: skip
-    if update:
-        done = session.update(reason, make=make, add=add, samples=samples)
-        document = {"changed": done.changed, "left_out": done.left_out, "notes": done.notes}
-        print_json(document) if as_json else say(_updated(done, baseline, results))
-        return
-    if add or samples or reason:
-        raise UserError("expected --add, --samples and --reason with --update, got them alone; add --update")
-    from bench.gate.report import as_document, as_text, error_junit, renewal
-
-    try:
-        report = session.check(read_baseline(baseline), make=make)
-    except UserError as error:
-        if junit:
-            from bench.records import write_whole
-
-            write_whole(junit, error_junit(str(error)).encode())
-        raise
-
-    session.publish(report, junit=junit, summary=os.environ.get("GITHUB_STEP_SUMMARY"))
-    print_json(as_document(report)) if as_json else print(
-        as_text(report) + renewal(report, baseline, results, make=make)
-    )
-    raise typer.Exit(0 if report.passed else 1)
-
-
-def _updated(done: Update, baseline: Path, results: Path) -> str:
-    """What changed in a baseline, what its maker should know, and what to do next."""
-    from bench.console import WIDTH, folded
-    from bench.console_steps import elsewhere, steps_text
-
-    count = f"{len(done.changed)} row{'s' if len(done.changed) != 1 else ''} {'made' if done.first else 'changed'} in {baseline}"
-    if not done.changed and done.stale:
-        return f"{count}: your code is not that of these results; add --run"
-    if not done.changed:
-        return f"{count}: the results of its rows are as they were; --add RUN makes a row of one more run"
-    lines = [folded("", phrase, WIDTH - 2).replace("\n", "\n  ") for phrase in done.changed]
-    lines += [folded("left out, made by other code than today's: ", folder) for folder in done.left_out]
-    lines += [folded("note  ", note) for note in done.notes]
-    check = f"bench check --baseline {shlex.quote(str(baseline))}{elsewhere(results)} --run"
-    return "\n".join([*lines, count, steps_text([(check, f"from now on, in CI; commit {baseline}")])])
-
-
-def export_command(
-    run: Annotated[str, typer.Argument(help="Id of a run, a unique prefix of it, or its folder.")],
-    to: Annotated[
-        str, typer.Option("--to", help="robustbench (its model_info JSON) or pt (a tensor of the adversarial images).")
-    ] = "robustbench",
-    results: Results = Path("results"),
-    out: Out = None,
-    words: Annotated[
-        list[str],
-        typer.Option(
-            "-M", metavar="KEY=VALUE", help="What the record does not know: authors, link, venue, ...; repeatable."
-        ),
-    ] = [],  # noqa: B006
-) -> None:
-    """A run in RobustBench's format, or its images as a tensor.
-
-    Its model_info JSON, or the adversarial images in the order of the test set.
-
-    Example: bench export 6ba633 --to pt --out adversarial.pt
-    """
-    if to == "robustbench":
-        from bench.arguments import parse_options
-        from bench.registry import own_package
-
-        _deliver(own_package("leaderboards", "FORMATS").model_info(results, run, parse_options(words, "-M")), out)
-        return
-    if to != "pt" or out is None:
-        raise UserError(f"expected --to robustbench, or --to pt with --out FILE.pt, got {to!r}; correct the command")
-    from bench.lookup import find_record
-    from bench.runs import read_run
-    from bench.tensors import save_tensor
-
-    print(f"{save_tensor(read_run(find_record(results, run)), out)} images in {out}")
-
-
-def import_command(
-    files: Annotated[
-        list[Path], typer.Argument(help="Files that bench pack wrote (.zip), or RobustBench's model_info JSON files.")
-    ],
-    results: Results = Path("results"),
-    threat: Annotated[
-        Optional[str], typer.Option(help="JSON: their threat. [default: from the folder's name and eps]")
-    ] = None,
-) -> None:
-    """Packed records of others, or RobustBench's rows, to see here.
-
-    A packed record lands where bench run would have made it; no code runs (see: bench verify). RobustBench's rows are shown
-    apart, marked as imported, never ranked.
-
-    Example: bench import dpsam.zip, or: bench import model_info/cifar10/Linf/Standard.json
-    """
-    from zipfile import is_zipfile
-
-    packed = [file for file in files if file.suffix == ".zip" or is_zipfile(file)]
-    for file in packed:
-        _import_record(file, results)
-    _import_rows([file for file in files if file not in packed], results, threat)
-
-
-def _import_record(file: Path, results: Path) -> None:
-    from bench.cli import make_registry
-    from bench.console_steps import audit_line, elsewhere, steps_text
-    from bench.header import read_header
-    from bench.seal import AUDIT
-    from bench.trust import code_of
-    from bench.unpack import unpack
-
-    unpacked, at = unpack(file, results), elsewhere(results)
-    path = unpacked.path
-    code = bool(code_of(make_registry(), read_header(path)))
-    steps = [
-        (f"bench show {path.name}{at}", "what was attacked, how, on which images"),
-        (
-            f"bench verify {path.name}{at}{' --allow-code' if code else ''}",
-            "is it what it says? If you have not verified the file",
-        ),
-    ]
-    if not (path / AUDIT).exists():
-        left_out = "" if unpacked.known else " An audit in the file was left out"
-        audit = audit_line(path.name, results, allow_code=code)
-        steps.append((audit, f"was the attack strong enough?{left_out}"))
-    say(f"{path}{'  was there already, unchanged' if unpacked.known else ''}\n{steps_text(steps)}")
-
-
-def _import_rows(files: list[Path], results: Path, threat: str | None) -> None:
-    from bench.records import write_whole
-    from bench.registry import own_package
-    from bench.threat import ThreatModel
-
-    level = None if threat is None else str(ThreatModel.parse(threat))
-    reference_row = own_package("leaderboards", "FORMATS").reference_row
-    for target, text in [reference_row(file, results, level) for file in files]:
-        write_whole(target, text.encode())
-        print(target)
-
-
-COMMANDS: dict[str, Any] = {
-    "leaderboard": leaderboard_command, "table": table_command, "compare": compare_command, "check": check_command,
-    "export": export_command, "import": import_command,
-}  # fmt: skip
+COMMANDS: dict[str, Any] = {"leaderboard": leaderboard_command, "table": table_command, "compare": compare_command}
 
 
 def _terminal(out: Path | None) -> int | None:
     """The width of the terminal that gets the text, if one does."""
     return shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
-
-
-def _deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
-    if out is None:
-        print(text)
-        return
-    try:
-        if folder:
-            out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"expected to write {out}, got: {error.strerror}; choose another --out") from error
 
 
 def _purifier() -> Any:

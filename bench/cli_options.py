@@ -25,6 +25,7 @@ def _silence(quiet: bool) -> bool:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", callback=_silence, help="No progress and no warnings.")]
+Out = Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of all records.", rich_help_panel=KEPT)]
 Device = Annotated[
     str,
@@ -63,3 +64,25 @@ def say(text: str) -> None:
 def print_json(value: object) -> None:
     """Prints one JSON document."""
     print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
+    """Prints a text, or writes it to a file.
+
+    Arguments:
+        text: What is delivered.
+        out: The file; None for stdout.
+        folder: Whether the file's folder is made.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    if out is None:
+        print(text)
+        return
+    try:
+        if folder:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"expected to write {out}, got: {error.strerror}; choose another --out") from error

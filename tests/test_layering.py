@@ -18,7 +18,7 @@ VOCABULARY = [
     "bench.matrix", "bench.known", "bench.outcome", "bench.options", "bench.interrupt", "bench.console_suite",
     "bench.summary", "bench.runs", "bench.lattice", "bench.paired", "bench.aggregate", "bench.command", "bench.evidence",
     "bench.seal", "bench.pack", "bench.unpack", "bench.verify", "bench.fresh", "bench.cli_verify", "bench.console_verify",
-    "bench.claims.claim", "bench.claims.finished", "bench.compare", "bench.console_compare", "bench.gate.check", "bench.gate.baseline", "bench.gate.report", "bench.gate.session", "bench.gate.today", "bench.cli_boards",
+    "bench.claims.claim", "bench.claims.finished", "bench.compare", "bench.console_compare", "bench.gate.check", "bench.gate.baseline", "bench.gate.report", "bench.gate.session", "bench.gate.today", "bench.cli_boards", "bench.cli_check", "bench.cli_exchange",
     "bench.audit", "bench.audit.finding", "bench.audit.bar", "bench.audit.document", "bench.cli_audit", "bench.console_audit", "bench.cli_help", "bench.cli_installed", "bench.cli_suite", "bench.cli_train",
     *(f"leaderboards{name}" for name in ("", ".rows", ".boards", ".columns", ".documents", ".markdown", ".latex", ".frames")),
     *(f"leaderboards.{name}" for name in ("page", "papers", "paper_table", "figures", "robustbench", "imported")),
@@ -29,7 +29,14 @@ def name_of(file):
     return str(file.relative_to(ROOT)).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
 
 
-COMMANDS = {"bench.cli", "bench.cli_boards", "bench.cli_options", "bench.cli_train"}
+COMMANDS = {
+    "bench.cli",
+    "bench.cli_boards",
+    "bench.cli_check",
+    "bench.cli_exchange",
+    "bench.cli_options",
+    "bench.cli_train",
+}
 TREES = {name_of(file): ast.parse(file.read_text()) for file in SOURCES}
 
 
