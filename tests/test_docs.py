@@ -243,7 +243,6 @@ def test_the_shell_script_is_shell_and_labelled():
     assert sum("--dataset cifar10" in line for line in lines) == 7
 
 
-@pytest.mark.slow
 def test_the_pages_build_without_warnings(tmp_path):
     pytest.importorskip("mkdocs")
     build = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path)]
