@@ -13,7 +13,7 @@ from bench.aggregate import per_image
 from bench.runs import Run, read_runs
 
 RECORDS = Path(__file__).parent / "fashion-mnist-standard"
-GRADIENT, OTHERS = ("pgd-full", "pgd-known", "pgd-bpda"), ("autoattack", "autoattack-rand", "square")
+GRADIENT, OTHERS = ("pgd-full", "pgd-eot", "pgd-bpda"), ("autoattack", "autoattack-rand", "square")
 HEAD = [
     "defense",
     "classifier",
