@@ -40,6 +40,13 @@ def test_a_likely_price_stands_beside_the_highest():
     assert summed([price, price])["likely"] == 2 * price["likely"]
 
 
+def test_a_padded_chunk_costs_as_much_as_a_full_one():
+    prices = Prices(Clock(), 16)
+    assert prices.of([Load(8, Work(evaluations=1))])["seconds"] == 16.0
+    assert prices.of([Load(33, Work(evaluations=1))])["seconds"] == 48.0
+    assert prices.of([Load(8, Work(evaluations=1))])["passes"] == {"forward": 8}
+
+
 def subject(path):
     run = read_run(path)
     return Subject(

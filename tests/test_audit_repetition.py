@@ -3,6 +3,7 @@
 import hashlib
 import json
 import sys
+from math import comb
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from bench.audit import repetition
+from bench.audit.bar import power
 from bench.audit.finding import PASS, REFUTED, SKIPPED
 from bench.cli import main
 from bench.runs import read_run
@@ -91,6 +93,15 @@ def test_elsewhere_a_few_may_fall(tmp_path, monkeypatch):
     assert len(elsewhere["values"]["broken"]) == len(here["values"]["broken"]) == 2
     assert (elsewhere["verdict"], here["verdict"]) == (PASS, REFUTED)
     assert elsewhere["threshold"].startswith("more than 2 %")
+
+
+def test_what_it_can_find_is_said(honest):
+    """The binomial tail by hand: 3 of 16 where .02 may fall, 2 of 16 where .002 may."""
+    tails = {count: sum(comb(16, k) * 0.25**k * 0.75 ** (16 - k) for k in range(count, 17)) for count in (2, 3)}
+    assert power(16, 0.25, 0.02) == pytest.approx(tails[3])
+    assert power(16, 0.25, 0.002) == pytest.approx(tails[2])
+    check = found(honest)
+    assert f"with probability {check['values']['power']:.2f}." in check["meaning"]
 
 
 def test_what_there_is_nothing_to_repeat_of(tmp_path):

@@ -53,7 +53,7 @@ TABLE: Mapping[str, Entry] = MappingProxyType(
         "reference-attack": Entry("bench.audit.reference_attack", "Is the attack at least as strong as plain PGD with the right gradient?", _CARLINI),
         "known-draws": Entry("bench.audit.known_draws", "Known randomness helps the attacker, or a gradient is wrong.", _CARLINI),
         "radius": Entry("bench.audit.radius", "Success grows with eps, and nothing stands in an unbounded ball.", _CARLINI),
-        "effort": Entry("bench.audit.effort", "What twice the steps, more restarts and a longer step add.", _CARLINI),
+        "effort": Entry("bench.audit.effort", "What more steps, more restarts and, in a full audit, a longer step add.", _CARLINI),
         "binarization": Entry("bench.audit.binarization", "Does the attack find an adversarial image that was planted?", _ZIMMERMANN),
     }
 )  # fmt: skip

@@ -63,6 +63,14 @@ def exceeds(count: int, n: int, share: float) -> float:
     return float(binom.sf(count - 1, n, share))
 
 
+def power(n: int, share: float, allowed: float) -> float:
+    """The probability that `exceeds` is below `LEVEL` for `n` images if each has this chance."""
+    from scipy.stats import binom
+
+    least = next((count for count in range(n + 1) if exceeds(count, n, allowed) < LEVEL), n + 1)
+    return float(binom.sf(least - 1, n, share))
+
+
 def _one_sided(strong: np.ndarray, weak: np.ndarray, gain: float) -> float:
     half = paired_p(strong, weak) / 2
     return half if gain > 0 else 1 - half

@@ -80,10 +80,11 @@ class Prices:
 
     Arguments:
         worker: Where they are timed.
+        chunk: Rows that the last of the images is padded to; 1 where draws fill the chunks.
     """
 
-    def __init__(self, worker: Worker) -> None:
-        self.worker = worker
+    def __init__(self, worker: Worker, chunk: int = 1) -> None:
+        self.worker, self.chunk = worker, chunk
         self.timed: dict[GradientMode, tuple[float, dict[str, float]]] = {}
 
     def of(self, loads: Sequence[Load]) -> dict[str, Any]:
@@ -100,10 +101,11 @@ class Prices:
     def _spent(self, load: Load, work: Work) -> tuple[float, dict[str, int]]:
         """Seconds and passes of this much work on each image."""
         seconds, passes = 0.0, Counter[str]()
+        rows = -(-load.images // self.chunk) * self.chunk
         for mode, each in ((GradientMode.NONE, work.evaluations), (load.mode, work.gradients)):
             if each and load.images:
                 took, made = self._time(mode)
-                seconds += took * each * load.images
+                seconds += took * each * rows
                 passes.update({kind: round(count * each * load.images) for kind, count in made.items() if count})
         return seconds, dict(passes)
 

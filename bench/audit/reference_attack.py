@@ -30,7 +30,7 @@ def why_not(subject: Subject) -> str:
     if subject.run.spec["attack"]["name"] != reference.attack:
         return ""
     covers = _covers(subject.args, subject.plan(reference).spec.attack.args)
-    return "the run's attack is that reference, or a longer one" if covers else ""
+    return "the run's attack already is plain PGD with the right gradient, as long or longer" if covers else ""
 
 
 def loads(subject: Subject) -> list[Load]:

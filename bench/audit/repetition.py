@@ -17,7 +17,7 @@ import secrets
 
 import numpy as np
 
-from bench.audit.bar import ALLOWED, CLEAR, LEVEL, exceeds
+from bench.audit.bar import ALLOWED, CLEAR, LEVEL, exceeds, power
 from bench.audit.finding import PASS, REFUTED, Finding
 from bench.audit.price import Load, scored
 from bench.audit.subject import Subject
@@ -25,6 +25,8 @@ from bench.records import SHARD
 from bench.runs import same_environment
 
 QUICK_IMAGES, IMAGES = 16, 64
+SPARED = 0.25
+"""The share of images left out by a dishonest maker for which a finding states its power."""
 ALLOWED_HERE = 0.002
 """Share of images that may fall in the record's own environment, where nothing but the number of threads can change a rounding."""
 
@@ -57,15 +59,17 @@ def check(subject: Subject) -> Finding:
     here = all(same_environment(part, subject.worker.environment) for part in environments)
     allowed = ALLOWED_HERE if here else ALLOWED
     p = exceeds(len(broken), len(lines), allowed)
+    seen = power(len(lines), SPARED, allowed)
     values = {
         "images": len(lines), "opened": [line.id for line in lines], "broken": broken, "recorded": float(recorded.mean()), "repeated": float(repeated.mean()),
-        "same_environment": here, "p": p, "secret": str(secret),
+        "same_environment": here, "p": p, "power": seen, "secret": str(secret),
     }  # fmt: skip
     threshold = f"more than {100 * allowed:g} % of the images fall, with p < .01"
     if p >= LEVEL:
         return Finding(
             name="", verdict=PASS, values=values, threshold=threshold,
-            meaning=f"Made again on {len(lines)} images chosen by chance, the attack breaks {len(broken)} that the record says stand.",
+            meaning=f"Made again on {len(lines)} images chosen by chance, the attack breaks {len(broken)} that the record says stand; "
+            f"had {100 * SPARED:g} % of them been spared, this would have shown it with probability {seen:.2f}.",
         )  # fmt: skip
     return Finding(
         name="", verdict=REFUTED, values=values, threshold=threshold, command=subject.again(),

@@ -171,7 +171,7 @@ class _Audit:
         self.subject, self.path = subject, path
         before = [] if again else findings_in(read_audit(path))
         self.findings = {finding.name: finding for finding in before if finding.name in TABLE}
-        self.prices = Prices(subject.worker)
+        self.prices = Prices(subject.worker, subject.worker.batch if subject.deterministic else 1)
 
     def foresee(self, names: Sequence[str]) -> list[Price]:
         """What becomes of each check."""
