@@ -171,7 +171,7 @@ def _next(work: _Work, found: dict[str, Any], asked: str) -> str:
         images = min(FULL_IMAGES, len(read_run(work.path)))
         steps.append((full, f"to exclude more: longer attacks on {images} images"))
     steps.append((f"bench leaderboard{at}", "the verdict beside the others"))
-    steps.append((f"bench pack {work.path.name}{at}", "one file of the record, with this audit"))
+    steps.append((f"bench pack {work.path.name}{at}", "to hand it on: one file, with this audit"))
     return steps_text(steps)
 
 

@@ -87,7 +87,7 @@ class Judge:
         if not self.same:
             passed = None if wrong else True  # rounding differs between environments: more than that is not judged
             return Finding(check="margins", passed=passed, detail=f"{detail}, in another environment than the record's")
-        return Finding(check="margins", passed=not wrong, detail=detail, flips=[self._flip(sample, ROBUST) for sample in wrong])  # fmt: skip
+        return Finding(check="margins", passed=not wrong, detail=f"{detail}, in the record's own environment", flips=[self._flip(sample, ROBUST) for sample in wrong])  # fmt: skip
 
     def fresh(self, ids: np.ndarray, predictions: np.ndarray) -> Finding:
         """One fresh draw of each stored image against its recorded ones.
