@@ -103,6 +103,12 @@ def _with_remarks(table: Table, said: dict[str, str], board: Board, *, ranked: b
     rows = board.rows if ranked else board.incomplete
     waiting = [f"{row.defense} (`{row.unaudited.audit}`)" for row in rows if row.unaudited]
     unaudited = [f"Unchecked though a weaker attack on it was audited: {', '.join(waiting)}."] if waiting else []
+    sizes = sorted({part.audited for row in rows for part in row.runs if part.audited})
+    audits = (
+        [f"Believed: what an audit found ({'; '.join(sizes)}): it excludes large errors, not small ones."]
+        if sizes
+        else []
+    )
     against = (
         f" p: two-sided paired test of the worst case against **{board.reference}** on the same images, Holm-corrected."
         if "p" in table.columns
@@ -110,7 +116,7 @@ def _with_remarks(table: Table, said: dict[str, str], board: Board, *, ranked: b
     )
     return Table(
         title=table.title, columns=table.columns, groups=table.groups,
-        remarks=([f"All rows: {once}."] if once else []) + [notes + tied + against, *unaudited],
+        remarks=([f"All rows: {once}."] if once else []) + [notes + tied + against, *audits, *unaudited],
     )  # fmt: skip
 
 

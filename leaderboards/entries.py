@@ -36,6 +36,7 @@ class Entry:
         clean: Clean accuracy.
         robust: Robust accuracy under this attack.
         verdict: An audit's: `believed`, `suspect` or `refuted`; None if there was none, or none that is complete.
+        audited: How much an audit examined, as `quick, 32 images`; empty if there was none.
         flags: What a reader should know: `partial`, `small n`, `gradient not exact`, `inexact gradient mode`,
             what the attack warned of, what an audit found.
         passes: Score-model passes per image that the run took, attack and score.
@@ -54,6 +55,7 @@ class Entry:
     clean: Interval
     robust: Interval
     verdict: str | None
+    audited: str
     flags: list[str]
     passes: float
     command: str
@@ -73,10 +75,15 @@ def entry(run: Run) -> Entry:
     return Entry(
         run_id=run.run_id, attack=run.header["labels"]["attack"], attack_class=attack_class(spec), n=len(run),
         draws=spec["draws"], seed=spec["seed"], clean=mean_share(run.shares(CLEAN)), robust=mean_share(run.shares()),
-        verdict=verdict(run), flags=flags(run), passes=float(score_passes(run).mean()),
+        verdict=verdict(run), audited=_audited(run), flags=flags(run), passes=float(score_passes(run).mean()),
         command=run_command(run.header, len(run)), audit=_audit(run), path=run.path.as_posix(),
         shares=per_image(run),
     )  # fmt: skip
+
+
+def _audited(run: Run) -> str:
+    known = verdict(run) and {"size", "n"} <= run.audit.keys()
+    return f"{run.audit['size']}, {run.audit['n']} images" if known else ""
 
 
 def _audit(run: Run) -> str:

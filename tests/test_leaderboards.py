@@ -413,6 +413,15 @@ def test_a_stronger_attack_that_nobody_audited_is_named(tmp_path, name, option):
     assert f"Unchecked though a weaker attack on it was audited: {name} (`{command}`)." in text
 
 
+def test_a_board_says_how_much_its_audits_examined(tmp_path):
+    folder = record(tmp_path, header("a", "own", "pgd-full"), "111111110")
+    audit = {"run_id": "a", "verdict": "believed", "size": "quick", "n": 32}
+    (folder / "audit.json").write_text(json.dumps(audit))
+    record(tmp_path, header("b", "other", "pgd-full"), "111111110")
+    text = leaderboards.render(tmp_path, "md", required=["full gradient"])
+    assert "Believed: what an audit found (quick, 32 images): it excludes large errors, not small ones." in text
+
+
 def test_the_audit_that_decides_is_that_of_a_run_on_all_images(tmp_path):
     whole = record(tmp_path, header("a", "own", "pgd-full"), "111111110")
     (whole / "audit.json").write_text(json.dumps({"run_id": "a", "verdict": "believed"}))
