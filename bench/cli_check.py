@@ -95,10 +95,10 @@ def check_command(
 
 def _updated(done: Update, baseline: Path, results: Path) -> str:
     """What changed in a baseline, what its maker should know, and what to do next."""
-    from bench.console import WIDTH, folded
+    from bench.console import WIDTH, counted, folded
     from bench.console_steps import elsewhere, steps_text
 
-    count = f"{len(done.changed)} row{'s' if len(done.changed) != 1 else ''} {'made' if done.first else 'changed'} in {baseline}"
+    count = f"{counted(len(done.changed), 'row')} {'made' if done.first else 'changed'} in {baseline}"
     if not done.changed and done.stale:
         return f"{count}: your code is not that of these results; add --run"
     if not done.changed:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from bench.audit.finding import BELIEVED, PASS, REFUTED, SKIPPED, SUSPECT
-from bench.console import WIDTH, columns, duration, folded, passes_text
+from bench.console import WIDTH, columns, counted, duration, folded, passes_text
 from bench.console_progress import Progress
 from bench.documents import printable
 
@@ -156,7 +156,7 @@ def _total(total: Mapping[str, Any]) -> str:
     count = total["checks"]
     if not count:
         return "no check is left to make"
-    return f"{count} check{'s' if count > 1 else ''} to make: {_cost(total)}"
+    return f"{counted(count, 'check')} to make: {_cost(total)}"
 
 
 def _cost(predicted: Mapping[str, Any]) -> str:
@@ -164,7 +164,7 @@ def _cost(predicted: Mapping[str, Any]) -> str:
     most, unforeseen = predicted["seconds"], predicted.get("unforeseen", 0)
     likely = predicted.get("likely", most)
     both = likely < AGREE * most and duration(likely) != duration(most)
-    attacks = f"{unforeseen} attack{'s' if unforeseen > 1 else ''} without a formula for the work"
+    attacks = f"{counted(unforeseen, 'attack')} without a formula for the work"
     return (
         (f"likely {duration(likely)}, " if both else "")
         + f"at most {duration(most)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.claims.claim import FAILED, PASSED
 from bench.command import argument_text, run_command
-from bench.console import columns, percent
+from bench.console import columns, counted, percent
 from bench.records import Record
 from bench.seal import broken_seal
 
@@ -52,7 +52,7 @@ def citation(summary: Mapping[str, Any], labels: Mapping[str, str], audit: Mappi
 
 
 def _images(spec: Mapping[str, Any], images: int) -> str:
-    draws = f"{spec['draws']} draw{'s' if spec['draws'] > 1 else ''}"
+    draws = counted(spec["draws"], "draw")
     return f"{images}, the first of the data set's order; {draws} each, seed {spec['seed']}"
 
 

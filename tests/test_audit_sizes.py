@@ -10,16 +10,11 @@ import numpy as np
 
 from bench.audit.bar import order
 from bench.audit.ordered import judge
-from bench.stats import Interval
 
 sys.path.append(str(Path(__file__).parent))
 from audited import examined, made
 
 SIZE = r"[+-]?[0-9]+\.[0-9] \[[+-]?[0-9.]+, [+-]?[0-9.]+\]"
-
-
-def interval(value, low, high):
-    return Interval(value, low, high, 0, 32, "agresti-min")
 
 
 def test_a_comparison_names_its_sizes_whatever_it_comes_to():

@@ -90,7 +90,7 @@ def _stands_out(finding: Finding) -> bool:
 def verdict(report: Report) -> str:
     """One line: passed, or which rows failed and by which checks."""
     failed = [row for row in report.rows if not row.passed]
-    count = f"{len(report.rows)} row{'s' if len(report.rows) != 1 else ''}"
+    count = counted(len(report.rows), "row")
     if report.passed:
         return f"passed: {count} as in the baseline"
     shared = Counter(row.name for row in report.rows)
