@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bench.device import out_of_memory
+import torch
+
 from bench.errors import BenchError, UserError
+
+OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+"""What the messages of errors say that have no class of their own."""
 
 
 @contextmanager
@@ -28,3 +32,9 @@ def blamed(expected: str, advice: str) -> Iterator[None]:
         if out_of_memory(error):
             raise
         raise UserError(f"expected {expected}, got {type(error).__name__}: {error}; {advice}") from error
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: CUDA's, or those that have no class of their own (the CPU's allocator, cuBLAS, cuDNN)."""
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in text for word in OUT_OF_MEMORY)

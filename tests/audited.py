@@ -5,11 +5,11 @@ from pathlib import Path
 
 from bench.audit.rival import Trusting
 from bench.audit.session import Scope, audit
-from bench.cli import make_registry
-from bench.job import record_path
-from bench.options import Options
-from bench.plan import Request, plan
-from bench.runner import Silent, run
+from bench.plan.plan import Request, plan
+from bench.registry.tables import make_registry
+from bench.run.job import record_path
+from bench.run.options import Options
+from bench.run.runner import Silent, run
 from bench.threat import ThreatModel
 
 PLANTS = Path(__file__).parent / "plants"

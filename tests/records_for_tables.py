@@ -1,8 +1,8 @@
 """Records on disk for tests of tables: figures that can be worked out by hand."""
 
-from bench.header import FORMAT
-from bench.lines import SampleRecord
-from bench.records import RecordWriter
+from bench.records.header import FORMAT
+from bench.records.lines import SampleRecord
+from bench.records.record import RecordWriter
 
 COST = {"classifier_forward": 2, "classifier_backward": 0, "score_forward": 6, "score_backward": 2, "score_hvp": 0}
 

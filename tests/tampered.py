@@ -2,7 +2,7 @@
 
 import json
 
-from bench.records import RecordWriter
+from bench.records.record import RecordWriter
 
 
 def reseal(path):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.arguments import complete, label, parse_options, plain, takes
 from bench.errors import UserError
+from bench.registry.arguments import complete, label, parse_options, plain, takes
 
 
 @dataclass(frozen=True, kw_only=True)

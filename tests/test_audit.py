@@ -23,16 +23,16 @@ from bench.audit.finding import Finding, flags_of, verdict_of
 from bench.audit.rival import Trusting
 from bench.audit.session import Scope
 from bench.audit.trace import ascend
-from bench.cli import main
+from bench.cli.main import main
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
-from bench.lookup import record_paths
+from bench.figures.runs import read_run
 from bench.noise import Noise
-from bench.options import Options
-from bench.plan import Request, plan
-from bench.runner import Silent, record_path, run
-from bench.runs import read_run
-from bench.seal import broken_seal, own_hash
+from bench.plan.plan import Request, plan
+from bench.records.lookup import record_paths
+from bench.records.seal import broken_seal, own_hash
+from bench.run.options import Options
+from bench.run.runner import Silent, record_path, run
 from bench.threat import ThreatModel
 
 sys.path.append(str(Path(__file__).parent))
@@ -326,7 +326,7 @@ def test_an_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch)
         raise KeyboardInterrupt
 
     path = made(tmp_path, samples=8)
-    monkeypatch.setattr("bench.audit.flags.check", stops)
+    monkeypatch.setattr("bench.audit.checks.attack.flags.check", stops)
     words = [
         "audit",
         str(path),

@@ -12,11 +12,11 @@ import pytest
 
 from bench.audit.right import right_attack
 from bench.audit.session import Scope, audit
-from bench.cli import make_registry
-from bench.engines.here import Here
-from bench.options import Options
-from bench.plan import Request, plan
-from bench.runner import Silent, record_path, run
+from bench.plan.plan import Request, plan
+from bench.registry.tables import make_registry
+from bench.run.local import Here
+from bench.run.options import Options
+from bench.run.runner import Silent, record_path, run
 from defenses import TABLE
 
 sys.path.append(str(Path(__file__).parent))

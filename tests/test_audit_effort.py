@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.lookup import record_paths
-from bench.plan import Request, plan
-from bench.runs import read_run
+from bench.figures.runs import read_run
+from bench.plan.plan import Request, plan
+from bench.records.lookup import record_paths
 from bench.threat import ThreatModel
 
 sys.path.append(str(Path(__file__).parent))

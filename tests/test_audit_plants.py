@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.audit import TABLE
-from bench.runs import read_run
+from bench.figures.runs import read_run
 
 sys.path.append(str(Path(__file__).parent))
 from audited import examined, fired, made

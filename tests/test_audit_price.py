@@ -13,11 +13,11 @@ from bench.audit.price import Load, Prices, summed
 from bench.audit.rival import Rival
 from bench.audit.session import Scope, foresee
 from bench.audit.subject import Subject
+from bench.figures.runs import read_run
 from bench.gradient import GradientMode
-from bench.options import Options
 from bench.pace import Work
-from bench.replay import replan
-from bench.runs import read_run
+from bench.run.options import Options
+from bench.run.replay import replan
 
 sys.path.append(str(Path(__file__).parent))
 from audited import REGISTRY, Heard, examined, made

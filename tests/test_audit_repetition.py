@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from bench.audit import repetition
 from bench.audit.bar import power
+from bench.audit.checks.attack import repetition
 from bench.audit.finding import PASS, REFUTED, SKIPPED
-from bench.cli import main
-from bench.runs import read_run
+from bench.cli.main import main
+from bench.figures.runs import read_run
 
 sys.path.append(str(Path(__file__).parent))
 from audited import examined, made

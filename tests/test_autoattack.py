@@ -15,6 +15,7 @@ from pyautoattack.checks import funcs
 from torch import nn
 
 from attacks.autoattack import autoattack, least, work
+from attacks.wrapped import global_seed
 from bench.data.fashion_mnist import fashion_mnist
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
@@ -22,7 +23,6 @@ from bench.models.embedded import fashion_mnist_at
 from bench.noise import Noise
 from bench.pace import Pace, Work
 from bench.threat import ThreatModel
-from bench.wrapped import global_seed
 from defenses.identity import Identity
 
 LINF = ThreatModel.parse("linf:24/255")

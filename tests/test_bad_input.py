@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import bench.models.weights
-import bench.records
-import bench.runner
-from bench.cli import main
+import bench.records.record
+import bench.run.runner
+from bench.cli.main import main
 
 RUN = "run --quiet --results results --defense none --attack null -n 2 "
 OWN = RUN + "--dataset npz:good.npz --threat linf:0.1 --classifier parts.py:right "
@@ -393,7 +393,7 @@ def test_a_full_disk_keeps_what_is_finished(capsys, monkeypatch):
 
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr(bench.records.os, "fsync", full)
+        patch.setattr(bench.records.record.os, "fsync", full)
         assert run("-n", "4") == 3
     said(capsys, "expected space to write", "got a full disk; free some and repeat the same command")
     assert samples.read_bytes() == before
@@ -446,6 +446,6 @@ def test_an_unexpected_error_is_one_sentence(capsys, monkeypatch):
     def fail(*_):
         raise ZeroDivisionError("division\nby zero")
 
-    monkeypatch.setattr(bench.runner, "run", fail)
+    monkeypatch.setattr(bench.run.runner, "run", fail)
     assert run() == 4
     said(capsys, "unexpected ZeroDivisionError: division by zero; run again with --debug and report it")

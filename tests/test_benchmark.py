@@ -5,15 +5,16 @@ import json
 import pytest
 import torch
 
-from bench import benchmark as subject
-from bench.benchmark import SETTINGS, benchmark, primitives
-from bench.cli import main, make_registry
-from bench.console_benchmark import benchmark_text
+from bench.cli.main import main
+from bench.console.benchmark import benchmark_text
+from bench.doctor import benchmark as subject
+from bench.doctor.benchmark import SETTINGS, benchmark, primitives
 from bench.models.stand_ins import DDPM_CIFAR10, SIDE, small_classifier, small_denoiser, stand_in
-from bench.plan import Request, plan
-from bench.prediction import predict
+from bench.plan.plan import Request, plan
+from bench.registry.tables import make_registry
+from bench.run.prediction import predict
+from bench.run.worker import Worker
 from bench.threat import ThreatModel
-from bench.worker import Worker
 
 
 def small(setting):

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bench.blame import blamed
 from bench.errors import AttackError, UserError
+from bench.foreign import blamed
 
 
 def fails(error):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.bracketed import bracketed, rounded
-from bench.stats import Interval
+from bench.stats.intervals import Interval
+from bench.text.brackets import bracketed, rounded
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,18 @@ import pytest
 import torch
 from torch import nn
 
-from bench.arguments import takes
-from bench.claims.claim import failed_checks
-from bench.claims.finished import finished_claims
 from bench.claims.likeness import alike, difference
 from bench.claims.modes import modes
 from bench.claims.operations import operations
 from bench.claims.passes import work
 from bench.claims.repetition import repetition, restored
-from bench.cli import make_registry
-from bench.lines import SampleRecord
+from bench.figures.finished import finished_claims
 from bench.noise import Noise
 from bench.passes import CountedScoreModel, Tally
+from bench.records.claim import failed_checks
+from bench.records.lines import SampleRecord
+from bench.registry.arguments import takes
+from bench.registry.tables import make_registry
 from defenses import TABLE
 
 FEW = {name: {"steps": 6} for name in ("diffpure", "diffpure-ddpm", "diffpure-ode")} | {"dp": {"bank": 0}}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.cli import main
+from bench.cli.main import main
 
 TINY = "run --threat linf:16/255 --defense none --attack null -n 2 --results results"
 ONCE = "run --threat linf:16/255 --defense denoise-once --attack pgd-full -A steps=2 -A eot=2 -A losses=cw -n 2 --draws 2 --batch-size 2 --results results"

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bench.errors import UserError
-from bench.header import FORMAT
-from bench.lines import SampleRecord
-from bench.records import RecordWriter, copy_record
-from bench.runs import read_run, read_runs, same_environment
+from bench.figures.runs import read_run, read_runs, same_environment
+from bench.records.header import FORMAT
+from bench.records.lines import SampleRecord
+from bench.records.record import RecordWriter, copy_record
 
 SPEC = {
     "defense": {"name": "none"}, "attack": {"name": "null"}, "classifier": {"name": "cnn"}, "score_model": None,

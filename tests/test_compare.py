@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import main
-from bench.spec import brief_differences
+from bench.cli.main import main
+from bench.records.spec import brief_differences
 
 sys.path.append(str(Path(__file__).parent))
 from records_for_tables import header, record

@@ -11,8 +11,8 @@ import pytest
 
 from bench.audit.finding import Finding
 from bench.audit.strength import excluded
-from bench.cli import main
-from bench.console_audit import AuditProgress, audit_text, outlook_text
+from bench.cli.main import main
+from bench.console.audit import AuditProgress, audit_text, outlook_text
 
 sys.path.append(str(Path(__file__).parent))
 from audited import examined, made

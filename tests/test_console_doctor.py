@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-import bench.doctor
-from bench.arguments import parse_options
-from bench.console import columns, curve_text, duration, forecast_text, percent, summary_text
-from bench.console_progress import Progress
-from bench.console_steps import audit_line, next_steps
-from bench.curve import curve
-from bench.doctor import examine
-from bench.lines import SampleRecord
-from bench.prediction import Forecast, Prediction
+import bench.doctor.doctor
+from bench.console.progress import Progress
+from bench.console.run import curve_text, forecast_text, summary_text
+from bench.console.steps import audit_line, next_steps
+from bench.doctor.doctor import examine
+from bench.figures.curve import curve
+from bench.records.lines import SampleRecord
+from bench.registry.arguments import parse_options
+from bench.run.prediction import Forecast, Prediction
+from bench.text.columns import columns
+from bench.text.words import duration, percent
 from bench.threat import ThreatModel
 
 INTERVAL = {"value": 0.51, "low": 0.4130, "high": 0.6058, "method": "wilson"}
@@ -242,7 +244,7 @@ def test_the_doctor_finds_nothing_wrong(findings):
 
 
 def test_the_doctor_says_how_to_get_what_is_not_installed(findings):
-    for name, extra in bench.doctor.EXTRAS.items():
+    for name, extra in bench.doctor.doctor.EXTRAS.items():
         missing = findings[name]["status"] == "note"
         assert findings[name]["advice"] == (f'pip install "purebench[{extra}]"' if missing else "")
 
@@ -250,20 +252,20 @@ def test_the_doctor_says_how_to_get_what_is_not_installed(findings):
 def test_a_folder_of_an_extras_name_is_not_the_extra(monkeypatch, tmp_path):
     (tmp_path / "no-such-distribution").mkdir()
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(bench.doctor, "EXTRAS", {"no-such-distribution": "hub"})
-    assert [finding["detail"] for finding in bench.doctor._extras()] == ["not installed (optional)"]
+    monkeypatch.setattr(bench.doctor.doctor, "EXTRAS", {"no-such-distribution": "hub"})
+    assert [finding["detail"] for finding in bench.doctor.doctor._extras()] == ["not installed (optional)"]
 
 
 def test_the_doctor_reports_a_shadowed_package(monkeypatch):
-    monkeypatch.setattr(bench.doctor, "foreign_package", lambda: "expected purebench's own package 'attacks'")
-    assert bench.doctor._own_packages() == {
+    monkeypatch.setattr(bench.doctor.doctor, "foreign_package", lambda: "expected purebench's own package 'attacks'")
+    assert bench.doctor.doctor._own_packages() == {
         "name": "packages", "status": "FAIL", "detail": "expected purebench's own package 'attacks'", "advice": "",
     }  # fmt: skip
 
 
 def test_the_doctor_notices_files_of_another_package(monkeypatch):
-    monkeypatch.setattr(bench.doctor, "_intact", lambda file, digest: "eval" not in file.name)
-    finding = bench.doctor._robustbench()
+    monkeypatch.setattr(bench.doctor.doctor, "_intact", lambda file, digest: "eval" not in file.name)
+    finding = bench.doctor.doctor._robustbench()
     assert finding["status"] == "FAIL"
     assert "files are another package's, such as robustbench/eval" in finding["detail"]
     assert finding["advice"] == "pip install --force-reinstall --no-deps robustbench"
@@ -274,7 +276,7 @@ def test_the_doctor_says_where_downloads_lie_and_which_broke_off(monkeypatch, tm
     (tmp_path / "purebench" / "deep").mkdir(parents=True)
     (tmp_path / "purebench" / "whole.tar.gz").write_bytes(bytes(2_000_000))
     (tmp_path / "purebench" / "deep" / "cut.pt.part").write_bytes(bytes(1_000_000))
-    found = {finding["name"]: finding for finding in bench.doctor._caches()}
+    found = {finding["name"]: finding for finding in bench.doctor.doctor._caches()}
     assert set(found) == {"data cache", "torch cache", "hub cache"}
     assert found["data cache"]["detail"] == f"{tmp_path / 'purebench'}: 2 files, 3 MB"
     assert found["data cache"]["advice"] == (

@@ -1,7 +1,7 @@
 """What people see while a run is under way."""
 
-from bench.console_progress import Progress
-from bench.lines import SampleRecord
+from bench.console.progress import Progress
+from bench.records.lines import SampleRecord
 
 
 def test_what_stands_is_said_of_the_images_at_hand():

@@ -7,12 +7,12 @@ import io
 import pytest
 from rich.console import Console
 
-from bench.console_suite import SuiteProgress, outcome_documents, outcome_text, outlook_documents, outlook_text
+from bench.console.suite import SuiteProgress, outcome_documents, outcome_text, outlook_documents, outlook_text
 from bench.errors import UserError
-from bench.known import Figures
-from bench.matrix import Cell
-from bench.outcome import Outcome, Outlook
-from bench.prediction import Prediction
+from bench.run.prediction import Prediction
+from bench.suite.cells import Cell
+from bench.suite.finished_cells import Figures
+from bench.suite.outcome import Outcome, Outlook
 
 CELLS = [
     Cell(names={"defense": name, "attack": "null", "dataset": "d"}, samples=100) for name in ("a", "b\x1b[31m", "c")

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.benchmark import SETTINGS, benchmark
-from bench.cli import main, make_registry
-from bench.device import pick_device
+from bench.cli.main import main
+from bench.doctor.benchmark import SETTINGS, benchmark
+from bench.machine.device import pick_device
 from bench.models.embedded import fashion_mnist_score_model
 from bench.noise import Noise, philox
-from bench.records import read_record
+from bench.records.record import read_record
+from bench.registry.tables import make_registry
 
 pytestmark = [
     pytest.mark.cuda,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.curve import curve, parse_threats
 from bench.errors import UserError
-from bench.lines import SampleRecord
+from bench.figures.curve import curve, parse_threats
+from bench.records.lines import SampleRecord
 from bench.threat import ThreatModel
 
 

@@ -14,13 +14,14 @@ from attacks.cw import cw
 from attacks.diffhammer import diffhammer, weights
 from attacks.pgd import pgd
 from attacks.transfer import transfer
-from bench.cli import make_registry
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
 from bench.margin import margin
 from bench.noise import Noise
-from bench.plan import Request, plan
-from bench.registry import Entry, Registry
+from bench.plan.plan import Request, plan
+from bench.registry.entry import Entry
+from bench.registry.registry import Registry
+from bench.registry.tables import make_registry
 from bench.testing import THREATS, ContractError, check_attack
 from bench.threat import ThreatModel
 from defenses.identity import Identity

@@ -14,8 +14,8 @@ from bench.errors import UserError
 from bench.models.embedded import fashion_mnist_score_model
 from bench.noise import ForbiddenNoise, Noise
 from bench.passes import CountedScoreModel, Tally
-from bench.plan import Request, plan
-from bench.registry import Found
+from bench.plan.plan import Request, plan
+from bench.registry.registry import Found
 from bench.testing import check_defense
 from defenses import TABLE
 from defenses.dpsam import DPSAM
@@ -67,14 +67,14 @@ def test_what_each_defense_claims():
 
 @pytest.mark.parametrize("name", sorted(FLAT))
 def test_full_gradients_of_a_flat_defense_are_refused_before_anything_is_loaded(name, registry, monkeypatch):
-    monkeypatch.setattr("bench.plan.load_dataset", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr("bench.plan.plan.load_dataset", lambda *_: pytest.fail("loaded"))
     with pytest.raises(UserError, match=rf"got {name}, which says it is not differentiable; use --attack pgd-bpda"):
         plan(Request(defense=name, attack="pgd-full"), registry)
 
 
 @pytest.fixture(scope="module")
 def registry():
-    from bench.cli import make_registry
+    from bench.registry.tables import make_registry
 
     return make_registry()
 

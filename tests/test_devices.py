@@ -4,14 +4,14 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode
 
-from bench.cli import make_registry
 from bench.defended import DefendedClassifier
-from bench.device import out_of_memory
+from bench.foreign import out_of_memory
 from bench.gradient import GradientMode
 from bench.models.embedded import fashion_mnist_classifier, fashion_mnist_score_model
-from bench.models.preconditioning import levels_of
+from bench.models.networks.preconditioning import levels_of
 from bench.models.variance_preserving import VariancePreservingDenoiser
 from bench.noise import Noise
+from bench.registry.tables import make_registry
 from bench.testing import default_images
 from bench.threat import ThreatModel
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from bench.diffusion import continuous, denoised, discrete, noised, rate, score_of, to_pixels, to_signed
 from bench.errors import UserError
 from bench.noise import Noise
-from defenses.diffpure import END, DiffPure, interval
-from defenses.diffpure_ddpm import DiffPureDDPM, posterior_deviation, posterior_mean
-from defenses.diffpure_ode import DiffPureODE
+from defenses.diffusion.diffpure import END, DiffPure, interval
+from defenses.diffusion.diffpure_ddpm import DiffPureDDPM, posterior_deviation, posterior_mean
+from defenses.diffusion.diffpure_ode import DiffPureODE
+from defenses.diffusion.diffusion import continuous, denoised, discrete, noised, rate, score_of, to_pixels, to_signed
 
 DRAWS = 10_000
 FOUR = 4.0

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 import typer
 
-from bench.arguments import parse_options
-from bench.cli import CLICK_ERROR, app, main, make_registry
-from bench.curve import parse_threats
+from bench.cli.main import CLICK_ERROR, app, main
+from bench.figures.curve import parse_threats
+from bench.registry.arguments import parse_options
+from bench.registry.tables import make_registry
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

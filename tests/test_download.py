@@ -5,10 +5,10 @@ import logging
 
 import pytest
 
-import bench.data.download
-from bench.data.download import digest, fetch
+import bench.files.download
 from bench.errors import UserError
-from bench.lock import hold
+from bench.files.download import digest, fetch
+from bench.files.lock import hold
 
 CONTENT = bytes(range(256)) * 5000
 MD5 = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
@@ -120,7 +120,7 @@ def test_one_process_downloads_and_the_others_wait(server, tmp_path, monkeypatch
             part.replace(path)
             other.close()
 
-    monkeypatch.setattr(bench.data.download.time, "sleep", other_goes_on)
+    monkeypatch.setattr(bench.files.download.time, "sleep", other_goes_on)
     assert fetch([f"{server.url}/file"], path, checksum=MD5).read_bytes() == CONTENT
     assert (len(waits), server.asked, list(tmp_path.glob("file.bin*"))) == (2, [], [path])
     assert caplog.text.count("file.bin: another process is downloading it; waiting") == 1

@@ -16,17 +16,17 @@ import pytest
 
 import bench
 import bench.engines.pool
-from bench.cli import make_registry
 from bench.engines import Done, EngineOptions, Failed, Task, make_engine
-from bench.engines.here import Here
 from bench.engines.pool import Event, Pool
 from bench.engines.processes import Processes, _answer, serve
-from bench.engines.ray_engine import Actors
+from bench.engines.ray import Actors
 from bench.engines.session import Order, Result, Session, portable
 from bench.errors import UserError, WorkerError
-from bench.job import Job
-from bench.plan import Request, plan
-from bench.runner import Flights, Options, record_path, run
+from bench.plan.plan import Request, plan
+from bench.registry.tables import make_registry
+from bench.run.job import Job
+from bench.run.local import Here
+from bench.run.runner import Flights, Options, record_path, run
 
 QUICK = {"attacks": {"steps": 2, "losses": ("cw",)}}
 

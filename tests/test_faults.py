@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 import bench
-import bench.records
-from bench.cli import main, make_registry
-from bench.plan import Request, plan
-from bench.runner import Options, Silent, run
+import bench.records.record
+from bench.cli.main import main
+from bench.plan.plan import Request, plan
+from bench.registry.tables import make_registry
+from bench.run.runner import Options, Silent, run
 from bench.threat import ThreatModel
 
 PARTS = """
@@ -162,7 +163,7 @@ def test_a_full_disk_interrupts_a_suite_which_goes_on_later(capsys, monkeypatch)
         fsync(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.records.os, "fsync", full)
+        patch.setattr(bench.records.record.os, "fsync", full)
         command("suite suite.toml --allow-code --quiet --keep-going", 3)
     err = capsys.readouterr().err
     assert "got a full disk; free some and repeat the same command" in err
@@ -177,7 +178,7 @@ def test_a_folder_that_is_read_only(number, capsys, monkeypatch):
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(bench.lock.os, "open", refuse)
+    monkeypatch.setattr(bench.files.lock.os, "open", refuse)
     command(f"run {OWN} --defense none --attack null -n 2", 2)
     assert "expected a folder that can be written at results/" in capsys.readouterr().err
 
@@ -194,7 +195,7 @@ def test_a_complete_record_is_only_read(capsys, monkeypatch):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.lock.os, "open", refuse)
+        patch.setattr(bench.files.lock.os, "open", refuse)
         for n in (4, 2):
             command(f"{words} -n {n}")
             assert json.loads(capsys.readouterr().out)["n"] == n

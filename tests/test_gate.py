@@ -13,18 +13,19 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from attacks.pgd import pgd
-from bench.cli import main, make_registry
+from bench.cli.main import main
+from bench.compare.changes import changes, words
+from bench.compare.findings import Change, Finding, Report, RowReport
+from bench.compare.pairs import Pair, pair_up
 from bench.data.dataset import Dataset
-from bench.gate.changes import changes, words
-from bench.gate.findings import Change, Finding, Report, RowReport
-from bench.gate.pairs import Pair, pair_up
+from bench.figures.runs import Run, read_run
 from bench.gate.report import as_text, verdict
 from bench.gate.tiers import statistical
-from bench.paired import mcnemar_p, paired_p
-from bench.plan import Request, plan
-from bench.runner import Options, Silent, run
-from bench.runs import Run, read_run
-from bench.stats import Interval
+from bench.plan.plan import Request, plan
+from bench.registry.tables import make_registry
+from bench.run.runner import Options, Silent, run
+from bench.stats.intervals import Interval
+from bench.stats.paired import mcnemar_p, paired_p
 
 sys.path.append(str(Path(__file__).parent))
 from tampered import change_line, reseal

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench.cli import main
+from bench.cli.main import main
 
 pytest_plugins = "pytester"
 

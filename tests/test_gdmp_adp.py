@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.diffusion import discrete
 from bench.errors import UserError
 from bench.noise import Noise
 from defenses.adp import ADP
-from defenses.gdmp import GDMP
+from defenses.diffusion.diffusion import discrete
+from defenses.diffusion.gdmp import GDMP
 
 NOISE = Noise(5, torch.arange(3))
 

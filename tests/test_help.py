@@ -5,8 +5,8 @@ import re
 import pytest
 import typer
 
-from bench.cli import app, main
-from bench.cli_help import KEPT, WHERE, Sectioned
+from bench.cli.help import KEPT, WHERE, Sectioned
+from bench.cli.main import app, main
 
 HEADINGS = {
     "run": ["What is attacked, and how", "How it is scored", WHERE, KEPT],

@@ -16,16 +16,16 @@ import pytest
 from safetensors.numpy import save_file
 
 import bench.models.weights
-from bench.archive import extract
-from bench.cli import main
+from bench.cli.main import main
 from bench.data.arrays import npz
-from bench.documents import check_printable, printable, read_json, read_toml
 from bench.errors import UserError
-from bench.evidence import read_shard
-from bench.lookup import find_record, record_paths
-from bench.matrix import read_suite
+from bench.files.archive import extract
+from bench.files.documents import check_printable, printable, read_json, read_toml
 from bench.models.weights import read_weights
-from bench.records import RecordWriter, read_record
+from bench.records.evidence import read_shard
+from bench.records.lookup import find_record, record_paths
+from bench.records.record import RecordWriter, read_record
+from bench.suite.cells import read_suite
 
 ESCAPE = "\x1b]0;owned\x07\x1b[31m"
 
@@ -150,7 +150,7 @@ def test_lines_that_would_break_the_figures_are_damaged(record, change):
 
 
 def test_a_line_without_an_end_does_not_fill_the_memory(record, monkeypatch):
-    monkeypatch.setattr("bench.lines.LONGEST", 1000)
+    monkeypatch.setattr("bench.records.lines.LONGEST", 1000)
     with open(record / "samples.jsonl", "ab") as file:
         file.write(b" " * 5000)
     refused(read_record, record, match="got a damaged line 3")

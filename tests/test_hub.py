@@ -10,14 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import torch
 
-from bench.checks import gradient_error, interior
-from bench.cli import main
+from bench.claims.checks import gradient_error, interior
+from bench.cli.main import main
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
 from bench.losses import carlini_wagner
 from bench.models.hub import hub_score_model, save_score_model, unet
 from bench.noise import Noise
-from defenses.diffpure import DiffPure
+from defenses.diffusion.diffpure import DiffPure
 from defenses.dpsam import DPSAM
 
 diffusers = pytest.importorskip("diffusers")

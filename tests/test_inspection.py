@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.cli import main
+from bench.cli.main import main
 from bench.errors import UserError
 from bench.models.inspection import inspect_classifier
 

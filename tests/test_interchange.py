@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from bench.cli import main
+from bench.cli.main import main
 
 sys.path.append(str(Path(__file__).parent))
 from records_for_tables import full_set, header, record

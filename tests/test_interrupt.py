@@ -32,7 +32,7 @@ print("ready", flush=True)
 def script(body, grace):
     inner = "".join(f"    {line}\n" for line in body.strip().splitlines())
     code = (
-        "import time, signal\nfrom bench.interrupt import stopping\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "import time, signal\nfrom bench.machine.interrupt import stopping\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"with stopping('last words', grace={grace}):\n{inner}"
     )
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -58,7 +58,7 @@ def test_the_end_comes(number, body, code, words):
 
 
 def test_what_was_there_before_is_put_back():
-    from bench.interrupt import stopping
+    from bench.machine.interrupt import stopping
 
     before = signal.getsignal(signal.SIGTERM)
     with stopping("never said"):

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 
 import leaderboards
-from bench.cli import main
+from bench.cli.main import main
 from bench.errors import UserError
-from bench.records import RecordWriter
-from bench.stats import holm, mean_difference, mean_share, proportion
-from leaderboards import papers
+from bench.records.record import RecordWriter
+from bench.stats.intervals import holm, mean_difference, mean_share, proportion
 from leaderboards.boards import collect
 from leaderboards.classes import attack_class, caveats, required_of
 from leaderboards.columns import believed_text
 from leaderboards.entries import row_verdict
+from leaderboards.paper import papers
 
 sys.path.append(str(Path(__file__).parent))
 from records_for_tables import full_set, header, line, record
@@ -489,10 +489,10 @@ def test_the_command_writes_a_file_or_a_folder(results, tmp_path, capsys):
 
 
 def test_a_command_reproduces_its_run(tmp_path):
-    from bench.cli import make_registry
-    from bench.command import run_words
-    from bench.replay import replan
-    from bench.spec import differences
+    from bench.records.spec import differences
+    from bench.registry.tables import make_registry
+    from bench.run.replay import replan
+    from bench.text.command import run_words
 
     reference = Path(__file__).parent.parent / "results" / "fashion-mnist-standard"
     headers = [json.loads(file.read_text()) for file in sorted(reference.glob("*/*/*/run.json"))]

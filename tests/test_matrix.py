@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cli import make_registry
 from bench.errors import UserError
-from bench.matrix import cells_of, find_suite, patterns_of, read_suite
-from bench.registry import KIND_OF
-from bench.trust import require_permission, runs_code
+from bench.registry.entry import KIND_OF
+from bench.registry.tables import make_registry
+from bench.registry.trust import require_permission, runs_code
+from bench.suite.cells import cells_of, find_suite, patterns_of, read_suite
 
 READY = ("smoke", "fashion-mnist-standard", "cifar10-standard", "imagenet-standard")
 

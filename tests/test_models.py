@@ -10,10 +10,10 @@ import torch
 
 from bench.data.fashion_mnist import fashion_mnist
 from bench.errors import UserError
-from bench.models.adversarial import Adversary
 from bench.models.embedded import fashion_mnist_at, fashion_mnist_classifier, fashion_mnist_score_model
 from bench.models.figures import classifier_figures, score_figures
-from bench.models.preconditioning import PreconditionedDenoiser
+from bench.models.networks.preconditioning import PreconditionedDenoiser
+from bench.models.training.adversarial import Adversary
 from bench.models.weights import EMBEDDED, read_card
 
 ROOT = Path(__file__).parent.parent

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.diffusion import to_pixels
 from bench.errors import UserError
 from bench.noise import Noise
 from defenses.adam import adam
+from defenses.diffusion.diffusion import to_pixels
 from defenses.lm import LikelihoodMaximization
 from defenses.scoreopt import ScoreOpt
 

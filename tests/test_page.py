@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import leaderboards
-from bench.cli import main
-from bench.stats import mean_share
+from bench.cli.main import main
+from bench.stats.intervals import mean_share
 
 sys.path.append(str(Path(__file__).parent))
 from records_for_tables import full_set, header, record

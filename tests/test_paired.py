@@ -9,10 +9,10 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from bench.aggregate import PerImage, common_ids, over_seeds, survival, worst_case
-from bench.lattice import resampled_mean, sign_flip_tail, steps_in
-from bench.paired import holm, mcnemar_p, paired_p, pairwise_p, power, ranks
-from bench.stats import clopper_pearson, mean_difference, mean_share, proportion
+from bench.figures.aggregate import PerImage, common_ids, over_seeds, survival, worst_case
+from bench.stats.intervals import clopper_pearson, mean_difference, mean_share, proportion
+from bench.stats.lattice import resampled_mean, sign_flip_tail, steps_in
+from bench.stats.paired import holm, mcnemar_p, paired_p, pairwise_p, power, ranks
 
 
 def draw(key):

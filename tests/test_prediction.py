@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.cli import make_registry
 from bench.gradient import GradientMode
-from bench.plan import Request, plan
-from bench.prediction import Remembering, predict
-from bench.runner import Options, run
+from bench.plan.plan import Request, plan
+from bench.registry.tables import make_registry
+from bench.run.prediction import Remembering, predict
+from bench.run.runner import Options, run
+from bench.run.worker import Worker
 from bench.threat import ThreatModel
-from bench.worker import Worker
 
 TINY_EPS = ThreatModel.parse("linf:1/2550")
 
@@ -92,7 +92,7 @@ class Stalled:
 def test_a_price_is_the_least_of_several_timings_and_counts_one_call(mode, seconds, calls, least, monkeypatch):
     planned = plan(Request(defense="none"), make_registry())
     worker, clock = Worker(planned, torch.device("cpu"), 8, lambda *_: None), Stalled(*seconds)
-    monkeypatch.setattr("bench.worker.time", clock)
+    monkeypatch.setattr("bench.run.worker.time", clock)
     took, passes = worker.time(mode)
     assert (clock.calls, took) == (calls, pytest.approx(least / 8))
     backward = float(mode is GradientMode.FULL)

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from attacks import PROTOCOLS, TABLE
-from bench.cli import make_registry
 from bench.data.dataset import Dataset
-from bench.plan import Request, plan
-from bench.records import SHARD
-from bench.runner import Options, record_path, run
+from bench.plan.plan import Request, plan
+from bench.records.record import SHARD
+from bench.registry.tables import make_registry
+from bench.run.runner import Options, record_path, run
 from bench.threat import ThreatModel
 
 SIZE = SHARD + 4

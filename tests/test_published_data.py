@@ -13,12 +13,13 @@ import torchvision.datasets
 from PIL import Image
 
 import bench.data.imagenet
-from bench.cli import main, make_registry
+from bench.cli.main import main
 from bench.data.cifar import cifar10, cifar10_training, cifar100, cifar100_training
 from bench.data.digits import digits, digits_training
 from bench.data.imagenet import imagenet
 from bench.data.mnist import mnist, mnist_training
 from bench.errors import UserError
+from bench.registry.tables import make_registry
 from bench.threat import ThreatModel
 
 

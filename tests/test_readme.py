@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import main
-from bench.matrix import cells_of, read_suite
+from bench.cli.main import main
+from bench.suite.cells import cells_of, read_suite
 
 ROOT = Path(__file__).parent.parent
 README, SCALE = ((ROOT / page).read_text() for page in ("README.md", "docs/scale.md"))

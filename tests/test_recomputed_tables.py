@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import leaderboards
-from leaderboards.papers import make
+from leaderboards.paper.papers import make
 from leaderboards.tables import plain
 
 sys.path.append(str(Path(__file__).parent))
@@ -299,7 +299,7 @@ def errors(interval):
 def test_points_of_figures(recomputed):
     """Robust against clean and against cost: a point a row, hollow where it is incomplete, with its errors."""
     from leaderboards.boards import collect
-    from leaderboards.figures import _cost, _scatter
+    from leaderboards.paper.figures import _cost, _scatter
 
     results = recomputed[0]
     (board, *_) = boards_for_papers(recomputed)
@@ -323,7 +323,7 @@ def test_points_of_figures(recomputed):
 def test_security_curves_of_figures(recomputed):
     """A curve a defense, classifier and number of draws: its clean accuracy at radius 0, then the worst case at each radius."""
     from leaderboards.boards import collect
-    from leaderboards.figures import _curve
+    from leaderboards.paper.figures import _curve
 
     axes, curves = Axes(), curves_of([board for board in recomputed[3] if board["threat"].startswith("linf")])
     _curve(axes, [board for board in collect(recomputed[0]) if board.threat.startswith("linf")], 8)

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-import bench.lock
-import bench.records
+import bench.files.lock
+import bench.records.record
 from bench.errors import BusyError, InterruptedRunError, UserError
-from bench.header import FORMAT
-from bench.lines import SampleRecord
-from bench.lock import hold, in_place
-from bench.lookup import find_record, record_paths
-from bench.records import RecordWriter, read_record
+from bench.files.lock import hold, in_place
+from bench.records.header import FORMAT
+from bench.records.lines import SampleRecord
+from bench.records.lookup import find_record, record_paths
+from bench.records.record import RecordWriter, read_record
 
 SPEC = {
     "defense": {"name": "none"}, "attack": {"name": "null"}, "classifier": {"name": "cnn"}, "score_model": None,
@@ -342,7 +342,7 @@ def test_a_sort_that_fails_keeps_the_lines(path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(bench.records.os, "fsync", full)
+            patch.setattr(bench.records.record.os, "fsync", full)
             with pytest.raises(InterruptedRunError, match="got a full disk"):
                 writer.seal([2, 9])
         assert (path / "samples.jsonl").read_bytes() == before
@@ -391,7 +391,7 @@ def test_an_interrupted_write_leaves_no_half_file(path, monkeypatch):
         raise KeyboardInterrupt
 
     with RecordWriter(path, HEADER) as writer, monkeypatch.context() as patch:
-        patch.setattr(bench.records.os, "fsync", interrupt)
+        patch.setattr(bench.records.record.os, "fsync", interrupt)
         with pytest.raises(KeyboardInterrupt):
             writer.append(0, [line(1)], images(0.5))
     assert not list(path.rglob("*.tmp"))
@@ -418,7 +418,7 @@ def test_a_file_that_was_replaced_while_it_was_opened_is_opened_again(tmp_path, 
             (tmp_path / "new").write_text("new")
             (tmp_path / "new").replace(target)
 
-    monkeypatch.setattr(bench.lock.fcntl, "flock", replaced)
+    monkeypatch.setattr(bench.files.lock.fcntl, "flock", replaced)
     with hold(target) as file:
         assert in_place(file, target)
         assert target.read_text() == "new"

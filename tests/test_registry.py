@@ -11,10 +11,11 @@ from types import ModuleType
 
 import pytest
 
-import bench.registry
-import purebench
+import bench.registry.registry
 from bench.errors import UserError
-from bench.registry import KINDS, Entry, Registry, near, own_package, suggest
+from bench.registry import packages
+from bench.registry.entry import KINDS, Entry
+from bench.registry.registry import Registry, near, own_package, suggest
 
 TABLES = {kind: {} for kind in KINDS} | {
     "defenses": {"root": Entry("math:sqrt", "The root."), "broken": Entry("math:absent", "Nothing.")},
@@ -34,7 +35,7 @@ def registry(monkeypatch):
             EntryPoint("root", "math:log", "purebench.defenses"),
         ]
     }
-    monkeypatch.setattr(bench.registry, "entry_points", lambda group: points.get(group, []))
+    monkeypatch.setattr(bench.registry.registry, "entry_points", lambda group: points.get(group, []))
     return Registry(TABLES)
 
 
@@ -165,11 +166,11 @@ def test_own_package(monkeypatch):
 
 
 def test_all_packages_are_our_own():
-    assert purebench.foreign_package() is None
+    assert packages.foreign_package() is None
 
 
 def test_a_foreign_package_is_named(monkeypatch, tmp_path):
-    for name in purebench.PACKAGES:
+    for name in packages.PACKAGES:
         (tmp_path / name).mkdir()
 
     def specs(name):
@@ -177,12 +178,12 @@ def test_a_foreign_package_is_named(monkeypatch, tmp_path):
         spec.submodule_search_locations = [str(tmp_path / name if name != "attacks" else tmp_path / "other")]
         return spec
 
-    monkeypatch.setattr(purebench, "find_spec", specs)
-    problem = purebench.foreign_package(tmp_path)
+    monkeypatch.setattr(packages, "find_spec", specs)
+    problem = packages.foreign_package(tmp_path)
     assert problem == (
         f"expected purebench's own package 'attacks' in {tmp_path}, got {tmp_path / 'other'}; "
         "uninstall or rename that package, or reinstall purebench"
     )
-    monkeypatch.setattr(purebench, "find_spec", lambda name: None)
-    assert "'bench'" in purebench.foreign_package(tmp_path)
-    assert "got none" in purebench.foreign_package(tmp_path)
+    monkeypatch.setattr(packages, "find_spec", lambda name: None)
+    assert "'bench'" in packages.foreign_package(tmp_path)
+    assert "got none" in packages.foreign_package(tmp_path)

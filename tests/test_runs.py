@@ -13,14 +13,14 @@ import torch
 from safetensors.numpy import load_file
 
 from attacks.pgd import pgd
-from bench.cli import make_registry
 from bench.data.dataset import Dataset
 from bench.data.fashion_mnist import fashion_mnist
 from bench.defended import DefendedClassifier
 from bench.models.embedded import fashion_mnist_classifier, fashion_mnist_score_model
 from bench.noise import Noise
-from bench.plan import Request, plan
-from bench.runner import Options, Silent, record_path, run
+from bench.plan.plan import Request, plan
+from bench.registry.tables import make_registry
+from bench.run.runner import Options, Silent, record_path, run
 from bench.threat import ThreatModel
 from defenses.denoise_once import DenoiseOnce
 from defenses.dpsam import DPSAM

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import main
+from bench.cli.main import main
 
 WORDS = "run --defense tweedie -D sigma=0.2 --attack pgd-full -A steps=2 -A losses=cw -n 8 --quiet --device cpu --results results"
 

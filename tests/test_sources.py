@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench.registry import Registry
-from bench.sources import source_sha256
+from bench.registry.registry import Registry
+from bench.registry.sources import source_sha256
 
 FILES = {
     "mine/__init__.py": "from mine.core import Mine\n",
@@ -52,7 +52,7 @@ def test_a_module_is_parsed_once_for_all_components(package, monkeypatch):
         (folder / name).write_text((folder / name).read_text() + f"# {name} of {folder}\n")
     parsed = []
     counting = {"parse": lambda code: parsed.append(code) or ast.parse(code)}
-    monkeypatch.setattr("bench.sources.ast", SimpleNamespace(**{**vars(ast), **counting}))
+    monkeypatch.setattr("bench.registry.sources.ast", SimpleNamespace(**{**vars(ast), **counting}))
     first = of()
     assert sorted(parsed) == sorted((folder / name).read_bytes() for name in COUNTED)
     assert (of(), len(of("mine.core")), len(parsed)) == (first, 64, len(COUNTED))

@@ -6,7 +6,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from bench.spec import Component, RunSpec, canonical
+from bench.records.spec import Component, RunSpec, canonical
 
 PARTS = {
     "defense": {"name": "dpsam", "args": {"steps": 4, "rho": 0.1}},

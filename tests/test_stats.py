@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.stats import Interval, holm, mean_difference, mean_share, paired_p, proportion
+from bench.stats.intervals import Interval, holm, mean_difference, mean_share, paired_p, proportion
 
 Z = 1.959963984540054
 

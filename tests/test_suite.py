@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-import bench.known
-import bench.suite
-from bench.cli import main, make_registry
-from bench.known import Figures, Known
-from bench.matrix import cells_of, read_suite
+import bench.suite.finished_cells
+import bench.suite.suite
+from bench.cli.main import main
+from bench.registry.tables import make_registry
+from bench.suite.cells import cells_of, read_suite
+from bench.suite.finished_cells import Figures, Known
 
 SUITE = """
 samples = 4
@@ -103,7 +104,7 @@ def test_the_records_are_those_of_bench_run(capsys):
 
 def test_what_is_done_is_known_without_torch():
     suite()
-    code = "import sys; from bench.cli import main; c = main(['suite', 'suite.toml', '--quiet']); sys.exit(9 if 'torch' in sys.modules else c)"
+    code = "import sys; from bench.cli.main import main; c = main(['suite', 'suite.toml', '--quiet']); sys.exit(9 if 'torch' in sys.modules else c)"
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
 
 
@@ -128,7 +129,7 @@ def test_the_list_vouches_only_for_what_has_not_changed(monkeypatch):
             if change == "touch":
                 os.utime(record / "run.json", ns=(1, 1))
             elif change == "code":
-                patch.setattr(bench.known, "_code", lambda: "other")
+                patch.setattr(bench.suite.finished_cells, "_code", lambda: "other")
             else:
                 (record / "SHA256SUMS").unlink()
             assert known().find(first) is None
@@ -168,7 +169,7 @@ def test_the_list_forgets_what_was_replaced(monkeypatch):
     suite()
     file = known().file
     lines = file.read_bytes()
-    monkeypatch.setattr(bench.known, "MOST_STALE", 3)
+    monkeypatch.setattr(bench.suite.finished_cells, "MOST_STALE", 3)
     file.write_bytes(lines * 4)
     known()
     assert file.read_bytes().count(b"\n") == 4
@@ -182,8 +183,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(capsys, monkeypatch):
 
 def test_networks_and_data_are_loaded_once(monkeypatch):
     loads = []
-    original = bench.plan.load_classifier
-    monkeypatch.setattr(bench.plan, "load_classifier", lambda *words: loads.append(1) or original(*words))
+    original = bench.plan.plan.load_classifier
+    monkeypatch.setattr(bench.plan.plan, "load_classifier", lambda *words: loads.append(1) or original(*words))
     suite()
     assert len(loads) == 1
 
@@ -228,7 +229,7 @@ def test_a_failed_cell_ends_the_suite_unless_it_keeps_going(capsys):
 
 
 def test_a_failed_shard_ends_its_cell_only(capsys, monkeypatch):
-    from bench.worker import Worker
+    from bench.run.worker import Worker
 
     execute = Worker.execute
 
@@ -290,7 +291,7 @@ def test_a_cell_that_another_process_holds_comes_last(capsys, monkeypatch):
         waited.append(len(runs()))
         held.close()
 
-    monkeypatch.setattr(bench.engines.here.time, "sleep", sleep)
+    monkeypatch.setattr(bench.run.local.time, "sleep", sleep)
     assert states(capsys) == ["made"] * 4
     assert waited == [4]
 

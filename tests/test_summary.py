@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.lines import SampleRecord
-from bench.records import Record
-from bench.stats import proportion
-from bench.summary import CLEAN, hits, shares, summarise
+from bench.figures.summary import CLEAN, hits, shares, summarise
+from bench.records.lines import SampleRecord
+from bench.records.record import Record
+from bench.stats.intervals import proportion
 
 COUNTS = {"classifier_forward": 3, "score_hvp": 1}
 LINES = [

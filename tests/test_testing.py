@@ -13,10 +13,10 @@ import torch
 from attacks import TABLE as ATTACKS
 from attacks.pgd import pgd
 from bench.ball import project, steepest
-from bench.contract import FourClasses
 from bench.models.embedded import fashion_mnist_score_model
-from bench.registry import Found, Registry
+from bench.registry.registry import Found, Registry
 from bench.testing import ContractError, check_attack, check_defense, report
+from bench.testing.contract import FourClasses
 from defenses import TABLE as DEFENSES
 
 REGISTRY = Registry({"defenses": DEFENSES, "attacks": ATTACKS})

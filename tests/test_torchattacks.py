@@ -12,15 +12,15 @@ import torch
 from torch import nn
 
 from attacks.torchattacks import attack
-from bench.arguments import complete
+from attacks.wrapped import global_seed, seed_of
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
 from bench.noise import Noise
 from bench.passes import Tally
+from bench.registry.arguments import complete
+from bench.run.worker import check_in_ball
 from bench.testing import check_attack
 from bench.threat import ThreatModel
-from bench.worker import check_in_ball
-from bench.wrapped import global_seed, seed_of
 from defenses.identity import Identity
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cli import main
+from bench.cli.main import main
 from bench.errors import UserError
-from bench.models.adversarial import Adversary, pgd_figures
 from bench.models.figures import classifier_figures
-from bench.models.objectives import adversarial_loss, classification_loss, denoising_loss
-from bench.models.recipe import ADVERSARIAL_CLASSIFIER, CLASSIFIER, SCORE, Recipe
-from bench.models.training import train
+from bench.models.training.adversarial import Adversary, pgd_figures
+from bench.models.training.objectives import adversarial_loss, classification_loss, denoising_loss
+from bench.models.training.recipe import ADVERSARIAL_CLASSIFIER, CLASSIFIER, SCORE, Recipe
+from bench.models.training.training import train
 from bench.models.weights import build, read_card, read_weights, write_weights
 
 SIZE = 8
@@ -249,7 +249,9 @@ def test_the_default_threat_is_that_of_the_data_set(tmp_path, monkeypatch):
     seen = []
     images = (np.zeros((3000, 1, 28, 28)), np.zeros(3000))
     monkeypatch.setattr("bench.data.fashion_mnist.fashion_mnist_training", lambda folder: images)
-    monkeypatch.setattr("bench.models.recipes.train", lambda *given, **options: seen.append(given[:2]) or tmp_path)
+    monkeypatch.setattr(
+        "bench.models.training.recipes.train", lambda *given, **options: seen.append(given[:2]) or tmp_path
+    )
     assert main(["train", "classifier", "--adversarial", "--out", str(tmp_path)]) == 0
     assert main(["train", "classifier", "--out", str(tmp_path)]) == 0
     (adversarial, its_loss), plain = seen

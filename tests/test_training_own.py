@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench.cli import main
+from bench.cli.main import main
 from bench.errors import UserError
 from bench.models.card import write_curve
 from bench.models.hub import hub_score_model, save_score_model, unet
-from bench.models.objectives import noise_loss
-from bench.models.recipe import CLASSIFIER, DIFFUSERS_SCORE, Recipe
-from bench.models.training import train
+from bench.models.training.objectives import noise_loss
+from bench.models.training.recipe import CLASSIFIER, DIFFUSERS_SCORE, Recipe
+from bench.models.training.training import train
 from bench.models.weights import build, read_card
 
 LABELS = np.arange(300) % 3

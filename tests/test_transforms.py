@@ -12,13 +12,13 @@ from torchvision.io import decode_jpeg, encode_jpeg
 
 from bench.errors import UserError
 from bench.noise import ForbiddenNoise, Noise
-from defenses import jpeg_differentiable
-from defenses.bit_depth import BitDepth
-from defenses.jpeg import JPEG
-from defenses.jpeg_differentiable import DifferentiableJPEG
-from defenses.median import Median
-from defenses.threshold import Threshold
-from defenses.total_variation import TotalVariation
+from defenses.transforms import jpeg_differentiable
+from defenses.transforms.bit_depth import BitDepth
+from defenses.transforms.jpeg import JPEG
+from defenses.transforms.jpeg_differentiable import DifferentiableJPEG
+from defenses.transforms.median import Median
+from defenses.transforms.threshold import Threshold
+from defenses.transforms.total_variation import TotalVariation
 
 FORBIDDEN = ForbiddenNoise(0, torch.arange(3))
 LEVEL = 1 / 255

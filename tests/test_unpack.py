@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.cli import main
-from bench.seal import broken_seal, own_hash
-from bench.unpack import _plain
+from bench.cli.main import main
+from bench.exchange.unpack import _plain
+from bench.records.seal import broken_seal, own_hash
 
 sys.path.append(str(Path(__file__).parent))
 from tampered import change_line, reseal

@@ -16,12 +16,13 @@ import torch
 from safetensors.numpy import load_file, save_file
 from scipy.stats import binom
 
-from bench.cli import main
-from bench.console_verify import verification_text
-from bench.fresh import LEVEL, fresh_mean
-from bench.gate.findings import Finding, Flip
-from bench.seal import broken_seal, own_hash
-from bench.verify import Verification, integrity, opened
+from bench.cli.main import main
+from bench.compare.findings import Finding, Flip
+from bench.console.verify import verification_text
+from bench.records.seal import broken_seal, own_hash
+from bench.verify.fresh import LEVEL, fresh_mean
+from bench.verify.verification import Verification
+from bench.verify.verify import integrity, opened
 
 sys.path.append(str(Path(__file__).parent))
 from tampered import change_line, reseal

@@ -14,16 +14,17 @@ import torch
 from torch import nn
 
 import bench.models.weights
-import bench.worker
-from bench.checks import REFUSED, measure_claims
-from bench.cli import main, make_registry
+import bench.run.worker
+from bench.claims.checks import REFUSED, measure_claims
+from bench.cli.main import main
 from bench.data.dataset import Dataset
-from bench.device import pick_device
 from bench.errors import AttackError, UserError
-from bench.plan import Request, plan
-from bench.runner import Options, Silent, run
+from bench.machine.device import pick_device
+from bench.plan.plan import Request, plan
+from bench.registry.tables import make_registry
+from bench.run.runner import Options, Silent, run
+from bench.run.worker import Worker
 from bench.threat import ThreatModel
-from bench.worker import Worker
 
 sys.path.append(str(Path(__file__).parent))
 from tampered import reseal
@@ -77,7 +78,7 @@ def worker(name):
 
 @pytest.mark.parametrize("name", BEFORE_A_RUN)
 def test_what_is_measured_before_a_run(name, monkeypatch):
-    monkeypatch.setattr(bench.worker, "verify_claims", measure_claims)
+    monkeypatch.setattr(bench.run.worker, "verify_claims", measure_claims)
     _, claims = worker(name).claims()
     assert {claim.check for claim in claims if claim.verdict == "failed"} == plant(name).CAUGHT_BY
 

@@ -12,17 +12,17 @@ import torch
 from torch import nn
 
 from bench import defended
-from bench.certificate import SELECTION, certified_radii
-from bench.cli import main
+from bench.cli.main import main
 from bench.defended import DefendedClassifier
 from bench.errors import AttackError, UserError
+from bench.figures.summary import summarise
 from bench.gradient import GradientMode
-from bench.lookup import record_paths
 from bench.noise import Noise
 from bench.passes import Tally
-from bench.records import read_record
-from bench.stats import lower_bound
-from bench.summary import summarise
+from bench.records.lookup import record_paths
+from bench.records.record import read_record
+from bench.run.certificate import SELECTION, certified_radii
+from bench.stats.intervals import lower_bound
 from defenses.smoothing import Smoothing
 
 COUNT = 4

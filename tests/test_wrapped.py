@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
+from attacks.wrapped import KeyedRows, global_seed, seed_of
 from bench.defended import DefendedClassifier
 from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.passes import Tally
-from bench.wrapped import KeyedRows, global_seed, seed_of
 from defenses.identity import Identity
 
 NOISE = Noise(3, torch.arange(10, 13), "attack")

@@ -13,11 +13,11 @@ import torch
 from torchvision.models import ResNet18_Weights, resnet18
 from torchvision.models._api import Weights, WeightsEnum
 
-import bench.models.resnet18
-from bench.cli import main
+import bench.models.networks.resnet18
+from bench.cli.main import main
 from bench.data.dataset import Dataset
 from bench.errors import UserError
-from bench.models.resnet18 import autoattack_resnet18
+from bench.models.networks.resnet18 import autoattack_resnet18
 from bench.models.robustbench import _importable, robustbench
 from bench.models.torchvision import torchvision
 from bench.models.zoo import BOARDS, EPS, SUMMARIES
@@ -267,7 +267,7 @@ def test_a_resnet18_that_is_missing_or_another(tmp_path, monkeypatch):
     (tmp_path / "other.pt").write_bytes(b"another")
     with pytest.raises(UserError, match=r"expected .*other\.pt with sha256 399f52da9f91…, got another content"):
         autoattack_resnet18(path=tmp_path / "other.pt")
-    assert len(bench.models.resnet18.SHA256) == 64
+    assert len(bench.models.networks.resnet18.SHA256) == 64
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.blame import blamed
-from bench.claims.claim import FAILED, Claim
 from bench.claims.gradient import SAME, Slope, gradient_error, in_double, interior, look, nonzero
 from bench.claims.likeness import alike
 from bench.claims.logits import outputs
@@ -19,13 +17,14 @@ from bench.claims.operations import operations
 from bench.claims.passes import work
 from bench.claims.repetition import Scoring, repetition, restored
 from bench.defended import DefendedClassifier
-from bench.device import out_of_memory
 from bench.errors import UserError
+from bench.foreign import blamed, out_of_memory
 from bench.gradient import GradientMode
 from bench.models.inspection import inspect_classifier
 from bench.noise import Noise
-from bench.plan import Plan
+from bench.plan.plan import Plan
 from bench.protocols import Images
+from bench.records.claim import FAILED, Claim
 
 __all__ = ["IMAGES", "REFUSED", "gradient_error", "interior", "measure_claims", "verify_claims"]
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench.cli_help import Sectioned
-from bench.cli_options import DataDir, Device, Json, Quiet, Results, arguments_of, print_json, say
+from bench.cli.help import Sectioned
+from bench.cli.options import DataDir, Device, Json, Quiet, Results, arguments_of, print_json, say
 from bench.errors import UserError
 
 if TYPE_CHECKING:
     from bench.audit.session import Scope
-    from bench.console_audit import AuditProgress
-    from bench.options import Options
-    from bench.plan import Plan
-    from bench.registry import Registry
+    from bench.console.audit import AuditProgress
+    from bench.plan.plan import Plan
+    from bench.registry.registry import Registry
+    from bench.run.options import Options
 
 
 def register(app: typer.Typer) -> None:
@@ -80,9 +80,9 @@ def audit_command(
 
     Example: bench audit 6ba633 --quick
     """
-    from bench.arguments import parse_options
-    from bench.cli import make_registry
-    from bench.registry import suggest
+    from bench.registry.arguments import parse_options
+    from bench.registry.registry import suggest
+    from bench.registry.tables import make_registry
 
     if (run is None) == (defense is None):
         raise UserError(
@@ -99,13 +99,13 @@ def audit_command(
     else:
         registry.find("defenses", str(defense))
 
-    from bench.console_audit import AuditProgress
+    from bench.console.audit import AuditProgress
 
     progress = AuditProgress(quiet=quiet)
     progress.loads(Path(run).name if run else str(defense))
     from bench.audit.session import Scope
     from bench.audit.subject import FULL, QUICK
-    from bench.options import Options
+    from bench.run.options import Options
 
     scope = Scope(size=QUICK if quick else FULL, samples=samples, only=tuple(only), again=again)
     settings = Options(results=results, device=device)
@@ -121,7 +121,7 @@ def audit_command(
             return
         path = _made(planned, settings, scope.images, quiet)
     else:
-        from bench.lookup import find_record
+        from bench.records.lookup import find_record
 
         path = find_record(results, run)
     work = _Work(path, scope, registry, settings, data_dir, progress, allow_code)
@@ -144,8 +144,8 @@ class _Work:
 
 def _show_audit(work: _Work, as_json: bool, asked: str) -> None:
     from bench.audit.session import audit
-    from bench.console_audit import FIRED, audit_text
-    from bench.header import read_header
+    from bench.console.audit import FIRED, audit_text
+    from bench.records.header import read_header
 
     found = audit(work.path, work.scope, work.registry, work.progress, options=work.options, data_dir=work.data_dir)
     if as_json:
@@ -162,8 +162,8 @@ def _next(work: _Work, found: dict[str, Any], asked: str) -> str:
     from bench.audit.finding import BELIEVED
     from bench.audit.session import FULL_IMAGES
     from bench.audit.subject import QUICK
-    from bench.console_steps import audit_line, elsewhere, steps_text
-    from bench.runs import read_run
+    from bench.console.steps import audit_line, elsewhere, steps_text
+    from bench.figures.runs import read_run
 
     at, steps = elsewhere(work.options.results), []
     if found["verdict"] == BELIEVED and found["size"] == QUICK:
@@ -177,8 +177,8 @@ def _next(work: _Work, found: dict[str, Any], asked: str) -> str:
 
 def _show_outlook(work: _Work, as_json: bool) -> None:
     from bench.audit.session import foresee
-    from bench.console_audit import outlook_text
-    from bench.header import read_header
+    from bench.console.audit import outlook_text
+    from bench.records.header import read_header
 
     outlook = foresee(work.path, work.scope, work.registry, work.progress, options=work.options, data_dir=work.data_dir)
     if as_json:
@@ -200,9 +200,9 @@ def _check_names(only: list[str], suggest: Any) -> None:
 
 def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:
     """A record may be a stranger's: the code that it names runs only if that was allowed."""
-    from bench.header import read_header
-    from bench.lookup import find_record
-    from bench.trust import names_of, require_permission
+    from bench.records.header import read_header
+    from bench.records.lookup import find_record
+    from bench.registry.trust import names_of, require_permission
 
     header = read_header(find_record(results, run))
     require_permission(registry, names_of(header), asker=f"the run {header['run_id']}", allowed=allowed)
@@ -211,8 +211,8 @@ def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:
 def _planned(registry: Registry, wanted: dict[str, Any], quiet: bool) -> Plan:
     """The run of the defense under its right attack."""
     from bench.audit.right import right_attack
-    from bench.console_progress import Progress
-    from bench.plan import Request, plan
+    from bench.console.progress import Progress
+    from bench.plan.plan import Request, plan
     from bench.threat import ThreatModel
 
     level = None if wanted["threat"] is None else ThreatModel.parse(wanted["threat"])
@@ -228,9 +228,9 @@ def _cut(planned: Plan, options: Options, samples: int) -> Options:
 
 def _made(planned: Plan, options: Options, samples: int, quiet: bool) -> Path:
     """Its record, made or completed."""
-    from bench.console_progress import Progress
-    from bench.job import record_path
-    from bench.runner import run
+    from bench.console.progress import Progress
+    from bench.run.job import record_path
+    from bench.run.runner import run
 
     with Progress(quiet=quiet) as progress:
         run(planned, _cut(planned, options, samples), progress)
@@ -239,15 +239,15 @@ def _made(planned: Plan, options: Options, samples: int, quiet: bool) -> Path:
 
 def _is_missing(planned: Plan, options: Options, samples: int) -> bool:
     """Whether images of that run are still to be attacked."""
-    from bench.job import images_missing
+    from bench.run.job import images_missing
 
     return images_missing(planned, _cut(planned, options, samples))[0] > 0
 
 
 def _show_run_first(planned: Plan, options: Options, samples: int, as_json: bool) -> None:
     """What the run would cost that has to be made before its checks can be priced."""
-    from bench.cli import print_forecasts
-    from bench.runner import foresee
+    from bench.cli.forecasts import print_forecasts
+    from bench.run.runner import foresee
 
     print_forecasts([foresee(planned, _cut(planned, options, samples))], [planned], as_json)
     if not as_json:

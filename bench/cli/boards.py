@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench.cli_help import KEPT, Sectioned
-from bench.cli_options import Json, Out, Results, deliver, print_json
-from bench.documents import printable
+from bench.cli.help import KEPT, Sectioned
+from bench.cli.options import Json, Out, Results, deliver, print_json
 from bench.errors import UserError
+from bench.files.documents import printable
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from bench.evidence import Evidence
-    from bench.runs import Run
+    from bench.figures.runs import Run
+    from bench.records.evidence import Evidence
 
 
 def register(app: typer.Typer) -> None:
@@ -80,7 +80,7 @@ def leaderboard_command(
 
     Example: bench leaderboard --threat linf:16/255 --format html --out site
     """
-    from bench.registry import own_package
+    from bench.registry.registry import own_package
     from bench.threat import ThreatModel
 
     leaderboards = own_package("leaderboards", "FORMATS")
@@ -116,7 +116,7 @@ def table_command(
 
     Example: bench table main --format latex --out main.tex
     """
-    from bench.registry import own_package
+    from bench.registry.registry import own_package
     from bench.threat import ThreatModel
 
     level = None if threat is None else str(ThreatModel.parse(threat))
@@ -135,8 +135,8 @@ def compare_command(
 
     Example: bench compare 6ba633 b07476
     """
-    from bench.compare import compare
-    from bench.console_compare import comparison_text
+    from bench.compare.compare import compare
+    from bench.console.compare import comparison_text
 
     comparisons = compare(a, b, results)
     if as_json:
@@ -155,8 +155,8 @@ def _terminal(out: Path | None) -> int | None:
 
 def _purifier() -> Any:
     """What purifies the images of a run, by its own parts; None, and a word on stderr, where these are not as they were."""
-    from bench.cli import make_registry
-    from bench.replay import purified
+    from bench.registry.tables import make_registry
+    from bench.run.replay import purified
 
     registry = make_registry()
 

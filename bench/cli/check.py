@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from bench.cli_help import Sectioned
-from bench.cli_options import DataDir, Device, Json, Quiet, Results, print_json, say
+from bench.cli.help import Sectioned
+from bench.cli.options import DataDir, Device, Json, Quiet, Results, print_json, say
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,13 +60,14 @@ def check_command(
 
     Example: bench check --baseline baseline --run --junit report.xml
     """
-    from bench.cli import make_registry
+    from bench.console.progress import Progress
     from bench.gate.check import Bars, read_baseline
     from bench.gate.session import Session
+    from bench.registry.tables import make_registry
 
     session = Session(
         baseline=baseline, results=results, bars=Bars(alpha=alpha, margin=margin), registry=make_registry(),
-        data_dir=data_dir, device=device, quiet=quiet, announce=lambda text: None if quiet else typer.echo(text, err=True),
+        progress=lambda: Progress(quiet=quiet), data_dir=data_dir, device=device, announce=lambda text: None if quiet else typer.echo(text, err=True),
     )  # fmt: skip
     if update:
         done = session.update(reason, make=make, add=add, samples=samples)
@@ -81,7 +82,7 @@ def check_command(
         report = session.check(read_baseline(baseline), make=make)
     except UserError as error:
         if junit:
-            from bench.records import write_whole
+            from bench.records.record import write_whole
 
             write_whole(junit, error_junit(str(error)).encode())
         raise
@@ -95,8 +96,9 @@ def check_command(
 
 def _updated(done: Update, baseline: Path, results: Path) -> str:
     """What changed in a baseline, what its maker should know, and what to do next."""
-    from bench.console import WIDTH, counted, folded
-    from bench.console_steps import elsewhere, steps_text
+    from bench.console.steps import elsewhere, steps_text
+    from bench.text.columns import WIDTH, folded
+    from bench.text.words import counted
 
     count = f"{counted(len(done.changed), 'row')} {'made' if done.first else 'changed'} in {baseline}"
     if not done.changed and done.stale:

@@ -7,8 +7,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from bench.cli_help import Sectioned
-from bench.cli_options import Out, Results, deliver, say
+from bench.cli.help import Sectioned
+from bench.cli.options import Out, Results, deliver, say
 from bench.errors import UserError
 
 
@@ -39,16 +39,16 @@ def export_command(
     Example: bench export 6ba633 --to pt --out adversarial.pt
     """
     if to == "robustbench":
-        from bench.arguments import parse_options
-        from bench.registry import own_package
+        from bench.registry.arguments import parse_options
+        from bench.registry.registry import own_package
 
         deliver(own_package("leaderboards", "FORMATS").model_info(results, run, parse_options(words, "-M")), out)
         return
     if to != "pt" or out is None:
         raise UserError(f"expected --to robustbench, or --to pt with --out FILE.pt, got {to!r}; correct the command")
-    from bench.lookup import find_record
-    from bench.runs import read_run
-    from bench.tensors import save_tensor
+    from bench.exchange.tensors import save_tensor
+    from bench.figures.runs import read_run
+    from bench.records.lookup import find_record
 
     print(f"{save_tensor(read_run(find_record(results, run)), out)} images in {out}")
 
@@ -78,12 +78,12 @@ def import_command(
 
 
 def _import_record(file: Path, results: Path) -> None:
-    from bench.cli import make_registry
-    from bench.console_steps import audit_line, elsewhere, steps_text
-    from bench.header import read_header
-    from bench.seal import AUDIT
-    from bench.trust import code_of
-    from bench.unpack import unpack
+    from bench.console.steps import audit_line, elsewhere, steps_text
+    from bench.exchange.unpack import unpack
+    from bench.records.header import read_header
+    from bench.records.seal import AUDIT
+    from bench.registry.tables import make_registry
+    from bench.registry.trust import code_of
 
     unpacked, at = unpack(file, results), elsewhere(results)
     path = unpacked.path
@@ -103,8 +103,8 @@ def _import_record(file: Path, results: Path) -> None:
 
 
 def _import_rows(files: list[Path], results: Path, threat: str | None) -> None:
-    from bench.records import write_whole
-    from bench.registry import own_package
+    from bench.records.record import write_whole
+    from bench.registry.registry import own_package
     from bench.threat import ThreatModel
 
     level = None if threat is None else str(ThreatModel.parse(threat))

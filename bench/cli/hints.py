@@ -32,10 +32,10 @@ def hint(words: Sequence[str], option: str) -> str:
 
 def _parts(words: Sequence[str], argument: str) -> Iterator[tuple[str, str, str]]:
     """The named parts that take an argument: what each is, its name, and its flag."""
-    from bench.arguments import adjustable
-    from bench.cli import make_registry
-    from bench.plan import Request
-    from bench.registry import FLAGS, KIND_OF
+    from bench.plan.plan import Request
+    from bench.registry.arguments import adjustable
+    from bench.registry.entry import FLAGS, KIND_OF
+    from bench.registry.tables import make_registry
 
     registry, defaults = make_registry(), Request()
     for part in PARTS:

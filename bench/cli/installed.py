@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench.cli_options import Device, Json, Quiet, print_json, say
+from bench.cli.options import Device, Json, Quiet, print_json, say
 from bench.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.registry import Found, Registry
+    from bench.registry.registry import Found, Registry
 
 CHECKS = "checks"
 KIND_NAMES = ("defenses", "attacks", "datasets", "classifiers", "score-models", CHECKS)
@@ -41,8 +41,8 @@ def list_command(
         raise UserError(
             f"expected one of {', '.join(KIND_NAMES)}, got {kind!r}; write for example: bench list defenses"
         )
-    from bench.cli import make_registry
-    from bench.console import columns
+    from bench.registry.tables import make_registry
+    from bench.text.columns import columns
 
     registry = make_registry()
     if kind and name:
@@ -85,20 +85,20 @@ def doctor_command(
     Example: bench doctor, or bench doctor --benchmark --device cuda
     """
     if benchmark:
-        from bench.benchmark import benchmark as measure
-        from bench.cli import make_registry
-        from bench.console_benchmark import benchmark_text
+        from bench.console.benchmark import benchmark_text
+        from bench.doctor.benchmark import benchmark as measure
+        from bench.registry.tables import make_registry
 
         document = measure(make_registry(), device)
         print_json(document) if as_json else say(benchmark_text(document))
         return
-    from bench.doctor import examine
+    from bench.doctor.doctor import examine
 
     findings = examine()
     if as_json:
         print_json(findings)
     else:
-        from bench.console import columns
+        from bench.text.columns import columns
 
         say(
             columns(
@@ -132,8 +132,8 @@ def _members(registry: Registry, kind: str) -> set[str]:
 def _show_one(registry: Registry, kind: str, name: str, as_json: bool) -> None:
     """One component or check, on stdout."""
     if kind == CHECKS:
-        from bench.console import folded
-        from bench.registry import suggest
+        from bench.registry.registry import suggest
+        from bench.text.columns import folded
 
         row = {row["name"]: row for row in _checks()}.get(name)
         if row is None:
@@ -143,7 +143,7 @@ def _show_one(registry: Registry, kind: str, name: str, as_json: bool) -> None:
         said = folded("  ", f"{row['summary']} {row['source']}")
         text = f"{name}  check\n{said}\n\n  bench audit RUN --only {name}"
     else:
-        from bench.card import card, card_text
+        from bench.console.card import card, card_text
 
         found = registry.find(kind.replace("-", "_"), name)
         told = card(_row(found), found)

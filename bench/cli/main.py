@@ -13,19 +13,24 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench import cli_audit, cli_boards, cli_check, cli_exchange, cli_installed, cli_suite, cli_train, cli_verify
-from bench.cli_engines import Address, EngineName, GpusPerWorker, ShardTimeout, Workers
-from bench.cli_help import Sectioned
-from bench.cli_hints import hint
-from bench.cli_options import DataDir, Device, Json, Quiet, Results, arguments_of, number_or, print_json, say
-from bench.documents import printable
+from bench.cli import audit as cli_audit
+from bench.cli import boards as cli_boards
+from bench.cli import check as cli_check
+from bench.cli import exchange as cli_exchange
+from bench.cli import installed as cli_installed
+from bench.cli import suite as cli_suite
+from bench.cli import train as cli_train
+from bench.cli import verify as cli_verify
+from bench.cli.engines import Address, EngineName, GpusPerWorker, ShardTimeout, Workers
+from bench.cli.help import Sectioned
+from bench.cli.hints import hint
+from bench.cli.options import DataDir, Device, Json, Quiet, Results, arguments_of, number_or, print_json, say
 from bench.errors import BenchError, InterruptedRunError
-from bench.interrupt import stopping
+from bench.files.documents import printable
+from bench.machine.interrupt import stopping
 
 if TYPE_CHECKING:
-    from bench.plan import Plan
-    from bench.prediction import Forecast
-    from bench.registry import Registry
+    from bench.plan.plan import Plan
 
 app = typer.Typer(name="bench", add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -127,8 +132,9 @@ def run_command(
 
     Example: bench run --defense dpsam --attack pgd-full -n 200
     """
-    from bench.arguments import parse_options
-    from bench.curve import parse_threats
+    from bench.figures.curve import parse_threats
+    from bench.registry.arguments import parse_options
+    from bench.registry.tables import make_registry
 
     registry = make_registry()
     names = {
@@ -148,17 +154,18 @@ def run_command(
     threats = [None] if threat is None else parse_threats(threat)
     count, batch = number_or(samples, "--samples", "all"), number_or(batch_size, "--batch-size", "auto")
 
-    from bench.console_progress import Progress
-    from bench.engines.options import EngineOptions, make_engine
+    from bench.console.progress import Progress
+    from bench.engines.make import make_engine
+    from bench.engines.options import EngineOptions
 
     engine_options = EngineOptions(
         name=engine, workers=workers, devices=tuple(device.split(",")), gpus_per_worker=gpus_per_worker, address=address,
         shard_timeout=shard_timeout,
     )  # fmt: skip
     with Progress(quiet=quiet) as progress:
-        from bench.plan import Request, plan
-        from bench.runner import Options, foresee, run
-        from bench.shelf import Shelf
+        from bench.plan.cache import Shelf
+        from bench.plan.plan import Request, plan
+        from bench.run.runner import Options, foresee, run
 
         shelf = Shelf()
         request = Request(
@@ -177,6 +184,8 @@ def run_command(
             with make_engine(engine_options, registry) as crew:
                 summaries = [run(planned, options, progress, crew) for planned in plans]
     if dry_run:
+        from bench.cli.forecasts import print_forecasts
+
         print_forecasts(costs, plans, as_json)
     else:
         _print_runs(summaries, plans, as_json, quiet)
@@ -226,43 +235,11 @@ def _call(words: list[str]) -> int:
     return code if isinstance(code, int) else 0
 
 
-def make_registry() -> Registry:
-    """The registry with all built-in tables.
-
-    Raises:
-        UserError: A foreign package of one of our names was imported instead.
-    """
-    from bench.data import TABLE as datasets
-    from bench.models import CLASSIFIERS, SCORE_MODELS
-    from bench.registry import Registry, own_package
-
-    return Registry(
-        {
-            "defenses": own_package("defenses", "TABLE").TABLE, "attacks": own_package("attacks", "TABLE").TABLE,
-            "datasets": datasets, "classifiers": CLASSIFIERS, "score_models": SCORE_MODELS,
-        }
-    )  # fmt: skip
-
-
-def print_forecasts(costs: list[Forecast | None], plans: list[Plan], as_json: bool) -> None:
-    """What runs would cost, on stdout."""
-    from bench.console import forecast_text
-
-    if as_json:
-        documents = [
-            {"run_id": planned.spec.run_id, "threat": str(planned.threat), "forecast": cost and cost.as_dict()}
-            for cost, planned in zip(costs, plans, strict=True)
-        ]
-        print_json(documents[0] if len(documents) == 1 else documents)
-        return
-    say("\n".join(forecast_text(cost, planned) for cost, planned in zip(costs, plans, strict=True)))
-
-
 def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: bool, quiet: bool) -> None:
     """One run, or several and their security curve."""
-    from bench.console import curve_text, summary_text
-    from bench.console_steps import next_steps
-    from bench.runner import security_curve
+    from bench.console.run import curve_text, summary_text
+    from bench.console.steps import next_steps
+    from bench.run.runner import security_curve
 
     points = security_curve(summaries, plans) if len(plans) > 1 else []
     if as_json:
@@ -281,7 +258,8 @@ def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: boo
 
 def _runs_code(summary: dict[str, Any], labels: dict[str, str]) -> bool:
     """Whether the audit of a run wants `--allow-code`."""
-    from bench.trust import code_of
+    from bench.registry.tables import make_registry
+    from bench.registry.trust import code_of
 
     return bool(code_of(make_registry(), {"spec": summary["spec"], "labels": labels}))
 

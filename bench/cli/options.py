@@ -9,13 +9,13 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from bench.cli_help import KEPT, WHERE
-from bench.documents import printable
+from bench.cli.help import KEPT, WHERE
 from bench.errors import UserError
+from bench.files.documents import printable
 
 
 def _silence(quiet: bool) -> bool:
-    from bench.console_progress import show_notices
+    from bench.console.progress import show_notices
 
     show_notices(quiet=quiet)
     if quiet:

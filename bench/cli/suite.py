@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench.cli_engines import Address, GpusPerWorker, ShardTimeout, Workers
-from bench.cli_help import KEPT, WHERE, Sectioned
-from bench.cli_options import Json, Quiet, number_or, print_json, say
+from bench.cli.engines import Address, GpusPerWorker, ShardTimeout, Workers
+from bench.cli.help import KEPT, WHERE, Sectioned
+from bench.cli.options import Json, Quiet, number_or, print_json, say
 from bench.errors import BenchError, UserError
 
 if TYPE_CHECKING:
     from bench.engines.options import EngineOptions
-    from bench.known import Known
-    from bench.matrix import Cell, SuiteFile
-    from bench.outcome import Outcome
-    from bench.registry import Registry
+    from bench.registry.registry import Registry
+    from bench.suite.cells import Cell, SuiteFile
+    from bench.suite.finished_cells import Known
+    from bench.suite.outcome import Outcome
 
 
 def register(app: typer.Typer) -> None:
@@ -81,10 +81,10 @@ def suite_command(
 
     Example: bench suite smoke --dry-run
     """
-    from bench.cli import make_registry
     from bench.engines.options import EngineOptions
-    from bench.known import Known
-    from bench.matrix import find_suite, read_suite
+    from bench.registry.tables import make_registry
+    from bench.suite.cells import find_suite, read_suite
+    from bench.suite.finished_cells import Known
 
     registry, path = make_registry(), find_suite(file)
     content = read_suite(path)
@@ -118,9 +118,9 @@ class _Work:
 
 
 def _show_outlooks(work: _Work, as_json: bool) -> None:
-    from bench.console_suite import SuiteProgress, outlook_documents, outlook_text, pricing
-    from bench.outlook import outlooks
-    from bench.suite import Execution, Suite
+    from bench.console.suite import SuiteProgress, outlook_documents, outlook_text, pricing
+    from bench.suite.outlook import outlooks
+    from bench.suite.suite import Execution, Suite
 
     progress = SuiteProgress(work.cells, quiet=True)
     suite = Suite(work.cells, Execution(**work.execution), work.registry, work.known, progress)
@@ -132,7 +132,7 @@ def _show_outlooks(work: _Work, as_json: bool) -> None:
 
 
 def _show_outcomes(work: _Work, as_json: bool) -> None:
-    from bench.console_suite import outcome_documents, outcome_text
+    from bench.console.suite import outcome_documents, outcome_text
 
     outcomes = _known_outcomes(work) or _make(work)
     if as_json:
@@ -150,7 +150,7 @@ def _show_outcomes(work: _Work, as_json: bool) -> None:
 
 def _known_outcomes(work: _Work) -> list[Outcome]:
     """The outcomes if every cell is known to be done, without importing torch."""
-    from bench.outcome import Outcome
+    from bench.suite.outcome import Outcome
 
     figures = [work.known.find(cell) for cell in work.cells]
     if None in figures:
@@ -159,11 +159,11 @@ def _known_outcomes(work: _Work) -> list[Outcome]:
 
 
 def _make(work: _Work) -> list[Outcome]:
-    from bench.console_suite import SuiteProgress
-    from bench.engines.options import make_engine
+    from bench.console.suite import SuiteProgress
+    from bench.engines.make import make_engine
 
     with SuiteProgress(work.cells, quiet=work.quiet) as progress:
-        from bench.suite import Execution, Suite
+        from bench.suite.suite import Execution, Suite
 
         suite = Suite(work.cells, Execution(**work.execution), work.registry, work.known, progress)
         with make_engine(work.engine, work.registry) as engine:
@@ -172,7 +172,7 @@ def _make(work: _Work) -> list[Outcome]:
 
 def _chosen(content: SuiteFile, path: Path, only: list[str], samples: str | None, data_dir: Path | None) -> list[Cell]:
     """The cells that were asked for."""
-    from bench.matrix import cells_of, patterns_of
+    from bench.suite.cells import cells_of, patterns_of
 
     patterns = patterns_of(only)
     cells = [cell for cell in cells_of(content, path) if cell.fits(patterns)]
@@ -187,8 +187,8 @@ def _chosen(content: SuiteFile, path: Path, only: list[str], samples: str | None
 
 def _check_names(registry: Registry, cells: list[Cell], file: str, allow_code: bool, keep_going: bool) -> None:
     """Names that do not exist, and code that was not allowed, end the command before anything is loaded."""
-    from bench.registry import KIND_OF
-    from bench.trust import require_permission
+    from bench.registry.entry import KIND_OF
+    from bench.registry.trust import require_permission
 
     names = dict.fromkeys((KIND_OF[axis], name) for cell in cells for axis, name in cell.names.items())
     for pair in names:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from bench.cli_options import DataDir, Device, Quiet
+from bench.cli.options import DataDir, Device, Quiet
 
 TrainingData = Annotated[
     str,
@@ -79,14 +79,14 @@ def train_score(
 
 
 def _train(kind: str, dataset: str, quiet: bool, *, threat: str | None = None, **options: Any) -> None:
-    from bench.cli import make_registry
+    from bench.registry.tables import make_registry
     from bench.threat import ThreatModel
 
     parsed = None if threat is None else ThreatModel.parse(threat)
     registry = make_registry()
     registry.find("datasets", dataset)
 
-    from bench.models.recipes import train_network
+    from bench.models.training.recipes import train_network
 
     path = train_network(
         kind, dataset=dataset, threat=parsed, registry=registry, **options,

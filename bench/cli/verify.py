@@ -8,9 +8,9 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from bench.cli_options import DataDir, Device, Json, Quiet, Results, number_or, print_json, say
-from bench.documents import printable
+from bench.cli.options import DataDir, Device, Json, Quiet, Results, number_or, print_json, say
 from bench.errors import UserError
+from bench.files.documents import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -32,15 +32,15 @@ def show_command(
     Example: bench show 6ba633
     """
     from bench.audit.document import read_audit
-    from bench.cli import make_registry
-    from bench.console import summary_text
-    from bench.console_audit import audit_text
-    from bench.console_show import record_text
-    from bench.console_steps import audit_line
-    from bench.lookup import find_record
-    from bench.records import read_record
-    from bench.summary import summarise
-    from bench.trust import code_of
+    from bench.console.audit import audit_text
+    from bench.console.run import summary_text
+    from bench.console.show import record_text
+    from bench.console.steps import audit_line
+    from bench.figures.summary import summarise
+    from bench.records.lookup import find_record
+    from bench.records.record import read_record
+    from bench.registry.tables import make_registry
+    from bench.registry.trust import code_of
 
     record = read_record(find_record(results, run))
     audit = read_audit(record.path)
@@ -84,10 +84,11 @@ def verify_command(
 
     Example: bench verify 6ba633, or: bench verify 6ba633a07c2e.zip
     """
-    from bench.cli import make_registry
-    from bench.console_steps import steps_text
-    from bench.console_verify import Counter, verification_text
-    from bench.verify import Options, opened, verify
+    from bench.console.steps import steps_text
+    from bench.console.verify import Counter, verification_text
+    from bench.registry.tables import make_registry
+    from bench.verify.verification import Options
+    from bench.verify.verify import opened, verify
 
     options = Options(
         device=device, batch_size=number_or(batch_size, "--batch-size", "auto"), data_dir=data_dir, allow_code=allow_code
@@ -104,8 +105,8 @@ def verify_command(
 
 def _claim(path: Path) -> tuple[dict[str, Any], dict[str, str]] | None:
     """The summary and the labels of a record whose seal was whole; None if it has no lines."""
-    from bench.records import read_record
-    from bench.summary import summarise
+    from bench.figures.summary import summarise
+    from bench.records.record import read_record
 
     record = read_record(path)
     return (summarise(record, record.lines), record.header["labels"]) if record.lines else None
@@ -113,7 +114,7 @@ def _claim(path: Path) -> tuple[dict[str, Any], dict[str, str]] | None:
 
 def _handed_over(name: str) -> str:
     """What of one's own code whoever verifies a packed record needs, and where it has to lie."""
-    from bench.trust import file_of
+    from bench.registry.trust import file_of
 
     file = file_of(name)
     if not file:
@@ -138,13 +139,13 @@ def pack_command(
 
     Example: bench pack 6ba633 --out dpsam.zip, then bench verify dpsam.zip
     """
-    from bench.cli import make_registry
-    from bench.console_steps import steps_text
-    from bench.header import read_header
-    from bench.lookup import find_record
-    from bench.pack import pack
-    from bench.seal import AUDIT, sha256
-    from bench.trust import code_of
+    from bench.console.steps import steps_text
+    from bench.exchange.pack import pack
+    from bench.records.header import read_header
+    from bench.records.lookup import find_record
+    from bench.records.seal import AUDIT, sha256
+    from bench.registry.tables import make_registry
+    from bench.registry.trust import code_of
 
     path = find_record(results, run)
     target = pack(path, out or Path(f"{read_header(path)['run_id']}.zip"))

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.console import counted
-from bench.gate.findings import Change, Flip
-from bench.gate.pairs import PREDICTIONS, Pair
-from bench.paired import holm, paired_p
-from bench.runs import ROBUST
-from bench.stats import mean_difference, mean_share
+from bench.compare.findings import Change, Flip
+from bench.compare.pairs import PREDICTIONS, Pair
+from bench.figures.runs import ROBUST
+from bench.stats.intervals import mean_difference, mean_share
+from bench.stats.paired import holm, paired_p
+from bench.text.words import counted
 
 LEAST_POINTS = 0.05
 """Fewer points than this are written as 0.0."""

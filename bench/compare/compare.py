@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.compare.changes import change_of, flips
+from bench.compare.findings import Change, Flip
+from bench.compare.pairs import PREDICTIONS, Pair, pair_up
 from bench.errors import UserError
-from bench.gate.changes import change_of, flips
-from bench.gate.findings import Change, Flip
-from bench.gate.pairs import PREDICTIONS, Pair, pair_up
-from bench.lookup import find_record
-from bench.paired import holm, paired_p
-from bench.runs import Run, read_run, read_runs, same_environment
-from bench.spec import brief_differences, differences
+from bench.figures.runs import Run, read_run, read_runs, same_environment
+from bench.records.lookup import find_record
+from bench.records.spec import brief_differences, differences
+from bench.stats.paired import holm, paired_p
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bench.stats import Interval
+from bench.stats.intervals import Interval
 
 CLAIMS = "checks of the defense"
 """Name of the check that the defense is still one of which a number can be taken."""
+CLOSE = 1e-3
+"""Recorded margins below this may be decided otherwise by another processor's rounding."""
 
 
 @dataclass(frozen=True)

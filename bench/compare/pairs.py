@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.runs import CLEAN, ROBUST, Run
-from bench.spec import differences, of_code
+from bench.figures.runs import CLEAN, ROBUST, Run
+from bench.records.spec import differences, of_code
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,14 +8,15 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from bench.audit.finding import BELIEVED, PASS, REFUTED, SKIPPED, SUSPECT
-from bench.console import WIDTH, columns, counted, duration, folded, passes_text
-from bench.console_progress import Progress
-from bench.documents import printable
+from bench.console.progress import Progress
+from bench.files.documents import printable
+from bench.text.columns import WIDTH, columns, folded
+from bench.text.words import counted, duration, passes_text
 
 if TYPE_CHECKING:
     from bench.audit.finding import Finding
-    from bench.lines import SampleRecord
-    from bench.runner import Reporter
+    from bench.records.lines import SampleRecord
+    from bench.run.runner import Reporter
 
 MARKS = {PASS: "ok", SUSPECT: "SUSPECT", REFUTED: "REFUTED", SKIPPED: "-"}
 FIRED = (SUSPECT, REFUTED)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.console import columns, duration
+from bench.text.columns import columns
+from bench.text.words import duration
 
 WORDS = {"forward": "forward", "backward": "backward", "hvp": "Hessian-vector"}
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.bracketed import bracketed
-from bench.console import columns, folded
-from bench.runs import CLEAN, ROBUST
+from bench.figures.runs import CLEAN, ROBUST
+from bench.text.brackets import bracketed
+from bench.text.columns import columns, folded
 
 if TYPE_CHECKING:
-    from bench.compare import Comparison
-    from bench.gate.findings import Change, Flip
+    from bench.compare.compare import Comparison
+    from bench.compare.findings import Change, Flip
 
 MOST_FLIPS = 10
 """Images shown of the clean ones that changed sides, and of the adversarial ones."""

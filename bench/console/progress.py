@@ -6,11 +6,11 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bench.console import duration, percent
+from bench.text.words import duration, percent
 
 if TYPE_CHECKING:
-    from bench.lines import SampleRecord
     from bench.pace import TimeToGo
+    from bench.records.lines import SampleRecord
 
 
 class Progress:
@@ -46,7 +46,7 @@ class Progress:
     def started(self, lines: list[SampleRecord], total: int) -> None:
         """Shows where the run goes on."""
         from bench.pace import TimeToGo
-        from bench.records import SHARD
+        from bench.records.record import SHARD
 
         self.lines, self.total, self.clock = list(lines), total, TimeToGo(total, len(lines))
         self.fields = self._fields()
@@ -83,8 +83,8 @@ class Progress:
     def _fields(self) -> dict[str, Any]:
         if not self.lines:
             return {"images": f"0/{self.total} images", "robust": "", "left": ""}
-        from bench.stats import mean_share
-        from bench.summary import shares
+        from bench.figures.summary import shares
+        from bench.stats.intervals import mean_share
 
         robust = mean_share(shares(self.lines))
         return {

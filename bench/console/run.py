@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.text.columns import columns
+from bench.text.words import duration, passes_text, percent
+
 if TYPE_CHECKING:
-    from bench.curve import Point
-    from bench.plan import Plan
-    from bench.prediction import Forecast
-
-WIDTH = 80
-"""Characters in a line."""
-LEAST = 30
-"""Characters that a column gets, however little is left of the line."""
-WHOLE = re.compile(r"(?<=[0-9]) (?=\[|(?:s|min|h|d)\b)|(?<=[0-9],) (?=[-+.0-9]+\])")
-"""Blanks at which no line ends: between a number and its unit or interval, and inside an interval."""
-
-
-def percent(interval: dict[str, Any]) -> str:
-    """`51.0 % [41.3, 60.6]`."""
-    value, low, high = (100 * interval[key] for key in ("value", "low", "high"))
-    return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 cell`, `2 cells`."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    from bench.figures.curve import Point
+    from bench.plan.plan import Plan
+    from bench.run.prediction import Forecast
 
 
 def headline(summary: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -92,45 +75,6 @@ def curve_text(points: Sequence[Point]) -> str:
     return columns(rows) + "\n" + note
 
 
-def duration(seconds: float) -> str:
-    """`42 s`, `3.5 min`, `2.1 h`, `4.0 d`."""
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size or (unit == "min" and seconds >= 100):
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"
-
-
-def columns(rows: Sequence[tuple[str, ...]], width: int | None = None) -> str:
-    """Rows of text in aligned columns.
-
-    Arguments:
-        rows: As many cells each.
-        width: Characters of a line, beyond which words of the last column go on below it; None for lines of any length.
-    """
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)] if rows else []
-    lines = []
-    for row in rows:
-        lead = "".join(f"{cell:<{size}}  " for cell, size in zip(row, widths, strict=False))
-        lines.append(folded(lead, row[-1], width))
-    return "\n".join(lines)
-
-
-def folded(lead: str, text: str, width: int | None = WIDTH) -> str:
-    """Text after a lead, its further lines below its first.
-
-    Arguments:
-        lead: What the first line begins with.
-        text: Words; one that is too long for a line stays whole.
-        width: Characters of a line; None for one line of any length.
-    """
-    if width is None or len(lead) + len(text) <= width:
-        return (lead + text).rstrip()
-    room = max(width - len(lead), LEAST)
-    kept = WHOLE.sub("\N{NO-BREAK SPACE}", text)
-    parts = textwrap.wrap(kept, room, break_long_words=False, break_on_hyphens=False)
-    return (lead + f"\n{' ' * len(lead)}".join(parts)).replace("\N{NO-BREAK SPACE}", " ").rstrip()
-
-
 def _said_lines(summary: dict[str, Any]) -> list[str]:
     lines = []
     if "claimed_accuracy" in summary and summary["draws"]["k"] > 1:
@@ -164,8 +108,8 @@ def _draw_lines(draws: dict[str, Any], knowledge: str | None) -> list[str]:
 
 
 def _checks_text(checks: dict[str, Any]) -> str:
-    from bench.claims.claim import failed_checks
-    from bench.summary import EXACT
+    from bench.figures.summary import EXACT
+    from bench.records.claim import failed_checks
 
     parts = ["deterministic, as measured" if checks.get("deterministic") else "stochastic, draws reproducible"]
     error, bar = checks.get("gradient_error"), f"{EXACT:.0e}".replace("e-0", "e-")
@@ -182,8 +126,3 @@ def _checks_text(checks: dict[str, Any]) -> str:
 def _cost_text(cost: dict[str, Any]) -> str:
     passes = passes_text({kind: value for kind, value in cost.items() if kind != "seconds"})
     return " · ".join([f"{cost['seconds']:.1f} s", *([passes] if passes else [])])
-
-
-def passes_text(passes: Mapping[str, int]) -> str:
-    """`12,345 classifier forward · ...`, of those that there are."""
-    return " · ".join(f"{value:,} {kind.replace('_', ' ')}" for kind, value in passes.items() if value)

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from bench.claims.claim import FAILED, PASSED
-from bench.command import argument_text, run_command
-from bench.console import columns, counted, percent
-from bench.records import Record
-from bench.seal import broken_seal
+from bench.records.claim import FAILED, PASSED
+from bench.records.record import Record
+from bench.records.seal import broken_seal
+from bench.text.columns import columns
+from bench.text.command import argument_text, run_command
+from bench.text.words import counted, percent
 
 ROLES = ("defense", "attack", "dataset", "classifier", "score_model")
 

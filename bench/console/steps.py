@@ -19,7 +19,7 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
         dataset_size: The number of images that there are.
         allow_code: Whether the record names code, which a command that reads it runs only if it is told to.
     """
-    from bench.claims.claim import failed_checks
+    from bench.records.claim import failed_checks
 
     words = _without([word for word in command if word not in ("--json", "--quiet")], "-n", "--samples")
     base = shlex.join(["bench", "run", *words])

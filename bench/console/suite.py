@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bench.console import columns, counted, duration, passes_text, percent
-from bench.documents import printable
+from bench.files.documents import printable
+from bench.text.columns import columns
+from bench.text.words import counted, duration, passes_text, percent
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from bench.matrix import Cell
-    from bench.outcome import Outcome, Outlook
-    from bench.prediction import Prediction
+    from bench.run.prediction import Prediction
+    from bench.suite.cells import Cell
+    from bench.suite.outcome import Outcome, Outlook
 
 ROWS = 12
 """Of the live table: cells that are being made, then those that ended last."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.console import folded, headline, percent
+from bench.console.run import headline
 from bench.gate.report import finding_lead, flip_lines
+from bench.text.columns import folded
+from bench.text.words import percent
 
 if TYPE_CHECKING:
-    from bench.verify import Verification
+    from bench.verify.verification import Verification
 
 
 class Counter:

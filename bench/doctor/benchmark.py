@@ -12,21 +12,23 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bench.device import out_of_memory, pick_device
+from bench.foreign import out_of_memory
 from bench.gradient import GradientMode
-from bench.matrix import Cell, cells_of, find_suite, read_suite
-from bench.memory import synchronize
+from bench.machine.device import pick_device
+from bench.machine.memory import synchronize
 from bench.models.stand_ins import StandIn, ddpm_cifar10, resnet50, small_imagenet_denoiser, wide_resnet
 from bench.passes import KINDS
-from bench.plan import Plan, plan
-from bench.prediction import Prediction, predict
-from bench.records import SHARD
-from bench.registry import Entry, Registry
-from bench.shelf import Shelf
-from bench.suite import request_of
-from bench.worker import Worker
+from bench.plan.cache import Shelf
+from bench.plan.plan import Plan, plan
+from bench.records.record import SHARD
+from bench.registry.entry import Entry
+from bench.registry.registry import Registry
+from bench.run.prediction import Prediction, predict
+from bench.run.worker import Worker
+from bench.suite.cells import Cell, cells_of, find_suite, read_suite
+from bench.suite.suite import request_of
 
-LOG = logging.getLogger("bench.benchmark")
+LOG = logging.getLogger("bench.doctor.benchmark")
 CPU_IMAGES, GPU_IMAGES, REPEATS = 2, SHARD, 3
 SIGMA = 0.3
 """Noise level that score models are asked for, pixel units; a pass takes as long at any."""

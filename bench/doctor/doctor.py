@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from bench.errors import UserError
-from bench.extras import EXTRAS
-from purebench import foreign_package
+from bench.registry.extras import EXTRAS
+from bench.registry.packages import foreign_package
 
 PACKAGES = (
     "purebench",
@@ -161,7 +161,7 @@ def _caches() -> list[Finding]:
     """Where downloads lie, and how much."""
     import torch
 
-    from bench.data.download import cache_folder
+    from bench.files.download import cache_folder
 
     hub = Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser() / "hub"
     folders = {"data cache": cache_folder(None), "torch cache": Path(torch.hub.get_dir()), "hub cache": hub}

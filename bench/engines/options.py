@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.engines.engine import Engine
 from bench.errors import UserError
-from bench.registry import Registry
 
 ENGINES = ("local", "ray")
 
@@ -58,22 +56,3 @@ class EngineOptions:
     def count(self) -> int:
         """The number of workers."""
         return self.workers or len(self.devices)
-
-
-def make_engine(options: EngineOptions, registry: Registry) -> Engine:
-    """The engine that the options name.
-
-    Raises:
-        UserError: Ray is wanted and not installed.
-    """
-    if options.name == "ray":
-        from bench.engines.ray_engine import ray_engine
-
-        return ray_engine(options, registry)
-    if options.count == 1 and options.shard_timeout is None:
-        from bench.engines.here import Here
-
-        return Here()
-    from bench.engines.processes import process_engine
-
-    return process_engine(options, registry)

@@ -12,7 +12,7 @@ from bench.engines.options import EngineOptions
 from bench.engines.pool import Event, Pool
 from bench.engines.session import Order, Session, portable
 from bench.errors import UserError, WorkerError
-from bench.registry import Registry
+from bench.registry.registry import Registry
 
 RETRIES = 2
 """How often Ray restarts a worker and repeats its shard."""

@@ -8,11 +8,11 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from bench.documents import printable
 from bench.errors import GateError, UserError
-from bench.header import read_header
-from bench.links import check_links
-from bench.seal import AUDIT, CHUNK, MAKERS_AUDIT, SEAL, broken_seal, sealed_names
+from bench.files.documents import printable
+from bench.files.links import check_links
+from bench.records.header import read_header
+from bench.records.seal import AUDIT, CHUNK, MAKERS_AUDIT, SEAL, broken_seal, sealed_names
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a zip file can tell."""

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import UserError
-from bench.evidence import read_evidence
-from bench.records import write_whole
-from bench.runs import Run
-from bench.seal import broken_seal
+from bench.figures.runs import Run
+from bench.records.evidence import read_evidence
+from bench.records.record import write_whole
+from bench.records.seal import broken_seal
 
 
 def save_tensor(run: Run, out: Path) -> int:

@@ -8,14 +8,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.archive import extract
-from bench.documents import printable
 from bench.errors import GateError, UserError
-from bench.header import read_header
-from bench.lines import read_lines
-from bench.seal import MAKERS_AUDIT, SEAL, broken_seal
-from bench.spec import RunSpec
-from bench.summary import shares
+from bench.figures.summary import shares
+from bench.files.archive import extract
+from bench.files.documents import printable
+from bench.records.header import read_header
+from bench.records.lines import read_lines
+from bench.records.seal import MAKERS_AUDIT, SEAL, broken_seal
+from bench.records.spec import RunSpec
 from bench.threat import ThreatModel
 
 FOLDER_NAME = r"\w[^/\\]*"

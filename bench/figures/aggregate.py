@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from bench.runs import ROBUST, Run
+from bench.figures.runs import ROBUST, Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from bench.errors import UserError
-from bench.lines import SampleRecord
-from bench.stats import Interval, mean_share
-from bench.summary import shares
+from bench.figures.summary import shares
+from bench.records.lines import SampleRecord
+from bench.stats.intervals import Interval, mean_share
 from bench.threat import ThreatModel
 
 MOST = 50

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.claims.claim import Claim, judged
-from bench.lines import SampleRecord
-from bench.stats import mean_share
+from bench.records.claim import Claim, judged
+from bench.records.lines import SampleRecord
+from bench.stats.intervals import mean_share
 from bench.threat import ThreatModel
 
 LEAST = 30

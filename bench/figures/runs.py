@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.documents import printable, read_json
 from bench.errors import UserError
-from bench.header import read_header
-from bench.lines import SampleRecord
-from bench.lookup import record_paths
-from bench.records import read_record
+from bench.files.documents import printable, read_json
+from bench.records.header import read_header
+from bench.records.lines import SampleRecord
+from bench.records.lookup import record_paths
+from bench.records.record import read_record
 
 CLEAN, ROBUST = "clean", "adversarial"
 FINGERPRINT = ("torch", "device", "instructions", "batch_size")

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.claims.finished import finished_claims
-from bench.lines import SampleRecord
-from bench.records import Record
-from bench.stats import mean_share
+from bench.figures.finished import finished_claims
+from bench.records.lines import SampleRecord
+from bench.records.record import Record
+from bench.stats.intervals import mean_share
 
 CLEAN, ROBUST = "clean", "adversarial"
 EXACT = 1e-4

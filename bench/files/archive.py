@@ -9,8 +9,8 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from bench.documents import printable
 from bench.errors import UserError
+from bench.files.documents import printable
 
 MOST_FILES = 100_000
 MOST_BYTES = 1 << 40

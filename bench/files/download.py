@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from bench.errors import UserError
-from bench.lock import hold
+from bench.files.lock import hold
 
 CHUNK, TIMEOUT, NOTICES = 1 << 18, 30, 10
 WAIT = 0.2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.documents import printable
 from bench.errors import UserError
+from bench.files.documents import printable
 
 
 def check_links(path: Path) -> None:

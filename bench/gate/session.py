@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from bench.compare.findings import Finding, Report
+from bench.compare.pairs import row_name
 from bench.errors import BenchError, UserError
+from bench.figures.runs import Run, read_run, read_runs
 from bench.gate.baseline import update
 from bench.gate.check import Bars, Today, check, read_baseline
-from bench.gate.findings import Finding, Report
-from bench.gate.pairs import row_name
 from bench.gate.report import as_junit, as_step_summary
 from bench.gate.today import check_row, gone, other_code
-from bench.lookup import find_record
-from bench.records import write_whole
-from bench.registry import Registry
-from bench.runs import Run, read_run, read_runs
-from bench.spec import UNDEFENDED
+from bench.records.lookup import find_record
+from bench.records.record import write_whole
+from bench.records.spec import UNDEFENDED
+from bench.registry.registry import Registry
 from bench.threat import SMALLEST, ThreatModel
 
 FLOOR = 0.02
@@ -53,9 +54,9 @@ class Session:
         results: Folder of the results.
         bars: How strict to be.
         registry: What names stand for.
+        progress: Makes what shows the progress of one run.
         data_dir: Where data sets lie.
         device: As on the command line.
-        quiet: No progress.
         announce: Told which run is made, before it is.
     """
 
@@ -63,9 +64,9 @@ class Session:
     results: Path
     bars: Bars
     registry: Registry
+    progress: Callable[[], AbstractContextManager[Any]]
     data_dir: Path | None = None
     device: str = "auto"
-    quiet: bool = False
     announce: Callable[[str], None] = lambda _: None
 
     def __post_init__(self) -> None:
@@ -152,14 +153,13 @@ class Session:
         """What there is, or with `make` one run a row."""
         if not make:
             return list(read_runs(self.results))
-        from bench.console_progress import Progress
         from bench.gate.make import make_runs
 
         made = []
         for run in (run for run in before if run.run_id not in (errors or {})):
             with _kept(run, errors):
                 made += make_runs(
-                    [run], self.results, self.registry, lambda: Progress(quiet=self.quiet), self.announce,
+                    [run], self.results, self.registry, self.progress, self.announce,
                     data_dir=self.data_dir, device=self.device,
                 )  # fmt: skip
         return made

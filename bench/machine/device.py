@@ -6,9 +6,6 @@ import torch
 
 from bench.errors import UserError
 
-OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-"""What the messages of errors say that have no class of their own."""
-
 
 def pick_device(name: str) -> torch.device:
     """The device of that name; `auto` takes CUDA, then MPS, then the CPU. TF32 is switched off.
@@ -28,9 +25,3 @@ def pick_device(name: str) -> torch.device:
             f"expected --device auto, cpu, cuda, cuda:N or mps as this machine has it, got {name!r}; see: bench doctor"
         ) from error
     return device
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: CUDA's, or those that have no class of their own (the CPU's allocator, cuBLAS, cuDNN)."""
-    text = str(error)
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in text for word in OUT_OF_MEMORY)

@@ -9,12 +9,12 @@ from typing import Any
 
 from torch import nn
 
-from bench.arguments import complete, label, plain, takes
 from bench.data.dataset import Dataset
 from bench.errors import BenchError, UserError
 from bench.protocols import Defense, ScoreModel
-from bench.registry import Found
-from bench.spec import Component
+from bench.records.spec import Component
+from bench.registry.arguments import complete, label, plain, takes
+from bench.registry.registry import Found
 
 LATER = {"votes": 1, "budget": None}
 """Arguments that came later, at values that change nothing: a spec leaves them out, so that the run ids of old specs stay as they are."""

@@ -13,17 +13,17 @@ from typing import Any
 
 from torch import nn
 
-from bench.arguments import takes
 from bench.data.dataset import Dataset
 from bench.defended import check_differentiable, check_signature
 from bench.errors import UserError
 from bench.gradient import GradientMode
 from bench.pace import Work
-from bench.parts import Part, hashed, load_classifier, load_dataset, load_score, make_defense
+from bench.plan.cache import Shelf
+from bench.plan.parts import Part, hashed, load_classifier, load_dataset, load_score, make_defense
 from bench.protocols import Attack, Defense, ScoreModel
-from bench.registry import Found, Registry
-from bench.shelf import Shelf
-from bench.spec import Component, RunSpec
+from bench.records.spec import Component, RunSpec
+from bench.registry.arguments import takes
+from bench.registry.registry import Found, Registry
 from bench.threat import ThreatModel
 
 STOCHASTIC_DRAWS, MOST_DRAWS = 10, 10_000

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.dataset import Dataset
-from bench.documents import printable
 from bench.errors import UserError
+from bench.files.documents import printable
 from bench.threat import ThreatModel
 
 ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}

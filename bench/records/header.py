@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.documents import printable, read_json
 from bench.errors import UserError
-from bench.spec import RunSpec
+from bench.files.documents import printable, read_json
+from bench.records.spec import RunSpec
 
 FORMAT = 1
 KEYS = {"format", "run_id", "spec", "labels", "checks", "environments"}

@@ -16,8 +16,8 @@ from pydantic import (
     model_serializer,
 )  # fmt: skip
 
-from bench.documents import printable
 from bench.errors import UserError
+from bench.files.documents import printable
 
 MOST = 2**63 - 1
 MOST_CLASSES = 100_000

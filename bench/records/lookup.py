@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from bench.documents import printable
 from bench.errors import UserError
-from bench.links import check_inside
+from bench.files.documents import printable
+from bench.files.links import check_inside
 
 MOST_NAMED = 3
 """Ids that an error names."""

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from bench.errors import BusyError, InterruptedRunError, UserError
-from bench.evidence import read_evidence, read_shard
-from bench.header import read_header
-from bench.lines import SampleRecord, in_order, read_lines
-from bench.links import check_inside, check_links
-from bench.lock import hold
-from bench.seal import SEAL, seal_text, sealed_names
+from bench.files.links import check_inside, check_links
+from bench.files.lock import hold
+from bench.records.evidence import read_evidence, read_shard
+from bench.records.header import read_header
+from bench.records.lines import SampleRecord, in_order, read_lines
+from bench.records.seal import SEAL, seal_text, sealed_names
 
 SHARD = 50
 """Consecutive positions of a data set's order that run together."""

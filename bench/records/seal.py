@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.documents import bounded, printable
 from bench.errors import UserError
-from bench.spec import canonical
+from bench.files.documents import bounded, printable
+from bench.records.spec import canonical
 
 SEAL, AUDIT, MAKERS_AUDIT = "SHA256SUMS", "audit.json", "audit-of-maker.json"
 """An audit that was packed with a record is its maker's word: it lies under another name, which no command reads as a verdict."""

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Any, get_origin
 
 from bench.errors import UserError
-from bench.registry import suggest
+from bench.registry.registry import suggest
 
 ROLES = {"score", "surrogate", "model", "x", "y", "threat", "noise", "data_dir", "run_dataset"}
 """Parameters that the harness fills, never the user."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.errors import UserError
-from bench.registry import KIND_OF, KINDS, Registry
+from bench.registry.entry import KIND_OF, KINDS
+from bench.registry.registry import Registry
 
 
 def names_of(header: Mapping[str, Any]) -> list[tuple[str, str]]:

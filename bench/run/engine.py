@@ -10,8 +10,8 @@ import numpy as np
 from typing_extensions import Self
 
 if TYPE_CHECKING:
-    from bench.job import Job
-    from bench.lines import SampleRecord
+    from bench.records.lines import SampleRecord
+    from bench.run.job import Job
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 from typing_extensions import Self
 
-from bench.engines.engine import Done, Engine, Task
-from bench.environment import check_environment
 from bench.errors import UserError
-from bench.header import FORMAT
-from bench.lines import SampleRecord
-from bench.options import Options
-from bench.plan import Plan
-from bench.records import SHARD, Record, RecordWriter, read_record
-from bench.seal import SEAL
-from bench.summary import summarise
+from bench.figures.summary import summarise
+from bench.machine.environment import check_environment
+from bench.plan.plan import Plan
+from bench.records.header import FORMAT
+from bench.records.lines import SampleRecord
+from bench.records.record import SHARD, Record, RecordWriter, read_record
+from bench.records.seal import SEAL
+from bench.run.engine import Done, Engine, Task
+from bench.run.options import Options
 
 
 class Job:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import Self
 
-from bench.device import pick_device
-from bench.engines.engine import PAUSE, Done, Failed, Task, Working
-from bench.worker import Worker
+from bench.machine.device import pick_device
+from bench.run.engine import PAUSE, Done, Failed, Task, Working
+from bench.run.worker import Worker
 
 if TYPE_CHECKING:
-    from bench.job import Job
+    from bench.run.job import Job
 
 
 class Here:

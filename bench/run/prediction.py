@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.gradient import GradientMode
 from bench.pace import Work
-from bench.spec import canonical
+from bench.records.spec import canonical
 
 if TYPE_CHECKING:
-    from bench.plan import Plan
+    from bench.plan.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True)

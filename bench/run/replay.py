@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from bench.command import given_arguments
-from bench.device import pick_device
 from bench.errors import UserError
-from bench.evidence import Evidence, outside_ball, positions_of, read_evidence
-from bench.plan import Plan, Request, plan
-from bench.registry import Registry
-from bench.runs import Run
-from bench.spec import differences
+from bench.figures.runs import Run
+from bench.machine.device import pick_device
+from bench.plan.plan import Plan, Request, plan
+from bench.records.evidence import Evidence, outside_ball, positions_of, read_evidence
+from bench.records.spec import differences
+from bench.registry.registry import Registry
+from bench.run.worker import Worker
+from bench.text.command import given_arguments
 from bench.threat import ThreatModel
-from bench.worker import Worker
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.curve import Point, curve
-from bench.device import pick_device
-from bench.engines.engine import Engine, Failed, Task
-from bench.engines.here import Here
-from bench.job import Job, first_lines, images_missing, record_path
-from bench.lines import SampleRecord
-from bench.options import Options
-from bench.plan import Plan
-from bench.prediction import Forecast, Remembering, forecast
-from bench.records import SHARD, read_record
-from bench.worker import Worker
+from bench.figures.curve import Point, curve
+from bench.machine.device import pick_device
+from bench.plan.plan import Plan
+from bench.records.lines import SampleRecord
+from bench.records.record import SHARD, read_record
+from bench.run.engine import Engine, Failed, Task
+from bench.run.job import Job, first_lines, images_missing, record_path
+from bench.run.local import Here
+from bench.run.options import Options
+from bench.run.prediction import Forecast, Remembering, forecast
+from bench.run.worker import Worker
 
 __all__ = ["Options", "Reporter", "Silent", "foresee", "record_path", "run", "security_curve"]
 

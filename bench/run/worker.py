@@ -13,23 +13,23 @@ import torch
 from torch import Tensor, nn
 
 from bench.ball import project, steepest
-from bench.certificate import certified_radii
-from bench.checks import IMAGES, verify_claims
+from bench.claims.checks import IMAGES, verify_claims
 from bench.defended import DefendedClassifier
-from bench.device import out_of_memory
-from bench.environment import check_environment, commit, environment_of
 from bench.errors import AttackError, BenchError, UserError
+from bench.foreign import out_of_memory
 from bench.gradient import GradientMode
-from bench.lines import SampleRecord
+from bench.machine.environment import check_environment, commit, environment_of
+from bench.machine.memory import peak, reset_peak, synchronize
 from bench.margin import margin
-from bench.memory import peak, reset_peak, synchronize
 from bench.noise import Noise
 from bench.pace import Pace
 from bench.passes import CountedScoreModel, Tally
-from bench.plan import Plan
+from bench.plan.plan import Plan
 from bench.protocols import Images
-from bench.records import SHARD
-from bench.spec import RUN_ID_LENGTH, canonical
+from bench.records.lines import SampleRecord
+from bench.records.record import SHARD
+from bench.records.spec import RUN_ID_LENGTH, canonical
+from bench.run.certificate import certified_radii
 from bench.threat import ThreatModel
 
 T = TypeVar("T")

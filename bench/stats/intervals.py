@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from bench.lattice import resampled_mean
-from bench.paired import holm, paired_p
+from bench.stats.lattice import resampled_mean
+from bench.stats.paired import holm, paired_p
 
 __all__ = ["Interval", "clopper_pearson", "holm", "mean_difference", "mean_share", "paired_p", "proportion"]
 CONFIDENCE = 0.95

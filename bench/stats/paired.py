@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.lattice import sign_flip_tail
+from bench.stats.lattice import sign_flip_tail
 
 MOST_EXACT = 1_000
 """Pairs of stochastic rows in one table that are tested exactly; a larger table takes the normal approximation for them."""

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bench.documents import printable, read_toml
 from bench.errors import UserError
-from bench.registry import KIND_OF, suggest
+from bench.files.documents import printable, read_toml
+from bench.registry.entry import KIND_OF
+from bench.registry.registry import suggest
 from bench.threat import ThreatModel
 
 AXES = ("dataset", "threat", "classifier", "score_model", "defense", "attack", "seed")
@@ -130,7 +131,7 @@ def find_suite(name: str) -> Path:
     """
     inside = {
         file.name.removesuffix(".toml"): Path(str(file))
-        for file in files("bench.suites").iterdir()
+        for file in files("bench.suite.ready").iterdir()
         if file.name.endswith(".toml")
     }
     if name in inside and not Path(name).is_file():

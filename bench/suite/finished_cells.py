@@ -20,9 +20,10 @@ from typing import Any
 from platformdirs import user_cache_path
 
 import bench
-from bench.matrix import Cell
-from bench.registry import KIND_OF, Registry, own_package
-from bench.spec import canonical
+from bench.records.spec import canonical
+from bench.registry.entry import KIND_OF
+from bench.registry.registry import Registry, own_package
+from bench.suite.cells import Cell
 
 PACKAGES = ("bench", "defenses", "attacks")
 FILES = ("run.json", "samples.jsonl", "SHA256SUMS")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.known import Figures
-from bench.matrix import Cell
+from bench.suite.cells import Cell
+from bench.suite.finished_cells import Figures
 
 if TYPE_CHECKING:
-    from bench.prediction import Prediction
+    from bench.run.prediction import Prediction
 
 
 @dataclass(frozen=True)

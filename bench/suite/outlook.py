@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from bench.job import images_missing
-from bench.matrix import Cell
-from bench.outcome import Outlook
-from bench.runner import foresee
-from bench.suite import Suite
+from bench.run.job import images_missing
+from bench.run.runner import foresee
+from bench.suite.cells import Cell
+from bench.suite.outcome import Outlook
+from bench.suite.suite import Suite
 
 
 def outlooks(suite: Suite) -> Iterator[Outlook]:

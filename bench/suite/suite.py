@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.engines.engine import Done, Engine, Failed, Task
 from bench.errors import BenchError, BusyError, InterruptedRunError, UserError
-from bench.job import Job
-from bench.known import Figures, Known
-from bench.matrix import Cell
-from bench.options import Options
-from bench.outcome import Outcome
-from bench.plan import Plan, Request, plan
-from bench.registry import Registry
-from bench.shelf import Shelf
+from bench.plan.cache import Shelf
+from bench.plan.plan import Plan, Request, plan
+from bench.registry.registry import Registry
+from bench.run.engine import Done, Engine, Failed, Task
+from bench.run.job import Job
+from bench.run.options import Options
+from bench.suite.cells import Cell
+from bench.suite.finished_cells import Figures, Known
+from bench.suite.outcome import Outcome
 
 
 class SuiteReporter(Protocol):

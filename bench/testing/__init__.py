@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.cli_options import say
-from bench.console import folded
-from bench.contract import AttackSubject, DefenseSubject, default_images
+from bench.cli.options import say
 from bench.defended import check_signature
 from bench.errors import BenchError, UserError
 from bench.gradient import GradientMode
 from bench.protocols import Attack, Defense, Images
+from bench.testing.contract import AttackSubject, DefenseSubject, default_images
+from bench.text.columns import folded
 
 __all__ = ["THREATS", "Check", "ContractError", "check_attack", "check_defense", "default_images", "report"]
 

@@ -14,13 +14,13 @@ from bench.claims.gradient import gradient_error, interior
 from bench.claims.repetition import global_state, same_state
 from bench.defended import LEAVE_X, DefendedClassifier
 from bench.errors import UserError
+from bench.figures.summary import EXACT
 from bench.gradient import GradientMode
 from bench.margin import margin
 from bench.noise import ForbiddenNoise, Noise
 from bench.protocols import Attack, Defense, Images
-from bench.summary import EXACT
+from bench.run.worker import check_in_ball
 from bench.threat import ThreatModel
-from bench.worker import check_in_ball
 
 SAME = 1e-9
 """Largest difference, in float64, between results that should be equal but for the order of sums."""

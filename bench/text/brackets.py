@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bench.stats import Interval
+    from bench.stats.intervals import Interval
 
 
 def bracketed(interval: Interval, *, decimals: int = 1, signed: bool = False) -> str:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.fresh import LEVEL, fresh_mean
-from bench.gate.findings import Finding, Flip
-from bench.gate.stored import CLOSE
-from bench.runs import CLEAN, ROBUST, Run
+from bench.compare.findings import CLOSE, Finding, Flip
+from bench.figures.runs import CLEAN, ROBUST, Run
+from bench.verify.fresh import LEVEL, fresh_mean
 
 AGREE = 1e-4
 """By which margins may differ in the record's own environment, relative to the margin or to 1: threads sum in other orders."""

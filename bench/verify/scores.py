@@ -8,21 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.compare.findings import CLOSE, Finding, Flip
 from bench.data.dataset import Dataset
 from bench.errors import UserError
-from bench.evidence import Evidence, distances, outside_ball, positions_of, read_shard
-from bench.gate.findings import Finding, Flip
-from bench.gate.stored import CLOSE
-from bench.plan import Plan
-from bench.records import SHARD
-from bench.registry import Registry
-from bench.replay import replan, worker_of
-from bench.runs import CLEAN, ROBUST, Run, same_environment
-from bench.seal import MAKERS_AUDIT
-from bench.spec import differences, of_code
-from bench.verify import Options, Reporter
-from bench.verify_judge import Judge, Scored
-from bench.worker import Worker
+from bench.figures.runs import CLEAN, ROBUST, Run, same_environment
+from bench.plan.plan import Plan
+from bench.records.evidence import Evidence, distances, outside_ball, positions_of, read_shard
+from bench.records.record import SHARD
+from bench.records.seal import MAKERS_AUDIT
+from bench.records.spec import differences, of_code
+from bench.registry.registry import Registry
+from bench.run.replay import replan, worker_of
+from bench.run.worker import Worker
+from bench.verify.judge import Judge, Scored
+from bench.verify.verification import Options, Reporter
 
 MOST_SHARDS = 8
 """Shards whose images are in memory together."""

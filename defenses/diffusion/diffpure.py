@@ -8,10 +8,10 @@ from functools import partial
 
 from torch import Tensor
 
-from bench.diffusion import RoundTrip, continuous, rate, score_of, to_pixels
 from bench.gradient import chain
 from bench.noise import Noise
 from bench.protocols import Images
+from defenses.diffusion.diffusion import RoundTrip, continuous, rate, score_of, to_pixels
 
 END = 1e-5
 """Continuous time at which the reverse equation stops."""

@@ -8,10 +8,10 @@ from functools import partial
 
 from torch import Tensor
 
-from bench.diffusion import RoundTrip, between, check_times, clean, discrete, to_pixels
 from bench.gradient import chain
 from bench.noise import Noise
 from bench.protocols import Images
+from defenses.diffusion.diffusion import RoundTrip, between, check_times, clean, discrete, to_pixels
 
 
 @dataclass(frozen=True, kw_only=True)

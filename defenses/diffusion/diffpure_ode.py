@@ -7,11 +7,11 @@ from functools import partial
 
 from torch import Tensor
 
-from bench.diffusion import RoundTrip, continuous, rate, score_of, to_pixels
 from bench.gradient import chain
 from bench.noise import Noise
 from bench.protocols import Images
-from defenses.diffpure import interval
+from defenses.diffusion.diffpure import interval
+from defenses.diffusion.diffusion import RoundTrip, continuous, rate, score_of, to_pixels
 
 
 @dataclass(frozen=True, kw_only=True)

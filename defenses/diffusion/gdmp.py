@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bench.diffusion import STEPS, between, clean, discrete, noised, to_pixels, to_signed, units
 from bench.errors import UserError
 from bench.gradient import Kick, chain
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
-from defenses.diffpure_ddpm import posterior_deviation, posterior_mean
+from defenses.diffusion.diffpure_ddpm import posterior_deviation, posterior_mean
+from defenses.diffusion.diffusion import STEPS, between, clean, discrete, noised, to_pixels, to_signed, units
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.noise import Noise
 from bench.protocols import Images
-from defenses.jpeg import check_channels, check_quality
+from defenses.transforms.jpeg import check_channels, check_quality
 
 _LUMINANCE = (
     (16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55), (14, 13, 16, 24, 40, 57, 69, 56),

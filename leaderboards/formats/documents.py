@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from bench.stats import Interval
+from bench.stats.intervals import Interval
 from leaderboards.boards import Board
 from leaderboards.entries import Entry
 from leaderboards.imported import Imported

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bench.stats import Interval
+from bench.stats.intervals import Interval
 from leaderboards.boards import Board
 from leaderboards.columns import believed_text
 from leaderboards.imported import Imported

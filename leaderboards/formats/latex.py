@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bench.stats import Interval
+from bench.stats.intervals import Interval
 from leaderboards.tables import Cell, Table, percent, plain
 
 SIGNS = (r"$^{\dagger}$", r"$^{\ddagger}$", r"$^{\S}$", r"$^{\P}$", r"$^{\Vert}$")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tabulate import tabulate
 
-from bench.stats import Interval
+from bench.stats.intervals import Interval
 from leaderboards.columns import LEAST, TELLING
 from leaderboards.tables import Cell, Table, narrowed, percent, plain, told_apart
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.records import write_whole
+from bench.records.record import write_whole
 from bench.threat import ThreatModel
 from leaderboards.boards import Board, collect, only_one
 from leaderboards.classes import REQUIRED
-from leaderboards.paper_spec import PaperSpec, read_spec
+from leaderboards.paper.spec import PaperSpec, read_spec
 
 TABLES, FIGURES = ("md", "latex", "csv"), ("pdf", "png")
 
@@ -54,24 +54,24 @@ def _boards(spec: PaperSpec, results: Path) -> list[Board]:
 
 
 def _table(spec: PaperSpec, board: Board, output: str) -> str:
-    from leaderboards.paper_table import paper_table
+    from leaderboards.paper.table import paper_table
 
     table = paper_table(spec, board)
     if output == "csv":
-        from leaderboards.frames import table_as_csv
+        from leaderboards.formats.frames import table_as_csv
 
         return table_as_csv(table)
     if output == "latex":
-        from leaderboards.latex import as_latex
+        from leaderboards.formats.latex import as_latex
 
         return as_latex(table)
-    from leaderboards.markdown import as_markdown
+    from leaderboards.formats.markdown import as_markdown
 
     return as_markdown(table)
 
 
 def _figure(stem: str, spec: PaperSpec, boards: list[Board], output: str | None, out: Path | None) -> str:
-    from leaderboards.figures import figure
+    from leaderboards.paper.figures import figure
 
     suffix = out.suffix.lstrip(".").lower() if out is not None else ""
     wanted = [output] if output else [suffix] if suffix in FIGURES else list(FIGURES)

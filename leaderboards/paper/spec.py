@@ -14,7 +14,7 @@ VALUES = (
     "clean", "worst_case", "eot", "delta_null", "delta_undefended", "score_passes", "n", "draws", "seeds", "classifier",
     "score_model", "believed", "p",
 )  # fmt: skip
-READY = Path(__file__).parent / "specs"
+READY = Path(__file__).parent.parent / "specs"
 
 
 class _Part(BaseModel):

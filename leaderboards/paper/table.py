@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bench.aggregate import PerImage
 from bench.errors import UserError
-from bench.paired import holm, paired_p
-from bench.registry import suggest
-from bench.stats import mean_share
+from bench.figures.aggregate import PerImage
+from bench.registry.registry import suggest
+from bench.stats.intervals import mean_share
+from bench.stats.paired import holm, paired_p
 from leaderboards.boards import Board
 from leaderboards.columns import believed_text
-from leaderboards.paper_spec import ColumnSpec, PaperSpec, RowSpec
+from leaderboards.paper.spec import ColumnSpec, PaperSpec, RowSpec
 from leaderboards.rows import Row, figure_of
 from leaderboards.tables import Cell, Table, p_text
 

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import torch
 
-from bench.registry import Entry, Found
+from bench.registry.entry import Entry
+from bench.registry.registry import Found
 
 CLASSES = 4
 

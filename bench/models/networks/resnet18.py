@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bench.data.download import digest
 from bench.errors import UserError
+from bench.files.download import digest
 
 SHA256 = "399f52da9f914c323fa5a6096d60f460a3449a59b64a6405200c1e629f8425a7"
 CHECKPOINT = "examples/model_test.pt"

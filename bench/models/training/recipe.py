@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.models.adversarial import Adversary
+from bench.models.training.adversarial import Adversary
 
 
 @dataclass(frozen=True, kw_only=True)

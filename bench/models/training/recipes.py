@@ -8,18 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.arguments import takes
 from bench.data.dataset import Dataset
-from bench.device import pick_device
 from bench.errors import UserError
-from bench.models.adversarial import Adversary
+from bench.machine.device import pick_device
 from bench.models.figures import classifier_figures, score_figures
 from bench.models.hub import save_score_model
-from bench.models.objectives import adversarial_loss, classification_loss, denoising_loss, noise_loss
-from bench.models.recipe import ADVERSARIAL_CLASSIFIER, CLASSIFIER, DIFFUSERS_SCORE, SCORE, Recipe
-from bench.models.training import train
+from bench.models.training.adversarial import Adversary
+from bench.models.training.objectives import adversarial_loss, classification_loss, denoising_loss, noise_loss
+from bench.models.training.recipe import ADVERSARIAL_CLASSIFIER, CLASSIFIER, DIFFUSERS_SCORE, SCORE, Recipe
+from bench.models.training.training import train
 from bench.models.weights import write_model
-from bench.registry import Registry
+from bench.registry.arguments import takes
+from bench.registry.registry import Registry
 from bench.threat import ThreatModel
 
 Arrays = tuple[np.ndarray, np.ndarray]

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from bench.errors import UserError
 from bench.models.card import write_curve
-from bench.models.objectives import Loss
-from bench.models.recipe import Recipe
+from bench.models.training.objectives import Loss
+from bench.models.training.recipe import Recipe
 from bench.models.weights import build, write_model
 
 CPU = torch.device("cpu")

@@ -21,8 +21,8 @@ from bench.audit.bar import ALLOWED, CLEAR, LEVEL, exceeds, power
 from bench.audit.finding import PASS, REFUTED, Finding
 from bench.audit.price import Load, scored
 from bench.audit.subject import Subject
-from bench.records import SHARD
-from bench.runs import same_environment
+from bench.figures.runs import same_environment
+from bench.records.record import SHARD
 
 QUICK_IMAGES, IMAGES = 16, 64
 SPARED = 0.25

@@ -18,12 +18,12 @@ from bench.audit.bar import LEVEL
 from bench.audit.finding import PASS, SUSPECT, Finding
 from bench.audit.price import Load
 from bench.audit.subject import Subject
-from bench.bracketed import bracketed
 from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.pace import Work
-from bench.paired import paired_p
-from bench.stats import mean_difference
+from bench.stats.intervals import mean_difference
+from bench.stats.paired import paired_p
+from bench.text.brackets import bracketed
 
 GAP, FRESH = 0.1, 10
 

@@ -28,8 +28,8 @@ from bench.defended import DefendedClassifier
 from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.pace import Work
-from bench.paired import paired_p
 from bench.protocols import Images
+from bench.stats.paired import paired_p
 
 SAME = 1e-3
 """Pixels: another graph takes other kernels, which differ by up to 4e-5."""

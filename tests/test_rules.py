@@ -1,0 +1,110 @@
+"""Rules of the whole code: which commands start without torch, who prints, who switches gradients off, and no global randomness."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+OWN = ("bench", "defenses", "attacks", "leaderboards")
+SOURCES = sorted([file for package in OWN for file in (ROOT / package).rglob("*.py")] + [ROOT / "purebench.py"])
+COMMANDS = {
+    "bench.cli.main",
+    "bench.cli.boards",
+    "bench.cli.check",
+    "bench.cli.exchange",
+    "bench.cli.options",
+    "bench.cli.train",
+}
+
+
+def name_of(file):
+    return str(file.relative_to(ROOT)).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+TREES = {name_of(file): ast.parse(file.read_text()) for file in SOURCES}
+
+
+def users(attribute):
+    """The modules in which a name or an attribute of this name occurs."""
+    return {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Name) and node.id == attribute)
+        or (isinstance(node, ast.Attribute) and node.attr == attribute)
+        or (isinstance(node, ast.alias) and node.name == attribute)
+    }
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--help"], 0),
+        (["run", "--help"], 0),
+        (["list"], 0),
+        (["suite", "--help"], 0),
+        (["suite", "no-such-suite"], 2),
+        (["list", "attacks", "--json"], 0),
+        (["list", "checks"], 0),
+        (["audit", "--help"], 0),
+        (["audit", "4c11", "--only", "no-such-check"], 2),
+        (["run", "--defense", "no-such-defense"], 2),
+        (["leaderboard", "--results", "no-such-folder"], 2),
+        (["leaderboard", "--results", "results/fashion-mnist-standard"], 0),
+        (["leaderboard", "--results", "results/fashion-mnist-standard", "--format", "html"], 0),
+        (["leaderboard", "--results", "results/fashion-mnist-standard", "--format", "csv"], 0),
+        (["table", "results/tables/main.toml", "--format", "latex"], 0),
+        (["compare", "4c11", "86fe", "--results", "results/fashion-mnist-standard"], 0),
+        (["export", "4c11", "--results", "results/fashion-mnist-standard"], 0),
+        (["verify", "no-such-run", "--results", "results/fashion-mnist-standard"], 2),
+        (["verify", "README.md"], 1),
+    ],
+)
+def test_commands_that_do_without_torch(words, code):
+    done = run(
+        f"import sys; from bench.cli.main import main; c = main({words}); sys.exit(9 if 'torch' in sys.modules else c)"
+    )
+    assert done.returncode == code
+
+
+def test_the_gate_does_without_torch_where_no_images_are_stored(tmp_path):
+    place = "fashion-mnist/linf-20-255/71630ed2925f"
+    for folder in ("baseline", "results"):
+        shutil.copytree(ROOT / "results" / "fashion-mnist-standard" / place, tmp_path / folder / place)
+    words = ["check", "--baseline", str(tmp_path / "baseline"), "--results", str(tmp_path / "results")]
+    done = run(
+        f"import sys; from bench.cli.main import main; c = main({words}); sys.exit(9 if 'torch' in sys.modules else c)"
+    )
+    assert done.returncode == 0
+
+
+def test_torch_is_imported_where_it_is_needed():
+    """So that the two tests above can fail."""
+    assert run("import sys, bench.noise; sys.exit('torch' in sys.modules)").returncode == 1
+
+
+def test_only_the_command_line_prints():
+    calls = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    }
+    assert calls == {*COMMANDS, "purebench"}
+
+
+def test_only_the_worker_and_training_switch_gradients_off():
+    assert users("no_grad") | users("inference_mode") == {"bench.run.worker", "bench.models.training.training"}
+
+
+@pytest.mark.parametrize("name", ["manual_seed_all", "randn_like", "rand_like", "default_rng"])
+def test_no_global_randomness(name):
+    assert users(name) == set()
