@@ -80,7 +80,7 @@ class Gate(pytest.Collector):
             results=Path(option("--purebench-results")),
             bars=bars,
             registry=make_registry(),
-            progress=lambda: Progress(),
+            progress=lambda: Progress(quiet=False),
             announce=self._announce,
         )
         self.report: Any = None
