@@ -83,7 +83,6 @@ def forget_files(monkeypatch):
 @pytest.fixture(scope="session", params=["synthetic", "reference"])
 def recomputed(request, tmp_path_factory):
     """A folder of records, what is asked of its boards, these boards as other code computes them, and those that papers take."""
-    sys.path.append(str(Path(__file__).parent))
     from recomputed_boards import REQUIRED, boards_of
     from records_of_every_kind import every_way
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.append(str(Path(__file__).parent.parent))
+sys.path.append(str(Path(__file__).parent.parent / "support"))
 from records_for_tables import full_set
 
 ATTACKS, THREATS, IMAGES, ROUNDS = 4, ("linf:8/255", "linf:16/255", "l2:0.5", "l2:1"), 1000, 3
