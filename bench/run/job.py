@@ -13,6 +13,7 @@ from bench.errors import UserError
 from bench.figures.summary import summarise
 from bench.machine.environment import check_environment
 from bench.plan.plan import Plan
+from bench.records.archive import unpacked
 from bench.records.header import FORMAT
 from bench.records.lines import SampleRecord
 from bench.records.record import SHARD, Record, RecordWriter, read_record
@@ -105,7 +106,7 @@ class Job:
 
 def record_path(plan: Plan, results: Path) -> Path:
     """`results/<dataset>/<threat>/<run id>`."""
-    return results / plan.dataset.name / plan.threat.slug / plan.spec.run_id
+    return unpacked(results) / plan.dataset.name / plan.threat.slug / plan.spec.run_id
 
 
 def images_asked(samples: int | None, size: int) -> int:
