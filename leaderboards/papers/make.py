@@ -9,7 +9,7 @@ from bench.records.record import write_whole
 from bench.threat import ThreatModel
 from leaderboards.boards import Board, collect, only_one
 from leaderboards.classes import REQUIRED
-from leaderboards.paper.spec import PaperSpec, read_spec
+from leaderboards.papers.spec import PaperSpec, read_spec
 
 TABLES, FIGURES = ("md", "latex", "csv"), ("pdf", "png")
 
@@ -54,7 +54,7 @@ def _boards(spec: PaperSpec, results: Path) -> list[Board]:
 
 
 def _table(spec: PaperSpec, board: Board, output: str) -> str:
-    from leaderboards.paper.table import paper_table
+    from leaderboards.papers.table import paper_table
 
     table = paper_table(spec, board)
     if output == "csv":
@@ -71,7 +71,7 @@ def _table(spec: PaperSpec, board: Board, output: str) -> str:
 
 
 def _figure(stem: str, spec: PaperSpec, boards: list[Board], output: str | None, out: Path | None) -> str:
-    from leaderboards.paper.figures import figure
+    from leaderboards.papers.figures import figure
 
     suffix = out.suffix.lstrip(".").lower() if out is not None else ""
     wanted = [output] if output else [suffix] if suffix in FIGURES else list(FIGURES)

@@ -13,7 +13,7 @@ from bench.stats.intervals import mean_share
 from bench.stats.paired import holm, paired_p
 from leaderboards.boards import Board
 from leaderboards.columns import believed_text
-from leaderboards.paper.spec import ColumnSpec, PaperSpec, RowSpec
+from leaderboards.papers.spec import ColumnSpec, PaperSpec, RowSpec
 from leaderboards.rows import Row, figure_of
 from leaderboards.tables import Cell, Table, p_text
 

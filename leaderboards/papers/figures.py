@@ -10,7 +10,7 @@ from typing import Any
 from bench.stats.intervals import Interval
 from bench.threat import ThreatModel
 from leaderboards.boards import Board, only_one
-from leaderboards.paper.spec import PaperSpec
+from leaderboards.papers.spec import PaperSpec
 from leaderboards.rows import Row
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
