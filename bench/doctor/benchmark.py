@@ -25,7 +25,8 @@ from bench.registry.entry import Entry
 from bench.registry.registry import Registry
 from bench.run.prediction import Prediction, predict
 from bench.run.worker import Worker
-from bench.suite.cells import Cell, cells_of, find_suite, read_suite
+from bench.suite.cells import Cell, cells_of
+from bench.suite.file import find_suite, read_suite
 from bench.suite.suite import request_of
 
 LOG = logging.getLogger("bench.doctor.benchmark")

@@ -25,7 +25,7 @@ from bench.models.weights import read_weights
 from bench.records.evidence import read_shard
 from bench.records.lookup import find_record, record_paths
 from bench.records.record import RecordWriter, read_record
-from bench.suite.cells import read_suite
+from bench.suite.file import read_suite
 
 ESCAPE = "\x1b]0;owned\x07\x1b[31m"
 

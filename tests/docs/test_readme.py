@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli.main import main
-from bench.suite.cells import cells_of, read_suite
+from bench.suite.cells import cells_of
+from bench.suite.file import read_suite
 
 ROOT = Path(__file__).parent.parent.parent
 README, SCALE = ((ROOT / page).read_text() for page in ("README.md", "docs/scale.md"))

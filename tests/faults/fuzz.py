@@ -29,7 +29,8 @@ from bench.models.weights import read_weights
 from bench.records.evidence import read_shard
 from bench.records.lines import SampleRecord
 from bench.records.record import RecordWriter, read_record
-from bench.suite.cells import cells_of, read_suite
+from bench.suite.cells import cells_of
+from bench.suite.file import read_suite
 
 SPEC = {
     "defense": {"name": "none", "args": {"a": [1, "b"]}}, "attack": {"name": "null"}, "classifier": {"name": "cnn"},
