@@ -34,7 +34,10 @@ def _parts(name: str, value: Any, depth: int = DEEPEST) -> Iterator[Any]:
             yield f"{name}{value.dtype}{tuple(value.shape)}".encode()
             yield _bytes(value)
             return
-        kind = f"{type(value).__name__}{value.dtype}{value.layout}{tuple(value.shape)}"
+        shape = (
+            "" if value.is_nested else tuple(value.shape)
+        )  # a nested tensor names its ragged side anew in each process
+        kind = f"{type(value).__name__}{value.dtype}{value.layout}{shape}"
     else:
         kind, inner = _opened(value)
     yield f"{name}<{kind}>".encode()
@@ -54,7 +57,7 @@ def _pieces(tensor: Tensor) -> dict[str, Any]:
     if hasattr(tensor, "__tensor_flatten__"):  # a subclass around others, as quantisation packages make them
         return {name: getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]}
     if tensor.is_quantized:
-        return {"values": tensor.dequantize()}
+        return {"integers": tensor.int_repr(), "values": tensor.dequantize()}
     if tensor.is_nested:
         return dict(enumerate(tensor.unbind()))  # type: ignore[arg-type]
     if tensor.layout is torch.sparse_coo:

@@ -35,9 +35,9 @@ class Part:
     def __init__(self, found: Found, arguments: Mapping[str, Mapping[str, Any]], flag: str) -> None:
         self.found, self.flag = found, flag
         self.target = found.load()
-        if not callable(self.target):
+        if not callable(self.target) or isinstance(self.target, nn.Module):
             raise UserError(
-                f"expected {found.name} to be a class or a function, got {type(self.target).__name__}; name another object"
+                f"expected {found.name} to be a class or a function, got {type(self.target).__name__}; name another object, or a function that returns this one"
             )
         given = {**found.entry.args, **arguments.get(found.kind, {})}
         self.values = complete(self.target, given, what=found.name, flag=flag)
@@ -140,8 +140,10 @@ def _build(part: Part, **roles: object) -> Any:
 
 def _freeze(network: nn.Module, name: str) -> None:
     check_weights(network, name)
-    with blamed(f"eval() and requires_grad_(False) of {name} to work", "return a network that has them"):
-        network.eval().requires_grad_(False)
+    with blamed(f"eval() of {name} to work", "return a network that has an inference mode"):
+        network.eval()
+    for parameter in network.parameters():  # compiled scripts have no requires_grad_() of their own
+        parameter.requires_grad_(False)
 
 
 def _wanted(part: Part, setting: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ OWN = ("bench", "defenses", "attacks", "leaderboards")
 SOURCES = sorted([file for package in OWN for file in (ROOT / package).rglob("*.py")] + [ROOT / "purebench.py"])
 HARNESS = {f"bench.{name}" for name in ("runner", "worker", "records", "cli")}
 VOCABULARY = [
-    "bench.errors", "bench.threat", "bench.spec", "bench.records", "bench.stats", "bench.registry", "bench.arguments",
+    "bench.errors", "bench.folder", "bench.threat", "bench.spec", "bench.records", "bench.stats", "bench.registry", "bench.arguments",
     "bench.documents", "bench.lines", "bench.header", "bench.links", "bench.lock", "bench.lookup", "bench.evidence", "bench.archive", "bench.trust",
     "bench.matrix", "bench.known", "bench.outcome", "bench.options", "bench.interrupt", "bench.console_suite",
     "bench.summary", "bench.runs", "bench.lattice", "bench.paired", "bench.aggregate", "bench.command", "bench.evidence",
