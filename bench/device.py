@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch
 
 from bench.errors import UserError
@@ -34,3 +36,8 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out: CUDA's, or those that have no class of their own (the CPU's allocator, cuBLAS, cuDNN)."""
     text = str(error)
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(word in text for word in OUT_OF_MEMORY)
+
+
+def own_generators(device: torch.device) -> AbstractContextManager[None]:
+    """A context after which torch's global generators, the CPU's and that of a GPU that is used, are as before."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])

@@ -140,7 +140,7 @@ def _build(part: Part, **roles: object) -> Any:
 
 def _freeze(network: nn.Module, name: str) -> None:
     check_weights(network, name)
-    with blamed(f"eval() of {name} to work", "return a network that has an inference mode"):
+    with blamed(f"eval() of {name} to work", "return the network that it was made from"):
         network.eval()
     for parameter in network.parameters():  # compiled scripts have no requires_grad_() of their own
         parameter.requires_grad_(False)

@@ -1,5 +1,6 @@
 """Classifiers of any kind work, or are told apart by what was measured of them."""
 
+import json
 import shlex
 from collections import OrderedDict, namedtuple
 from pathlib import Path
@@ -367,3 +368,15 @@ def test_what_cannot_be_a_classifier_says_why(bench, words, sentence):
     assert (code, said.count("\n")) == (2, 1)
     for part in sentence.split("|"):
         assert part in said
+
+
+def test_an_audit_skips_what_needs_gradients(bench, capsys):
+    bench("--classifier parts.py:session --attack square -A queries=5")
+    (path,) = Path("results").glob("*/*/*")
+    assert (
+        main(shlex.split(f"audit {path} --quick -n 2 --allow-code --json --only flags --only radius --only leak")) == 0
+    )
+    findings = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
+    for name in ("flags", "radius"):
+        assert (findings[name]["verdict"], findings[name]["meaning"]) == ("skipped", "the classifier has no gradients")
+    assert findings["leak"]["verdict"] == "pass"

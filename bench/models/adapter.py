@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.device import own_generators
 from bench.errors import UserError
 from bench.models.networks import networks_behind
 from bench.protocols import Images
@@ -70,7 +71,7 @@ def adapted(network: Any, x: Images, classes: int, name: str) -> nn.Module:
     device = next((tensor.device for tensor in network.parameters()), x.device) if own else x.device
     leaf = x.to(device).requires_grad_()
     try:
-        with torch.random.fork_rng(), torch.enable_grad():
+        with own_generators(device), torch.enable_grad():
             answer = network(leaf.clone())  # which it may write into
     except Exception:  # a check before the run says why, on the run's own device
         return network if own else Adapter(network, key=None, differentiable=True)

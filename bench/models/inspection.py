@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.blame import blamed
+from bench.device import own_generators
 from bench.errors import UserError
 from bench.protocols import Images
 
@@ -93,9 +94,9 @@ def _check_input(network: nn.Module, x: Images, name: str) -> Tensor:
 
 
 def _check_repeats(network: nn.Module, x: Images, logits: Tensor, name: str) -> None:
-    with torch.random.fork_rng():
+    with own_generators(x.device):
         again = [_logits(network, x) for _ in range(2)]
-        with torch.random.fork_rng():
+        with own_generators(x.device):
             one = _logits(network, x)
         seeded = torch.equal(one, _logits(network, x))  # both from one state of the generators
     apart = _apart(logits, again[0])
