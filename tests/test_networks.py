@@ -376,7 +376,7 @@ def test_an_audit_skips_what_needs_gradients(bench, capsys):
     assert (
         main(shlex.split(f"audit {path} --quick -n 2 --allow-code --json --only flags --only radius --only leak")) == 0
     )
-    findings = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)["findings"]}
+    findings = {finding["name"]: finding for finding in json.loads(capsys.readouterr().out)["checks"]}
     for name in ("flags", "radius"):
         assert (findings[name]["verdict"], findings[name]["meaning"]) == ("skipped", "the classifier has no gradients")
     assert findings["leak"]["verdict"] == "pass"
