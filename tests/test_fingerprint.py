@@ -44,6 +44,8 @@ PLAIN = {
     "float32": lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)),
     "float64": lambda: nn.Linear(3, 2).double(),
     "float16": lambda: nn.Linear(3, 2).half(),
+    "complex": lambda: nn.ParameterList([torch.arange(3.0) + 1j]),
+    "bool": lambda: nn.ParameterList([nn.Parameter(torch.tensor([True, False]), requires_grad=False)]),
     "channels last": lambda: nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last),
     "no element": lambda: nn.Linear(3, 0, bias=False),
     "strided": lambda: nn.ParameterList([torch.arange(12.0).view(3, 4)[:, ::2].t()]),
