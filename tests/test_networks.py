@@ -341,6 +341,7 @@ def test_attacks_by_gradients_name_the_classifier_and_the_attacks_that_work(benc
 
 
 def test_an_attack_by_another_networks_gradients_needs_none(bench):
+    assert bench("--classifier parts.py:session --attack transfer:parts.py:plain -A steps=2 --dry-run") == (0, "")
     assert bench("--classifier parts.py:session --attack transfer:parts.py:plain -A steps=2") == (0, "")
 
 
