@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from bench.claims.claim import Claim, judged
-from bench.models.networks import networks_in
+from bench.models.contained import networks_in
 
 
 def modes(**parts: Any) -> Claim:

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.device import own_generators
 from bench.errors import UserError
-from bench.models.networks import networks_behind
+from bench.machine.device import own_generators
+from bench.models.contained import networks_behind
 from bench.protocols import Images
 
 LOGITS = "logits"

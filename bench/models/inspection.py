@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.blame import blamed
-from bench.device import own_generators
 from bench.errors import UserError
+from bench.foreign import blamed
+from bench.machine.device import own_generators
 from bench.protocols import Images
 
 TOLERANCE = 1e-3

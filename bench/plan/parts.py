@@ -1,0 +1,162 @@
+"""The parts of a run: found by name, imported, their arguments filled in, and loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from bench.data.dataset import Dataset
+from bench.errors import BenchError, UserError
+from bench.foreign import blamed
+from bench.machine.folder import own_folder
+from bench.models.adapter import Adapter, adapted
+from bench.models.contained import networks_behind, networks_in
+from bench.models.fingerprint import fingerprint
+from bench.protocols import Defense, ScoreModel
+from bench.records.spec import Component
+from bench.registry.arguments import complete, label, plain, takes
+from bench.registry.registry import Found
+
+LATER = {"votes": 1, "budget": None}
+"""Arguments that came later, at values that change nothing: a spec leaves them out, so that the run ids of old specs stay as they are."""
+LOOK = 2
+"""Images on which a classifier is tried when it is loaded: one would not tell a batch from a single image."""
+
+
+class Part:
+    """A component found by name and imported, with its arguments filled in."""
+
+    def __init__(self, found: Found, arguments: Mapping[str, Mapping[str, Any]], flag: str) -> None:
+        self.found, self.flag = found, flag
+        self.target = found.load()
+        if not callable(self.target) or isinstance(self.target, nn.Module):
+            raise UserError(
+                f"expected {found.name} to be a class or a function, got {type(self.target).__name__}; name another object, or a function that returns this one"
+            )
+        given = {**found.entry.args, **arguments.get(found.kind, {})}
+        self.values = complete(self.target, given, what=found.name, flag=flag)
+        self.label = label(found.name, self.target, self.values, found.entry.args)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The same for two parts that load the same thing."""
+        return self.found.kind, self.found.name, repr(sorted(self.values.items()))
+
+    def component(self, *, sha256: str | None = None, **traits: str | None) -> Component:
+        """The part's entry in the spec."""
+        values = {name: value for name, value in self.values.items() if name not in LATER or value != LATER[name]}
+        return Component(
+            name=self.found.name, args=plain(values), sha256=sha256 or self.found.source_sha256(), **traits
+        )
+
+
+def load_dataset(part: Part, data_dir: Path | None) -> Dataset:
+    """The images; raises `UserError` if the factory gives something else."""
+    dataset = _build(part, **({"data_dir": data_dir} if takes(part.target, "data_dir") else {}))
+    if not isinstance(dataset, Dataset):
+        raise UserError(
+            f"expected {part.found.name} to return a bench.data.dataset.Dataset, got {type(dataset).__name__}; correct the factory"
+        )
+    return dataset
+
+
+def load_classifier(part: Part, setting: Mapping[str, Any]) -> nn.Module:
+    """A network that is evaluated, its parameters without gradients, adapted to how a run calls it.
+
+    Arguments:
+        part: Its factory.
+        setting: What a factory may ask for: `data_dir`, `run_dataset`, `threat`.
+
+    Raises:
+        UserError: The factory fails, gives something else, or what it gives is for images of another shape.
+    """
+    network, name, dataset = _build(part, **_wanted(part, setting)), part.found.name, setting["run_dataset"]
+    if not callable(network) or isinstance(network, type):
+        advice = (
+            "build the network in it and load this into it" if isinstance(network, Mapping) else "correct the factory"
+        )
+        raise UserError(f"expected {name} to return a torch.nn.Module, got {type(network).__name__}; {advice}")
+    _check_images(part, network, dataset)
+    for inner in [network] if isinstance(network, nn.Module) else networks_behind(network):
+        _freeze(inner, name)
+    x = torch.from_numpy(dataset.floats(np.arange(LOOK) % len(dataset)))
+    return adapted(network, x, len(dataset.classes), f"the classifier {name}")
+
+
+def load_score(part: Part, setting: Mapping[str, Any]) -> ScoreModel:
+    """A score model, likewise."""
+    score = _build(part, **_wanted(part, setting))
+    if not callable(getattr(score, "denoise", None)):
+        raise UserError(
+            f"expected {part.found.name} to return an object with denoise(y, sigma), got {type(score).__name__}; correct the factory"
+        )
+    _check_images(part, score, setting["run_dataset"])
+    if isinstance(score, nn.Module):
+        _freeze(score, part.found.name)
+    return score
+
+
+def check_weights(part: object, name: str) -> None:
+    """Raises `UserError` if a network in an object has parameters that hold no values yet."""
+    for _, network in networks_in(part):
+        tensors = [*network.named_parameters(), *network.named_buffers()]
+        empty = [path for path, tensor in tensors if is_lazy(tensor) or tensor.is_meta]
+        if empty:
+            raise UserError(
+                f"expected {name} with all its weights, got no values yet for {empty[0]} (a lazy layer, or the meta device); "
+                "give the layer its sizes, or load the weights before it is returned"
+            )
+
+
+def make_defense(part: Part, score: ScoreModel | None) -> Defense:
+    """The defense, from a score model if it takes one; raises `UserError` if its values are wrong."""
+    roles = {"score": score} if takes(part.target, "score") else {}
+    return _build(part, **roles)
+
+
+def hashed(model: Any) -> tuple[Any, str | None]:
+    """A model and its fingerprint."""
+    return model, fingerprint(model.state if isinstance(model, Adapter) else model)
+
+
+def _build(part: Part, **roles: object) -> Any:
+    """Calls what may be another's code, whose errors are the user's to correct."""
+    try:
+        with own_folder(part.target):
+            return part.target(**roles, **part.values)
+    except BenchError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f"expected to build {part.found.name}, got {type(error).__name__}: {error}; correct it or its {part.flag} arguments"
+        ) from error
+
+
+def _freeze(network: nn.Module, name: str) -> None:
+    check_weights(network, name)
+    with blamed(f"eval() of {name} to work", "return the network that it was made from"):
+        network.eval()
+    for parameter in network.parameters():  # compiled scripts have no requires_grad_() of their own
+        parameter.requires_grad_(False)
+
+
+def _wanted(part: Part, setting: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the run's setting a factory takes."""
+    return {name: value for name, value in setting.items() if takes(part.target, name)}
+
+
+def _check_images(part: Part, model: object, dataset: Dataset) -> None:
+    """A model may say by its attribute `image_shape` `(C, H, W)` what it was made for."""
+    wanted, got = getattr(model, "image_shape", None), dataset.images.shape[1:]
+    if wanted and tuple(wanted) != got:
+        flag = "--classifier" if part.found.kind == "classifiers" else "--score-model"
+        raise UserError(
+            f"expected images of shape {tuple(wanted)}, which {part.found.name} was made for, got {got} as {dataset.name} holds them; "
+            f"choose another {flag}"
+        )
