@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.errors import AttackError, UserError
+from bench.errors import AttackError, NoGradientError, UserError
 from bench.foreign import blamed
 from bench.gradient import GradientMode, straight_through
 from bench.noise import DrawnError, ForbiddenNoise, Noise, not_to_draw
 from bench.pace import Pace, Work
-from bench.passes import CountedClassifier, Tally, mark
+from bench.passes import CountedClassifier, Tally, has_gradients, mark
 from bench.protocols import Defense, Images
 
 Objective = Callable[[Tensor, Tensor], Tensor]
@@ -196,11 +196,14 @@ class DefendedClassifier:
 
         Raises:
             AttackError: The mode gives no gradients.
+            NoGradientError: The classifier has none.
         """
         if self.mode is GradientMode.NONE:
             raise AttackError(
                 "expected an attack that needs scores only, got one that asks for gradients; choose another gradient mode"
             )
+        if not has_gradients(self.network):
+            raise NoGradientError("expected a classifier with gradients, got one without; look at its logits alone")
         logits, values, total, draws = [], [], torch.zeros_like(x), len(noise) // len(x)
         for start, stop in self._chunks(len(noise)):
             began = time.monotonic()
@@ -327,7 +330,7 @@ class DefendedClassifier:
         logits = self.classifier(self.purify(x, noise))
         if logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
             raise UserError(
-                f"expected the classifier to return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}; check --classifier"
+                f"expected the classifier to return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}; return one row of at least two logits an image, or check --classifier"
             )
         if not torch.isfinite(logits.detach()).all():
             raise UserError(

@@ -15,6 +15,10 @@ class UserError(BenchError):
     exit_code = 2
 
 
+class NoGradientError(UserError):
+    """Gradients were asked for of a classifier that has none."""
+
+
 class GateError(BenchError):
     """A gate, audit or verification failed although the run itself worked: exit code 1."""
 

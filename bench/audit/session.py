@@ -16,7 +16,7 @@ from bench.audit.document import findings_in, read_audit, write_audit
 from bench.audit.finding import SKIPPED, Finding, skipped
 from bench.audit.price import DONE, NEW, Price, Prices, total
 from bench.audit.subject import FULL, QUICK, Subject
-from bench.errors import UserError
+from bench.errors import NoGradientError, UserError
 from bench.figures.runs import read_run
 from bench.plan.cache import Shelf
 from bench.plan.plan import Plan
@@ -28,6 +28,7 @@ from bench.run.runner import Reporter
 
 QUICK_IMAGES, FULL_IMAGES = 32, 128
 DIGITS = 6
+NO_GRADIENT = "the classifier has no gradients"
 
 
 class Listener(Protocol):
@@ -198,7 +199,10 @@ class _Audit:
         why = module.why_not(self.subject)
         if why:
             return Price(name, SKIPPED, why)
-        return Price(name, NEW, predicted=self.prices.of(module.loads(self.subject)))
+        try:
+            return Price(name, NEW, predicted=self.prices.of(module.loads(self.subject)))
+        except NoGradientError:
+            return Price(name, SKIPPED, NO_GRADIENT)
 
     def _covers(self, finding: Finding) -> bool:
         """Whether a finding was made at this size or a greater one."""
@@ -208,7 +212,10 @@ class _Audit:
     def _make(self, price: Price) -> Finding:
         subject, check = self.subject, import_module(TABLE[price.name].target).check
         began = time.monotonic()
-        finding = check(subject) if price.state == NEW else skipped(price.why)
+        try:
+            finding = check(subject) if price.state == NEW else skipped(price.why)
+        except NoGradientError:
+            finding = skipped(NO_GRADIENT)
         command = finding.command if finding.verdict != SKIPPED and finding.fired else ""
         return replace(
             finding, name=price.name, n=subject.n, size=subject.size, predicted=price.predicted,

@@ -20,7 +20,7 @@ from bench.defended import DefendedClassifier
 from bench.errors import UserError
 from bench.foreign import blamed, out_of_memory
 from bench.gradient import GradientMode
-from bench.models.inspection import inspect_classifier
+from bench.models.inspection import advice_on, inspect_classifier
 from bench.noise import Noise
 from bench.plan.plan import Plan
 from bench.protocols import Images
@@ -146,7 +146,7 @@ def _fits(logits: int, classes: tuple[str, ...]) -> bool:
 
 def _first_logits(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise) -> Tensor:
     task = f"the classifier to take images of shape {tuple(x.shape[1:])} as {plan.dataset.name} holds them"
-    with blamed(task, "choose another --classifier"):
+    with blamed(task, lambda: advice_on(plan.classifier, x)):
         return scoring(model.view(GradientMode.NONE), x, noise)
 
 

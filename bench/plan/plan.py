@@ -15,11 +15,12 @@ from torch import nn
 
 from bench.data.dataset import Dataset
 from bench.defended import check_differentiable, check_signature
-from bench.errors import UserError
+from bench.errors import NoGradientError, UserError
 from bench.gradient import GradientMode
 from bench.pace import Work
+from bench.passes import has_gradients
 from bench.plan.cache import Shelf
-from bench.plan.parts import Part, hashed, load_classifier, load_dataset, load_score, make_defense
+from bench.plan.parts import Part, check_weights, hashed, load_classifier, load_dataset, load_score, make_defense
 from bench.protocols import Attack, Defense, ScoreModel
 from bench.records.spec import Component, RunSpec
 from bench.registry.arguments import takes
@@ -145,6 +146,8 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
     surrogate, surrogate_sha256 = (
         shelf.get((other.key, place), lambda: hashed(load_classifier(other, setting))) if other else (None, None)
     )
+    attacked = classifier if other is None else other
+    _check_gradients(attacked, network if other is None else surrogate, gradient, registry)
     spec = RunSpec(
         defense=defense.component(),
         attack=attack.component(
@@ -163,6 +166,7 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
     make = partial(make_defense, defense)
     built = make(score_model)  # the values themselves are checked now, before any work
     check_signature(type(built).__name__, built)
+    check_weights(built, defense.found.name)
     _check_votes(built, defense)
     says = partial(_says, attack, defense.target.deterministic, knowledge, draws, dataset)
     return Plan(
@@ -295,6 +299,16 @@ def _draws(request: Request, attack: Part, defense: Part) -> int:
     if not 0 <= request.seed < 1 << 64:
         raise UserError(f"expected --seed in [0, 2^64), got {request.seed}; choose a smaller one")
     return request.draws or (prescribed or STOCHASTIC_DRAWS if stochastic else 1)
+
+
+def _check_gradients(part: Part, network: object, gradient: GradientMode, registry: Registry) -> None:
+    if gradient is not GradientMode.NONE and not has_gradients(network):
+        entries = registry.tables["attacks"].items()
+        without = [f"--attack {name}" for name, entry in entries if entry.gradient == GradientMode.NONE.value]
+        raise NoGradientError(
+            f"expected logits with gradients from the classifier {part.found.name} for this attack, got none (no_grad, inference_mode or NumPy inside); "
+            f"keep the graph, or use {' or '.join(without)}, which see the logits alone"
+        )
 
 
 def _check_attack(attack: Part) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.gradient import GradientMode
 from bench.pace import Work
+from bench.passes import has_gradients
 from bench.records.spec import canonical
 
 if TYPE_CHECKING:
@@ -131,11 +132,16 @@ def forecast(plan: Plan, worker: Prober, *, images: int, done: int, probe: int) 
     if plan.work is None:
         return None
     costs, count = _Costs(plan, worker), min(probe, images)
-    standing, probed = (1.0, 0) if plan.gradient is GradientMode.NONE or not count else worker.probe(count)
+    standing, probed = (1.0, 0) if _gradient(plan) is GradientMode.NONE or not count else worker.probe(count)
     average = plan.work * standing + plan.least * (1 - standing)
     return Forecast(
         done=done, most=costs.of(images, plan.work), likely=costs.of(images, average), standing=standing, probed=probed
     )
+
+
+def _gradient(plan: Plan) -> GradientMode:
+    """What can be timed of the attack's gradients: an evaluation where they are another network's, as the classifier has none."""
+    return plan.gradient if has_gradients(plan.classifier) else GradientMode.NONE
 
 
 class _Costs:
@@ -147,7 +153,10 @@ class _Costs:
 
     def of(self, images: int, work: Work) -> Prediction:
         """The cost of images that are each given this much work by the attack, the scoring of both versions included."""
-        counts = (GradientMode.NONE, work.evaluations + 2 * self.plan.spec.draws), (self.plan.gradient, work.gradients)
+        counts = (
+            (GradientMode.NONE, work.evaluations + 2 * self.plan.spec.draws),
+            (_gradient(self.plan), work.gradients),
+        )
         seconds, passes = 0.0, Counter[str]()
         for mode, count in counts:
             if count and images:

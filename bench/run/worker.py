@@ -16,14 +16,14 @@ from bench.ball import project, steepest
 from bench.claims.checks import IMAGES, verify_claims
 from bench.defended import DefendedClassifier
 from bench.errors import AttackError, BenchError, UserError
-from bench.foreign import out_of_memory
+from bench.foreign import kept_folder, out_of_memory
 from bench.gradient import GradientMode
 from bench.machine.environment import check_environment, commit, environment_of
 from bench.machine.memory import peak, reset_peak, synchronize
 from bench.margin import margin
 from bench.noise import Noise
 from bench.pace import Pace
-from bench.passes import CountedScoreModel, Tally
+from bench.passes import CountedScoreModel, Tally, has_gradients
 from bench.plan.plan import Plan
 from bench.protocols import Images
 from bench.records.lines import SampleRecord
@@ -116,7 +116,8 @@ class Worker:
     def _claims(self) -> dict[str, Any]:
         positions = np.arange(min(IMAGES, len(self.plan.dataset)))
         x, _, noise = self._inputs(positions)
-        differentiable = getattr(self.plan.make_defense(self.plan.score), "differentiable", True)
+        defense = self.plan.make_defense(self.plan.score)
+        differentiable = getattr(defense, "differentiable", True) and has_gradients(self.plan.classifier)
         mode = GradientMode.FULL if differentiable else GradientMode.NONE
         model = self._model(mode, Tally(), len(x), chunk=min(self.batch, IMAGES))
         return verify_claims(self.plan, model, scored, x, noise)
@@ -271,7 +272,8 @@ class Worker:
         name = self.plan.spec.attack.name
         view.pace.start()
         try:
-            result = self.plan.attack(view, x, y, self.plan.threat, noise)
+            with kept_folder():
+                result = self.plan.attack(view, x, y, self.plan.threat, noise)
         except BenchError:
             raise
         except Exception as error:
