@@ -65,13 +65,13 @@ class Progress:
         self.lines += lines
         count, robust = f"{len(self.lines)}/{self.total} images", self._robust()
         self.bar.update(self.task, robust=robust)
-        left = self._move(len(self.lines), count)
+        left = self._move(max(self.through, len(self.lines)), count)  # what other workers have begun still counts
         if not self.console.is_terminal:
             self.console.print(", ".join(part for part in (count, robust, left) if part))
 
     def _move(self, through: float, count: str) -> str:
         """Shows how far the run is; the time to go, at the mean pace since its start."""
-        self.through = min(max(self.through, through), self.total)  # what other workers have begun still counts
+        self.through = min(through, self.total)
         made, left = self.through - self.begun, ""
         if made and len(self.lines) < self.total:
             left = f"{duration((time.monotonic() - self.since) * (self.total - self.through) / made)} to go"
