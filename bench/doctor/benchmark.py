@@ -98,7 +98,7 @@ def benchmark(registry: Registry, device: str = "auto", settings: tuple[Setting,
         UserError: No such device here.
     """
     where = pick_device(device.partition(",")[0])
-    networks, cells, seen = [], [], dict[str, Costs]()
+    networks, cells, seen = [], [], dict[str, Trial]()
     for setting in settings:
         LOG.info("timing on %s what %s runs, then counting its passes", where, setting.suite)
         own = [
@@ -179,7 +179,7 @@ def _clocked(compute: Callable[[], object], device: torch.device) -> float:
 
 
 def _cells(
-    setting: Setting, registry: Registry, seconds: Mapping[str, float], seen: dict[str, Costs]
+    setting: Setting, registry: Registry, seconds: Mapping[str, float], seen: dict[str, Trial]
 ) -> list[CellCost]:
     """What each cell of a suite costs: passes counted with small networks on small images, times those of each pass."""
     path = find_suite(setting.suite)
@@ -187,15 +187,16 @@ def _cells(
     costs = []
     for cell in cells_of(read_suite(path), path):
         planned = plan(request_of(cell), small, shelf)
-        key = f"{setting.dataset} {planned.spec.defense} {planned.gradient}"
-        own = seen.setdefault(key, Costs(partial(_counted, planned, seconds)))
-        costs.append(_cost(setting.suite, cell, planned, own))
+        costs.append(_cost(setting.suite, cell, planned, Costs(partial(_counted, planned, seconds, seen))))
     return costs
 
 
-def _counted(planned: Plan, seconds: Mapping[str, float], mode: GradientMode) -> Trial:
-    trial = tried(Worker(planned, torch.device("cpu"), CPU_IMAGES, lambda *_: None), mode)
-    return replace(trial, seconds=sum(count * seconds.get(kind, 0.0) for kind, count in trial.passes.items()))
+def _counted(planned: Plan, seconds: Mapping[str, float], seen: dict[str, Trial], mode: GradientMode) -> Trial:
+    key = f"{planned.spec.defense} {mode}"
+    if key not in seen:
+        seen[key] = tried(Worker(planned, torch.device("cpu"), CPU_IMAGES, lambda *_: None), mode)
+    passes = seen[key].passes
+    return replace(seen[key], seconds=sum(count * seconds.get(kind, 0.0) for kind, count in passes.items()))
 
 
 def _cost(suite: str, cell: Cell, planned: Plan, costs: Costs) -> CellCost:

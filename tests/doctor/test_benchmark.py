@@ -70,7 +70,10 @@ def test_passes_are_those_of_a_dry_run():
     registry, threat = make_registry(), ThreatModel.parse("linf:8/255")
     real = plan(Request(defense="dpsam", threat=threat), registry)
     small = plan(Request(defense="dpsam", dataset="cifar10", threat=threat), subject._small(registry, SETTINGS[0]))
-    trials = partial(tried, Worker(real, torch.device("cpu"), 2, lambda *_: None)), partial(subject._counted, small, {})
+    trials = (
+        partial(tried, Worker(real, torch.device("cpu"), 2, lambda *_: None)),
+        partial(subject._counted, small, {}, {}),
+    )
     dry, counted = (forecast(real, Costs(trial), images=100, done=0).most.passes for trial in trials)
     assert counted == dry
     assert dry["score_hvp"] > 0

@@ -85,8 +85,15 @@ class Stalled:
         return self.now
 
 
-@pytest.mark.parametrize("seconds", [(0.4, 0.9, 0.02, 0.3), (0.3, 0.3, 0.3, 0.02), (0.02, 9.0, 9.0, 9.0)])
-@pytest.mark.parametrize("mode", [GradientMode.NONE, GradientMode.FULL])
+@pytest.mark.parametrize(
+    ("mode", "seconds"),
+    [
+        (GradientMode.NONE, (0.4, 0.02)),
+        (GradientMode.NONE, (0.02, 9.0)),
+        (GradientMode.FULL, (0.4, 0.9, 0.02, 0.3)),
+        (GradientMode.FULL, (0.3, 0.3, 0.3, 0.02)),
+    ],
+)
 def test_a_trial_takes_the_shortest_of_several_calls_and_counts_one(mode, seconds, monkeypatch):
     planned = plan(Request(defense="none"), make_registry())
     monkeypatch.setattr("bench.run.prediction.time", Stalled(*seconds))
