@@ -104,12 +104,6 @@ def work(*, deterministic: bool, classes: int, version: str, attacks: tuple[str,
     return sum((_cost(name, classes, version) for name in MEMBERS[version] or attacks), Work(evaluations=8))
 
 
-def least(*, version: str, attacks: tuple[str, ...], **_: object) -> Work:
-    """What it does to an image that breaks at once: its first member carries the image through to the end."""
-    first = (MEMBERS[version] or attacks)[0]
-    return Work(evaluations=8) + (_cost(first, TARGETS + 1, version) if first == "apgd-ce" else Work())
-
-
 class _Network(KeyedRows):
     """The defended classifier as the reference code sees it; follows where in its schedule it is."""
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from typing import Any, Protocol
 from bench.audit import TABLE
 from bench.audit.document import findings_in, read_audit, write_audit
 from bench.audit.finding import SKIPPED, Finding, skipped
-from bench.audit.price import DONE, NEW, Price, Prices, total
+from bench.audit.price import DONE, NEW, Price, priced, total
 from bench.audit.subject import FULL, QUICK, Subject
 from bench.errors import NoGradientError, UserError
 from bench.figures.runs import read_run
@@ -23,6 +24,7 @@ from bench.plan.plan import Plan
 from bench.records.spec import canonical, differences
 from bench.registry.registry import Registry, suggest
 from bench.run.options import Options
+from bench.run.prediction import Costs, tried
 from bench.run.replay import replan
 from bench.run.runner import Reporter
 
@@ -172,7 +174,7 @@ class _Audit:
         self.subject, self.path = subject, path
         before = [] if again else findings_in(read_audit(path))
         self.findings = {finding.name: finding for finding in before if finding.name in TABLE}
-        self.prices = Prices(subject.worker, subject.worker.batch if subject.deterministic else 1)
+        self.costs = Costs(partial(tried, subject.worker), subject.worker.batch if subject.deterministic else 1)
 
     def foresee(self, names: Sequence[str]) -> list[Price]:
         """What becomes of each check."""
@@ -200,7 +202,7 @@ class _Audit:
         if why:
             return Price(name, SKIPPED, why)
         try:
-            return Price(name, NEW, predicted=self.prices.of(module.loads(self.subject)))
+            return Price(name, NEW, predicted=priced(self.costs, module.loads(self.subject)))
         except NoGradientError:
             return Price(name, SKIPPED, NO_GRADIENT)
 

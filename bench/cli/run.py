@@ -139,7 +139,7 @@ def run_command(
         )  # fmt: skip
         plans = [plan(replace(request, threat=level), registry, shelf) for level in threats]
         if dry_run:
-            seen: dict[str, tuple[float, Any]] = {}
+            seen: dict[str, Any] = {}
             costs = [foresee(planned, options, seen) for planned in plans]
         else:
             with make_engine(engine_options, registry) as crew:

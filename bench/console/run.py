@@ -44,9 +44,7 @@ def forecast_text(forecast: Forecast | None, planned: Plan) -> str:
     """What a run would cost, for people."""
     head = f"{planned.labels['defense']} under {planned.labels['attack']} · {planned.dataset.name} {planned.threat}"
     if forecast is None:
-        return (
-            f"{head}\n  cost    not foreseen: this attack states no formula for its work\n  nothing was run or stored"
-        )
+        return f"{head}\n  cost    not foreseen: this attack states no bound on its work\n  nothing was run or stored"
     images = forecast.most.images
     probe = f", as in a probe of {forecast.probed}" if forecast.probed else ""
     return "\n".join(

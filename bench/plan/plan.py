@@ -79,8 +79,6 @@ class Plan:
         known: The number of scored draws that the attacker knows, 0 if it has to draw its own.
         whole_shards: Whether the attack is another package's, whose result depends on the shard: only whole ones run.
         work: What the attack does to an image that never breaks; None if it does not say.
-        least: What it does to one that breaks at once.
-        first_step: Gives the length of the attack's first step, pixel units; None if the attack does not say.
         request: What was asked for, by name: what another process plans the same run from.
     """
 
@@ -97,8 +95,6 @@ class Plan:
     known: int = 0
     whole_shards: bool = False
     work: Work | None = None
-    least: Work = Work()  # noqa: RUF009 - frozen
-    first_step: Callable[[], float | None] = lambda: None
     request: Request = field(default_factory=Request)
 
 
@@ -168,13 +164,12 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
     check_signature(type(built).__name__, built)
     check_weights(built, defense.found.name)
     _check_votes(built, defense)
-    says = partial(_says, attack, defense.target.deterministic, knowledge, draws, dataset)
     return Plan(
         spec=spec, labels={"defense": defense.label, "attack": attack.label, "dataset": data.name}, notes=[*_notes(built, defense, attack), *_remarks(classifier, network)], dataset=dataset, threat=threat, classifier=network,
         score=score_model, make_defense=make, gradient=gradient, known=draws if knowledge == "known" else 0,
         attack=partial(attack.target, **({} if surrogate is None else {"surrogate": surrogate}), **attack.values),
         whole_shards=bool(_trait(attack, "package")),
-        work=says("work"), least=says("least") or Work(), first_step=partial(says, "first_step", threat=threat),
+        work=_work(attack, dataset, deterministic=defense.target.deterministic, known=draws if knowledge == "known" else 0),
         request=request,
     )  # fmt: skip
 
@@ -230,17 +225,13 @@ def _surrogate(attack: Part, registry: Registry) -> Part | None:
     return Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A")
 
 
-def _says(
-    attack: Part, deterministic: bool, knowledge: str, draws: int, dataset: Dataset, name: str, **setting: Any
-) -> Any:
-    """What the attack's own formula of this name says, None without one; with known draws every estimate takes all of them."""
-    formula = (
-        getattr(sys.modules[attack.target.__module__], name, None) if hasattr(attack.target, "__module__") else None
-    )
+def _work(attack: Part, dataset: Dataset, *, deterministic: bool, known: int) -> Work | None:
+    """What the attack's function `work` gives, None without one; with known draws every estimate takes all of them."""
+    formula = getattr(sys.modules.get(getattr(attack.target, "__module__", "")), "work", None)
     if not callable(formula):
         return None
-    known = {"eot": draws} if knowledge == "known" and "eot" in attack.values else {}
-    return formula(**(attack.values | known), deterministic=deterministic, classes=len(dataset.classes), **setting)
+    eot = {"eot": known} if known and "eot" in attack.values else {}
+    return formula(**(attack.values | eot), deterministic=deterministic, classes=len(dataset.classes))
 
 
 def _notes(built: Defense, defense: Part, attack: Part) -> list[str]:

@@ -12,14 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.ball import project, steepest
 from bench.claims.checks import IMAGES, verify_claims
 from bench.defended import DefendedClassifier
 from bench.errors import AttackError, BenchError, UserError
 from bench.foreign import kept_folder, out_of_memory
 from bench.gradient import GradientMode
 from bench.machine.environment import check_environment, commit, environment_of
-from bench.machine.memory import peak, reset_peak, synchronize
+from bench.machine.memory import peak, reset_peak
 from bench.margin import margin
 from bench.noise import Noise
 from bench.pace import Pace
@@ -40,10 +39,6 @@ FULL_BATCH = SHARD
 """The same where calls are wide (GPU), or where the draws of a stochastic defense fill them."""
 FRESH_DRAW = 1000
 """Number of the draw by which a verification looks at a stochastic defense anew."""
-TIMED, ENOUGH = 3, 1.0
-"""Calls that are timed at most, and the seconds after which no further one is."""
-PROBE_STEPS = 6
-"""Of half a radius each: what they break, an attack breaks early."""
 
 
 class Worker:
@@ -121,61 +116,6 @@ class Worker:
         mode = GradientMode.FULL if differentiable else GradientMode.NONE
         model = self._model(mode, Tally(), len(x), chunk=min(self.batch, IMAGES))
         return verify_claims(self.plan, model, scored, x, noise)
-
-    def time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
-        """Seconds and passes that an image takes in one full chunk, evaluated (`NONE`) or differentiated (any other mode).
-
-        The seconds are the least of up to four calls, the first of which also loads kernels: another process only ever makes
-        a call longer, so that the shortest is nearest to what the chunk itself costs.
-        """
-        return self._fitting(lambda: self._time(mode))
-
-    def _time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
-        tally = Tally()
-        x, y, noise = self._inputs(np.arange(min(self.batch, len(self.plan.dataset))))
-        view = self._model(mode, tally, len(x))
-
-        def once() -> float:
-            tally.counts.clear()
-            started = time.monotonic()
-            if mode is GradientMode.NONE:
-                view.sample(x, noise.of("check"))
-            else:
-                view.differentiate(x, y, noise.of("check"), lambda logits, y: logits.logsumexp(dim=1))
-            synchronize(self.device)
-            return time.monotonic() - started
-
-        with torch.no_grad() if mode is GradientMode.NONE else torch.enable_grad():
-            took: list[float] = []
-            least = once()
-            while len(took) < TIMED and sum(took) < ENOUGH:
-                took.append(once())
-        counts = [tally.of(sample) for sample in noise.ids.tolist()]
-        passes = {kind: sum(count[kind] for count in counts) / len(x) for kind in counts[0]}
-        return min(least, *took) / len(x), passes
-
-    def probe(self, count: int) -> tuple[float, int]:
-        """The share of the first images that stand after a few steps of plain ascent, and how many were tried.
-
-        An image counts as standing while some draw of it is right; where the attacker cannot see what the score will see,
-        no attack lets an image rest, so all that are right before the attack count.
-        """
-        return self._fitting(lambda: self._probe(count))
-
-    def _probe(self, count: int) -> tuple[float, int]:
-        x, y, noise = self._inputs(np.arange(count))
-        view, threat = self._model(self.plan.gradient, Tally(), count), self.plan.threat
-        deployed, scored, z = view.view(GradientMode.NONE), noise.of("score"), x
-        standing = (self._score(deployed, x, y, noise)[0] == y[:, None]).any(dim=1)
-        for _ in range(PROBE_STEPS if view.decisive else 0):
-            rows = torch.nonzero(standing)[:, 0]
-            if not len(rows):
-                break
-            _, values, slope = view.differentiate(z[rows], y[rows], scored[rows], lambda logits, y: -margin(logits, y))
-            standing[rows] = values <= 0
-            moved = project(z[rows] + threat.radius / 2 * steepest(slope, threat), x[rows], threat)
-            z = z.index_copy(0, rows, moved)
-        return float(standing.float().mean()), count
 
     def rescore(self, positions: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predictions and margins, each `(B, k)`, of images that stand in for those of the data set, scored as in a run.
