@@ -1,0 +1,25 @@
+"""A defense that claims to be stochastic: another draw gives another result."""
+
+from __future__ import annotations
+
+import torch
+
+from bench.claims.claim import Claim, judged
+from bench.defended import DefendedClassifier
+from bench.noise import Noise
+from bench.protocols import Images
+
+
+def other_draws(model: DefendedClassifier, x: Images, noise: Noise) -> Claim:
+    """The claim that some pixel of some image differs between two draws.
+
+    Arguments:
+        model: The defense.
+        x: A few images.
+        noise: One of their draws.
+    """
+    with torch.no_grad():
+        one, other = (model.shown(x, draw) for draw in (noise, noise.after(1)))
+    value = float((one - other).abs().max())
+    means = "a defense that gives the same for every draw is deterministic, and an attacker who averages over draws wastes them; claim `deterministic = True`, or draw from `noise`"
+    return judged("other draws", value, 0.0, value > 0, means)
