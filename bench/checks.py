@@ -96,7 +96,7 @@ def measure_claims(
     if claims[0].verdict != FAILED:
         claims += repetition(scorer, x, noise)
     if _none_failed(claims):
-        twin, more = _batches(plan, model, x, noise)
+        twin, more = _batches(plan, model, scoring, x, noise)
         claims += more
     if not _none_failed(claims):
         return {"deterministic": model.deterministic}, claims
@@ -116,14 +116,16 @@ def measure_claims(
     return checks | figures, keyed(claims + more)
 
 
-def _batches(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> tuple[Twin | None, list[Claim]]:
+def _batches(
+    plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise
+) -> tuple[Twin | None, list[Claim]]:
     """The copy in double precision, if there is a derivative, and the claims on batch sizes, which a run image by image does not make."""
     own, sizes = plan.spec.batch_size, (1, IMAGES)
-    claims = [] if own else [batch_size(model, x, noise, sizes)]
+    claims = [] if own else [batch_size(model, scoring, x, noise, sizes)]
     if not _none_failed(claims):
         return None, claims
     twin = twin_of(plan, x, noise, own or IMAGES) if model.mode is GradientMode.FULL else None
-    return twin, claims + ([] if own else [batch_size_in_double(twin, sizes)])
+    return twin, claims + ([] if own else [batch_size_in_double(twin, scoring, sizes)])
 
 
 def _none_failed(claims: list[Claim]) -> bool:

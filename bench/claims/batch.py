@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from bench.claims.claim import Claim, judged
+from bench.claims.repetition import Scoring
 from bench.claims.twin import Twin
 from bench.defended import DefendedClassifier
+from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.protocols import Images
 
@@ -20,40 +22,41 @@ MEANS = (
 )
 
 
-def batch_size(model: DefendedClassifier, x: Images, noise: Noise, sizes: tuple[int, int]) -> Claim:
+def batch_size(model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise, sizes: tuple[int, int]) -> Claim:
     """The claim in the run's own precision; the median over images, since rounding at a kink may throw a few.
 
     Arguments:
         model: What is scored.
+        scoring: How.
         x: A few images.
         noise: Their draws.
         sizes: Two batch sizes.
     """
-    value = float(differences(model, x, noise, sizes).median())
+    value = float(differences(model, scoring, x, noise, sizes).median())
     return judged("batch size", value, SINGLE, value <= SINGLE, MEANS)
 
 
-def batch_size_in_double(twin: Twin | None, sizes: tuple[int, int]) -> Claim:
+def batch_size_in_double(twin: Twin | None, scoring: Scoring, sizes: tuple[int, int]) -> Claim:
     """The claim in double precision, where every image counts; not measured without a copy in double."""
-    value = None if twin is None else float(differences(twin.model, twin.x, twin.noise, sizes).max())
+    value = None if twin is None else float(differences(twin.model, scoring, twin.x, twin.noise, sizes).max())
     return judged("batch size, float64", value, DOUBLE, None if value is None else value <= DOUBLE, MEANS)
 
 
-def differences(model: DefendedClassifier, x: Images, noise: Noise, sizes: tuple[int, int]) -> Tensor:
+def differences(model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise, sizes: tuple[int, int]) -> Tensor:
     """How far two batch sizes are apart, for each image: `(B,)`, the larger of `pixel_differences` and the same of logits.
 
     Logits count by their largest difference, relative to the largest logit or to 1.
 
     Arguments:
         model: Any view.
+        scoring: How it is scored.
         x: Images.
         noise: Their draws.
         sizes: Two batch sizes.
     """
-    views = [model.sized(size) for size in sizes]
-    with torch.no_grad():
-        pixels = pixel_differences(*(view.shown(x, noise) for view in views))
-        one, other = (view(x, noise) for view in views)
+    views = [model.view(GradientMode.NONE).sized(size) for size in sizes]
+    pixels = pixel_differences(*(view.shown(x, noise).detach() for view in views))
+    one, other = (scoring(view, x, noise) for view in views)
     return torch.maximum(pixels, (one - other).abs().amax(dim=1) / one.abs().amax(dim=1).clamp_min(1.0))
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import torch
-
 from bench.claims.claim import Claim, judged
 from bench.defended import DefendedClassifier
+from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.protocols import Images
 
@@ -18,8 +17,7 @@ def other_draws(model: DefendedClassifier, x: Images, noise: Noise) -> Claim:
         x: A few images.
         noise: One of their draws.
     """
-    with torch.no_grad():
-        one, other = (model.shown(x, draw) for draw in (noise, noise.after(1)))
+    one, other = (model.view(GradientMode.NONE).shown(x, draw).detach() for draw in (noise, noise.after(1)))
     value = float((one - other).abs().max())
     means = "a defense that gives the same for every draw is deterministic, and an attacker who averages over draws wastes them; claim `deterministic = True`, or draw from `noise`"
     return judged("other draws", value, 0.0, value > 0, means)

@@ -84,7 +84,10 @@ def of_gradient(
             pass
     error = single_error(model, interior(x, noise).to(x.dtype), noise)
     exact = None if error is None else error < CLOSE
-    return error, [judged(IN_SINGLE, error, CLOSE, exact, MEANS), judged("same forward, float64", None, DOUBLE, None, SAME)]
+    return error, [
+        judged(IN_SINGLE, error, CLOSE, exact, MEANS),
+        judged("same forward, float64", None, DOUBLE, None, SAME),
+    ]
 
 
 def _in_double(twin: Twin, scoring: Scoring) -> tuple[float, list[Claim]]:
@@ -107,7 +110,7 @@ def gradient_error(model: DefendedClassifier, x: Images, noise: Noise) -> float:
     direction = noise.of("check").normal(x)
     readout = noise.of("check").normal(model(x, noise), step=1)
     _, _, gradient = model.differentiate(
-        x, torch.zeros(len(x), dtype=torch.long), noise, lambda logits, _: (logits * readout).sum(dim=1)
+        x, torch.arange(len(x)), noise, lambda logits, rows: (logits * readout[rows]).sum(dim=1)
     )
     slope = (gradient * direction).sum(dim=(1, 2, 3))
     errors = torch.full_like(slope, torch.inf)

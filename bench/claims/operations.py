@@ -68,7 +68,7 @@ def keyed(claims: Sequence[Claim]) -> list[Claim]:
     """
     passed = {claim.check for claim in claims if claim.verdict == PASSED}
     slopes = [claim for claim in claims if claim.check in (IN_DOUBLE, IN_SINGLE)]
-    if not SETTLE <= passed or any(claim.verdict != PASSED for claim in slopes):
+    if SETTLE - passed or any(claim.verdict != PASSED for claim in slopes):
         return list(claims)
     return [replace(claim, verdict=PASSED, meaning=KEYED) if (claim.check, claim.verdict) == (RANDOM, FAILED) else claim for claim in claims]  # fmt: skip
 

@@ -31,7 +31,7 @@ STEPS = (0.01, 0.003, 0.03)
 SPREAD = 0.3
 """Largest part of an error that may differ between two steps for it to be the gradient's."""
 DIRECTIONS, PIXELS = 2, 784
-NODES = (-0.6**0.5, 0.0, 0.6**0.5)
+NODES = (-(0.6**0.5), 0.0, 0.6**0.5)
 WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 """Places and weights of Gauss-Legendre quadrature, exact for polynomials of degree 5."""
 
