@@ -19,9 +19,12 @@ from bench.audit.rival import Trusting
 from bench.audit.session import Scope, audit
 from bench.checks import measure_claims
 from bench.claims.batch import SINGLE, pixel_differences
+from bench.device import pick_device
 from bench.errors import CoupledError, UserError
+from bench.gradient import GradientMode
 from bench.job import record_path
 from bench.options import Options
+from bench.passes import Tally
 from bench.plan import Request, image_by_image, plan
 from bench.runner import Silent, run
 from bench.runs import read_run
@@ -57,7 +60,7 @@ class OverLength(GuidedByMean):
 
 
 class ByMaximum(GuidedByMean):
-    """Normalised by the brightest pixel of the batch; alone and permuted give other results too."""
+    """Normalised by the brightest pixel of the batch, which the first image has here, so that nothing shows in one size."""
 
     def purify(self, x, noise):
         return x / x.max()
@@ -160,7 +163,7 @@ class KeyedByBatch(NeverDraws):
 
 COUPLED = {
     GuidedByMean: "batch size", OverLength: "batch size", InSingle: "batch size", StrictlySingle: "batch size",
-    ByMaximum: "alone", BatchNormalised: "alone", Sorts: "alone", KeyedByBatch: "permuted",
+    ByMaximum: "batch size", BatchNormalised: "alone", Sorts: "alone", KeyedByBatch: "permuted",
 }  # fmt: skip
 
 
@@ -176,10 +179,9 @@ def planned(defense, attack="null", **more):
 
 def claims_of(plan, batch=16):
     """What a run measures: figures, and claims by name."""
-    worker = Worker(plan, torch.device("cpu"), batch, lambda *_: None)
+    worker = Worker(plan, pick_device("cpu"), batch, lambda *_: None)
     x, _, noise = worker._inputs(np.arange(4))
-    mode = worker.look.__globals__["GradientMode"].FULL
-    model = worker._model(mode, worker.look.__globals__["Tally"](), 4, chunk=min(worker.batch, 4))
+    model = worker._model(GradientMode.FULL, Tally(), 4, chunk=min(worker.batch, 4))
     figures, claims = measure_claims(plan, model, scored, x, noise)
     return figures, {claim.check: claim for claim in claims}
 
@@ -190,7 +192,7 @@ def failed(claims):
 
 @pytest.mark.parametrize("defense", COUPLED)
 def test_what_depends_on_the_batch_is_refused_and_told_what_to_do(defense):
-    worker = Worker(planned(defense), torch.device("cpu"), 16, lambda *_: None)
+    worker = Worker(planned(defense), pick_device("cpu"), 16, lambda *_: None)
     with pytest.raises(UserError, match="--batch-size 1"):
         worker.claims()
     assert failed(claims_of(planned(defense))[1])[0] == COUPLED[defense]
@@ -198,7 +200,7 @@ def test_what_depends_on_the_batch_is_refused_and_told_what_to_do(defense):
 
 @pytest.mark.parametrize("defense", [GuidedByMean, Sorts, InSingle, BatchNormalised])
 def test_one_image_in_a_call_does_not_hide_it(defense):
-    worker = Worker(planned(defense), torch.device("cpu"), 1, lambda *_: None)
+    worker = Worker(planned(defense), pick_device("cpu"), 1, lambda *_: None)
     with pytest.raises(CoupledError):
         worker.claims()
 
@@ -212,7 +214,7 @@ def test_the_difference_is_that_of_the_formula():
 
 
 def test_a_small_factor_is_seen_in_double_precision_alone():
-    figures, claims = claims_of(planned(Slightly))
+    _, claims = claims_of(planned(Slightly))
     assert claims["batch size"].value < SINGLE
     assert failed(claims) == ["batch size, float64"]
 
@@ -233,7 +235,7 @@ def test_sound_ones_fail_nothing(defense):
 
 @pytest.mark.parametrize(("defense", "value"), [(NeverDraws, 0.0), (RoundsItsDraw, 0.0)])
 def test_other_draws_have_to_differ(defense, value):
-    figures, claims = claims_of(planned(defense))
+    _, claims = claims_of(planned(defense))
     assert (claims["other draws"].value, failed(claims)) == (value, ["other draws"])
     assert "other draws" not in claims_of(planned(Sound))[1]
 
@@ -269,7 +271,7 @@ def test_image_by_image_is_part_of_the_run_id_and_is_said(tmp_path):
 
 def test_its_number_is_that_of_each_image_alone(tmp_path):
     _, found = made(tmp_path, VotesTogether, samples=6)
-    worker = Worker(planned(VotesTogether), torch.device("cpu"), 1, lambda *_: None)
+    worker = Worker(planned(VotesTogether), pick_device("cpu"), 1, lambda *_: None)
     x, y, noise = worker._inputs(np.arange(6))
     network = worker.plan.classifier
     for row in range(6):
@@ -295,7 +297,7 @@ def test_a_record_is_verified_and_audited_image_by_image(tmp_path):
             return lambda *_, **__: None
 
     options = VerifyOptions(device="cpu", allow_code=True)
-    report = verify(str(found.path), tmp_path, REGISTRY, options, Hears())
+    report = verify(found.path, [], found.run_id, REGISTRY, options, Hears())
     assert all(finding.passed is not False for finding in report.findings)
     scope = Scope(samples=10, only=("batch-coupling", "same-view", "radius"))
     document = audit(found.path, scope, REGISTRY, Heard(), options=Options(results=tmp_path, device="cpu"))
