@@ -13,9 +13,9 @@ from bench.claims.repetition import Scoring
 from bench.claims.single_precision import CLOSE, single_error
 from bench.claims.twin import LOST, Twin, interior
 from bench.defended import DefendedClassifier
+from bench.figures.summary import EXACT
 from bench.noise import Noise
 from bench.protocols import Images
-from bench.summary import EXACT
 
 STEPS = (1e-6, 1e-7, 1e-8)
 """Of the central difference (float64): the first of them that no kink disturbs counts. Deep ReLU networks have one in every

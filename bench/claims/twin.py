@@ -11,7 +11,7 @@ from torch import nn
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
 from bench.noise import Noise
-from bench.plan import Plan
+from bench.plan.plan import Plan
 from bench.protocols import Images, ScoreModel
 
 TINY = 1e-9

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from stopwatch import seconds
 
-from bench.cli import make_registry
-from bench.plan import Request, plan
-from bench.replay import worker_of
-from bench.runner import Options, Silent, record_path, run
-from bench.runs import read_run
-from bench.verify import Options as Verifying
-from bench.verify import verify
+from bench.cli.main import make_registry
+from bench.figures.runs import read_run
+from bench.plan.plan import Request, plan
+from bench.run.replay import worker_of
+from bench.run.runner import Options, Silent, record_path, run
+from bench.verify.verification import Options as Verifying
+from bench.verify.verification import verify
 
 ROUNDS = 3
 

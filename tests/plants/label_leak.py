@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 
-from bench.registry import Entry, Found
+from bench.registry.registry import Entry, Found
 
 CLASSES = 4
 
