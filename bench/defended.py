@@ -66,6 +66,7 @@ class DefendedClassifier:
         later: What other attacks will still do to every image that stands when this one ends.
         said: Receives what attacks say of each image.
         votes: Purifications behind one prediction, whose class probabilities are averaged; None for what the defense says.
+        voting_rows: Images of one network call in which votes are taken together.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class DefendedClassifier:
         later: Work = Work(),  # noqa: B008 - frozen
         said: dict[str, list[Any]] | None = None,
         votes: int | None = None,
+        voting_rows: int = VOTING_ROWS,
     ) -> None:
         check_differentiable(type(defense).__name__, defense, mode)
         self.tally, self.pace = tally or Tally(), pace or Pace()
@@ -88,6 +90,7 @@ class DefendedClassifier:
         self.known, self.later = known, later
         self.said: dict[str, list[Any]] = {} if said is None else said
         self.votes = getattr(defense, "votes", 1) if votes is None else votes
+        self.voting_rows = voting_rows
         self.classifier = CountedClassifier(classifier, self.tally)
 
     def view(self, mode: GradientMode) -> DefendedClassifier:
@@ -114,11 +117,15 @@ class DefendedClassifier:
         """One purification a prediction, whose passes are not counted: what a certificate looks at."""
         return self._with(votes=1, tally=Tally())
 
+    def sized(self, chunk: int) -> DefendedClassifier:
+        """The same with so many images in one network call."""
+        return self._with(chunk=chunk)
+
     def _with(self, **changes: Any) -> DefendedClassifier:
         parts: dict[str, Any] = {
             "classifier": self.network, "defense": self.defense, "mode": self.mode, "chunk": self.chunk, "tally": self.tally,
             "pace": self.pace, "known": self.known, "later": self.later, "said": self.said,
-            "votes": self.votes,
+            "votes": self.votes, "voting_rows": self.voting_rows,
         }  # fmt: skip
         return DefendedClassifier(**(parts | changes))
 
@@ -317,7 +324,7 @@ class DefendedClassifier:
 
     def _vote(self, x: Images, noise: Noise) -> Tensor:
         """The logarithm of the mean over votes of the class probabilities; as many votes in one call as are few rows."""
-        ballots, together = noise.ballots(self.votes), max(1, VOTING_ROWS // len(x))
+        ballots, together = noise.ballots(self.votes), max(1, self.voting_rows // len(x))
         parts = []
         for first in range(0, self.votes, together):
             count = min(together, self.votes - first)

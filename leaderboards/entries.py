@@ -10,7 +10,7 @@ from bench.console.steps import audit_line
 from bench.figures.aggregate import PerImage, per_image
 from bench.figures.runs import CLEAN, Run
 from bench.figures.summary import EXACT
-from bench.records.claim import failed_checks
+from bench.records.claim import IN_DOUBLE, IN_SINGLE, failed_checks, gradient_bar, gradient_open
 from bench.registry.trust import file_of, names_of
 from bench.stats.intervals import Interval, mean_share
 from bench.text.command import run_command
@@ -37,8 +37,8 @@ class Entry:
         robust: Robust accuracy under this attack.
         verdict: An audit's: `believed`, `suspect` or `refuted`; None if there was none, or none that is complete.
         audited: How much an audit examined, as `quick, 32 images`; empty if there was none.
-        flags: What a reader should know: `partial`, `small n`, `gradient not exact`, `inexact gradient mode`,
-            what the attack warned of, what an audit found.
+        flags: What a reader should know: `partial`, `small n`, `gradient not exact`, `gradient not measured`, `image by image`,
+            `inexact gradient mode`, what the attack warned of, what an audit found.
         passes: Score-model passes per image that the run took, attack and score.
         command: What makes the run.
         audit: What audits it, quickly.
@@ -120,8 +120,9 @@ def row_verdict(verdicts: Sequence[str | None]) -> str | None:
 
 def exact(run: Run) -> bool:
     """Whether the defense's gradient, as far as it was measured, is that of its values."""
-    error: Any = run.header["checks"].get("gradient_error")
-    return error is None or error <= EXACT
+    checks = run.header["checks"]
+    error: Any = checks.get("gradient_error")
+    return error is None or error <= gradient_bar(checks, EXACT)
 
 
 def flags(run: Run) -> list[str]:
@@ -131,9 +132,13 @@ def flags(run: Run) -> list[str]:
         "partial": not run.sealed,
         "small n": len(run) < MANY,
         "gradient not exact": not exact(run),
+        "gradient not measured": gradient_open(checks) and run.spec["attack"]["gradient"] == "full",
+        "image by image": run.spec.get("batch_size") is not None,
         "mixed environments": len(run.header["environments"]) > 1,
     }
     said = [f"{flag} ({count} images)" for flag, count in run.flags.items()]
-    failed = [f"{check}: failed" for check in failed_checks(checks.get("claims", [])) if check != "gradient"]
+    failed = [
+        f"{check}: failed" for check in failed_checks(checks.get("claims", [])) if check not in (IN_DOUBLE, IN_SINGLE)
+    ]
     audited = [str(flag) for flag in run.audit.get("flags", [])]
     return [flag for flag, holds in known.items() if holds] + failed + caveats(run.spec) + said + audited

@@ -71,7 +71,10 @@ def run_command(
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     device: Device = "auto",
     batch_size: Annotated[
-        str, typer.Option(help="Images in one network call, or auto; never changes a draw.")
+        str,
+        typer.Option(
+            help="Images in one network call, or auto; never changes a draw. 1 lets a defense that depends on the batch run image by image."
+        ),
     ] = "auto",
     engine: EngineName = "local",
     workers: Workers = None,

@@ -106,19 +106,25 @@ def _draw_lines(draws: dict[str, Any], knowledge: str | None) -> list[str]:
 
 
 def _checks_text(checks: dict[str, Any]) -> str:
-    from bench.figures.summary import EXACT
-    from bench.records.claim import failed_checks
+    from bench.records.claim import IN_DOUBLE, IN_SINGLE, failed_checks
 
     parts = ["deterministic, as measured" if checks.get("deterministic") else "stochastic, draws reproducible"]
-    error, bar = checks.get("gradient_error"), f"{EXACT:.0e}".replace("e-0", "e-")
+    failed = [name for name in failed_checks(checks.get("claims", [])) if name not in (IN_DOUBLE, IN_SINGLE)]
+    return " · ".join([*parts, _gradient_text(checks), *([f"FAILED: {', '.join(failed)}"] if failed else [])])
+
+
+def _gradient_text(checks: dict[str, Any]) -> str:
+    """The error of the gradient, in the precision that it could be measured in."""
+    from bench.figures.summary import EXACT
+    from bench.records.claim import gradient_bar, gradient_open
+
+    error, bar = checks.get("gradient_error"), gradient_bar(checks, EXACT)
     if not checks.get("differentiable", True):
-        parts.append("not differentiable")
-    elif error is None:
-        parts.append("gradient error not measured")
-    else:
-        parts.append(f"gradient error {error:.0e}" + ("" if error < EXACT else f" (NOT EXACT: expected below {bar})"))
-    failed = [name for name in failed_checks(checks.get("claims", [])) if name != "gradient"]
-    return " · ".join([*parts, *([f"FAILED: {', '.join(failed)}"] if failed else [])])
+        return "not differentiable"
+    if error is None:
+        return "gradient error NOT MEASURED" if gradient_open(checks) else "gradient error not measured"
+    told = f"gradient error {error:.0e}" + (" in float32" if bar > EXACT else "")
+    return told + ("" if error < bar else f" (NOT EXACT: expected below {bar:.0e})".replace("e-0", "e-"))
 
 
 def _cost_text(cost: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -47,6 +47,7 @@ class Request:
         seed: Seed of all draws.
         data_dir: Where data sets lie or are downloaded to.
         arguments: Arguments by kind of component (`defenses`, `attacks`, `classifiers`, `score_models`).
+        image_by_image: Whether the run id holds that every image runs alone, for a defense whose result depends on the batch.
     """
 
     defense: str = "dpsam"
@@ -59,6 +60,7 @@ class Request:
     seed: int = 0
     data_dir: Path | None = None
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    image_by_image: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,13 +166,25 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
     check_signature(type(built).__name__, built)
     check_weights(built, defense.found.name)
     _check_votes(built, defense)
-    return Plan(
+    planned = Plan(
         spec=spec, labels={"defense": defense.label, "attack": attack.label, "dataset": data.name}, notes=[*_notes(built, defense, attack), *_remarks(classifier, network)], dataset=dataset, threat=threat, classifier=network,
         score=score_model, make_defense=make, gradient=gradient, known=draws if knowledge == "known" else 0,
         attack=partial(attack.target, **({} if surrogate is None else {"surrogate": surrogate}), **attack.values),
         whole_shards=bool(_trait(attack, "package")),
         work=_work(attack, dataset, deterministic=defense.target.deterministic, known=draws if knowledge == "known" else 0),
         request=request,
+    )  # fmt: skip
+    return image_by_image(planned) if request.image_by_image else planned
+
+
+def image_by_image(planned: Plan) -> Plan:
+    """The plan of the same run with every image alone in its network calls, which is then part of the run id."""
+    if planned.spec.batch_size:
+        return planned
+    note = f"image by image: what {planned.spec.defense.name} gives depends on the batch, so that a batch size of 1 is part of this run"
+    return replace(
+        planned, spec=planned.spec.model_copy(update={"batch_size": 1}), notes=[*planned.notes, note],
+        request=replace(planned.request, image_by_image=True),
     )  # fmt: skip
 
 

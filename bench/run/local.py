@@ -24,12 +24,13 @@ class Here:
 
     def __init__(self) -> None:
         self.job: Job | None = None
+        self.worker: Worker | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.job = None
+        self.job = self.worker = None
 
     def claims(self, job: Job) -> dict[str, Any]:
         """What the defense claims, verified here."""
@@ -55,7 +56,7 @@ class Here:
                 yield Done(task, lines, images, worker.environment_key, worker.environment)
 
     def _worker(self, job: Job) -> Worker:
-        if self.job is not job:
+        if self.worker is None or self.job is not job or self.worker.plan is not job.plan:
             device = pick_device(job.options.device)
             self.worker = Worker(job.plan, device, job.options.batch_size, lambda *_: None)
             self.job = job

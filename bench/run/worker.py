@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.claims.checks import IMAGES, verify_claims
-from bench.defended import DefendedClassifier
+from bench.defended import VOTING_ROWS, DefendedClassifier
 from bench.errors import AttackError, BenchError, UserError
 from bench.foreign import kept_folder, out_of_memory
 from bench.gradient import GradientMode
@@ -47,7 +47,7 @@ class Worker:
     Arguments:
         plan: The parts of the run.
         device: Where to compute.
-        batch_size: Images in one network call; None for auto.
+        batch_size: Images in one network call; None for auto; 1 in any case for a run that goes image by image.
         working: Told the share of an attack's work that is done, how many images stand, and of how many.
     """
 
@@ -55,8 +55,9 @@ class Worker:
         self, plan: Plan, device: torch.device, batch_size: int | None, working: Callable[[float, int, int], None]
     ) -> None:
         self.plan, self.device, self.working = plan, device, working
-        self.auto, self.git = batch_size is None, commit()
-        self.batch = batch_size or _largest_batch(plan, device)
+        alone = plan.spec.batch_size
+        self.auto, self.git = batch_size is None and not alone, commit()
+        self.batch = alone or batch_size or _largest_batch(plan, device)
         self.pace = Pace()
         plan.classifier.to(device)
         if isinstance(plan.score, nn.Module):
@@ -166,7 +167,7 @@ class Worker:
         _, y, noise = self._inputs(positions)
         deployed = self._model(GradientMode.NONE, Tally(), len(y))
         with torch.no_grad():
-            return deployed.purify(torch.from_numpy(images).to(self.device), noise.of("score")).cpu().numpy()
+            return deployed.shown(torch.from_numpy(images).to(self.device), noise.of("score")).cpu().numpy()
 
     def _execute(self, positions: np.ndarray) -> tuple[list[SampleRecord], np.ndarray]:
         started = time.monotonic()
@@ -254,7 +255,7 @@ class Worker:
         self.pace.working = lambda done, standing: self.working(done, standing, images)
         return DefendedClassifier(
             self.plan.classifier, self.plan.make_defense(score), mode=mode, chunk=chunk or self.batch, tally=tally,
-            pace=self.pace, known=self.plan.known, said=said,
+            pace=self.pace, known=self.plan.known, said=said, voting_rows=self.plan.spec.batch_size or VOTING_ROWS,
         )  # fmt: skip
 
     def _inputs(self, positions: np.ndarray) -> tuple[Images, Tensor, Noise]:

@@ -196,8 +196,9 @@ class Suite:
 
 def request_of(cell: Cell) -> Request:
     """What a cell asks for, by name."""
+    names: dict[str, Any] = dict(cell.names)
     return Request(
-        **cell.names,
+        **names,
         threat=cell.threat,
         draws=cell.draws,
         seed=cell.seed,
