@@ -139,6 +139,9 @@ def _said_lines(summary: dict[str, Any]) -> list[str]:
         )
     if summary.get("flags"):
         lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in summary["flags"].items()))
+    for name, values in summary.get("remarks", {}).items():
+        told = ", ".join(f"{value} ({counted(count, 'image')})" for value, count in values.items())
+        lines.append(f"  said    {name.replace('_', ' ')}: {told}")
     return lines
 
 
