@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench.blame import blamed
 from bench.claims.claim import FAILED, Claim
+from bench.claims.finite import finite
 from bench.claims.gradient import SAME, Slope, gradient_error, in_double, interior, look, nonzero
 from bench.claims.likeness import alike
 from bench.claims.logits import outputs
@@ -117,12 +118,12 @@ def _of_gradient(
     model.tally.counts.clear()
     slope = _slope(plan, model, x, noise)
     error, double = in_double(plan, scoring, x, noise)
-    zero = nonzero(slope.gradient)
+    ends, zero = finite(plan, model, x, noise), nonzero(slope.gradient)
     figures = {
-        "gradient_finite": bool(torch.isfinite(slope.gradient).all()), "gradient_nonzero": 1 - zero.value, "gradient_error": error,
+        "gradient_finite": ends.verdict != FAILED, "gradient_nonzero": 1 - zero.value, "gradient_error": error,
     }  # fmt: skip
     seen = alike("same forward", slope.logits, logits, SAME)
-    return figures, [seen, *double, zero, work(model.defense, slope.passes, passes, model.ballots)]
+    return figures, [seen, *double, ends, zero, work(model.defense, slope.passes, passes, model.ballots)]
 
 
 def _counted(model: DefendedClassifier, evaluate: Callable[[], Tensor], noise: Noise) -> tuple[Tensor, dict[str, int]]:

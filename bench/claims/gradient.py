@@ -72,7 +72,7 @@ def in_double(plan: Plan, scoring: Scoring, x: Images, noise: Noise) -> tuple[fl
     """
     error: float | None = None
     same = judged("same forward, float64", None, DOUBLE, None, SAME)
-    twin = _doubled(plan, len(x))
+    twin = doubled(plan, len(x))
     if twin is not None:
         draws = Noise(noise.seed, noise.ids.cpu(), noise.purpose)
         inner = interior(x.cpu(), draws)
@@ -87,7 +87,8 @@ def in_double(plan: Plan, scoring: Scoring, x: Images, noise: Noise) -> tuple[fl
     return error, [judged("gradient", error, EXACT, None if error is None else error < EXACT, means), same]
 
 
-def _doubled(plan: Plan, chunk: int) -> DefendedClassifier | None:
+def doubled(plan: Plan, chunk: int) -> DefendedClassifier | None:
+    """Copies of a run's parts in double precision, on the CPU; None for networks that cannot be copied."""
     if plan.score is not None and not isinstance(plan.score, nn.Module):
         return None
     try:
