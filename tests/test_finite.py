@@ -78,7 +78,9 @@ def test_steepest_directions_have_unit_norm_whatever_the_size(threat, entry):
 
 
 @pytest.mark.parametrize("threat", THREATS, ids=str)
-@pytest.mark.parametrize("values", [(NAN, 1.0), (INF, 1.0), (-INF, NAN), (NAN, NAN), (0.0, 0.0), (3e38, 1e-45), (1e-45, 0.0)])
+@pytest.mark.parametrize(
+    "values", [(NAN, 1.0), (INF, 1.0), (-INF, NAN), (NAN, NAN), (0.0, 0.0), (3e38, 1e-45), (1e-45, 0.0)]
+)
 def test_no_step_makes_an_image_that_is_not_finite(threat, values):
     start = torch.full((1, 1, 1, 2), 0.5)
     moved = project(start + threat.radius * steepest(pixels(*values), threat), start, threat)
@@ -192,7 +194,9 @@ def test_images_that_came_in_broken_are_the_attacks_fault():
         def purify(self, x, noise):
             return x.log()
 
-    with pytest.raises(UserError, match=r"^expected Log.purify to return finite pixels, .* on samples \[40, 42, 44\]; "):
+    with pytest.raises(
+        UserError, match=r"^expected Log.purify to return finite pixels, .* on samples \[40, 42, 44\]; "
+    ):
         DefendedClassifier(Sums(), Log(), chunk=16)(black(), Noise(0, IDS))
 
 
@@ -276,7 +280,9 @@ def test_the_reference_code_looks_at_finite_images_only(trap):
 
     model = DefendedClassifier(Sums(), Watch(), chunk=16)
     y = Sums()(black()).argmax(dim=1)
-    found = autoattack(model, black(), y, THREATS[1], Noise(0, IDS, "attack"), version="custom", attacks=("apgd-ce", "fab"))
+    found = autoattack(
+        model, black(), y, THREATS[1], Noise(0, IDS, "attack"), version="custom", attacks=("apgd-ce", "fab")
+    )
     assert torch.isfinite(found).all()
     assert model.spoiled.counts[GRADIENT]
 

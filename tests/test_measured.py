@@ -206,3 +206,12 @@ def test_what_is_shown_follows_the_value(row, records, tmp_path, capsys):
     after = shown(capsys, changed(path, tmp_path, file, place, other))
     assert before != after
     assert not row.alone or isinstance(value, bool) or str(other) in after
+
+
+def test_every_environment_is_shown(records, tmp_path, capsys):
+    """Where a record has two, the machine of the first and its rounding too."""
+    path = records["deterministic"]
+    (key, first), *_ = documents(path)[RUN]["environments"].items()
+    two = {"other": first | {"device_name": "marker7", "tf32": True}, key: first}
+    text = said(capsys, "show", changed(path, tmp_path, RUN, ("environments",), two))[1]
+    assert text.count("marker7") == text.count("TF32 on") == 1
