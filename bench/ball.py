@@ -81,6 +81,8 @@ def _shrink(delta: Tensor, radius: float) -> Tensor:
     flat = delta.flatten(1)
     sizes = flat.abs().sort(dim=1, descending=True).values
     excess = (sizes.cumsum(dim=1) - radius) / torch.arange(1, flat.shape[1] + 1, device=delta.device)
-    last = ((sizes > excess).sum(dim=1, keepdim=True) - 1).clamp_min(0)  # rounding can hide a radius beside a large size
+    last = ((sizes > excess).sum(dim=1, keepdim=True) - 1).clamp_min(
+        0
+    )  # rounding can hide a radius beside a large size
     amount = excess.gather(1, last).clamp_min(0)
     return (flat.sign() * (flat.abs() - amount).clamp_min(0)).view_as(delta)

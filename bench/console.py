@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.spoiled import GRADIENT, IMAGE
+
 if TYPE_CHECKING:
     from bench.curve import Point
     from bench.plan import Plan
@@ -18,6 +20,11 @@ LEAST = 30
 """Characters that a column gets, however little is left of the line."""
 WHOLE = re.compile(r"(?<=[0-9]) (?=\[|(?:s|min|h|d)\b)|(?<=[0-9],) (?=[-+.0-9]+\])")
 """Blanks at which no line ends: between a number and its unit or interval, and inside an interval."""
+NOTED = {
+    GRADIENT: "NOTE    {count} of {n} images had gradients that are not finite, where the attack is weak",
+    IMAGE: "NOTE    {count} of {n} images became not finite in the attack, and were put back",
+}
+"""What is said of flags that bear on the number itself."""
 
 
 def percent(interval: dict[str, Any]) -> str:
@@ -137,8 +144,10 @@ def _said_lines(summary: dict[str, Any]) -> list[str]:
         lines.append(
             f"  claimed {100 * summary['claimed_accuracy']:.1f} % by the attack itself, on its own draws: biased, not a score"
         )
-    if summary.get("flags"):
-        lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in summary["flags"].items()))
+    flags = dict(summary.get("flags", {}))
+    lines += [f"  {NOTED[flag].format(count=flags.pop(flag), n=summary['n'])}" for flag in NOTED if flag in flags]
+    if flags:
+        lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in flags.items()))
     for name, values in summary.get("remarks", {}).items():
         told = ", ".join(f"{value} ({counted(count, 'image')})" for value, count in values.items())
         lines.append(f"  said    {name.replace('_', ' ')}: {told}")

@@ -14,10 +14,11 @@ PIXELS = (1, 2, 3)
 
 
 def usable(gradient: Tensor) -> Tensor:
-    """The gradient itself where it and its l2 norm are finite; elsewhere a finite one of the same direction.
+    """The gradient itself where it and its l2 norm are finite; elsewhere a finite one to follow in its place.
 
-    NaN counts as 0. If entries are infinite, their signs are left, and 0 elsewhere: the limit of the direction. If the norm
-    overflows in the type, the gradient is divided by its largest absolute entry.
+    NaN counts as 0, and an infinite entry as the largest finite one of the image, with its sign (1, if there is none). If the norm
+    overflows in the type, the gradient is divided by its largest absolute entry. The limit of the direction, infinite entries
+    alone, would be weaker: pixels at the border of [0, 1] that cannot follow it would hold all others back.
 
     Arguments:
         gradient: Of each image, `(B, C, H, W)`.
@@ -42,12 +43,11 @@ def mended(gradient: Tensor, rows: Tensor) -> Tensor:
     """What `usable` gives of gradients of which these rows are spoiled; the others keep their bits."""
     known = torch.where(gradient.isnan(), 0, gradient)
     endless = known.isinf()
-    bounded = torch.where(endless, 0, known)
-    largest = bounded.abs().amax(dim=PIXELS, keepdim=True)
-    overflows = ~torch.isfinite(torch.linalg.vector_norm(bounded, dim=PIXELS, keepdim=True))
-    bounded = torch.where(overflows, bounded / largest, bounded)
-    limit = torch.where(endless, known.sign(), 0)
-    whole = torch.where(endless.any(dim=3, keepdim=True).any(dim=2, keepdim=True).any(dim=1, keepdim=True), limit, bounded)
+    largest = torch.where(endless, 0, known).abs().amax(dim=PIXELS, keepdim=True)
+    size = torch.where(largest > 0, largest, 1)
+    whole = torch.where(endless, known.sign() * size, known)
+    overflows = ~torch.isfinite(torch.linalg.vector_norm(whole, dim=PIXELS, keepdim=True))
+    whole = torch.where(overflows, whole / size, whole)
     return torch.where(rows.view(-1, 1, 1, 1), whole, gradient)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 GRADIENT, IMAGE = "gradient not finite", "image of the attack not finite"
 """What a line is flagged with: a gradient was NaN, infinite or too long for its type; a package handed over such an image."""
 COLUMNS = {GRADIENT: "gradients_not_finite", IMAGE: "images_not_finite"}
+FINITE = "finite gradients"
+"""The name of the check that judges, before a run, whether the attacker's gradient is finite."""
 ALLOWED = 0.01
 """Share of the images with such a flag above which the number says little of the defense: its row is not ranked."""
 

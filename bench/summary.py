@@ -81,9 +81,12 @@ def _said(lines: Sequence[SampleRecord]) -> dict[str, Any]:
 
 
 def _commonest(told: Sequence[dict[str, Any]], name: str) -> dict[str, int]:
-    """How many images each of the commonest values of a remark has, as texts; None says nothing."""
-    values = Counter(str(words[name]) for words in told if words.get(name) is not None)
-    return dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST])
+    """How many images each of the commonest values of a remark has, as texts, or all numbers from the least to the largest; None says nothing."""
+    values = [words[name] for words in told if words.get(name) is not None]
+    if values and all(type(value) in (int, float) for value in values) and min(values) < max(values):
+        return {f"{min(values):g} to {max(values):g}": len(values)}
+    counts = Counter(map(str, values))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST])
 
 
 def certified_radius(lines: Sequence[SampleRecord]) -> float | None:

@@ -11,10 +11,11 @@ from bench.claims.claim import failed_checks
 from bench.command import run_command
 from bench.console_steps import audit_line
 from bench.runs import CLEAN, Run
+from bench.spoiled import ALLOWED, FINITE, share
 from bench.stats import Interval, mean_share
 from bench.summary import EXACT
 from bench.trust import file_of, names_of
-from leaderboards.classes import attack_class, caveats
+from leaderboards.classes import attack_class, caveats, fills
 
 BELIEVED, SUSPECT, REFUTED, UNCHECKED = "believed", "suspect", "refuted", "unchecked"
 _GOOD = (BELIEVED, "pass", "passed", "yes", "true")
@@ -38,7 +39,7 @@ class Entry:
         verdict: An audit's: `believed`, `suspect` or `refuted`; None if there was none, or none that is complete.
         audited: How much an audit examined, as `quick, 32 images`; empty if there was none.
         flags: What a reader should know: `partial`, `small n`, `gradient not exact`, `inexact gradient mode`,
-            what the attack warned of, what an audit found.
+            what the attack warned of, gradients that were not finite, what an audit found.
         passes: Score-model passes per image that the run took, attack and score.
         command: What makes the run.
         audit: What audits it, quickly.
@@ -119,9 +120,23 @@ def row_verdict(verdicts: Sequence[str | None]) -> str | None:
 
 
 def exact(run: Run) -> bool:
-    """Whether the defense's gradient, as far as it was measured, is that of its values."""
+    """Whether the defense's gradient, as far as it was measured, is finite and that of its values."""
+    return _right(run) and run.header["checks"].get("gradient_finite") is not False
+
+
+def _right(run: Run) -> bool:
     error: Any = run.header["checks"].get("gradient_error")
     return error is None or error <= EXACT
+
+
+def followed(run: Run) -> bool:
+    """Whether the attack had gradients that it could follow, on all but a few of its images."""
+    return share(run.flags, len(run)) <= ALLOWED
+
+
+def filled(run: Run) -> set[str]:
+    """The required classes that a run fills: none where its gradients could not be followed."""
+    return fills(run.spec, exact=exact(run)) if followed(run) else set()
 
 
 def flags(run: Run) -> list[str]:
@@ -130,10 +145,13 @@ def flags(run: Run) -> list[str]:
     known = {
         "partial": not run.sealed,
         "small n": len(run) < MANY,
-        "gradient not exact": not exact(run),
+        "gradient not exact": not _right(run),
         "mixed environments": len(run.header["environments"]) > 1,
     }
     said = [f"{flag} ({count} images)" for flag, count in run.flags.items()]
-    failed = [f"{check}: failed" for check in failed_checks(checks.get("claims", [])) if check != "gradient"]
+    unmet = failed_checks(checks.get("claims", []))
+    if checks.get("gradient_finite") is False and FINITE not in unmet:  # a record from before the claim
+        unmet.append(FINITE)
+    failed = [f"{check}: failed" for check in unmet if check != "gradient"]
     audited = [str(flag) for flag in run.audit.get("flags", [])]
     return [flag for flag, holds in known.items() if holds] + failed + caveats(run.spec) + said + audited

@@ -13,18 +13,21 @@ import torch
 from torch import nn
 
 from attacks import apgd, cw, diffhammer, pgd
-from bench.ball import project, steepest, uniform_in_ball
+from bench.ball import project, steepest
 from bench.cli import main
 from bench.defended import DefendedClassifier
 from bench.errors import AttackError, UserError
 from bench.finite import usable
 from bench.noise import Noise
-from bench.records import read_record
+from bench.records import RecordWriter, read_record
 from bench.spoiled import GRADIENT, IMAGE, Spoiled
 from bench.testing import ContractError, check_defense
 from bench.threat import ThreatModel
 from bench.wrapped import KeyedRows
 from leaderboards.boards import collect
+
+sys.path.append(str(Path(__file__).parent))
+from records_for_tables import header, line, record
 
 PLANTS = Path(__file__).parent / "plants"
 _SPEC = importlib.util.spec_from_file_location("plants_not_finite", PLANTS / "not_finite.py")
@@ -47,15 +50,18 @@ def pixels(*values, dtype=torch.float32):
         ((1.0, -2.0, 0.0), (1.0, -2.0, 0.0)),
         ((NAN, -2.0, 0.5), (0.0, -2.0, 0.5)),
         ((NAN, NAN, NAN), (0.0, 0.0, 0.0)),
-        ((INF, -2.0, -INF), (1.0, 0.0, -1.0)),
-        ((INF, NAN, 3e38), (1.0, 0.0, 0.0)),
+        ((INF, -2.0, -INF), (2.0, -2.0, -2.0)),
+        ((INF, NAN, 3e38), (1.0, 0.0, 1.0)),
+        ((-INF, 0.0, NAN), (-1.0, 0.0, 0.0)),
+        ((INF, 1e19, -1e18), (1e19, 1e19, -1e18)),
+        ((INF, 1.5e19, -3e18), (1.0, 1.0, -0.2)),
         ((1e30, -2e30, 0.0), (0.5, -1.0, 0.0)),
         ((NAN, -2e30, 1e30), (0.0, -1.0, 0.5)),
         ((1e19, -1e18, 0.0), (1e19, -1e18, 0.0)),
     ],
 )
 def test_what_an_attack_follows_in_place_of_a_gradient_that_is_not_finite(given, expected):
-    """NaN is 0; infinities leave the limit of the direction; what overflows in the norm is divided by its largest entry."""
+    """NaN is 0; infinities are as large as the largest finite entry; what overflows in the norm is divided by its largest entry."""
     together = torch.cat([pixels(1.0, 2.0, 3.0), pixels(*given)])
     assert usable(together).flatten().tolist() == pytest.approx([1, 2, 3, *expected])
     assert torch.equal(usable(together)[0], together[0])
@@ -266,7 +272,9 @@ def test_attacks_of_torchattacks_cost_an_image_and_not_the_run(name):
     y = Sums()(black()).argmax(dim=1)
     found = attack(name)(model, black(), y, threat, Noise(0, IDS, "attack"))
     assert torch.isfinite(found).all()
-    assert set(model.spoiled.counts[GRADIENT]) == {40, 42, 44}
+    counts = model.spoiled.counts[GRADIENT]
+    assert counts.keys() <= {40, 42, 44}
+    assert counts
 
 
 @pytest.mark.parametrize("trap", [traps.Root, traps.Power, traps.Steep], ids=lambda trap: trap.__name__)
@@ -296,3 +304,131 @@ def test_what_is_said_of_an_image_names_what_was_wrong():
     assert spoiled.words(4, {"flags": ["softmax"]}) == {
         "flags": ["softmax", GRADIENT, IMAGE], "gradients_not_finite": 1, "images_not_finite": 1,
     }  # fmt: skip
+
+
+# The kit
+
+
+@pytest.mark.parametrize("trap", traps.TRAPS, ids=lambda trap: trap.__name__)
+def test_the_kit_fails_a_derivative_that_is_not_finite_and_says_how_it_arises(trap):
+    with pytest.raises(
+        ContractError, match=r"finite gradient: expected a finite gradient.*torch\.where after a division"
+    ) as error:
+        check_defense(trap())
+    failed = {check.name for check in error.value.checks if check.problem}
+    assert failed <= {"finite gradient", "full gradient"}
+    assert len(check_defense(getattr(traps, trap.__name__ + "Twin")())) == 7
+
+
+class AtOneGrey:
+    """Its derivative breaks at white pixels alone: interior points do not show it."""
+
+    deterministic: ClassVar[bool] = True
+
+    def purify(self, x, noise):
+        return 1 - (1 - x).sqrt() ** 2
+
+
+def test_the_kit_looks_at_white_pixels_too():
+    with pytest.raises(ContractError, match=r"finite gradient: .* on .*white images"):
+        check_defense(AtOneGrey())
+
+
+# A run, its claim, its lines, its board, its audit
+
+
+def made(tmp_path, name, *words, count=30):
+    """The summary of a run of a purifier of the plants, what was printed being left to the caller."""
+    command = ["run", "--defense", f"{PLANTS}/not_finite.py:{name}", "-n", str(count), "--results", str(tmp_path)]
+    return main([*command, *(words or ("--threat", "l2:1")), "--quiet", "--json"])
+
+
+def claim_of(summary):
+    return next(claim for claim in summary["checks"]["claims"] if claim["check"] == "finite gradients")
+
+
+@pytest.mark.parametrize("trap", traps.TRAPS, ids=lambda trap: trap.__name__)
+def test_a_run_counts_claims_flags_and_is_about_as_strong_as_on_the_twin(trap, tmp_path, capsys):
+    assert made(tmp_path, trap.__name__) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert made(tmp_path, trap.__name__ + "Twin") == 0
+    twin = json.loads(capsys.readouterr().out)
+    assert claim_of(summary)["verdict"] == "failed"
+    assert claim_of(summary)["value"]["images"] == 4
+    assert summary["checks"]["gradient_finite"] is False
+    assert (claim_of(twin)["verdict"], twin["checks"]["gradient_finite"]) == ("passed", True)
+    assert summary["clean_accuracy"]["value"] == twin["clean_accuracy"]["value"]
+    assert abs(summary["robust_accuracy"]["value"] - twin["robust_accuracy"]["value"]) < 0.15, (
+        summary["robust_accuracy"],
+        twin["robust_accuracy"],
+    )
+    lines = read_record(Path(summary["path"])).lines
+    attacked = [line for line in lines if line.clean == [line.label]]
+    counted = [line for line in attacked if line.said.get("gradients_not_finite", 0) > 0]
+    assert len(counted) >= 0.5 * len(attacked)
+    assert all(line.said["flags"] == [GRADIENT] for line in counted)
+    assert summary["flags"] == {GRADIENT: len(counted)}
+    assert not any(line.said for line in read_record(Path(twin["path"])).lines)
+    (board,) = collect(tmp_path, required=["full gradient"])
+    assert [row.name for row in board.rows] == [f"{PLANTS}/not_finite.py:{trap.__name__}Twin"]
+    (row,) = board.incomplete
+    assert row.missing == ["full gradient"]
+    assert {"finite gradients: failed", f"{GRADIENT} ({len(counted)} images)"} <= set(row.flags)
+    assert main(["show", summary["run_id"], "--results", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert f"{len(counted)} of 30 images had gradients that are not finite" in shown
+    assert "FAILED: " in shown
+
+
+def test_a_purifier_that_watches_its_images_gets_finite_ones_and_the_run_is_whole(tmp_path, capsys):
+    words = ["--threat", "l2:1", "--attack", "autoattack-fast", "-A", "members=apgd-wide,apgd-t", "-A", "steps=10"]
+    assert made(tmp_path, "Watched", *words, count=40) == 0
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["status"], summary["n"]) == ("complete", 40)
+    run = [
+        part for part in sys.modules.values() if getattr(part, "__file__", None) == traps.__file__ and part is not traps
+    ]
+    assert [part.Watched.bad for part in run] == [0] * len(run) != []
+
+
+def test_an_audit_finds_the_number_suspect(tmp_path, capsys):
+    made(tmp_path, "Root", count=16)
+    run = json.loads(capsys.readouterr().out)["run_id"]
+    words = [
+        "audit",
+        run,
+        "--results",
+        str(tmp_path),
+        "--quick",
+        "--allow-code",
+        "--only",
+        "flags",
+        "--only",
+        "indicators",
+    ]
+    main([*words, "--json", "--quiet"])
+    found = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert found["flags"]["verdict"] == "suspect"
+    assert found["flags"]["values"]["not finite"] > 0.5
+    assert found["indicators"]["values"]["I1"]["raised"]
+
+
+@pytest.mark.parametrize(("flagged", "missing"), [(1, []), (2, ["full gradient"])])
+def test_more_than_one_percent_of_the_images_lose_the_rank(flagged, missing, tmp_path):
+    folder = tmp_path / "toy" / "linf-8-255" / "a"
+    with RecordWriter(folder, header("a", "own")) as writer:
+        told = [{"flags": [GRADIENT], "gradients_not_finite": 3} if k < flagged else {} for k in range(100)]
+        writer.append(0, [line(k, True, said=said) for k, said in enumerate(told)], None)
+        writer.seal()
+    (board,) = collect(tmp_path, required=["full gradient"])
+    assert [row.missing for row in board.every] == [missing]
+    assert f"{GRADIENT} ({flagged} images)" in board.every[0].flags
+    assert board.every[0].commands == []
+
+
+def test_a_record_from_before_the_claim_is_judged_by_its_figure(tmp_path):
+    record(tmp_path, header("a", "own", checks={"gradient_finite": False}), "1" * 20)
+    (board,) = collect(tmp_path, required=["full gradient"])
+    assert [(row.missing, "finite gradients: failed" in row.flags) for row in board.every] == [
+        (["full gradient"], True)
+    ]

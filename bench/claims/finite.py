@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from bench.ball import project, steepest, uniform_in_ball
 from bench.claims.claim import Claim, judged
 from bench.claims.gradient import doubled, interior, look
@@ -11,19 +13,20 @@ from bench.losses import carlini_wagner
 from bench.noise import Noise
 from bench.plan import Plan
 from bench.protocols import Images
-from bench.spoiled import GRADIENT, Spoiled
+from bench.spoiled import FINITE, GRADIENT, Spoiled
 from bench.threat import ThreatModel
 
-CHECK = "finite gradients"
 STEPS = 3
 """Of steepest ascent, each of half a radius."""
 ARISES = "torch.where after a division, a square root, a power below 1 or a norm at 0, and a logarithm of 0 give NaN or infinity; make the argument safe before it, as in s = torch.where(s > 0, s, 1)"
+NOT_IN_DOUBLE = (RuntimeError, TypeError, NotImplementedError)
+"""What networks and purifiers that cannot compute in double end in."""
 MEANS = f"an attack cannot follow a gradient that is not finite, so that robustness is overstated; {ARISES}"
 
 
 def finite(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Claim:
-    """The images whose gradient, or the l2 norm of it, is not finite: at themselves, between (`interior`), and at the points of a
-    short ascent in the ball; in the run's type, and the last of these points in double precision, where that can be had.
+    """The images whose gradient, or the l2 norm of it, is not finite: at themselves, between (`interior`), and on the way of a
+    short ascent in the ball; in the run's type, and in double precision where that can be had.
 
     Arguments:
         plan: The parts of the run.
@@ -31,20 +34,20 @@ def finite(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Cl
         x: A few images as the data set has them.
         noise: Their draws.
     """
-    path = ascent(model, x, noise, plan.threat)
-    places = {"images": [x], "interior": [interior(x, noise).to(x.dtype)], "ascent": path}
-    counts = _counts(model, places, noise)
+    between = interior(x, noise)
+    last, climbed = ascent(model, x, noise, plan.threat)
+    counts = _counts(model, {"images": x, "interior": between.to(x.dtype)}, noise) | climbed
     twin = doubled(plan, len(x))
     if twin is not None:
         draws = Noise(noise.seed, noise.ids.cpu(), noise.purpose)
-        last = {f"{name}, float64": [points[-1].cpu().double()] for name, points in places.items() if points}
-        counts |= _counts(twin, last, draws)
-    return judged(CHECK, counts, 0, not any(counts.values()) if counts else None, MEANS)
+        places = {"images, float64": x, "interior, float64": between, "ascent, float64": last}
+        counts |= _counts(twin, {name: points.cpu().double() for name, points in places.items()}, draws, NOT_IN_DOUBLE)
+    return judged(FINITE, counts, 0, not any(counts.values()) if counts else None, MEANS)
 
 
-def ascent(model: DefendedClassifier, x: Images, noise: Noise, threat: ThreatModel) -> list[Images]:
-    """The points of a few steps up the negative margin of the class that the images are taken for, from a random start as attacks
-    have it; up to the first at which the defense gives no images.
+def ascent(model: DefendedClassifier, x: Images, noise: Noise, threat: ThreatModel) -> tuple[Images, dict[str, int]]:
+    """The end of a few steps up the negative margin of the class that the images are taken for, from a random start as attacks
+    have it; and how many images met a gradient on the way that was not finite, if none of the points stopped it.
 
     Arguments:
         model: The attacker's view.
@@ -52,15 +55,16 @@ def ascent(model: DefendedClassifier, x: Images, noise: Noise, threat: ThreatMod
         noise: Their draws.
         threat: The ball.
     """
-    points, view = [uniform_in_ball(x, threat, noise.of("check"))], model.reporting(Spoiled())
+    z, spoiled = uniform_in_ball(x, threat, noise.of("check")), Spoiled()
+    view = model.reporting(spoiled)
     try:
         y = view(x, noise).detach().argmax(dim=1)
         for _ in range(STEPS):
-            _, _, gradient = view.differentiate(points[-1], y, noise, carlini_wagner)
-            points.append(project(points[-1] + threat.radius / 2 * steepest(gradient, threat), x, threat))
-    except BenchError:
-        pass  # which the run will say of the first image that it happens to
-    return points
+            _, _, gradient = view.differentiate(z, y, noise, carlini_wagner)
+            z = project(z + threat.radius / 2 * steepest(gradient, threat), x, threat)
+    except BenchError:  # the purifier gives no images there: the run will say so if it comes there
+        return z, {}
+    return z, {"ascent": len(spoiled.counts.get(GRADIENT, {}))}
 
 
 def spoiled_images(model: DefendedClassifier, points: Images, noise: Noise) -> int:
@@ -76,14 +80,12 @@ def spoiled_images(model: DefendedClassifier, points: Images, noise: Noise) -> i
     return len(spoiled.counts.get(GRADIENT, {}))
 
 
-def _counts(model: DefendedClassifier, places: dict[str, list[Images]], noise: Noise) -> dict[str, int]:
-    """Of each place that can be looked at, the most images at one of its points."""
+def _counts(
+    model: DefendedClassifier, places: dict[str, Images], noise: Noise, unmeasured: tuple[type[Exception], ...] = ()
+) -> dict[str, int]:
+    """Of each place that can be looked at, the images whose gradient is not finite there."""
     counts = {}
     for name, points in places.items():
-        try:
-            found = [spoiled_images(model, one, noise) for one in points]
-        except (RuntimeError, TypeError, NotImplementedError, BenchError):
-            continue  # networks that cannot compute in double, or a purifier that gives no images there
-        if found:
-            counts[name] = max(found)
+        with suppress(BenchError, *unmeasured):
+            counts[name] = spoiled_images(model, points, noise)
     return counts
