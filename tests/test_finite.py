@@ -217,7 +217,7 @@ def traps_mode(name):
     ("attack", "threat"),
     [
         *((pgd.pgd, threat) for threat in THREATS), *((apgd.apgd, threat) for threat in THREATS),
-        (lambda *parts: apgd.apgd(*parts, start="wide", steps=20), THREATS[1]), (cw.cw, THREATS[1]),
+        (lambda *parts: apgd.apgd(*parts, start="wide", steps=20), THREATS[1]), (lambda *parts: cw.cw(*parts, steps=30, searches=2), THREATS[1]),
         (lambda *parts: cw.cw(*parts, constant=1e30, steps=10), THREATS[1]),
         *((diffhammer.diffhammer, threat) for threat in THREATS),
     ],
@@ -337,7 +337,7 @@ def test_the_kit_looks_at_white_pixels_too():
 # A run, its claim, its lines, its board, its audit
 
 
-def made(tmp_path, name, *words, count=30):
+def made(tmp_path, name, *words, count=20):
     """The summary of a run of a purifier of the plants, what was printed being left to the caller."""
     command = ["run", "--defense", f"{PLANTS}/not_finite.py:{name}", "-n", str(count), "--results", str(tmp_path)]
     return main([*command, *(words or ("--threat", "l2:1")), "--quiet", "--json"])
@@ -376,7 +376,7 @@ def test_a_run_counts_claims_flags_and_is_about_as_strong_as_on_the_twin(trap, t
     assert {"finite gradients: failed", f"{GRADIENT} ({len(counted)} images)"} <= set(row.flags)
     assert main(["show", summary["run_id"], "--results", str(tmp_path)]) == 0
     shown = capsys.readouterr().out
-    assert f"{len(counted)} of 30 images had gradients that are not finite" in shown
+    assert f"{len(counted)} of 20 images had gradients that are not finite" in shown
     assert "FAILED: " in shown
 
 
