@@ -5,14 +5,14 @@ from __future__ import annotations
 from contextlib import suppress
 
 from bench.ball import project, steepest, uniform_in_ball
-from bench.claims.claim import Claim, judged
 from bench.claims.gradient import doubled, interior, look
 from bench.defended import DefendedClassifier
 from bench.errors import BenchError
 from bench.losses import carlini_wagner
 from bench.noise import Noise
-from bench.plan import Plan
+from bench.plan.plan import Plan
 from bench.protocols import Images
+from bench.records.claim import Claim, judged
 from bench.spoiled import FINITE, GRADIENT, Spoiled
 from bench.threat import ThreatModel
 
