@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from bench.claims.batch import batch_size, batch_size_in_double
 from bench.claims.draws import other_draws
+from bench.claims.finite import finite
 from bench.claims.gradient import SAME, Slope, gradient_error, look, nonzero, of_gradient
 from bench.claims.likeness import alike
 from bench.claims.logits import outputs
@@ -145,12 +145,12 @@ def _of_gradient(
     model.tally.counts.clear()
     slope = _slope(plan, model, x, noise)
     error, exactness = of_gradient(model.sized(plan.spec.batch_size or IMAGES), x, noise, twin, scoring)
-    zero = nonzero(slope.gradient)
+    ends, zero = finite(model, x, noise, plan.threat, twin), nonzero(slope.gradient)
     figures = {
-        "gradient_finite": bool(torch.isfinite(slope.gradient).all()), "gradient_nonzero": 1 - zero.value, "gradient_error": error,
+        "gradient_finite": ends.verdict != FAILED, "gradient_nonzero": 1 - zero.value, "gradient_error": error,
     }  # fmt: skip
     seen = alike("same forward", slope.logits, logits, SAME)
-    return figures, [seen, *exactness, zero, work(model.defense, slope.passes, passes, model.ballots)]
+    return figures, [seen, *exactness, ends, zero, work(model.defense, slope.passes, passes, model.ballots)]
 
 
 def _counted(model: DefendedClassifier, evaluate: Callable[[], Tensor], noise: Noise) -> tuple[Tensor, dict[str, int]]:

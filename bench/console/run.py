@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.spoiled import GRADIENT, IMAGE
 from bench.text.columns import columns
-from bench.text.words import duration, passes_text, percent
+from bench.text.words import counted, duration, passes_text, percent
 
 if TYPE_CHECKING:
     from bench.figures.curve import Point
     from bench.plan.plan import Plan
     from bench.run.prediction import Forecast
+
+NOTED = {
+    GRADIENT: "NOTE    {count} of {n} images had gradients that are not finite, where the attack is weak",
+    IMAGE: "NOTE    {count} of {n} images became not finite in the attack, and were put back",
+}
+"""What is said of flags that bear on the number itself."""
 
 
 def headline(summary: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -79,8 +86,13 @@ def _said_lines(summary: dict[str, Any]) -> list[str]:
         lines.append(
             f"  claimed {100 * summary['claimed_accuracy']:.1f} % by the attack itself, on its own draws: biased, not a score"
         )
-    if summary.get("flags"):
-        lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in summary["flags"].items()))
+    flags = dict(summary.get("flags", {}))
+    lines += [f"  {NOTED[flag].format(count=flags.pop(flag), n=summary['n'])}" for flag in NOTED if flag in flags]
+    if flags:
+        lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in flags.items()))
+    for name, values in summary.get("remarks", {}).items():
+        told = ", ".join(f"{value} ({counted(count, 'image')})" for value, count in values.items())
+        lines.append(f"  said    {name.replace('_', ' ')}: {told}")
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from bench.records.record import Record
 from bench.stats.intervals import mean_share
 
 CLEAN, ROBUST = "clean", "adversarial"
+JUDGED = {"claimed", "flags"}
+"""What an attack says of an image that has a figure of its own; all else is counted and shown."""
+COMMONEST = 8
 EXACT = 1e-4
 """Largest relative error of a gradient, against a central difference, that counts as exact."""
 
@@ -72,7 +76,17 @@ def _said(lines: Sequence[SampleRecord]) -> dict[str, Any]:
     if any("flags" in words for words in told):
         flags = sorted({flag for words in told for flag in words.get("flags", [])})
         said["flags"] = {flag: sum(flag in words.get("flags", []) for words in told) for flag in flags}
-    return said
+    remarks = {name: _commonest(told, name) for name in sorted({name for words in told for name in words} - JUDGED)}
+    return said | ({"remarks": remarks} if any(remarks.values()) else {})
+
+
+def _commonest(told: Sequence[dict[str, Any]], name: str) -> dict[str, int]:
+    """How many images each of the commonest values of a remark has, as texts, or all numbers from the least to the largest; None says nothing."""
+    values = [words[name] for words in told if words.get(name) is not None]
+    if values and all(type(value) in (int, float) for value in values) and min(values) < max(values):
+        return {f"{min(values):g} to {max(values):g}": len(values)}
+    counts = Counter(map(str, values))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST])
 
 
 def certified_radius(lines: Sequence[SampleRecord]) -> float | None:

@@ -191,10 +191,9 @@ class Worker:
         key = self.environment_key
         rows_of = zip(*(column.tolist() for column in columns), strict=True)
         words = dict(zip(rows.tolist(), _by_image(said, len(rows), self.plan.spec.attack.name), strict=True))
+        told = [view.spoiled.words(sample, words.get(row, {})) for row, sample in enumerate(noise.ids.tolist())]
         lines = [
-            self._line((*values, radii[row]), tally, seconds, key, words.get(row, {})).model_copy(
-                update={"memory": memory}
-            )
+            self._line((*values, radii[row]), tally, seconds, key, told[row]).model_copy(update={"memory": memory})
             for row, values in enumerate(rows_of)
         ]
         return lines, adversarial.cpu().numpy()

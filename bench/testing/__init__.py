@@ -83,7 +83,7 @@ def report(check: Callable[..., list[Check]], subject: object, **options: Any) -
 
 
 def check_defense(defense: Defense, *, images: Images | None = None) -> list[Check]:
-    """Checks a purifier: shape, range, determinism, independence of the batch, global randomness, exact gradient.
+    """Checks a purifier: shape, range, determinism, independence of the batch, global randomness, a gradient that is finite, exact and not zero.
 
     Arguments:
         defense: An instance, as the harness would build it.
@@ -107,6 +107,7 @@ def check_defense(defense: Defense, *, images: Images | None = None) -> list[Che
         "determinism claim": (subject.determinism, images_first),
         INDEPENDENT: (subject.independence, claim_first),
         "global randomness untouched": (subject.global_randomness, claim_first),
+        "finite gradient": (subject.finite_gradient, (*claim_first, "input left alone")),
         "full gradient": (subject.gradient, (*claim_first, "input left alone", INDEPENDENT)),
     }
     return _verdict(type(defense).__name__, rules)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bench.ball import uniform_in_ball
 from bench.claims.batch import SINGLE, pixel_differences
+from bench.claims.finite import ARISES
 from bench.claims.gradient import gradient_error
 from bench.claims.repetition import global_state, same_state
 from bench.claims.single_precision import CLOSE, single_error
@@ -19,7 +20,7 @@ from bench.claims.twin import interior, resolves
 from bench.defended import LEAVE_X, DefendedClassifier
 from bench.errors import BenchError, UserError
 from bench.figures.summary import EXACT
-from bench.gradient import GradientMode
+from bench.gradient import GradientMode, spoiled_rows
 from bench.margin import margin
 from bench.noise import ForbiddenNoise, Noise
 from bench.protocols import Attack, Defense, Images
@@ -44,6 +45,17 @@ def default_images(count: int = 6) -> Images:
     """Smooth random grey images of 28 x 28 with pixels from 0 to 1, some at either end; float32 `(count, 1, 28, 28)`."""
     noise = Noise(0, torch.arange(count), "check").normal(torch.empty(count, 1, 7, 7))
     return nn.functional.interpolate(noise, scale_factor=4, mode="bicubic").mul(0.4).add(0.5).clamp(0, 1)
+
+
+def probes(x: Images) -> dict[str, Images]:
+    """Images on which derivatives go wrong: by name, of the number, shape and type of `x`."""
+    grey = torch.arange(len(x), device=x.device).view(-1, 1, 1, 1).expand_as(x) * 17 / 255
+    striped = torch.where(torch.arange(x.shape[3], device=x.device) % 4 < 2, x.round(), 0)
+    return {
+        "the images": x, "8-bit images": (255 * x).round() / 255, "images with flat parts": (4 * x).round() / 4,
+        "images of one grey": grey.to(x.dtype), "black images": torch.zeros_like(x), "white images": torch.ones_like(x),
+        "black and white stripes": striped,
+    }  # fmt: skip
 
 
 class DefenseSubject:
@@ -124,9 +136,39 @@ class DefenseSubject:
         """Whether the global generators are neither used nor changed."""
         return _global_randomness(lambda: self.purify(self.x, self.noise))
 
+    def finite_gradient(self) -> str:
+        """Whether the gradient is finite, if it says that it has one, on flat, black, white and 8-bit images as well."""
+        if not self.differentiable:
+            return ""
+        spoiled = [name for name, x in probes(self.x).items() if self._spoiled(x)]
+        return (
+            f"expected a finite gradient, got NaN, infinity or a norm that overflows on {', '.join(spoiled)}; {ARISES}"
+            if spoiled
+            else ""
+        )
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether it says that it has a derivative."""
+        return getattr(self.defense, "differentiable", True)
+
+    def _spoiled(self, x: Images) -> bool:
+        readout = self.noise.of("check").normal(x)
+        slope = self._slope(x, readout)
+        return slope is not None and spoiled_rows(slope) is not None
+
+    def _slope(self, x: Images, readout: Tensor) -> Tensor | None:
+        """The gradient of a projection of the purified images; None if nothing leads back to them."""
+        noise = self.noise
+        if self.defense.deterministic:
+            noise = ForbiddenNoise(noise.seed, noise.ids, noise.purpose, noise.draw)
+        leaf = x.clone().requires_grad_()
+        y = self.defense.purify(leaf, noise)
+        return torch.autograd.grad(y, leaf, readout, allow_unused=True)[0] if y.requires_grad else None
+
     def gradient(self) -> str:
-        """Whether autograd gives the derivative, if it says that it has one."""
-        if not getattr(self.defense, "differentiable", True):
+        """Whether autograd gives the derivative, if it says that it has one, and one that is not zero."""
+        if not self.differentiable:
             return ""
         double, inner = self.doubled, interior(self.x, self.noise)
         bar = CLOSE if double is None else EXACT
@@ -145,6 +187,10 @@ class DefenseSubject:
             raise
         if error is None:
             return ROUGH
+        slope = self._slope(inner.to(self.x.dtype), self.noise.of("check").normal(self.x))
+        zero = 0 if slope is None else int((slope.flatten(1) == 0).all(dim=1).sum())
+        if zero:
+            return f"expected a gradient that is not zero, got zero in every pixel on {zero} of {len(inner)} images, which rounding, comparisons and clipping cause; say `differentiable = False`, or give it a derivative"
         return (
             ""
             if error < bar

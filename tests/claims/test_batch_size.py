@@ -327,4 +327,4 @@ def test_the_kit_finds_it_in_either_precision(defense):
 
 
 def test_the_kit_takes_sound_code_for_float32():
-    assert len(check_defense(SoundInSingle())) == 6
+    assert len(check_defense(SoundInSingle())) == 7

@@ -250,7 +250,7 @@ class GradientOverBatch(Smooth):
 
 @pytest.mark.parametrize("defense", [Smooth, Casts])
 def test_the_kit_takes_exact_code_for_float32(defense):
-    assert len(check_defense(defense())) == 6
+    assert len(check_defense(defense())) == 7
 
 
 @pytest.mark.parametrize("defense", [HiddenNoGrad, CastsAndDetaches, Adjoint, TooLong, Jumps])
@@ -290,7 +290,7 @@ def test_the_kit_says_how_other_images_are_given(defense):
         check_defense(defense())
     assert sum(bool(check.problem) for check in caught.value.checks) == 1
     images = torch.from_numpy(np.random.Generator(np.random.Philox(key=1)).uniform(size=(4, 3, 32, 32))).float()
-    assert len(check_defense(defense(), images=images)) == 6
+    assert len(check_defense(defense(), images=images)) == 7
     with pytest.raises(ContractError, match="purify to take images") as again:
         check_defense(defense(), images=default_images())
     assert "images=" not in str(again.value)
