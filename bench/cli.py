@@ -19,6 +19,7 @@ from bench.cli_help import Sectioned
 from bench.cli_hints import hint
 from bench.cli_options import DataDir, Device, Json, Quiet, Results, arguments_of, number_or, print_json, say
 from bench.documents import printable
+from bench.encoding import widen
 from bench.errors import BenchError, InterruptedRunError
 from bench.interrupt import stopping
 
@@ -188,6 +189,8 @@ for commands in (cli_installed, cli_boards, cli_check, cli_exchange, cli_verify,
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code: 0 done, 1 a gate failed, 2 wrong input, 3 interrupted, 4 anything else."""
+    for stream in (sys.stdout, sys.stderr):
+        widen(stream)
     words = [word for word in arguments if word != "--debug"]
     debug = len(words) < len(arguments)
     again = f"go on with: {shlex.join(['bench', *words])}"

@@ -87,12 +87,12 @@ def save_score_model(model: nn.Module, out: Path, card: dict[str, Any]) -> Path:
         "_class_name": "DDPMPipeline", "_diffusers_version": _diffusers().__version__,
         "scheduler": ["diffusers", "DDPMScheduler"], "unet": ["diffusers", "UNet2DModel"],
     }  # fmt: skip
-    (out / "model_index.json").write_text(json.dumps(index, indent=1))
+    (out / "model_index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
     card = {
         **card, "parameters": sum(p.numel() for p in network.parameters()),
         "sha256": digest(out / "unet" / "diffusion_pytorch_model.safetensors", "sha256"),
     }  # fmt: skip
-    (out / "model.json").write_text(json.dumps(card, indent=1))
+    (out / "model.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
     write_card(out, card, f"--score-model diffusers:{out}")
     return out
 
@@ -122,7 +122,7 @@ def _download(repository: str) -> Path:
 
 def _config(path: Path, place: str) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(
             f"expected the file {path.name} of a diffusers model in {path.parent}, got: {error}; check --score-model diffusers:{place}"
