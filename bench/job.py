@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from bench.plan import Plan
 from bench.records import SHARD, Record, RecordWriter, read_record
 from bench.seal import SEAL
 from bench.summary import summarise
+
+LOG = logging.getLogger("bench.job")
 
 
 class Job:
@@ -43,6 +46,10 @@ class Job:
         finished = {line.id for line in self.record.lines}
         self.tasks = [Task(self, shard, positions) for shard, positions in _missing(plan, self.total, finished)]
         self.left = len(self.tasks)
+        if self.tasks and self.total > self.count:
+            LOG.info(
+                "this attack takes whole shards of %d: %d images are attacked for the %d asked for", SHARD, self.total, self.count
+            )  # fmt: skip
 
     def _complete(self) -> Record | None:
         """The record, if nothing is to be added to it: it is only read, from a folder that others write or that is read-only."""

@@ -50,7 +50,7 @@ def check(subject: Subject) -> Finding:
         name="", verdict=REFUTED if apart else PASS, values=values, threshold=f"{SAME:g} pixels",
         meaning="An image is purified otherwise beside other images: the number depends on the batch; sum and average per image in the defense."
         if apart
-        else "Every image is purified for itself.",
+        else f"Every image is purified for itself, to within {SAME:g} pixels.",
         command=subject.again("--batch-size", "1"),
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.audit.finding import PASS, SUSPECT, Finding
@@ -52,6 +53,16 @@ def check(subject: Subject) -> Finding:
     return Finding(
         name="", verdict=SUSPECT if raised else PASS, values=values,
         threshold=f"randomized {RANDOMIZED:g}; no softmax",
-        meaning=f"AutoAttack would warn of this defense: {' and '.join(raised)}; mend that first." if raised else "AutoAttack would not warn.",
+        meaning=_meaning(raised, values["zero gradient"], values["of the run's attack"]),
         command=subject.command(subject.attacks.scores),
     )  # fmt: skip
+
+
+def _meaning(raised: Sequence[str], zero: float, warned: Mapping[str, int]) -> str:
+    if raised:
+        return f"AutoAttack would warn of this defense: {' and '.join(raised)}; mend that first."
+    if zero:
+        return f"AutoAttack would warn of gradients of zero, on {100 * zero:.0f} % of these images: see the check indicators."
+    if warned:
+        return f"AutoAttack would not warn of these images; the run's own attack warned: {', '.join(warned)}."
+    return "AutoAttack would not warn."

@@ -63,14 +63,18 @@ def check(subject: Subject) -> Finding:
         "signs that agree": [_agreement(one, other) for one, other in pairwise(gradients)],
     }  # fmt: skip
     lost = not RANGE[0] <= growth <= RANGE[1]
-    word = "vanishes" if growth < 1 else "explodes"
     return Finding(
         name="", verdict=SUSPECT if lost else PASS, values=values, threshold="growth of the median norm in [1e-3, 1e3]",
-        meaning=f"The gradient {word} along the purifier's steps: attack a smoother surrogate (fewer steps, BPDA) too, and rank by the worst."
-        if lost
-        else "The gradient comes through all steps of the purifier.",
+        meaning=_meaning(growth, lost=lost),
         command=subject.command(subject.attacks.bpda),
     )  # fmt: skip
+
+
+def _meaning(growth: float, *, lost: bool) -> str:
+    if not lost:
+        return f"The gradient comes through all steps of the purifier: its norm changes by a factor of {growth:.2g}."
+    word = "vanishes" if growth < 1 else "explodes" if growth > 1 else "is not finite"
+    return f"The gradient {word} along the purifier's steps: attack a smoother surrogate (fewer steps, BPDA) too, and rank by the worst."
 
 
 def _places(steps: int) -> list[int]:
