@@ -1,4 +1,4 @@
-"""The console script: checks that the packages of this distribution are its own, then hands over to `bench.cli`."""
+"""The console script: checks that the packages of this distribution are its own, then hands over to `bench.cli.main`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,6 @@ def main() -> None:
     if problem:
         print(f"bench: {problem}", file=sys.stderr)
         sys.exit(2)
-    from bench.cli import main as run
+    from bench.cli.main import main as run
 
     sys.exit(run(sys.argv[1:]))

@@ -1,6 +1,6 @@
 """Attacks. These tables of presets are the only place that names them."""
 
-from bench.registry import Entry
+from bench.registry.entry import Entry
 
 _FULL = "https://arxiv.org/abs/1706.06083"
 _BPDA = "https://arxiv.org/abs/1802.00420"

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attacks.wrapped import KeyedRows, global_seed, seed_of
 from bench.ball import project
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
@@ -18,7 +19,6 @@ from bench.pace import Work
 from bench.protocols import Images
 from bench.search import Search
 from bench.threat import ThreatModel
-from bench.wrapped import KeyedRows, global_seed, seed_of
 
 NORMS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 MEMBERS = {

@@ -12,13 +12,13 @@ from typing import Any
 
 from torch import Tensor
 
+from attacks.wrapped import KeyedRows, global_seed, seed_of
 from bench.ball import project
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
 from bench.noise import Noise
 from bench.protocols import Attack, Images
 from bench.threat import NORMS, ThreatModel
-from bench.wrapped import KeyedRows, global_seed, seed_of
 
 _SPELLING = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 _RADIUS = ("eps", "max_epsilon")

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.blame import blamed
 from bench.errors import AttackError, UserError
+from bench.foreign import blamed
 from bench.gradient import GradientMode, straight_through
 from bench.noise import DrawnError, ForbiddenNoise, Noise, not_to_draw
 from bench.pace import Pace, Work

@@ -11,8 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bench.compare.findings import RowReport
     from bench.errors import BenchError
-    from bench.gate.findings import RowReport
     from bench.gate.session import Session
 
 
@@ -61,11 +61,11 @@ class Gate(pytest.Collector):
 
     def collect(self) -> Iterator[pytest.Item]:
         """One item per row, and one for what concerns several rows."""
-        from bench.cli import make_registry
+        from bench.compare.pairs import row_name
         from bench.errors import UserError
         from bench.gate.check import Bars, read_baseline
-        from bench.gate.pairs import row_name
         from bench.gate.session import Session
+        from bench.registry.tables import make_registry
 
         option = self.config.getoption
         try:
@@ -138,7 +138,7 @@ class Row(pytest.Item):
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: Any, **__: Any) -> Any:
         """What was found, image by image, and what to run next, in place of a traceback."""
         if isinstance(excinfo.value, RowFailed):
-            from bench.gate.findings import Report
+            from bench.compare.findings import Report
             from bench.gate.report import renewal, row_text
 
             parent: Any = self.parent

@@ -1,6 +1,6 @@
 """Purifiers. This table is the only place that names them."""
 
-from bench.registry import Entry
+from bench.registry.entry import Entry
 
 _OURS = "its noise level and steps are purebench's, chosen on the last 100 test images"
 
@@ -17,29 +17,33 @@ TABLE = {
     "denoise-once": Entry(
         "defenses.denoise_once:DenoiseOnce", "Adds Gaussian noise and denoises once: the smallest stochastic purifier."
     ),
-    "diffpure": Entry("defenses.diffpure:DiffPure", "DiffPure: noise to t = 100, 100 steps of the reverse SDE."),
+    "diffpure": Entry(
+        "defenses.diffusion.diffpure:DiffPure", "DiffPure: noise to t = 100, 100 steps of the reverse SDE."
+    ),
     "diffpure-small": Entry(
-        "defenses.diffpure:DiffPure", "The same in 10 steps.", {"t": 150, "steps": 10}, remark=_OURS
+        "defenses.diffusion.diffpure:DiffPure", "The same in 10 steps.", {"t": 150, "steps": 10}, remark=_OURS
     ),
     "diffpure-ddpm": Entry(
-        "defenses.diffpure_ddpm:DiffPureDDPM", "DiffPure by ancestral sampling: noise to t = 100, 100 steps."
+        "defenses.diffusion.diffpure_ddpm:DiffPureDDPM", "DiffPure by ancestral sampling: noise to t = 100, 100 steps."
     ),
     "diffpure-ddpm-small": Entry(
-        "defenses.diffpure_ddpm:DiffPureDDPM", "The same in 10 steps.", {"t": 150, "steps": 10}, remark=_OURS
+        "defenses.diffusion.diffpure_ddpm:DiffPureDDPM", "The same in 10 steps.", {"t": 150, "steps": 10}, remark=_OURS
     ),
     "diffpure-ode": Entry(
-        "defenses.diffpure_ode:DiffPureODE", "DiffPure by the probability flow: noise to t = 100, 100 steps."
+        "defenses.diffusion.diffpure_ode:DiffPureODE", "DiffPure by the probability flow: noise to t = 100, 100 steps."
     ),
     "diffpure-ode-small": Entry(
-        "defenses.diffpure_ode:DiffPureODE", "The same in 10 steps.", {"t": 150, "steps": 10}, remark=_OURS
+        "defenses.diffusion.diffpure_ode:DiffPureODE", "The same in 10 steps.", {"t": 150, "steps": 10}, remark=_OURS
     ),
     "lm": Entry("defenses.lm:LikelihoodMaximization", "Likelihood maximisation: 5 steps of Adam under fresh noise."),
     "smoothing": Entry(
         "defenses.smoothing:Smoothing", "Randomized smoothing: Gaussian noise and 10 votes, certified in l2."
     ),
-    "gdmp": Entry("defenses.gdmp:GDMP", "Guided diffusion: 4 rounds of 36 ancestral steps, pulled toward the input."),
+    "gdmp": Entry(
+        "defenses.diffusion.gdmp:GDMP", "Guided diffusion: 4 rounds of 36 ancestral steps, pulled toward the input."
+    ),
     "gdmp-small": Entry(
-        "defenses.gdmp:GDMP",
+        "defenses.diffusion.gdmp:GDMP",
         "The same in 2 rounds of 5 steps.",
         {"rounds": 2, "t": 150, "steps": 5, "scale": 100.0},
         remark=_OURS,
@@ -57,12 +61,14 @@ TABLE = {
         {"steps": 5, "rate": 0.3, "votes": 1},
         remark=_OURS,
     ),
-    "jpeg": Entry("defenses.jpeg:JPEG", "JPEG by the real codec, quality 75; not differentiable."),
+    "jpeg": Entry("defenses.transforms.jpeg:JPEG", "JPEG by the real codec, quality 75; not differentiable."),
     "jpeg-differentiable": Entry(
-        "defenses.jpeg_differentiable:DifferentiableJPEG", "JPEG with cubic instead of hard rounding."
+        "defenses.transforms.jpeg_differentiable:DifferentiableJPEG", "JPEG with cubic instead of hard rounding."
     ),
-    "bit-depth": Entry("defenses.bit_depth:BitDepth", "Pixels rounded to 3 bits; not differentiable."),
-    "median": Entry("defenses.median:Median", "The median of each 3 x 3 neighbourhood."),
-    "total-variation": Entry("defenses.total_variation:TotalVariation", "Total-variation denoising."),
-    "threshold": Entry("defenses.threshold:Threshold", "Black or white, for MNIST-like data; not differentiable."),
+    "bit-depth": Entry("defenses.transforms.bit_depth:BitDepth", "Pixels rounded to 3 bits; not differentiable."),
+    "median": Entry("defenses.transforms.median:Median", "The median of each 3 x 3 neighbourhood."),
+    "total-variation": Entry("defenses.transforms.total_variation:TotalVariation", "Total-variation denoising."),
+    "threshold": Entry(
+        "defenses.transforms.threshold:Threshold", "Black or white, for MNIST-like data; not differentiable."
+    ),
 }

@@ -8,11 +8,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from bench.diffusion import to_pixels, to_signed
 from bench.errors import UserError
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 from defenses.adam import adam
+from defenses.diffusion.diffusion import to_pixels, to_signed
 from defenses.lm import reconstruction_error
 
 OBJECTIVES = ("image", "noise")

@@ -9,7 +9,7 @@ from typing import ClassVar
 from bench.errors import UserError
 from bench.noise import Noise
 from bench.protocols import Images
-from bench.stats import lower_bound
+from bench.stats.intervals import lower_bound
 
 
 @dataclass(frozen=True, kw_only=True)

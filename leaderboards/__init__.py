@@ -58,20 +58,20 @@ def render(
 def as_text(boards: Sequence[Board], output: str, *, brief: bool = False, width: int | None = None) -> str:
     """Boards as text in one of `FORMATS` but `html`."""
     if output == "json":
-        from leaderboards.documents import documents
+        from leaderboards.formats.documents import documents
 
         return json.dumps(documents(boards), indent=1, allow_nan=False)
     if output == "csv":
-        from leaderboards.frames import boards_as_csv
+        from leaderboards.formats.frames import boards_as_csv
 
         return boards_as_csv(boards)
     from leaderboards.columns import tables
 
     if output == "md":
-        from leaderboards.markdown import as_markdown as form
-        from leaderboards.markdown import fitted
+        from leaderboards.formats.markdown import as_markdown as form
+        from leaderboards.formats.markdown import fitted
     else:
-        from leaderboards.latex import as_latex as form
+        from leaderboards.formats.latex import as_latex as form
     made = [table for board in boards for table in tables(board, runs=not brief)]
     if output == "md" and width is not None:
         made = [fitted(table, width) for table in made]
@@ -94,8 +94,8 @@ def paper(
     spec: str, *, results: Path | None = None, output: str | None = None, out: Path | None = None, dataset: str | None = None,
     threat: str | None = None,
 ) -> tuple[str, bool]:  # fmt: skip
-    """The text of a paper table, or the paths of a figure, and whether it was written; see `leaderboards.papers`."""
-    from leaderboards.papers import make
+    """The text of a paper table, or the paths of a figure, and whether it was written; see `leaderboards.papers.make`."""
+    from leaderboards.papers.make import make
 
     return make(spec, results=results, output=output, out=out, dataset=dataset, threat=threat)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.errors import UserError
-from bench.paired import holm, paired_p, ranks
-from bench.runs import Run, read_runs
-from bench.spec import UNDEFENDED
-from bench.stats import mean_difference
+from bench.figures.runs import Run, read_runs
+from bench.records.spec import UNDEFENDED
+from bench.stats.intervals import mean_difference
+from bench.stats.paired import holm, paired_p, ranks
 from leaderboards.classes import REQUIRED
 from leaderboards.imported import Imported, read_imported
 from leaderboards.rows import Row, rows_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.spec import UNDEFENDED
+from bench.records.spec import UNDEFENDED
 
 FULL, AUTO, BLACK, TRANSFER = "full gradient", "AutoAttack", "black box", "transfer"
 REQUIRED = (FULL, AUTO, BLACK, TRANSFER)

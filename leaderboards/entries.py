@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.aggregate import PerImage, per_image
 from bench.audit.strength import PASSED, examined, is_few
-from bench.claims.claim import failed_checks
-from bench.command import run_command
-from bench.console_steps import audit_line
-from bench.runs import CLEAN, Run
-from bench.stats import Interval, mean_share
-from bench.summary import EXACT
-from bench.trust import file_of, names_of
+from bench.console.steps import audit_line
+from bench.figures.aggregate import PerImage, per_image
+from bench.figures.runs import CLEAN, Run
+from bench.figures.summary import EXACT
+from bench.records.claim import failed_checks
+from bench.registry.trust import file_of, names_of
+from bench.stats.intervals import Interval, mean_share
+from bench.text.command import run_command
 from leaderboards.classes import attack_class, caveats
 
 BELIEVED, SUSPECT, REFUTED, UNCHECKED = "believed", "suspect", "refuted", "unchecked"

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.lookup import find_record
-from bench.runs import read_run, read_runs
+from bench.figures.runs import read_run, read_runs
+from bench.records.lookup import find_record
 from bench.threat import ThreatModel
 from leaderboards.classes import AUTO
 from leaderboards.imported import FOLDER, Imported

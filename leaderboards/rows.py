@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.aggregate import PerImage, common_ids, over_seeds, per_image, worst_case
-from bench.command import run_command
-from bench.runs import CLEAN, ROBUST, Run
-from bench.spec import canonical
-from bench.stats import Interval, mean_difference, mean_share
+from bench.figures.aggregate import PerImage, common_ids, over_seeds, per_image, worst_case
+from bench.figures.runs import CLEAN, ROBUST, Run
+from bench.records.spec import canonical
+from bench.stats.intervals import Interval, mean_difference, mean_share
+from bench.text.command import run_command
 from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing, fills, required_of
 from leaderboards.entries import MANY, Entry, believed, entry, exact, row_verdict, score_passes
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from bench.bracketed import bracketed, rounded
-from bench.stats import Interval
+from bench.stats.intervals import Interval
+from bench.text.brackets import bracketed, rounded
 
 INTERVALS = ("brackets", "pm", "none")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from bench.aggregate import per_image
-from bench.runs import Run, read_runs
+from bench.figures.aggregate import per_image
+from bench.figures.runs import Run, read_runs
 
 RECORDS = Path(__file__).parent / "fashion-mnist-standard"
 GRADIENT, OTHERS = ("pgd-full", "pgd-eot", "pgd-bpda"), ("autoattack", "autoattack-rand", "square")

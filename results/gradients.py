@@ -12,14 +12,14 @@ import sys
 
 import numpy as np
 import torch
+from bench.registry.tables import make_registry
 from tabulate import tabulate
 from torch.nn.functional import cosine_similarity, cross_entropy
 
-from bench.cli import make_registry
 from bench.defended import DefendedClassifier
 from bench.gradient import GradientMode
 from bench.noise import Noise
-from bench.plan import Request, plan
+from bench.plan.plan import Request, plan
 
 IMAGES = 50
 HEADINGS = [

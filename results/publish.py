@@ -26,7 +26,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.cli import main
+from bench.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 RECORDS = "--results results/fashion-mnist-standard"

@@ -118,5 +118,5 @@ def tracing():
     before = sys.gettrace()
     yield
     assert sys.gettrace() is before, (
-        "expected the trace function as it was; wrap foreign code in bench.wrapped.global_seed"
+        "expected the trace function as it was; wrap foreign code in attacks.wrapped.global_seed"
     )

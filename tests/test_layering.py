@@ -13,13 +13,13 @@ OWN = ("bench", "defenses", "attacks", "leaderboards")
 SOURCES = sorted([file for package in OWN for file in (ROOT / package).rglob("*.py")] + [ROOT / "purebench.py"])
 HARNESS = {f"bench.{name}" for name in ("runner", "worker", "records", "cli")}
 VOCABULARY = [
-    "bench.errors", "bench.threat", "bench.spec", "bench.records", "bench.stats", "bench.registry", "bench.arguments",
-    "bench.documents", "bench.lines", "bench.header", "bench.links", "bench.lock", "bench.lookup", "bench.evidence", "bench.archive", "bench.trust",
-    "bench.matrix", "bench.known", "bench.outcome", "bench.options", "bench.interrupt", "bench.console_suite",
-    "bench.summary", "bench.runs", "bench.lattice", "bench.paired", "bench.aggregate", "bench.command", "bench.evidence",
-    "bench.seal", "bench.pack", "bench.unpack", "bench.verify", "bench.fresh", "bench.cli_verify", "bench.console_verify",
-    "bench.claims.claim", "bench.claims.finished", "bench.compare", "bench.console_compare", "bench.gate.check", "bench.gate.baseline", "bench.gate.report", "bench.gate.session", "bench.gate.today", "bench.cli_boards", "bench.cli_check", "bench.cli_exchange",
-    "bench.audit", "bench.audit.finding", "bench.audit.bar", "bench.audit.document", "bench.cli_audit", "bench.console_audit", "bench.cli_help", "bench.cli_installed", "bench.cli_suite", "bench.cli_train",
+    "bench.errors", "bench.threat", "bench.records.spec", "bench.records.record", "bench.stats.intervals", "bench.registry.registry", "bench.registry.arguments",
+    "bench.files.documents", "bench.records.lines", "bench.records.header", "bench.files.links", "bench.files.lock", "bench.records.lookup", "bench.records.evidence", "bench.files.archive", "bench.registry.trust",
+    "bench.suite.cells", "bench.suite.finished_cells", "bench.suite.outcome", "bench.run.options", "bench.machine.interrupt", "bench.console.suite",
+    "bench.figures.summary", "bench.figures.runs", "bench.stats.lattice", "bench.stats.paired", "bench.figures.aggregate", "bench.text.command", "bench.records.evidence",
+    "bench.records.seal", "bench.exchange.pack", "bench.exchange.unpack", "bench.verify.verification", "bench.verify.fresh", "bench.cli.verify", "bench.console.verify",
+    "bench.records.claim", "bench.figures.finished", "bench.compare.compare", "bench.console.compare", "bench.gate.check", "bench.gate.baseline", "bench.gate.report", "bench.gate.session", "bench.gate.today", "bench.cli.boards", "bench.cli.check", "bench.cli.exchange",
+    "bench.audit", "bench.audit.finding", "bench.audit.bar", "bench.audit.document", "bench.cli.audit", "bench.console.audit", "bench.cli.help", "bench.cli.installed", "bench.cli.suite", "bench.cli.train",
     *(f"leaderboards{name}" for name in ("", ".rows", ".boards", ".columns", ".documents", ".markdown", ".latex", ".frames")),
     *(f"leaderboards.{name}" for name in ("page", "papers", "paper_table", "figures", "robustbench", "imported")),
 ]  # fmt: skip
@@ -30,12 +30,12 @@ def name_of(file):
 
 
 COMMANDS = {
-    "bench.cli",
-    "bench.cli_boards",
-    "bench.cli_check",
-    "bench.cli_exchange",
-    "bench.cli_options",
-    "bench.cli_train",
+    "bench.cli.main",
+    "bench.cli.boards",
+    "bench.cli.check",
+    "bench.cli.exchange",
+    "bench.cli.options",
+    "bench.cli.train",
 }
 TREES = {name_of(file): ast.parse(file.read_text()) for file in SOURCES}
 
@@ -134,7 +134,7 @@ def test_the_vocabulary_runs_without_torch():
 )
 def test_commands_that_do_without_torch(words, code):
     done = run(
-        f"import sys; from bench.cli import main; c = main({words}); sys.exit(9 if 'torch' in sys.modules else c)"
+        f"import sys; from bench.cli.main import main; c = main({words}); sys.exit(9 if 'torch' in sys.modules else c)"
     )
     assert done.returncode == code
 
@@ -145,7 +145,7 @@ def test_the_gate_does_without_torch_where_no_images_are_stored(tmp_path):
         shutil.copytree(ROOT / "results" / "fashion-mnist-standard" / place, tmp_path / folder / place)
     words = ["check", "--baseline", str(tmp_path / "baseline"), "--results", str(tmp_path / "results")]
     done = run(
-        f"import sys; from bench.cli import main; c = main({words}); sys.exit(9 if 'torch' in sys.modules else c)"
+        f"import sys; from bench.cli.main import main; c = main({words}); sys.exit(9 if 'torch' in sys.modules else c)"
     )
     assert done.returncode == 0
 
@@ -166,7 +166,7 @@ def test_only_the_command_line_prints():
 
 
 def test_only_the_worker_and_training_switch_gradients_off():
-    assert users("no_grad") | users("inference_mode") == {"bench.worker", "bench.models.training"}
+    assert users("no_grad") | users("inference_mode") == {"bench.run.worker", "bench.models.training.training"}
 
 
 @pytest.mark.parametrize("name", ["manual_seed_all", "randn_like", "rand_like", "default_rng"])

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.paired import paired_p
-from bench.stats import Interval, mean_difference
+from bench.stats.intervals import Interval, mean_difference
+from bench.stats.paired import paired_p
 
 ALLOWED = 0.02
 """Share of images that may violate an order: attacks are heuristics, and two of them never break quite the same images."""

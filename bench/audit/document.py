@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.audit.finding import Finding, flags_of, verdict_of
-from bench.documents import printable, read_json
 from bench.errors import UserError
-from bench.records import write_whole
-from bench.seal import AUDIT, OWN_HASH, own_hash
+from bench.files.documents import printable, read_json
+from bench.records.record import write_whole
+from bench.records.seal import AUDIT, OWN_HASH, own_hash
 
 FORMAT = 1
 

@@ -11,7 +11,7 @@ from bench.audit.bar import WORDS, Order, order
 from bench.audit.finding import PASS, Finding
 from bench.audit.rival import Rival
 from bench.audit.subject import Subject
-from bench.bracketed import bracketed
+from bench.text.brackets import bracketed
 
 
 def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, good: str, verdict: str) -> Finding:

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.gradient import GradientMode
 from bench.pace import Work
-from bench.worker import Worker
+from bench.run.worker import Worker
 
 NEW, DONE = "new", "done"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.errors import UserError
-from bench.registry import Registry
+from bench.registry.registry import Registry
 
 
 def right_attack(registry: Registry, defense: str) -> str:

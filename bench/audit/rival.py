@@ -6,9 +6,9 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.command import argument_text
-from bench.engines.here import Here
-from bench.job import Job
+from bench.run.job import Job
+from bench.run.local import Here
+from bench.text.command import argument_text
 from bench.threat import ThreatModel
 
 BRIEF: Mapping[str, Any] = {"steps": 10, "losses": ("cw",)}

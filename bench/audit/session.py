@@ -17,14 +17,14 @@ from bench.audit.finding import SKIPPED, Finding, skipped
 from bench.audit.price import DONE, NEW, Price, Prices, total
 from bench.audit.subject import FULL, QUICK, Subject
 from bench.errors import UserError
-from bench.options import Options
-from bench.plan import Plan
-from bench.registry import Registry, suggest
-from bench.replay import replan
-from bench.runner import Reporter
-from bench.runs import read_run
-from bench.shelf import Shelf
-from bench.spec import canonical, differences
+from bench.figures.runs import read_run
+from bench.plan.cache import Shelf
+from bench.plan.plan import Plan
+from bench.records.spec import canonical, differences
+from bench.registry.registry import Registry, suggest
+from bench.run.options import Options
+from bench.run.replay import replan
+from bench.run.runner import Reporter
 
 QUICK_IMAGES, FULL_IMAGES = 32, 128
 DIGITS = 6

@@ -16,22 +16,22 @@ from torch import Tensor
 
 from bench.audit.price import Load, scored
 from bench.audit.rival import Choice, Rival, Trusting
-from bench.command import run_words
 from bench.defended import DefendedClassifier
-from bench.device import pick_device
 from bench.errors import UserError
-from bench.evidence import Evidence, read_evidence
+from bench.figures.runs import CLEAN, Run, read_run
 from bench.gradient import GradientMode
+from bench.machine.device import pick_device
 from bench.noise import Noise
-from bench.options import Options
-from bench.plan import Plan, plan
+from bench.plan.cache import Shelf
+from bench.plan.plan import Plan, plan
 from bench.protocols import Images
-from bench.registry import Registry
-from bench.replay import request_of
-from bench.runner import Reporter, Silent, record_path, run
-from bench.runs import CLEAN, Run, read_run
-from bench.shelf import Shelf
-from bench.worker import Worker
+from bench.records.evidence import Evidence, read_evidence
+from bench.registry.registry import Registry
+from bench.run.options import Options
+from bench.run.replay import request_of
+from bench.run.runner import Reporter, Silent, record_path, run
+from bench.run.worker import Worker
+from bench.text.command import run_words
 
 QUICK, FULL = "quick", "full"
 RIVALS = "audits"

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.claims.claim import Claim, judged
 from bench.claims.likeness import DOUBLE, alike
 from bench.claims.repetition import Scoring
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
+from bench.figures.summary import EXACT
 from bench.noise import Noise
-from bench.plan import Plan
+from bench.plan.plan import Plan
 from bench.protocols import Images, ScoreModel
-from bench.summary import EXACT
+from bench.records.claim import Claim, judged
 
 STEPS = (1e-6, 1e-7, 1e-8)
 """Of the central difference (float64): the first of them that no kink disturbs counts. Deep ReLU networks have one in every

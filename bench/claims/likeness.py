@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from bench.claims.claim import Claim, judged
+from bench.records.claim import Claim, judged
 
 SINGLE, DOUBLE = 1e-4, 1e-9
 """Largest difference of logits that rounding explains, in float32 and in float64, relative to the largest logit or to 1."""

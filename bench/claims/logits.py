@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.claims.claim import Claim, judged
 from bench.models.inspection import are_probabilities
+from bench.records.claim import Claim, judged
 
 
 def outputs(logits: Tensor) -> list[Claim]:

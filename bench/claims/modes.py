@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from bench.claims.claim import Claim, judged
+from bench.records.claim import Claim, judged
 
 DEEPEST = 4
 """Objects in objects that are looked into."""

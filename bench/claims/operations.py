@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bench.claims.claim import Claim, judged
+from bench.records.claim import Claim, judged
 
 COARSE = {torch.float16, torch.bfloat16}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.claims.claim import Claim, judged
 from bench.protocols import Defense
+from bench.records.claim import Claim, judged
 
 KIND = "score_forward"
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.claims.claim import Claim, judged
 from bench.claims.likeness import alike, difference
 from bench.defended import DefendedClassifier
 from bench.noise import Noise
 from bench.protocols import Images
+from bench.records.claim import Claim, judged
 
 Scorer = Callable[[Images, Noise], Tensor]
 """Logits of images under their draws, as they are scored."""

@@ -4,7 +4,7 @@ The order in which subsets are taken is published: classes take turns, and withi
 is kept (`bench.data.dataset.balanced_order`). The first n images are therefore the same for everyone.
 """
 
-from bench.registry import Entry
+from bench.registry.entry import Entry
 
 _FASHION = {"classifier": "fashion-mnist-cnn", "score_model": "fashion-mnist-unet"}
 _BOARDS = ("linf:20/255", "linf:16/255", "linf:8/255", "l2:1.5")

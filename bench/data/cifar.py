@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from bench.data.dataset import Dataset, balanced_order
-from bench.data.download import cache_folder, fetch
 from bench.errors import UserError
+from bench.files.download import cache_folder, fetch
 
 
 def cifar10(data_dir: Path | None = None) -> Dataset:

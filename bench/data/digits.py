@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.data.dataset import Dataset, balanced_order
-from bench.extras import missing
+from bench.registry.extras import missing
 
 TRAINING = 1_000
 """Images (the first ones) that networks are trained on; the other 797 are the data set."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.download import cache_folder, fetch
 from bench.errors import UserError
+from bench.files.download import cache_folder, fetch
 
 IMAGES, LABELS = "{}-images-idx3-ubyte", "{}-labels-idx1-ubyte"
 

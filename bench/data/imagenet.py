@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from bench.data.dataset import Dataset, balanced_order
-from bench.data.download import cache_folder, digest
 from bench.errors import UserError
+from bench.files.download import cache_folder, digest
 
 IDS, CLASSES = "imagenet_test_image_ids.txt", "imagenet_class_to_id_map.json"
 CHECKSUMS = {

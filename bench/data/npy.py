@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from bench.archive import check_sizes
 from bench.errors import UserError
+from bench.files.archive import check_sizes
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 

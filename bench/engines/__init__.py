@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench.engines.engine import Done, Engine, Failed, Task, Working
-from bench.engines.options import ENGINES, EngineOptions, make_engine
+from bench.engines.make import make_engine
+from bench.engines.options import ENGINES, EngineOptions
+from bench.run.engine import Done, Engine, Failed, Task, Working
 
 __all__ = ["ENGINES", "Done", "Engine", "EngineOptions", "Failed", "Task", "Working", "make_engine"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.engines.engine import Engine
 from bench.errors import UserError
-from bench.registry import Registry
+from bench.registry.registry import Registry
+from bench.run.engine import Engine
 
 ENGINES = ("local", "ray")
 
@@ -67,11 +67,11 @@ def make_engine(options: EngineOptions, registry: Registry) -> Engine:
         UserError: Ray is wanted and not installed.
     """
     if options.name == "ray":
-        from bench.engines.ray_engine import ray_engine
+        from bench.engines.ray import ray_engine
 
         return ray_engine(options, registry)
     if options.count == 1 and options.shard_timeout is None:
-        from bench.engines.here import Here
+        from bench.run.local import Here
 
         return Here()
     from bench.engines.processes import process_engine

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 import numpy as np
 from typing_extensions import Self
 
-from bench.engines.engine import PAUSE, Done, Failed, Task, Working
 from bench.engines.session import Order, Result
 from bench.errors import WorkerError
+from bench.run.engine import PAUSE, Done, Failed, Task, Working
 
 if TYPE_CHECKING:
-    from bench.job import Job
+    from bench.run.job import Job
 
 LEAST_PATIENCE, LONGEST_TIMES = 600.0, 20.0
 """Without `--shard-timeout`: seconds that a shard always has, and times the longest shard so far."""

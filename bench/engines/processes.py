@@ -16,7 +16,7 @@ from typing import Any
 from bench.engines.options import EngineOptions
 from bench.engines.pool import Event, Pool
 from bench.engines.session import Order, Session, portable
-from bench.registry import Registry
+from bench.registry.registry import Registry
 
 ATTEMPTS = 3
 STDERR = 2

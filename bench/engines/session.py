@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from bench.device import pick_device
 from bench.errors import BenchError, WorkerError
-from bench.lines import SampleRecord
-from bench.plan import Request, plan
-from bench.registry import Registry
-from bench.shelf import Shelf
-from bench.worker import Worker
+from bench.machine.device import pick_device
+from bench.plan.cache import Shelf
+from bench.plan.plan import Request, plan
+from bench.records.lines import SampleRecord
+from bench.registry.registry import Registry
+from bench.run.worker import Worker
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import bench
-from bench.claims.claim import failed_checks
+from bench.compare.pairs import Pair, pair_up
 from bench.errors import UserError
-from bench.gate.pairs import Pair, pair_up
-from bench.records import copy_record, write_whole
-from bench.runs import Run
+from bench.figures.runs import Run
+from bench.records.claim import failed_checks
+from bench.records.record import copy_record, write_whole
 
 HISTORY = "baseline.json"
 

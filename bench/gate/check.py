@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.compare.changes import changes
+from bench.compare.findings import Finding, Report, RowReport
+from bench.compare.pairs import Pair, pair_up
 from bench.errors import UserError
+from bench.figures.runs import CLEAN, ROBUST, Run, read_runs
 from bench.gate import invariants
-from bench.gate.changes import changes
-from bench.gate.findings import Finding, Report, RowReport
-from bench.gate.pairs import Pair, pair_up
 from bench.gate.tiers import exact, is_exact, power_text, statistical
-from bench.runs import CLEAN, ROBUST, Run, read_runs
 
 Stored = Callable[[Run, str], list[Finding]]
 """Findings on the images that a run stores; `bench.gate.stored` without its machinery."""

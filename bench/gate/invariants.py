@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.aggregate import per_image, worst_case
-from bench.claims.claim import failed_checks
-from bench.gate.findings import CLAIMS, Finding
-from bench.gate.pairs import Pair
-from bench.runs import CLEAN, ROBUST, Run
-from bench.seal import broken_seal
-from bench.spec import UNDEFENDED, canonical
-from bench.stats import clopper_pearson
+from bench.compare.findings import CLAIMS, Finding
+from bench.compare.pairs import Pair
+from bench.figures.aggregate import per_image, worst_case
+from bench.figures.runs import CLEAN, ROBUST, Run
+from bench.records.claim import failed_checks
+from bench.records.seal import broken_seal
+from bench.records.spec import UNDEFENDED, canonical
+from bench.stats.intervals import clopper_pearson
 
 NEAR_ZERO = 0.05
 

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from bench.gate.pairs import row_name
-from bench.plan import plan
-from bench.registry import Registry
-from bench.replay import request_of
-from bench.runner import Options, Reporter, record_path, run
-from bench.runs import Run, read_run
-from bench.seal import SEAL
+from bench.compare.pairs import row_name
+from bench.figures.runs import Run, read_run
+from bench.plan.plan import plan
+from bench.records.seal import SEAL
+from bench.registry.registry import Registry
+from bench.run.replay import request_of
+from bench.run.runner import Options, Reporter, record_path, run
 
 
 def make_runs(

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from bench.console import counted, folded
-from bench.gate.findings import CLAIMS, Finding, Flip, Report, RowReport, summed_up
+from bench.compare.findings import CLAIMS, Finding, Flip, Report, RowReport, summed_up
+from bench.text.columns import folded
+from bench.text.words import counted
 
 MOST_FLIPS = 5
 COMPARISONS = ("predictions", "change")

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.compare.findings import Finding, Report
+from bench.compare.pairs import row_name
 from bench.errors import BenchError, UserError
+from bench.figures.runs import Run, read_run, read_runs
 from bench.gate.baseline import update
 from bench.gate.check import Bars, Today, check, read_baseline
-from bench.gate.findings import Finding, Report
-from bench.gate.pairs import row_name
 from bench.gate.report import as_junit, as_step_summary
 from bench.gate.today import check_row, gone, other_code
-from bench.lookup import find_record
-from bench.records import write_whole
-from bench.registry import Registry
-from bench.runs import Run, read_run, read_runs
-from bench.spec import UNDEFENDED
+from bench.records.lookup import find_record
+from bench.records.record import write_whole
+from bench.records.spec import UNDEFENDED
+from bench.registry.registry import Registry
 from bench.threat import SMALLEST, ThreatModel
 
 FLOOR = 0.02
@@ -152,7 +152,7 @@ class Session:
         """What there is, or with `make` one run a row."""
         if not make:
             return list(read_runs(self.results))
-        from bench.console_progress import Progress
+        from bench.console.progress import Progress
         from bench.gate.make import make_runs
 
         made = []

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.gate.findings import Finding, Flip
-from bench.registry import Registry
-from bench.replay import Rescored, rescore
-from bench.runs import Run, same_environment
-from bench.spec import of_code
+from bench.compare.findings import Finding, Flip
+from bench.figures.runs import Run, same_environment
+from bench.records.spec import of_code
+from bench.registry.registry import Registry
+from bench.run.replay import Rescored, rescore
 
 CLOSE = 1e-3
 """Recorded margins below this may be decided otherwise by another processor's rounding."""

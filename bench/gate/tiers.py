@@ -6,12 +6,12 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
 
-from bench.console import counted
-from bench.gate.changes import LEAST_POINTS, changes, flips, words
-from bench.gate.findings import Change, Finding
-from bench.gate.pairs import Pair
-from bench.paired import power
-from bench.runs import same_environment
+from bench.compare.changes import LEAST_POINTS, changes, flips, words
+from bench.compare.findings import Change, Finding
+from bench.compare.pairs import Pair
+from bench.figures.runs import same_environment
+from bench.stats.paired import power
+from bench.text.words import counted
 
 DISCORDANCE, DROP = 0.10, 0.05
 """Share of images that change, and the change, for which the power is told."""

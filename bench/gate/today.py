@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.arguments import adjustable, complete, takes
-from bench.command import given_arguments, run_command
+from bench.compare.pairs import names_of, row_name
 from bench.errors import BenchError, UserError
-from bench.gate.pairs import names_of, row_name
-from bench.registry import FLAGS, KIND_OF, Found, Registry
-from bench.runs import Run
-from bench.trust import file_of
+from bench.figures.runs import Run
+from bench.registry.arguments import adjustable, complete, takes
+from bench.registry.entry import FLAGS, KIND_OF
+from bench.registry.registry import Found, Registry
+from bench.registry.trust import file_of
+from bench.text.command import given_arguments, run_command
 
 OWN = ("defense", "attack")
 """The parts whose code a row judges."""

@@ -1,6 +1,6 @@
 """Classifiers and score models. These tables are the only place that names them."""
 
-from bench.registry import Entry
+from bench.registry.entry import Entry
 
 CLASSIFIERS = {
     "fashion-mnist-cnn": Entry(
@@ -11,7 +11,7 @@ CLASSIFIERS = {
         "Four narrower convolutions, adversarially trained at linf:20/255; inside the package.",
     ),
     "autoattack-resnet18": Entry(
-        "bench.models.resnet18:autoattack_resnet18",
+        "bench.models.networks.resnet18:autoattack_resnet18",
         "A ResNet-18 for CIFAR-10, not robust by itself; inside the package pyautoattack.",
         package="pyautoattack",
     ),

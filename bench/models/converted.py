@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bench.errors import UserError
-from bench.models.preconditioning import levels_of
+from bench.models.networks.preconditioning import levels_of
 
 
 class ConvertedDenoiser(nn.Module):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.models.adversarial import Adversary, pgd_figures
+from bench.models.training.adversarial import Adversary, pgd_figures
 
 
 def classifier_figures(

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.data.download import digest
 from bench.errors import UserError
-from bench.extras import missing
+from bench.files.download import digest
 from bench.models.card import write_card
 from bench.models.converted import ConvertedDenoiser
 from bench.models.schedulers import ADVICE, EXPLODING, convention, converted
 from bench.models.variance_preserving import VariancePreservingDenoiser
+from bench.registry.extras import missing
 
 TIMES, FIRST_BETA, LAST_BETA = 1_000, 1e-4, 2e-2
 """The schedule of networks that are trained here: linear betas (Ho et al. 2020)."""

@@ -16,8 +16,8 @@ from typing import Any
 from torch import nn
 
 from bench.data.dataset import Dataset
-from bench.data.download import cache_folder
 from bench.errors import UserError
+from bench.files.download import cache_folder
 from bench.models.zoo import BOARDS, EPS, SUMMARIES, boards_of
 from bench.threat import ThreatModel
 

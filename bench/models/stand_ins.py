@@ -12,9 +12,9 @@ from torch import nn
 
 from bench.data.dataset import Dataset
 from bench.errors import UserError
-from bench.models.convnet import SmallConvNet
-from bench.models.preconditioning import PreconditionedDenoiser
-from bench.models.unet import SmallUNet
+from bench.models.networks.convnet import SmallConvNet
+from bench.models.networks.preconditioning import PreconditionedDenoiser
+from bench.models.networks.unet import SmallUNet
 
 DDPM_CIFAR10 = {
     "sample_size": 32, "in_channels": 3, "out_channels": 3, "layers_per_block": 2, "block_out_channels": (128, 256, 256, 256),

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.data.download import fetch
 from bench.errors import UserError
+from bench.files.download import fetch
 
 
 class Normalised(nn.Module):

@@ -13,13 +13,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
-from bench.documents import read_json
 from bench.errors import UserError
+from bench.files.documents import read_json
 from bench.models.card import write_card
-from bench.models.convnet import SmallConvNet
 from bench.models.hub import unet
-from bench.models.preconditioning import PreconditionedDenoiser
-from bench.models.unet import SmallUNet
+from bench.models.networks.convnet import SmallConvNet
+from bench.models.networks.preconditioning import PreconditionedDenoiser
+from bench.models.networks.unet import SmallUNet
 
 
 def small_unet(*, mean: float, spread: float, low: float, high: float, **arguments: object) -> PreconditionedDenoiser:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from bench.cli import main
-from bench.lookup import record_paths
+from bench.cli.main import main
+from bench.records.lookup import record_paths
 
 HERE, RESULTS, IMAGES = Path(__file__).parent, Path("results/believe"), 16
 RUNS = {

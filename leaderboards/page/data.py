@@ -9,13 +9,13 @@ from typing import Any
 
 from bench.audit.document import read_audit
 from bench.errors import UserError
-from bench.header import read_header
-from bench.stats import Interval
+from bench.records.header import read_header
+from bench.stats.intervals import Interval
 from bench.threat import ThreatModel
 from leaderboards.boards import Board
 from leaderboards.classes import KNOWN, REQUIRED
-from leaderboards.documents import status
 from leaderboards.entries import Entry
+from leaderboards.formats.documents import status
 from leaderboards.page.pictures import Pictures
 from leaderboards.rows import Row
 

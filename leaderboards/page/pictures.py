@@ -14,9 +14,9 @@ import numpy as np
 from bench.data import TABLE
 from bench.data.dataset import Dataset
 from bench.errors import UserError
-from bench.evidence import read_evidence
-from bench.registry import Registry
-from bench.runs import Run, read_run
+from bench.figures.runs import Run, read_run
+from bench.records.evidence import read_evidence
+from bench.registry.registry import Registry
 from leaderboards.entries import Entry
 
 

@@ -14,7 +14,7 @@ from bench.defended import DefendedClassifier
 from bench.losses import carlini_wagner
 from bench.models.embedded import fashion_mnist_classifier, fashion_mnist_score_model
 from bench.noise import Noise
-from defenses.diffpure import DiffPure
+from defenses.diffusion.diffpure import DiffPure
 
 BATCH, STEPS, ROUNDS, SIGMA = 16, (10, 100), 7, 0.1
 

@@ -23,8 +23,8 @@ def peak(name: str, steps: int) -> float:
     from bench.losses import carlini_wagner
     from bench.models.embedded import fashion_mnist_classifier, fashion_mnist_score_model
     from bench.noise import Noise
-    from defenses.diffpure import DiffPure
-    from defenses.gdmp import GDMP
+    from defenses.diffusion.diffpure import DiffPure
+    from defenses.diffusion.gdmp import GDMP
     from defenses.lm import LikelihoodMaximization
 
     data = fashion_mnist()

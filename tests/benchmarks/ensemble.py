@@ -17,12 +17,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from bench.registry.tables import make_registry
 
-from bench.cli import make_registry
-from bench.plan import Request, plan
-from bench.records import read_record
-from bench.runner import Options, Silent, run
-from bench.summary import shares
+from bench.figures.summary import shares
+from bench.plan.plan import Request, plan
+from bench.records.record import read_record
+from bench.run.runner import Options, Silent, run
 from bench.threat import ThreatModel
 
 EMBEDDED = [

@@ -17,7 +17,7 @@ def score_model(kind: str) -> object:
     """The embedded score model, or one in the format of diffusers."""
     from bench.models.embedded import fashion_mnist_score_model
     from bench.models.hub import unet
-    from bench.models.recipe import DIFFUSERS_SCORE
+    from bench.models.training.recipe import DIFFUSERS_SCORE
 
     if kind != "diffusers":
         return fashion_mnist_score_model()

@@ -10,14 +10,14 @@ import tempfile
 from pathlib import Path
 
 import torch
+from bench.registry.tables import make_registry
 from stopwatch import seconds
 
 from bench.ball import project, steepest
-from bench.cli import make_registry
 from bench.losses import carlini_wagner
 from bench.noise import ForbiddenNoise
-from bench.plan import Request, plan
-from bench.runner import Options, Silent, run
+from bench.plan.plan import Request, plan
+from bench.run.runner import Options, Silent, run
 from bench.threat import ThreatModel
 
 IMAGES, STEPS, ROUNDS = 48, 3, 3

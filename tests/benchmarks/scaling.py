@@ -26,7 +26,7 @@ seed = [0, 1, 2, 3, 4]
 START = """
 import time
 started = time.perf_counter()
-from bench.cli import make_registry
+from bench.registry.tables import make_registry
 from bench.engines import EngineOptions, make_engine
 imported = time.perf_counter()
 with make_engine(EngineOptions(name="ray", workers={workers}), make_registry()):

@@ -35,7 +35,7 @@ def few():
 """
 CODE = """
 import threading, sys, time
-from bench.cli import main
+from bench.cli.main import main
 
 most = 0
 

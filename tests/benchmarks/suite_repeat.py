@@ -17,7 +17,7 @@ from pathlib import Path
 SUITE = 'samples = 1\ndefense = "none"\nattack = "null"\ndevice = "cpu"\nbatch_size = 1\nseed = {seeds}\n'
 CODE = """
 import resource, sys
-from bench.cli import main
+from bench.cli.main import main
 code = main(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
 sys.exit(code)

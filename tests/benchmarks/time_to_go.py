@@ -10,10 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.cli import make_registry
+from bench.registry.tables import make_registry
+
 from bench.pace import TimeToGo
-from bench.plan import Request, plan
-from bench.runner import Options, run
+from bench.plan.plan import Request, plan
+from bench.run.runner import Options, run
 
 RUNS = [
     ("dpsam", "pgd-full", {}),

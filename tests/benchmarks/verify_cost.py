@@ -14,15 +14,15 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from bench.registry.tables import make_registry
+from bench.verify.verify import verify
 from stopwatch import seconds
 
-from bench.cli import make_registry
-from bench.plan import Request, plan
-from bench.replay import worker_of
-from bench.runner import Options, Silent, record_path, run
-from bench.runs import read_run
-from bench.verify import Options as Verifying
-from bench.verify import verify
+from bench.figures.runs import read_run
+from bench.plan.plan import Request, plan
+from bench.run.replay import worker_of
+from bench.run.runner import Options, Silent, record_path, run
+from bench.verify.verification import Options as Verifying
 
 ROUNDS = 3
 

@@ -16,20 +16,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from bench.suite.file import read_suite
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bench.models.weights
-from bench.archive import extract
-from bench.console import summary_text
+from bench.console.run import summary_text
 from bench.data.arrays import npz
 from bench.errors import UserError
-from bench.evidence import read_shard
-from bench.lines import SampleRecord
-from bench.matrix import cells_of, read_suite
+from bench.figures.summary import summarise
+from bench.files.archive import extract
 from bench.models.weights import read_weights
-from bench.records import RecordWriter, read_record
-from bench.summary import summarise
+from bench.records.evidence import read_shard
+from bench.records.lines import SampleRecord
+from bench.records.record import RecordWriter, read_record
+from bench.suite.cells import cells_of
 
 SPEC = {
     "defense": {"name": "none", "args": {"a": [1, "b"]}}, "attack": {"name": "null"}, "classifier": {"name": "cnn"},

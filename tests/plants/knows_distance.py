@@ -4,8 +4,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
+from bench.registry.entry import Entry
 
-from bench.registry import Entry, Found
+from bench.registry.registry import Found
 
 WORLD = Found("datasets", "world", Entry(f"{Path(__file__).with_name('world.py')}:images", ""), "file")
 CLEAN, EPS = torch.from_numpy(WORLD.load()().images), 0.03

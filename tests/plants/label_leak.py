@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
+from bench.registry.entry import Entry
 
-from bench.registry import Entry, Found
+from bench.registry.registry import Found
 
 CLASSES = 4
 

@@ -1,0 +1,1 @@
+"""Checks of the attack: whether a stronger one exists."""

@@ -1,0 +1,1 @@
+"""Checks of the defense: what it is, whatever attacks it."""

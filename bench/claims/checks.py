@@ -1,0 +1,171 @@
+"""What a defense claims, verified on a few images before the run: stored in the record's header."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.claims.gradient import SAME, Slope, gradient_error, in_double, interior, look, nonzero
+from bench.claims.likeness import alike
+from bench.claims.logits import outputs
+from bench.claims.modes import modes
+from bench.claims.operations import operations
+from bench.claims.passes import work
+from bench.claims.repetition import Scoring, repetition, restored
+from bench.defended import DefendedClassifier
+from bench.errors import UserError
+from bench.foreign import blamed, out_of_memory
+from bench.gradient import GradientMode
+from bench.models.inspection import inspect_classifier
+from bench.noise import Noise
+from bench.plan.plan import Plan
+from bench.protocols import Images
+from bench.records.claim import FAILED, Claim
+
+__all__ = ["IMAGES", "REFUSED", "gradient_error", "interior", "measure_claims", "verify_claims"]
+
+IMAGES = 4
+REFUSED = {
+    "repeats": "to give the same logits twice for the same image and draw",
+    "other seed": "to give the same logits under another global seed",
+    "global state": "to leave the global random state alone",
+    "alone": "to give an image the same logits alone as in a batch",
+    "permuted": "to give an image the same logits in a batch of another order",
+    "modes": "to have every network in inference mode",
+    "not softmax": "to end in logits, not in probabilities",
+}
+"""Checks whose failure leaves no number to record, so that the run is refused; every other failure is recorded and shown."""
+
+
+def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise) -> dict[str, Any]:
+    """Determinism, range, gradient, and the other checks that take seconds; as data.
+
+    Arguments:
+        plan: The parts of the run.
+        model: The deployed defense under full gradients if it has any.
+        scoring: How a view is scored.
+        x: A few images, float32, on the run's device.
+        noise: Their draws.
+
+    Raises:
+        UserError: A claim of `REFUSED` failed, or the defense leaves [0, 1], or the classifier has other classes
+            or is no classifier (`inspect_classifier`).
+    """
+    name = plan.spec.defense.name
+    with restored():
+        logits = _first_logits(plan, model, scoring, x, noise)
+    if not _fits(logits.shape[1], plan.dataset.classes):
+        raise UserError(
+            f"expected logits for the {len(plan.dataset.classes)} classes of {plan.dataset.name}, got {logits.shape[1]}; choose another --classifier"
+        )
+    inspect_classifier(plan.classifier, 0.1 + 0.8 * x, f"the classifier {plan.spec.classifier.name}")
+    with restored():
+        checks, claims = measure_claims(plan, model, scoring, x, noise)
+    for claim in claims:
+        if claim.verdict == FAILED and claim.check in REFUSED:
+            raise UserError(f"expected {name} {REFUSED[claim.check]}, {_got(claim)}")
+    return checks | {"claims": [claim.as_dict() for claim in claims]}
+
+
+def measure_claims(
+    plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise
+) -> tuple[dict[str, Any], list[Claim]]:
+    """Everything that is measured, whether it passed or not: the figures that records have always had, and the claims.
+
+    What presupposes a claim is measured only if that one held: modes first, then determinism, then the rest. It takes what
+    `verify_claims` takes.
+
+    Raises:
+        UserError: The defense leaves [0, 1], or has no gradients although it says so.
+    """
+    scorer = partial(scoring, model.view(GradientMode.NONE))
+    claims = [modes(**{"classifier": plan.classifier, "score model": plan.score, "defense": model.defense})]
+    if claims[0].verdict != FAILED:
+        claims += repetition(scorer, x, noise)
+    if any(claim.verdict == FAILED for claim in claims):
+        return {"deterministic": model.deterministic}, claims
+    logits, passes = _counted(model, lambda: scorer(x, noise), noise)
+    seen: list[Tensor] = []  # the logits are those of images whose own pixels do not look like probabilities
+    claims += operations(lambda: seen.extend((_purified(plan, model, x, noise), scorer(0.1 + 0.8 * x, noise))))
+    pure, inner = seen
+    claims += outputs(inner)
+    checks: dict[str, Any] = {
+        "deterministic": model.deterministic, "range": [float(pure.min()), float(pure.max())],
+        "differentiable": model.mode is GradientMode.FULL,
+    }  # fmt: skip
+    if model.mode is not GradientMode.FULL:
+        return checks, [*claims, work(model.defense, passes, passes, model.ballots)]
+    figures, more = _of_gradient(plan, model, scoring, x, noise, logits, passes)
+    return checks | figures, claims + more
+
+
+def _of_gradient(
+    plan: Plan,
+    model: DefendedClassifier,
+    scoring: Scoring,
+    x: Images,
+    noise: Noise,
+    logits: Tensor,
+    passes: dict[str, int],
+) -> tuple[dict[str, Any], list[Claim]]:
+    """What the attacker sees: another forward, its work, and the gradient."""
+    model.tally.counts.clear()
+    slope = _slope(plan, model, x, noise)
+    error, double = in_double(plan, scoring, x, noise)
+    zero = nonzero(slope.gradient)
+    figures = {
+        "gradient_finite": bool(torch.isfinite(slope.gradient).all()), "gradient_nonzero": 1 - zero.value, "gradient_error": error,
+    }  # fmt: skip
+    seen = alike("same forward", slope.logits, logits, SAME)
+    return figures, [seen, *double, zero, work(model.defense, slope.passes, passes, model.ballots)]
+
+
+def _counted(model: DefendedClassifier, evaluate: Callable[[], Tensor], noise: Noise) -> tuple[Tensor, dict[str, int]]:
+    """Logits, and the passes that they took for the first image."""
+    model.tally.counts.clear()
+    return evaluate(), model.tally.of(int(noise.ids[0]))
+
+
+def _got(claim: Claim) -> str:
+    """What was measured, and what to do."""
+    value = claim.value
+    said = f"a difference of {value:.1e}" if isinstance(value, float) else str(value)
+    found = {False: "it changed", True: "probabilities"}.get(value, said) if isinstance(value, bool) else said
+    return f"got {', '.join(value) if isinstance(value, list) else found}; {claim.meaning.rpartition('; ')[2]}"
+
+
+def _fits(logits: int, classes: tuple[str, ...]) -> bool:
+    """Named classes want as many logits; numbered ones may be some of the classifier's."""
+    numbered = classes == tuple(map(str, range(len(classes))))
+    return logits >= len(classes) if numbered else logits == len(classes)
+
+
+def _first_logits(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise) -> Tensor:
+    task = f"the classifier to take images of shape {tuple(x.shape[1:])} as {plan.dataset.name} holds them"
+    with blamed(task, "choose another --classifier"):
+        return scoring(model.view(GradientMode.NONE), x, noise)
+
+
+def _purified(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Images:
+    pure = model.purify(x, noise).detach()
+    if pure.min() < -1e-6 or pure.max() > 1 + 1e-6:
+        raise UserError(
+            f"expected {plan.spec.defense.name} to return pixels in [0, 1], got [{float(pure.min()):g}, {float(pure.max()):g}]; clamp them"
+        )
+    return pure
+
+
+def _slope(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Slope:
+    try:
+        return look(model, x, noise)
+    except RuntimeError as error:
+        if out_of_memory(error):
+            raise
+        raise UserError(
+            f"expected gradients through {plan.spec.defense.name} and the classifier, got {type(error).__name__}: {error}; "
+            "keep the graph, or set `differentiable = False` on the defense"
+        ) from error

@@ -1,0 +1,170 @@
+"""The commands that set records side by side: leaderboards, a paper's tables, comparisons."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from bench.cli.help import KEPT, Sectioned
+from bench.cli.options import Json, Out, Results, deliver, print_json
+from bench.errors import UserError
+from bench.files.documents import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bench.figures.runs import Run
+    from bench.records.evidence import Evidence
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    for name, command in COMMANDS.items():
+        app.command(name, cls=Sectioned)(command)
+
+
+def leaderboard_command(
+    dataset: Annotated[
+        Optional[str], typer.Option(help="Only this data set.", rich_help_panel="Which rows, and how they are ranked")
+    ] = None,
+    threat: Annotated[Optional[str], typer.Option(help="Only this threat.")] = None,
+    against: Annotated[
+        Optional[str],
+        typer.Option(
+            help="Defense (as the table names it) to test the others against, paired on the same images. [default: the first row]"
+        ),
+    ] = None,
+    require: Annotated[
+        list[str],
+        typer.Option(
+            metavar="CLASS",
+            help="Class of attacks that a row needs to be ranked; repeatable. [default: full gradient, AutoAttack, black box, transfer]",
+        ),
+    ] = [],  # noqa: B006
+    output: Annotated[
+        str, typer.Option("--format", help="md, latex, csv, json or html.", rich_help_panel="How they are written")
+    ] = "md",
+    brief: Annotated[bool, typer.Option("--brief", help="md, latex: leave out the runs behind the rows.")] = False,
+    width: Annotated[
+        Optional[int],
+        typer.Option(
+            min=40,
+            help="md: leave out the least important columns until lines of so many characters fit. [default: the terminal's; all in a file]",
+        ),
+    ] = None,
+    images: Annotated[int, typer.Option(help="html: images shown of each run that stores them.")] = 8,
+    purified: Annotated[
+        bool, typer.Option("--purified", help="html: also purify the images shown, which takes torch and the defenses.")
+    ] = False,
+    results: Annotated[
+        list[Path],
+        typer.Option(
+            metavar="<path>",
+            help="Folder of records; repeatable, to see one's own beside others. [default: results]",
+            rich_help_panel=KEPT,
+            show_default=False,
+        ),
+    ] = [Path("results")],  # noqa: B006
+    out: Annotated[
+        Optional[Path], typer.Option("--out", help="File to write; for html a folder or a file. [default: stdout]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Clean and robust accuracy of every defense, ranked.
+
+    A row counts an image only if it survives every attack on it; a rank is one more than the number of rows that are significantly better.
+
+    Example: bench leaderboard --threat linf:16/255 --format html --out site
+    """
+    from bench.registry.registry import own_package
+    from bench.threat import ThreatModel
+
+    leaderboards = own_package("leaderboards", "FORMATS")
+    wanted = "json" if as_json else output
+    if wanted not in leaderboards.FORMATS:
+        raise UserError(f"expected --format {' or '.join(leaderboards.FORMATS)}, got {output!r}; choose one of them")
+    level = None if threat is None else str(ThreatModel.parse(threat))
+    purifier = _purifier() if purified and wanted == "html" else None
+    text = leaderboards.render(
+        results, wanted, dataset=dataset, threat=level, against=against, required=require, images=images, purifier=purifier,
+        brief=brief, width=width or _terminal(out),
+    )  # fmt: skip
+    page = out is not None and wanted == "html" and out.suffix.lower() not in (".html", ".htm")
+    deliver(text, out / "index.html" if out is not None and page else out, folder=page)
+
+
+def table_command(
+    spec: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE", help="A .toml file, or a ready spec: main, ablation, clean-robust, cost-robust, curve."
+        ),
+    ],
+    results: Annotated[
+        Optional[Path], typer.Option("--results", help="Folder of all records. [default: the file's]")
+    ] = None,
+    output: Annotated[Optional[str], typer.Option("--format", help="md, latex or csv; pdf or png for figures.")] = None,
+    out: Out = None,
+    dataset: Annotated[Optional[str], typer.Option(help="Only this data set. [default: the file's]")] = None,
+    threat: Annotated[Optional[str], typer.Option(help="Only this threat. [default: the file's]")] = None,
+) -> None:
+    """One paper table or figure from a spec.
+
+    Example: bench table main --format latex --out main.tex
+    """
+    from bench.registry.registry import own_package
+    from bench.threat import ThreatModel
+
+    level = None if threat is None else str(ThreatModel.parse(threat))
+    leaderboards = own_package("leaderboards", "FORMATS")
+    text, written = leaderboards.paper(spec, results=results, output=output, out=out, dataset=dataset, threat=level)
+    deliver(text, None if written else out)
+
+
+def compare_command(
+    a: Annotated[str, typer.Argument(metavar="A", help="Id of a run, a prefix, its folder, or a folder of results.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Likewise.")],
+    results: Results = Path("results"),
+    as_json: Json = False,
+) -> None:
+    """Two runs, or folders of runs, paired on the same images.
+
+    Example: bench compare 6ba633 b07476
+    """
+    from bench.compare.compare import compare
+    from bench.console.compare import comparison_text
+
+    comparisons = compare(a, b, results)
+    if as_json:
+        print_json([part.as_dict() for part in comparisons])
+    else:
+        print("\n\n".join(map(comparison_text, comparisons)))
+
+
+COMMANDS: dict[str, Any] = {"leaderboard": leaderboard_command, "table": table_command, "compare": compare_command}
+
+
+def _terminal(out: Path | None) -> int | None:
+    """The width of the terminal that gets the text, if one does."""
+    return shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
+
+
+def _purifier() -> Any:
+    """What purifies the images of a run, by its own parts; None, and a word on stderr, where these are not as they were."""
+    from bench.registry.tables import make_registry
+    from bench.run.replay import purified
+
+    registry = make_registry()
+
+    def purifier(run: Run, evidence: Evidence) -> tuple[np.ndarray, np.ndarray] | None:
+        try:
+            return purified(run, evidence, registry)
+        except UserError as error:
+            print(f"bench: no purified images of run {run.run_id}: {printable(str(error))}", file=sys.stderr)
+            return None
+
+    return purifier

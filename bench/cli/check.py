@@ -1,0 +1,111 @@
+"""The command `bench check`: the gate in CI."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from bench.cli.help import Sectioned
+from bench.cli.options import DataDir, Device, Json, Quiet, Results, print_json, say
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.gate.session import Update
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("check", cls=Sectioned)(check_command)
+
+
+def check_command(
+    baseline: Annotated[
+        Path,
+        typer.Option(
+            "--baseline", help="Folder of the baseline's records.", rich_help_panel="What is compared, and how"
+        ),
+    ],
+    make: Annotated[bool, typer.Option("--run", help="Make the runs that are missing.")] = False,
+    margin: Annotated[float, typer.Option(help="Smallest change that fails the gate, in percentage points.")] = 1.0,
+    alpha: Annotated[float, typer.Option(help="Two-sided level of the tests, after Holm.")] = 0.01,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update", help="Put the results in the baseline's place.", rich_help_panel="A new baseline instead"
+        ),
+    ] = False,
+    reason: Annotated[str, typer.Option(help="Why, with --update; kept in the baseline.")] = "",
+    add: Annotated[
+        list[str],
+        typer.Option("--add", metavar="RUN", help="A run of the results to make a row of, with --update; repeatable."),
+    ] = [],  # noqa: B006
+    samples: Annotated[
+        Optional[int],
+        typer.Option("--samples", "-n", min=1, help="Images to keep of each row, with --update. [default: all]"),
+    ] = None,
+    device: Device = "auto",
+    data_dir: DataDir = None,
+    results: Results = Path("results"),
+    junit: Annotated[Optional[Path], typer.Option(help="JUnit XML to write.")] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """The gate in CI: is robustness still that of the baseline?
+
+    Exit code 1 if it changed, in either direction.
+
+    Example: bench check --baseline baseline --run --junit report.xml
+    """
+    from bench.gate.check import Bars, read_baseline
+    from bench.gate.session import Session
+    from bench.registry.tables import make_registry
+
+    session = Session(
+        baseline=baseline, results=results, bars=Bars(alpha=alpha, margin=margin), registry=make_registry(),
+        data_dir=data_dir, device=device, quiet=quiet, announce=lambda text: None if quiet else typer.echo(text, err=True),
+    )  # fmt: skip
+    if update:
+        done = session.update(reason, make=make, add=add, samples=samples)
+        document = {"changed": done.changed, "left_out": done.left_out, "notes": done.notes}
+        print_json(document) if as_json else say(_updated(done, baseline, results))
+        return
+    if add or samples or reason:
+        raise UserError("expected --add, --samples and --reason with --update, got them alone; add --update")
+    from bench.gate.report import as_document, as_text, error_junit, renewal
+
+    try:
+        report = session.check(read_baseline(baseline), make=make)
+    except UserError as error:
+        if junit:
+            from bench.records.record import write_whole
+
+            write_whole(junit, error_junit(str(error)).encode())
+        raise
+
+    session.publish(report, junit=junit, summary=os.environ.get("GITHUB_STEP_SUMMARY"))
+    print_json(as_document(report)) if as_json else print(
+        as_text(report) + renewal(report, baseline, results, make=make)
+    )
+    raise typer.Exit(0 if report.passed else 1)
+
+
+def _updated(done: Update, baseline: Path, results: Path) -> str:
+    """What changed in a baseline, what its maker should know, and what to do next."""
+    from bench.console.steps import elsewhere, steps_text
+    from bench.text.columns import WIDTH, folded
+    from bench.text.words import counted
+
+    count = f"{counted(len(done.changed), 'row')} {'made' if done.first else 'changed'} in {baseline}"
+    if not done.changed and done.stale:
+        return f"{count}: your code is not that of these results; add --run"
+    if not done.changed:
+        return f"{count}: the results of its rows are as they were; --add RUN makes a row of one more run"
+    lines = [folded("", phrase, WIDTH - 2).replace("\n", "\n  ") for phrase in done.changed]
+    lines += [folded("left out, made by other code than today's: ", folder) for folder in done.left_out]
+    lines += [folded("note  ", note) for note in done.notes]
+    check = f"bench check --baseline {shlex.quote(str(baseline))}{elsewhere(results)} --run"
+    return "\n".join([*lines, count, steps_text([(check, f"from now on, in CI; commit {baseline}")])])

@@ -1,0 +1,114 @@
+"""The commands that exchange records and rows with others: `bench export` and `bench import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from bench.cli.help import Sectioned
+from bench.cli.options import Out, Results, deliver, say
+from bench.errors import UserError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    app.command("export", cls=Sectioned)(export_command)
+    app.command("import", cls=Sectioned)(import_command)
+
+
+def export_command(
+    run: Annotated[str, typer.Argument(help="Id of a run, a unique prefix of it, or its folder.")],
+    to: Annotated[
+        str, typer.Option("--to", help="robustbench (its model_info JSON) or pt (a tensor of the adversarial images).")
+    ] = "robustbench",
+    results: Results = Path("results"),
+    out: Out = None,
+    words: Annotated[
+        list[str],
+        typer.Option(
+            "-M", metavar="KEY=VALUE", help="What the record does not know: authors, link, venue, ...; repeatable."
+        ),
+    ] = [],  # noqa: B006
+) -> None:
+    """A run in RobustBench's format, or its images as a tensor.
+
+    Its model_info JSON, or the adversarial images in the order of the test set.
+
+    Example: bench export 6ba633 --to pt --out adversarial.pt
+    """
+    if to == "robustbench":
+        from bench.registry.arguments import parse_options
+        from bench.registry.registry import own_package
+
+        deliver(own_package("leaderboards", "FORMATS").model_info(results, run, parse_options(words, "-M")), out)
+        return
+    if to != "pt" or out is None:
+        raise UserError(f"expected --to robustbench, or --to pt with --out FILE.pt, got {to!r}; correct the command")
+    from bench.exchange.tensors import save_tensor
+    from bench.figures.runs import read_run
+    from bench.records.lookup import find_record
+
+    print(f"{save_tensor(read_run(find_record(results, run)), out)} images in {out}")
+
+
+def import_command(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files that bench pack wrote (.zip), or RobustBench's model_info JSON files.")
+    ],
+    results: Results = Path("results"),
+    threat: Annotated[
+        Optional[str], typer.Option(help="JSON: their threat. [default: from the folder's name and eps]")
+    ] = None,
+) -> None:
+    """Packed records of others, or RobustBench's rows, to see here.
+
+    A packed record lands where bench run would have made it; no code runs (see: bench verify). RobustBench's rows are shown
+    apart, marked as imported, never ranked.
+
+    Example: bench import dpsam.zip, or: bench import model_info/cifar10/Linf/Standard.json
+    """
+    from zipfile import is_zipfile
+
+    packed = [file for file in files if file.suffix == ".zip" or is_zipfile(file)]
+    for file in packed:
+        _import_record(file, results)
+    _import_rows([file for file in files if file not in packed], results, threat)
+
+
+def _import_record(file: Path, results: Path) -> None:
+    from bench.console.steps import audit_line, elsewhere, steps_text
+    from bench.exchange.unpack import unpack
+    from bench.records.header import read_header
+    from bench.records.seal import AUDIT
+    from bench.registry.tables import make_registry
+    from bench.registry.trust import code_of
+
+    unpacked, at = unpack(file, results), elsewhere(results)
+    path = unpacked.path
+    code = bool(code_of(make_registry(), read_header(path)))
+    steps = [
+        (f"bench show {path.name}{at}", "what was attacked, how, on which images"),
+        (
+            f"bench verify {path.name}{at}{' --allow-code' if code else ''}",
+            "is it what it says? If you have not verified the file",
+        ),
+    ]
+    if not (path / AUDIT).exists():
+        left_out = "" if unpacked.known else " An audit in the file was left out"
+        audit = audit_line(path.name, results, allow_code=code)
+        steps.append((audit, f"was the attack strong enough?{left_out}"))
+    say(f"{path}{'  was there already, unchanged' if unpacked.known else ''}\n{steps_text(steps)}")
+
+
+def _import_rows(files: list[Path], results: Path, threat: str | None) -> None:
+    from bench.records.record import write_whole
+    from bench.registry.registry import own_package
+    from bench.threat import ThreatModel
+
+    level = None if threat is None else str(ThreatModel.parse(threat))
+    reference_row = own_package("leaderboards", "FORMATS").reference_row
+    for target, text in [reference_row(file, results, level) for file in files]:
+        write_whole(target, text.encode())
+        print(target)

@@ -1,0 +1,57 @@
+"""What to write instead of an option that does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bench.errors import UserError
+
+OF_THE_THREAT = ("--eps", "--epsilon", "--norm", "--radius")
+PARTS = ("defense", "attack")
+"""The parts of a run whose arguments are taken for options."""
+
+
+def hint(words: Sequence[str], option: str) -> str:
+    """`; ` and what to write in place of an option of `bench run`; nothing where there is nothing to say.
+
+    Arguments:
+        words: The command line after `bench`.
+        option: What it does not have.
+    """
+    if words[:1] != ["run"]:
+        return ""
+    if option in OF_THE_THREAT:
+        return "; the threat model has norm and radius: write --threat linf:8/255"
+    name = option.lstrip("-").replace("-", "_")
+    owners = [
+        f"of the {part} {owner}: write {flag} {name}={_value(words, option) or 'VALUE'}"
+        for part, owner, flag in _parts(words, name)
+    ]
+    return f"; it is an argument {', or '.join(owners)}" if owners else ""
+
+
+def _parts(words: Sequence[str], argument: str) -> Iterator[tuple[str, str, str]]:
+    """The named parts that take an argument: what each is, its name, and its flag."""
+    from bench.plan.plan import Request
+    from bench.registry.arguments import adjustable
+    from bench.registry.entry import FLAGS, KIND_OF
+    from bench.registry.tables import make_registry
+
+    registry, defaults = make_registry(), Request()
+    for part in PARTS:
+        owner = _value(words, f"--{part}") or getattr(defaults, part)
+        try:
+            if argument in adjustable(registry.find(KIND_OF[part], owner).load()):
+                yield part, owner, FLAGS[KIND_OF[part]]
+        except UserError:
+            continue
+
+
+def _value(words: Sequence[str], option: str) -> str:
+    """The word after the last of an option, or after its `=`; empty if there is none."""
+    for place, word in reversed(list(enumerate(words))):
+        if word.startswith(f"{option}="):
+            return word.partition("=")[2]
+        if word == option and place + 1 < len(words) and not words[place + 1].startswith("-"):
+            return words[place + 1]
+    return ""

@@ -1,0 +1,88 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from bench.cli.help import KEPT, WHERE
+from bench.errors import UserError
+from bench.files.documents import printable
+
+
+def _silence(quiet: bool) -> bool:
+    from bench.console.progress import show_notices
+
+    show_notices(quiet=quiet)
+    if quiet:
+        warnings.simplefilter("ignore")
+    return quiet
+
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
+Quiet = Annotated[bool, typer.Option("--quiet", callback=_silence, help="No progress and no warnings.")]
+Out = Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")]
+Results = Annotated[Path, typer.Option("--results", help="Folder of all records.", rich_help_panel=KEPT)]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda, cuda:1, mps; several of one machine as cuda:0,cuda:1.",
+        rich_help_panel=WHERE,
+    ),
+]
+DataDir = Annotated[
+    Optional[Path],
+    typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the platform's cache folder]"),
+]
+
+
+def arguments_of(part: str, flag: str) -> Any:
+    """The repeatable option that gives arguments to a part of a run."""
+    return typer.Option(flag, metavar="KEY=VALUE", help=f"Argument of the {part}; repeatable.")
+
+
+def number_or(text: str, option: str, word: str) -> int | None:
+    """A whole number, or None for the word that may stand instead."""
+    if text == word:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise UserError(f"expected {option} as a whole number or {word}, got {text!r}; correct it") from error
+
+
+def say(text: str) -> None:
+    """Prints; what could steer a terminal is escaped, since names may be a stranger's."""
+    print(printable(text))
+
+
+def print_json(value: object) -> None:
+    """Prints one JSON document."""
+    print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
+    """Prints a text, or writes it to a file.
+
+    Arguments:
+        text: What is delivered.
+        out: The file; None for stdout.
+        folder: Whether the file's folder is made.
+
+    Raises:
+        UserError: The file cannot be written.
+    """
+    if out is None:
+        print(text)
+        return
+    try:
+        if folder:
+            out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"expected to write {out}, got: {error.strerror}; choose another --out") from error

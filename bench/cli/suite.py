@@ -1,0 +1,202 @@
+"""The command `bench suite`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from bench.cli.engines import Address, GpusPerWorker, ShardTimeout, Workers
+from bench.cli.help import KEPT, WHERE, Sectioned
+from bench.cli.options import Json, Quiet, number_or, print_json, say
+from bench.errors import BenchError, UserError
+
+if TYPE_CHECKING:
+    from bench.engines.options import EngineOptions
+    from bench.registry.registry import Registry
+    from bench.suite.cells import Cell
+    from bench.suite.file import SuiteFile
+    from bench.suite.finished_cells import Known
+    from bench.suite.outcome import Outcome
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command("suite", cls=Sectioned)(suite_command)
+
+
+def suite_command(
+    file: Annotated[
+        str, typer.Argument(help="A TOML file, or smoke, fashion-mnist-standard, cifar10-standard, imagenet-standard.")
+    ],
+    only: Annotated[
+        list[str],
+        typer.Option(
+            "--only",
+            metavar="AXIS=PATTERN",
+            help="Only cells that match, as defense='dpsam*'; repeatable.",
+            rich_help_panel="What is made",
+        ),
+    ] = [],  # noqa: B006
+    samples: Annotated[
+        Optional[str], typer.Option("--samples", "-n", help="Images of every cell, or all. [default: the file's]")
+    ] = None,
+    data_dir: Annotated[
+        Optional[Path],
+        typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the file's]"),
+    ] = None,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a cell that failed.")] = False,
+    allow_code: Annotated[
+        bool, typer.Option("--allow-code", help="Run the code that the file names by path or module.")
+    ] = False,
+    device: Annotated[
+        Optional[str],
+        typer.Option("--device", help="As for bench run. [default: the file's, else auto]", rich_help_panel=WHERE),
+    ] = None,
+    engine: Annotated[
+        Optional[str], typer.Option("--engine", help="local or ray. [default: the file's, else local]")
+    ] = None,
+    workers: Workers = None,
+    gpus_per_worker: GpusPerWorker = None,
+    address: Address = None,
+    shard_timeout: ShardTimeout = None,
+    results: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--results",
+            help="Folder of all records. [default: the file's, else results]",
+            rich_help_panel=KEPT,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the cells, what exists, and what the rest costs.")
+    ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make every run of a matrix, and only what is missing.
+
+    Killed or not, the same command again goes on.
+
+    Example: bench suite smoke --dry-run
+    """
+    from bench.engines.options import EngineOptions
+    from bench.registry.tables import make_registry
+    from bench.suite.file import find_suite, read_suite
+    from bench.suite.finished_cells import Known
+
+    registry, path = make_registry(), find_suite(file)
+    content = read_suite(path)
+    cells = _chosen(content, path, only, samples, data_dir)
+    _check_names(registry, cells, file, allow_code, keep_going)
+    devices = device or content.device
+    engine_options = EngineOptions(
+        name=engine or content.engine, workers=workers or content.workers, devices=tuple(devices.split(",")),
+        gpus_per_worker=gpus_per_worker, address=address, shard_timeout=shard_timeout,
+    )  # fmt: skip
+    known = Known(results or content.results, registry)
+    execution = {
+        "results": results or content.results, "device": devices,
+        "mix_environments": content.mix_environments, "keep_going": keep_going,
+    }  # fmt: skip
+    work = _Work(cells, execution, registry, known, engine_options, quiet)
+    if dry_run:
+        _show_outlooks(work, as_json)
+    else:
+        _show_outcomes(work, as_json)
+
+
+@dataclass(frozen=True)
+class _Work:
+    cells: list[Cell]
+    execution: dict[str, Any]
+    registry: Registry
+    known: Known
+    engine: EngineOptions
+    quiet: bool
+
+
+def _show_outlooks(work: _Work, as_json: bool) -> None:
+    from bench.console.suite import SuiteProgress, outlook_documents, outlook_text, pricing
+    from bench.suite.outlook import outlooks
+    from bench.suite.suite import Execution, Suite
+
+    progress = SuiteProgress(work.cells, quiet=True)
+    suite = Suite(work.cells, Execution(**work.execution), work.registry, work.known, progress)
+    looks = list(pricing(outlooks(suite), len(work.cells), quiet=work.quiet))
+    if as_json:
+        print_json(outlook_documents(looks, work.engine.count))
+    else:
+        say(outlook_text(looks, work.engine.count))
+
+
+def _show_outcomes(work: _Work, as_json: bool) -> None:
+    from bench.console.suite import outcome_documents, outcome_text
+
+    outcomes = _known_outcomes(work) or _make(work)
+    if as_json:
+        print_json(outcome_documents(outcomes))
+    else:
+        say(outcome_text(outcomes, str(work.known.results)))
+    failed = [outcome for outcome in outcomes if outcome.error]
+    if failed:
+        error = BenchError(
+            f"expected every cell to be made, got {len(failed)} that failed, first {failed[0].cell.label}: {failed[0].error}"
+        )
+        error.exit_code = getattr(failed[0].error, "exit_code", BenchError.exit_code)
+        raise error
+
+
+def _known_outcomes(work: _Work) -> list[Outcome]:
+    """The outcomes if every cell is known to be done, without importing torch."""
+    from bench.suite.outcome import Outcome
+
+    figures = [work.known.find(cell) for cell in work.cells]
+    if None in figures:
+        return []
+    return [Outcome(cell, "done", found) for cell, found in zip(work.cells, figures, strict=True)]
+
+
+def _make(work: _Work) -> list[Outcome]:
+    from bench.console.suite import SuiteProgress
+    from bench.engines.make import make_engine
+
+    with SuiteProgress(work.cells, quiet=work.quiet) as progress:
+        from bench.suite.suite import Execution, Suite
+
+        suite = Suite(work.cells, Execution(**work.execution), work.registry, work.known, progress)
+        with make_engine(work.engine, work.registry) as engine:
+            return suite.run(engine)
+
+
+def _chosen(content: SuiteFile, path: Path, only: list[str], samples: str | None, data_dir: Path | None) -> list[Cell]:
+    """The cells that were asked for."""
+    from bench.suite.cells import cells_of, patterns_of
+
+    patterns = patterns_of(only)
+    cells = [cell for cell in cells_of(content, path) if cell.fits(patterns)]
+    if not cells:
+        raise UserError(
+            f"expected --only to match a cell of {path}, got {' '.join(only)!r}; see: bench suite {path} --dry-run"
+        )
+    if samples is not None:
+        cells = [replace(cell, samples=number_or(samples, "--samples", "all")) for cell in cells]
+    return cells if data_dir is None else [replace(cell, data_dir=data_dir) for cell in cells]
+
+
+def _check_names(registry: Registry, cells: list[Cell], file: str, allow_code: bool, keep_going: bool) -> None:
+    """Names that do not exist, and code that was not allowed, end the command before anything is loaded."""
+    from bench.registry.entry import KIND_OF
+    from bench.registry.trust import require_permission
+
+    names = dict.fromkeys((KIND_OF[axis], name) for cell in cells for axis, name in cell.names.items())
+    for pair in names:
+        try:
+            registry.find(*pair)
+        except UserError:
+            if not keep_going:
+                raise
+        else:
+            require_permission(registry, [pair], asker=f"the suite {file}", allowed=allow_code)

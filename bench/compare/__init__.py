@@ -1,0 +1,1 @@
+"""Two runs or two folders of results, paired."""

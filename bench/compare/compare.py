@@ -1,0 +1,100 @@
+"""Two runs, or two folders of results, on the images they share: flips both ways, exact tests, effects with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.compare.changes import change_of, flips
+from bench.compare.findings import Change, Flip
+from bench.compare.pairs import PREDICTIONS, Pair, pair_up
+from bench.errors import UserError
+from bench.figures.runs import Run, read_run, read_runs, same_environment
+from bench.records.lookup import find_record
+from bench.records.spec import brief_differences, differences
+from bench.stats.paired import holm, paired_p
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Two runs on their common images; differences are B minus A.
+
+    Arguments:
+        name: Of A: defense, attack, data set and threat.
+        run_ids: Of A and of B.
+        n: Number of common images.
+        differ: What the specs differ in, as phrases.
+        changes: On clean and on adversarial images, in this order; p-values are corrected over all comparisons made.
+        flips: The images whose predictions differ.
+        conflict: Where both claim to be the same run and predict otherwise, what that means; else empty.
+    """
+
+    name: str
+    run_ids: tuple[str, str]
+    n: int
+    differ: list[str]
+    changes: list[Change]
+    flips: list[Flip]
+    conflict: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison as JSON."""
+        return asdict(self)
+
+
+def compare(a: str, b: str, results: Path) -> list[Comparison]:
+    """Compares two runs (ids, prefixes or folders), or all runs of two folders of results that fit one another.
+
+    Raises:
+        UserError: There is no such run, two runs are of different data, or no run of one folder fits one of the other.
+    """
+    if all(_is_folder_of_results(Path(side)) for side in (a, b)):
+        pairs = [pair for pair in pair_up(*(list(read_runs(Path(side))) for side in (a, b))) if pair.common]
+    else:
+        pairs = [_one(*(read_run(find_record(results, side)) for side in (a, b)))]
+    if not pairs:
+        raise UserError(f"expected runs of {a} that {b} has too, got none; compare two runs by their ids instead")
+    raw = [[paired_p(*reversed(pair.shares(which))) for which in PREDICTIONS] for pair in pairs]
+    corrected = iter(holm([p for row in raw for p in row]))
+    return [_comparison(pair, row, [next(corrected) for _ in row]) for pair, row in zip(pairs, raw, strict=True)]
+
+
+def _is_folder_of_results(path: Path) -> bool:
+    return path.is_dir() and not (path / "run.json").exists()
+
+
+def _one(a: Run, b: Run) -> Pair:
+    if a.spec["dataset"] != b.spec["dataset"]:
+        raise UserError(
+            f"expected two runs on the same images, got the data sets {a.spec['dataset']['name']} and {b.spec['dataset']['name']}; choose others"
+        )
+    pair = Pair(a, b, differences(a.spec, b.spec))
+    if not pair.common:
+        raise UserError(f"expected images that both {a.run_id} and {b.run_id} have, got none; finish the runs first")
+    return pair
+
+
+def _comparison(pair: Pair, raw: Sequence[float], corrected: Sequence[float]) -> Comparison:
+    changes = [
+        change_of(which, *pair.shares(which), p, q) for which, p, q in zip(PREDICTIONS, raw, corrected, strict=True)
+    ]
+    a, b, differing = pair.before, pair.after or pair.before, flips(pair)
+    return Comparison(
+        name=pair.name, run_ids=(a.run_id, b.run_id), n=len(pair.common), differ=brief_differences(a.spec, b.spec),
+        changes=changes, flips=differing, conflict=_conflict(a, b, differing),
+    )  # fmt: skip
+
+
+def _conflict(a: Run, b: Run, differing: Sequence[Flip]) -> str:
+    if a.run_id != b.run_id or not differing:
+        return ""
+    images = len({flip.sample for flip in differing})
+    environments = [told for run in (a, b) for told in run.header["environments"].values()]
+    alike = all(same_environment(environments[0], told) for told in environments)
+    unless = "" if alike else ", unless it is rounding: they are not of one environment"
+    return (
+        f"both claim to be run {a.run_id}, and predict {images} image{'s' if images > 1 else ''} otherwise: "
+        f"at least one is not what that run made{unless}; bench verify tells which"
+    )

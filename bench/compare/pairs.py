@@ -1,0 +1,121 @@
+"""The runs of a baseline and the runs that stand against them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bench.figures.runs import CLEAN, ROBUST, Run
+from bench.records.spec import differences, of_code
+
+
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """One row of a baseline.
+
+    Arguments:
+        before: The baseline's run.
+        after: The run to compare with; None if there is none.
+        changed: What its spec differs in, as phrases.
+        recoded: Likewise, where only the text of the code is another, which may do the same.
+    """
+
+    before: Run
+    after: Run | None
+    changed: list[str]
+    recoded: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Defense, attack, data set and threat."""
+        return row_name(self.before)
+
+    @property
+    def deterministic(self) -> bool:
+        """The defense's claim in the baseline."""
+        return bool(self.before.header["checks"].get("deterministic", self.before.spec["draws"] == 1))
+
+    @property
+    def common(self) -> list[int]:
+        """The baseline's images that the other run has too, in the baseline's order."""
+        return (
+            [] if self.after is None else [sample for sample in self.before.ids.tolist() if sample in self.after.row_of]
+        )
+
+    def rows(self, run: Run) -> np.ndarray:
+        """The rows of the common images in one of the two runs."""
+        return np.array([run.row_of[sample] for sample in self.common], dtype=np.int64)
+
+    def differing(self, which: str) -> np.ndarray:
+        """Which of the common images have other predictions, bool."""
+        if self.after is None:
+            return np.zeros(0, dtype=bool)
+        before, after = (getattr(run, which)[self.rows(run)] for run in (self.before, self.after))
+        if before.shape != after.shape:
+            return np.ones(len(before), dtype=bool)
+        return (before != after).any(axis=1)
+
+    def shares(self, which: str) -> tuple[np.ndarray, np.ndarray]:
+        """Shares of right draws of the common images, in the baseline and now."""
+        runs = [run for run in (self.before, self.after) if run is not None]
+        before, after = (run.shares(which)[self.rows(run)] for run in runs)
+        return before, after
+
+
+PREDICTIONS = (CLEAN, ROBUST)
+
+
+def row_name(run: Run) -> str:
+    """Defense, attack, data set and threat of a run."""
+    spec, labels = run.spec, run.header["labels"]
+    seed = f", seed {spec['seed']}" if spec["seed"] else ""
+    return f"{labels['defense']} under {labels['attack']} ({spec['dataset']['name']} {spec['threat']}{seed})"
+
+
+def pair_up(before: Sequence[Run], after: Sequence[Run]) -> list[Pair]:
+    """Each run of the baseline with the run of the same id, else with the one of the same names that differs least.
+
+    A run that has the id of one row of the baseline stands for no other row.
+    """
+    taken = {run.run_id for run in before}
+    return [
+        _pair(run, [other for other in after if other.run_id == run.run_id or other.run_id not in taken])
+        for run in before
+    ]
+
+
+def _pair(run: Run, candidates: Sequence[Run]) -> Pair:
+    same = [other for other in candidates if other.run_id == run.run_id]
+    alike = same or [other for other in candidates if names_of(other) == names_of(run)]
+    compared = [(_changes(run.spec, other.spec), other) for other in alike]
+    if not compared:
+        return Pair(run, None, [])
+    changed, other = min(compared, key=lambda part: (len(part[0]), part[1].run_id))
+    recoded = [phrase for phrase in changed if of_code(phrase)]
+    return Pair(run, other, [phrase for phrase in changed if phrase not in recoded], recoded)
+
+
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """What two specs differ in, as phrases; arguments that only one of them has are told as such: `defense: steps gone, iterations new: 3`."""
+    kept, moved = [dict(before), dict(after)], []
+    for role, part in before.items():
+        other = after.get(role)
+        if not isinstance(part, dict) or not isinstance(other, dict) or part.get("name") != other.get("name"):
+            continue
+        old, new = part.get("args", {}), other.get("args", {})
+        told = [f"{name} gone" for name in old if name not in new]
+        told += [f"{name} new: {value}" for name, value in new.items() if name not in old]
+        if told:
+            moved.append(f"{role.replace('_', ' ')}: {', '.join(told)}")
+            for spec, side in zip(kept, (part, other), strict=True):
+                spec[role] = {**side, "args": {name: side["args"][name] for name in old if name in new}}
+    return [*moved, *differences(*kept)]
+
+
+def names_of(run: Run) -> tuple[str, ...]:
+    """What a run and the one that stands against it have in common: data set, threat, defense, attack and seed, by name."""
+    spec = run.spec
+    return (spec["dataset"]["name"], spec["threat"], spec["defense"]["name"], spec["attack"]["name"], str(spec["seed"]))

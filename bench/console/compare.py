@@ -1,0 +1,78 @@
+"""What a comparison of two runs shows: accuracies side by side, and the images that changed sides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from bench.figures.runs import CLEAN, ROBUST
+from bench.text.brackets import bracketed
+from bench.text.columns import columns, folded
+
+if TYPE_CHECKING:
+    from bench.compare.compare import Comparison
+    from bench.compare.findings import Change, Flip
+
+MOST_FLIPS = 10
+"""Images shown of the clean ones that changed sides, and of the adversarial ones."""
+WIDEST = 20
+"""Characters of the predictions of one image under all draws, beyond which they are counted: ten draws of ten classes fit."""
+HEADINGS = {CLEAN: "clean", ROBUST: "robust"}
+METHOD = "differences with 95 % intervals, in points; p: exact, paired, two-sided, Holm over the tests shown"
+
+
+def comparison_text(comparison: Comparison) -> str:
+    """Two runs side by side: accuracies, effect, flips both ways, p, and the images behind them."""
+    a, b = comparison.run_ids
+    nothing = "claims to be the same run" if a == b else "differs in: nothing"
+    differ = f"differs in: {'; '.join(comparison.differ)}" if comparison.differ else nothing
+    parts = [
+        "\n".join([folded(f"A {a}  ", comparison.name), folded(f"B {b}  ", differ), f"{comparison.n} images of both"]),
+        *([folded("", comparison.conflict)] if comparison.conflict else []),
+        columns(_cells(comparison.changes)),
+        folded("", METHOD),
+        *(_flips(comparison.flips, change.which) for change in comparison.changes),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _cells(changes: Sequence[Change]) -> list[tuple[str, ...]]:
+    """A row for each figure, a column for clean and one for adversarial images."""
+    return [
+        ("", *(HEADINGS[change.which] for change in changes)),
+        ("A", *(bracketed(change.before) for change in changes)),
+        ("B", *(bracketed(change.after) for change in changes)),
+        ("B - A", *(bracketed(change.difference, signed=True) for change in changes)),
+        ("only A right", *(str(change.lost) for change in changes)),
+        ("only B right", *(str(change.won) for change in changes)),
+        ("p", *(f"{change.corrected:.3g}" for change in changes)),
+    ]
+
+
+def _flips(flips: Sequence[Flip], which: str) -> str:
+    """The first images of one kind on which a draw became right or wrong, sorted by their number in the data set."""
+    changed = sorted((flip for flip in flips if flip.which == which and _decisive(flip)), key=lambda flip: flip.sample)
+    if not changed:
+        return ""
+    margin = which == ROBUST
+    rows = [("  image", "class", "A", "B", *(["margin in A"] if margin else []))]
+    for flip in changed[:MOST_FLIPS]:
+        cells = (
+            f"  {flip.sample}",
+            str(flip.label),
+            _classes(flip.before, flip.label),
+            _classes(flip.after, flip.label),
+        )
+        rows.append((*cells, *([f"{flip.margin:.2g}"] if margin else [])))
+    more = len(changed) - MOST_FLIPS
+    rest = [f"  and {more} more, with --json"] if more > 0 else []
+    return "\n".join([f"{which} images that changed sides: {len(changed)}", columns(rows), *rest])
+
+
+def _classes(predictions: Sequence[int], label: int) -> str:
+    text = " ".join(map(str, predictions))
+    return text if len(text) <= WIDEST else f"{predictions.count(label)} of {len(predictions)} right"
+
+
+def _decisive(flip: Flip) -> bool:
+    return [part == flip.label for part in flip.before] != [part == flip.label for part in flip.after]

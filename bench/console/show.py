@@ -1,0 +1,107 @@
+"""What `bench show` says of a record beside its summary: what was run, what was checked, where it was made, how to make it again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from bench.records.claim import FAILED, PASSED
+from bench.records.record import Record
+from bench.records.seal import broken_seal
+from bench.text.columns import columns
+from bench.text.command import argument_text, run_command
+from bench.text.words import counted, percent
+
+ROLES = ("defense", "attack", "dataset", "classifier", "score_model")
+
+
+def record_text(record: Record, summary: Mapping[str, Any], audit: Mapping[str, Any] | None) -> str:
+    """The parts of a run, its checks, its environments, its seal and its command, in a few lines; and a sentence to cite it by.
+
+    Arguments:
+        record: The record.
+        summary: Its figures.
+        audit: What an audit found; None if there was none.
+    """
+    header, images = record.header, len(record.lines)
+    lines = [
+        *_parts(header["spec"]),
+        ("images", _images(header["spec"], images)),
+        *_claims(header["checks"].get("claims", [])),
+    ]
+    lines += [("made with", _environment(one)) for one in header["environments"].values()]
+    lines += [
+        ("seal", _seal(record)),
+        ("again", run_command(header, images)),
+        ("to cite", citation(summary, header["labels"], audit)),
+    ]
+    return columns(lines)
+
+
+def _audited(audit: Mapping[str, Any]) -> str:
+    from bench.audit.strength import examined, word
+
+    size, images = examined(audit)
+    return f"{word(audit)} by a {size} audit of the first {images} images"
+
+
+def citation(summary: Mapping[str, Any], labels: Mapping[str, str], audit: Mapping[str, Any] | None) -> str:
+    """One sentence with all that a reader has to know of a number: an upper bound, its interval, images, attack, ball, and what was audited."""
+    spec, k = summary["spec"], summary["draws"]["k"]
+    told = f", the mean over {k} draws" if k > 1 else ""
+    audited = _audited(audit) if audit else "not audited"
+    return (
+        f"{percent(summary['robust_accuracy'])} of the first {summary['n']} {spec['dataset']['name']} images withstand {labels['attack']} at "
+        f"{spec['threat']} with {labels['defense']}{told}, an upper bound; {audited} (purebench run {summary['run_id']})"
+    )
+
+
+def _images(spec: Mapping[str, Any], images: int) -> str:
+    draws = counted(spec["draws"], "draw")
+    return f"{images}, the first of the data set's order; {draws} each, seed {spec['seed']}"
+
+
+def _seal(record: Record) -> str:
+    if not record.sealed:
+        return "none: the run is not complete"
+    broken = broken_seal(record.path)
+    return f"BROKEN: {'; '.join(broken)}" if broken else "every file is as it was sealed"
+
+
+def _parts(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+    lines = []
+    for role in ROLES:
+        part = spec[role]
+        if part:
+            words = [part["name"], *(f"{name}={argument_text(value)}" for name, value in part["args"].items())]
+            lines.append((role.replace("_", " "), " ".join(words + _content(part["sha256"]))))
+    return lines
+
+
+def _content(sha256: str | None) -> list[str]:
+    return [f"(content {sha256[:12]})"] if sha256 else []
+
+
+def _claims(claims: list[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    if not claims:
+        return []
+    counts = Counter(claim["verdict"] for claim in claims)
+    lines = [("checks", ", ".join(f"{counts[verdict]} {verdict}" for verdict in sorted(counts, key=_place)))]
+    return lines + [
+        ("", f"{claim['check']} {claim['verdict']}: {claim['meaning']}")
+        for claim in claims
+        if claim["verdict"] == FAILED
+    ]
+
+
+def _place(verdict: str) -> tuple[bool, str]:
+    return verdict != PASSED, verdict
+
+
+def _environment(environment: Mapping[str, Any]) -> str:
+    named = ("purebench", "torch")
+    parts = [f"{name} {environment[name]}" for name in named if name in environment]
+    parts += [str(environment[name]) for name in ("device", "instructions") if name in environment]
+    parts += [f"batch {environment['batch_size']}"] if "batch_size" in environment else []
+    return ", ".join([*parts, *([f"git {environment['git']}"] if environment.get("git") else [])])

@@ -1,0 +1,105 @@
+"""What the command line advises to run next, as commands that can be pasted."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+DEFAULT_IMAGES, MORE_IMAGES = 100, 1_000
+
+
+def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int, allow_code: bool = False) -> str:
+    """What to run next, as commands that can be pasted.
+
+    Arguments:
+        summary: The run's.
+        command: The words after `bench run`.
+        dataset_size: The number of images that there are.
+        allow_code: Whether the record names code, which a command that reads it runs only if it is told to.
+    """
+    from bench.records.claim import failed_checks
+
+    words = _without([word for word in command if word not in ("--json", "--quiet")], "-n", "--samples")
+    base = shlex.join(["bench", "run", *words])
+    count = f" -n {summary['n']}" if summary["n"] != DEFAULT_IMAGES else ""
+    if failed_checks(summary["checks"].get("claims", [])):
+        at, run = elsewhere(Path(summary["path"]).parents[2]), summary["run_id"]
+        return steps_text(
+            [
+                (f"bench show {run}{at}", "which checks failed, and what to mend: this number rests on them"),
+                (f"{base}{count}", "once that is mended: a record of its own"),
+            ]
+        )
+    steps = []
+    if summary["n"] < dataset_size:
+        more = min(MORE_IMAGES, dataset_size) if summary["n"] < MORE_IMAGES else dataset_size
+        steps.append((f"{base} -n {more}", f"a half-width of {_half_width(more):.1f} points; goes on with this record"))
+    args = summary["spec"]["attack"]["args"]
+    if {"steps", "restarts"} <= args.keys():
+        stronger = f"{_without_arguments(base)}{count} -A steps={2 * args['steps']} -A restarts={2 * args['restarts']}"
+        steps.append((stronger, "a stronger attack: does the number hold?"))
+    secret = summary["draws"]["k"] > 1 and summary["spec"]["attack"].get("knowledge") != "known"
+    if secret and summary["checks"].get("differentiable", True):
+        known = shlex.join(["bench", "run", *_without(words, "-A", "--attack"), "--attack", "pgd-known"])
+        steps.append((f"{known}{count}", "an attacker who knows the draws that are scored"))
+    if summary["spec"]["attack"]["name"] != "null":
+        results = Path(summary["path"]).parents[2]
+        audit = audit_line(summary["run_id"], results, allow_code=allow_code)
+        steps.append((f"bench leaderboard{elsewhere(results)}", "this run beside the others"))
+        steps.append((audit, "can this number be believed?"))
+    return steps_text(steps)
+
+
+def audit_line(run: str, results: Path, *, allow_code: bool, quick: bool = True) -> str:
+    """The audit of a run, as a command.
+
+    Arguments:
+        run: Its id, a prefix of it, or its folder, which needs no `--results`.
+        results: The folder of all records.
+        allow_code: Whether the record names code.
+        quick: Whether it is the quick one.
+    """
+    at = "" if (Path(run) / "run.json").is_file() else elsewhere(results)
+    return f"bench audit {shlex.quote(run)}{at}{' --quick' if quick else ''}{' --allow-code' if allow_code else ''}"
+
+
+def elsewhere(results: Path) -> str:
+    """The option that names a folder of records, after a space; nothing for the default."""
+    return "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
+
+
+def steps_text(steps: Sequence[tuple[str, str]]) -> str:
+    """Commands, and why, to go on with."""
+    width = max(len(step) for step, _ in steps) if steps else 0
+    return "next\n" + "\n".join(f"  {step:<{width}}  # {why}" for step, why in steps)
+
+
+def _half_width(n: int) -> float:
+    return 100 * 1.96 * 0.5 / n**0.5
+
+
+def _without(words: Sequence[str], *options: str) -> list[str]:
+    """The words without some options and their values, attached or not."""
+    kept, skip = [], False
+    for word in words:
+        if skip:
+            skip = False
+        elif word in options:
+            skip = True
+        elif not any(word.startswith(f"{option}=" if option.startswith("--") else option) for option in options):
+            kept.append(word)
+    return kept
+
+
+def _without_arguments(base: str) -> str:
+    words: list[str] = shlex.split(base)
+    kept: list[str] = []
+    for word in words:
+        attached = word.startswith("-A") and word != "-A"
+        if (attached or kept[-1:] == ["-A"]) and word.removeprefix("-A").split("=")[0] in ("steps", "restarts"):
+            kept = kept if attached else kept[:-1]
+        else:
+            kept.append(word)
+    return shlex.join(kept)

@@ -1,0 +1,228 @@
+"""What the command line shows of a suite: the cells as they are made, then all of them. Text in, text out."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from bench.files.documents import printable
+from bench.text.columns import columns
+from bench.text.words import counted, duration, passes_text, percent
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+    from bench.run.prediction import Prediction
+    from bench.suite.cells import Cell
+    from bench.suite.outcome import Outcome, Outlook
+
+ROWS = 12
+"""Of the live table: cells that are being made, then those that ended last."""
+
+
+class SuiteProgress:
+    """A live table of cells on stderr; one line a shard and a cell where that is no terminal.
+
+    Arguments:
+        cells: The cells of the suite.
+        quiet: Show nothing.
+    """
+
+    def __init__(self, cells: Sequence[Cell], *, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, markup=False)
+        self.shown = self.console.is_terminal and not quiet
+        self.cells, self.started = cells, time.monotonic()
+        self.images: dict[Cell, list[float]] = {}
+        self.ended_cells: list[tuple[str, str]] = []
+        self.count, self.made, self.said = 0, 0, ""
+        self.live = Live(console=self.console, transient=True, auto_refresh=False, get_renderable=self._table)
+
+    def __enter__(self) -> SuiteProgress:
+        if self.shown:
+            self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            self.live.stop()
+
+    def began(self, cell: Cell, done: int, total: int) -> None:
+        """A cell is taken up."""
+        self.images[cell] = [done, total, 0.0]
+        begins = f"going on after {done} of {total} images" if done else f"attacking {total} images"
+        self._show(f"{self._place()} {cell.label}: {begins}" if done < total else "")
+
+    def working(self, cell: Cell, done: float, standing: int, images: int) -> None:
+        """A cell moves on inside a shard."""
+        if cell in self.images:
+            self.images[cell][2] = done * images
+            self._show("")
+
+    def stored(self, cell: Cell, images: int) -> None:
+        """Counts a shard."""
+        row = self.images[cell]
+        row[0], row[2], self.made = row[0] + images, 0.0, self.made + images
+        self._show(f"{self._place()} {cell.label}: {row[0]:.0f}/{row[1]:.0f} images")
+
+    def ended(self, outcome: Outcome) -> None:
+        """Counts a cell."""
+        self.images.pop(outcome.cell, None)
+        self.count += 1
+        self.ended_cells = [*self.ended_cells[1 - ROWS :], (outcome.cell.label, _result(outcome))]
+        self._show(f"{self._place()} {outcome.cell.label}: {_result(outcome)}")
+
+    def waiting(self, cells: int) -> None:
+        """Says once that other processes make what is left."""
+        text = f"waiting for {counted(cells, 'cell')} that another process is making"
+        if text != self.said:
+            self.said = text
+            self._show(text, always=True)
+
+    def _place(self) -> str:
+        return f"[{self.count}/{len(self.cells)}]"
+
+    def _show(self, line: str, *, always: bool = False) -> None:
+        if line and (always or not self.shown):
+            self.console.print(printable(line))
+        if self.shown:
+            self.live.refresh()
+
+    def _table(self) -> Group:
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table.grid(padding=(0, 2))
+        for label, result in self.ended_cells[-max(1, ROWS - len(self.images)) :]:
+            table.add_row(Text(printable(label)), Text(printable(result), style="dim"))
+        for cell, (done, total, now) in list(self.images.items())[:ROWS]:
+            table.add_row(Text(printable(cell.label)), Text(f"{done + now:.0f}/{total:.0f} images"))
+        elapsed = time.monotonic() - self.started
+        return Group(table, Text(f"{self._place()} cells · {duration(elapsed)}{self._to_go(elapsed)}"))
+
+    def _to_go(self, elapsed: float) -> str:
+        """By the images that the cells still need, at the mean speed so far."""
+        now = sum(row[2] for row in self.images.values())
+        left = sum(row[1] - row[0] for row in self.images.values()) - now
+        waiting = len(self.cells) - self.count - len(self.images)
+        known = [cell.samples for cell in self.cells if cell.samples]
+        left += waiting * (sum(known) / len(known) if known else 0)
+        return f" · about {duration(elapsed * left / (self.made + now))} to go" if self.made + now > 0 else ""
+
+
+def outcome_text(outcomes: Sequence[Outcome], results: str) -> str:
+    """The summary of a suite."""
+    rows = [("cell", "n", "clean %", "robust %", "run", "state")]
+    for outcome in outcomes:
+        figures = outcome.figures
+        if figures is None:
+            rows.append((outcome.cell.label, "", "", "", "", f"failed: {outcome.error}"))
+        else:
+            robust = percent(dict(zip(("value", "low", "high"), figures.robust, strict=True))).replace(" %", "")
+            rows.append(
+                (
+                    outcome.cell.label,
+                    str(figures.n),
+                    f"{100 * figures.clean:.1f}",
+                    robust,
+                    figures.run_id,
+                    outcome.state,
+                )
+            )
+    counts = Counter(outcome.state for outcome in outcomes)
+    said = ", ".join(f"{counts[state]} {state}" for state in ("made", "done", "failed") if counts[state])
+    return f"{columns(rows)}\n\n{counted(len(outcomes), 'cell')}: {said}; beside one another: bench leaderboard --results {results}"
+
+
+def outcome_documents(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """The same as JSON."""
+    return [
+        {
+            "cell": outcome.cell.label, "state": outcome.state, "error": str(outcome.error) if outcome.error else None,
+            **(_figures(outcome) if outcome.figures else {}),
+        }
+        for outcome in outcomes
+    ]  # fmt: skip
+
+
+def outlook_text(outlooks: Sequence[Outlook], workers: int) -> str:
+    """The cells, what exists of them, and what the rest will cost."""
+    rows = [("cell", "state", "images missing", "likely", "at most"), *map(_outlook_row, outlooks)]
+    total = outlook_documents(outlooks, workers)["total"]
+    counts = Counter(look.state for look in outlooks)
+    said = ", ".join(f"{counts[state]} {state}" for state in ("done", "begun", "new", "wrong") if counts[state])
+    lines = [columns(rows), "", f"{counted(len(outlooks), 'cell')}: {said}"]
+    if total["most"]["passes"]:
+        shared = f" on {workers} workers" if workers > 1 else ""
+        lines.append(
+            f"likely {duration(total['likely']['seconds'])}, at most {duration(total['most']['seconds'])}{shared}"
+        )
+        lines.append(f"likely {passes_text(total['likely']['passes'])}")
+    if total["unpredicted"]:
+        lines.append(f"{total['unpredicted']} cells are not predicted: their attacks state no formula for their work")
+    return "\n".join([*lines, "nothing was run or stored"])
+
+
+def outlook_documents(outlooks: Sequence[Outlook], workers: int) -> dict[str, Any]:
+    """The same as JSON."""
+    cells = [
+        {
+            "cell": look.cell.label, "state": look.state, "missing": look.images, "error": str(look.error) if look.error else None,
+            "likely": look.likely and asdict(look.likely), "most": look.most and asdict(look.most),
+        }
+        for look in outlooks
+    ]  # fmt: skip
+    unpredicted = sum(bool(look.images) and look.most is None for look in outlooks)
+    sums = {
+        which: _sum([getattr(look, which) for look in outlooks if look.most], workers) for which in ("likely", "most")
+    }
+    return {"cells": cells, "total": {**sums, "unpredicted": unpredicted}}
+
+
+def _sum(predictions: Sequence[Prediction], workers: int) -> dict[str, Any]:
+    passes: Counter[str] = Counter()
+    for prediction in predictions:
+        passes.update(prediction.passes)
+    return {"seconds": sum(prediction.seconds for prediction in predictions) / workers, "passes": dict(passes)}
+
+
+def _outlook_row(look: Outlook) -> tuple[str, ...]:
+    if look.error:
+        return look.cell.label, look.state, "", "", str(look.error)
+    costs = [duration(cost.seconds) if cost else "?" if look.images else "" for cost in (look.likely, look.most)]
+    return look.cell.label, look.state, str(look.images or ""), *costs
+
+
+def _figures(outcome: Outcome) -> dict[str, Any]:
+    figures = outcome.figures
+    if figures is None:
+        return {}
+    value, low, high = figures.robust
+    return {
+        "run_id": figures.run_id, "path": figures.path, "n": figures.n, "clean": figures.clean,
+        "robust": {"value": value, "low": low, "high": high},
+    }  # fmt: skip
+
+
+def _result(outcome: Outcome) -> str:
+    if outcome.figures is None:
+        return f"failed: {outcome.error}"
+    value, low, high = outcome.figures.robust
+    return f"{outcome.state}, robust {percent({'value': value, 'low': low, 'high': high})}"
+
+
+def pricing(looks: Iterable[Outlook], cells: int, *, quiet: bool) -> Iterator[Outlook]:
+    """The same outlooks, with a bar on stderr while they are made; none where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True, quiet=quiet, highlight=False)
+    yield from track(
+        looks, "pricing", total=cells, console=console, transient=True, disable=quiet or not console.is_terminal
+    )

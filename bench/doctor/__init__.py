@@ -1,0 +1,1 @@
+"""What is installed, what clashes, how fast the machine is."""

@@ -1,0 +1,234 @@
+"""What the networks of the larger data sets cost on this machine, and what their suites would cost with them."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from bench.foreign import out_of_memory
+from bench.gradient import GradientMode
+from bench.machine.device import pick_device
+from bench.machine.memory import synchronize
+from bench.models.stand_ins import StandIn, ddpm_cifar10, resnet50, small_imagenet_denoiser, wide_resnet
+from bench.passes import KINDS
+from bench.plan.cache import Shelf
+from bench.plan.plan import Plan, plan
+from bench.records.record import SHARD
+from bench.registry.entry import Entry
+from bench.registry.registry import Registry
+from bench.run.prediction import Prediction, predict
+from bench.run.worker import Worker
+from bench.suite.cells import Cell, cells_of
+from bench.suite.file import find_suite, read_suite
+from bench.suite.suite import request_of
+
+LOG = logging.getLogger("bench.doctor.benchmark")
+CPU_IMAGES, GPU_IMAGES, REPEATS = 2, SHARD, 3
+SIGMA = 0.3
+"""Noise level that score models are asked for, pixel units; a pass takes as long at any."""
+
+
+class Setting(NamedTuple):
+    """One data set to predict for: its shape, the number of its classes, its suite, and what makes the networks."""
+
+    dataset: str
+    shape: tuple[int, int, int]
+    classes: int
+    suite: str
+    classifier: Callable[[], StandIn]
+    score: Callable[[], StandIn]
+
+
+SETTINGS = (
+    Setting("cifar10", (3, 32, 32), 10, "cifar10-standard", wide_resnet, ddpm_cifar10),
+    Setting("imagenet", (3, 224, 224), 1000, "imagenet-standard", resnet50, small_imagenet_denoiser),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """The seconds that one image takes in a network.
+
+    Arguments:
+        dataset: Whose shape the images have.
+        role: `classifier` or `score`.
+        text: What the network is.
+        parameters: Their number.
+        batch: Images in one call.
+        seconds: For each kind of pass (`bench.passes.KINDS`), per image.
+    """
+
+    dataset: str
+    role: str
+    text: str
+    parameters: int
+    batch: int
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellCost:
+    """What one cell of a suite costs on one worker: if every image falls at once, and if all stand to the end; None without a formula."""
+
+    suite: str
+    cell: str
+    images: int
+    least: Prediction | None
+    most: Prediction | None
+
+
+def benchmark(registry: Registry, device: str = "auto", settings: tuple[Setting, ...] = SETTINGS) -> dict[str, Any]:
+    """Times untrained networks and multiplies by the passes of each cell; nothing is downloaded, run or stored.
+
+    Arguments:
+        registry: What the suites' defenses and attacks stand for.
+        device: Where to time.
+        settings: The data sets.
+
+    Returns:
+        A JSON document: `device`, `networks`, `cells`.
+
+    Raises:
+        UserError: No such device here.
+    """
+    where = pick_device(device.partition(",")[0])
+    networks, cells, counted = [], [], dict[str, dict[str, float]]()
+    for setting in settings:
+        LOG.info("timing on %s what %s runs, then counting its passes", where, setting.suite)
+        own = [
+            _timed(setting, "classifier", setting.classifier(), where),
+            _timed(setting, "score", setting.score(), where),
+        ]
+        networks += own
+        seconds = {kind: value for network in own for kind, value in network.seconds.items()}
+        cells += _cells(setting, registry, seconds, counted)
+    return {
+        "device": str(where) if where.type != "cuda" else f"{where}: {torch.cuda.get_device_name(where)}",
+        "networks": [asdict(network) for network in networks],
+        "cells": [asdict(cell) for cell in cells],
+    }
+
+
+def _timed(setting: Setting, role: str, network: StandIn, device: torch.device) -> Network:
+    """The network's times, at the largest batch that fits."""
+    batch, module = CPU_IMAGES if device.type == "cpu" else GPU_IMAGES, network.network.to(device)
+    call: Callable[[Tensor], Tensor] = module
+    if role == "score":
+        call = lambda y: module.denoise(y, SIGMA)  # type: ignore[operator] # noqa: E731
+    while True:
+        x = torch.full((batch, *setting.shape), 0.5, device=device)
+        try:
+            seconds = primitives(call, x, role)
+            break
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error) or batch == 1:
+                raise
+            batch //= 2
+    module.to("cpu")
+    return Network(
+        dataset=setting.dataset, role=role, text=network.text, parameters=network.parameters, batch=batch, seconds=seconds
+    )  # fmt: skip
+
+
+def primitives(call: Callable[[Tensor], Tensor], x: Tensor, role: str) -> dict[str, float]:
+    """Seconds per image of each kind of pass, as records count them: a gradient is a forward pass and a backward one, a
+    Hessian-vector product those two and an `hvp`. The best of a few repeats, after one that loads kernels.
+
+    Arguments:
+        call: A frozen network.
+        x: Images `(B, C, H, W)` on its device.
+        role: `classifier` or `score`; only the latter is differentiated twice.
+    """
+    computed: dict[str, Callable[[], object]] = {"forward": lambda: call(x), "gradient": lambda: _gradient(call, x)}
+    if role == "score":
+        computed["product"] = lambda: _product(call, x)
+    best = dict.fromkeys(computed, math.inf)
+    for turn in range(1 + REPEATS):  # in turn, so that whatever else the machine does falls on all of them
+        for name, compute in computed.items():
+            seconds = _clocked(compute, x.device)
+            best[name] = min(best[name], seconds) if turn else math.inf
+    parts = {f"{role}_forward": best["forward"], f"{role}_backward": best["gradient"] - best["forward"]}
+    if role == "score":
+        parts["score_hvp"] = best["product"] - best["gradient"]
+    return {kind: max(value, 0.0) / len(x) for kind, value in parts.items()}
+
+
+def _gradient(call: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    leaf = x.detach().requires_grad_()
+    return torch.autograd.grad(call(leaf).square().sum(), leaf)[0]
+
+
+def _product(call: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    leaf = x.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(call(leaf).square().sum(), leaf, create_graph=True)
+    return torch.autograd.grad(slope, leaf, torch.ones_like(slope))[0]
+
+
+def _clocked(compute: Callable[[], object], device: torch.device) -> float:
+    synchronize(device)
+    started = time.perf_counter()
+    compute()
+    synchronize(device)
+    return time.perf_counter() - started
+
+
+class _Counted:
+    """A clock for one plan: passes counted with small networks on small images, seconds from those of each pass."""
+
+    def __init__(self, planned: Plan, seconds: Mapping[str, float], counted: dict[str, dict[str, float]]) -> None:
+        self.plan, self.seconds, self.counted = planned, seconds, counted
+
+    def time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
+        """Seconds and passes of one image."""
+        key = f"{self.plan.spec.defense} {mode}"
+        if key not in self.counted:
+            worker = Worker(self.plan, torch.device("cpu"), CPU_IMAGES, lambda *_: None)
+            self.counted[key] = worker.time(mode)[1]
+        passes = self.counted[key]
+        return sum(passes.get(kind, 0) * self.seconds.get(kind, 0.0) for kind in KINDS), passes
+
+
+def _cells(
+    setting: Setting, registry: Registry, seconds: Mapping[str, float], counted: dict[str, dict[str, float]]
+) -> list[CellCost]:
+    path = find_suite(setting.suite)
+    small, shelf = _small(registry, setting), Shelf()
+    costs = []
+    for cell in cells_of(read_suite(path), path):
+        planned = plan(request_of(cell), small, shelf)
+        costs.append(_cost(setting.suite, cell, planned, _Counted(planned, seconds, counted)))
+    return costs
+
+
+def _cost(suite: str, cell: Cell, planned: Plan, clock: _Counted) -> CellCost:
+    images = cell.samples or len(planned.dataset)
+    if planned.whole_shards:
+        images = -(-images // SHARD) * SHARD
+    least, most = (predict(planned, clock, images, least=choice) for choice in (True, False))
+    return CellCost(
+        suite=suite, cell=f"{cell.text('defense')} under {cell.text('attack')}", images=images, least=least, most=most
+    )
+
+
+def _small(registry: Registry, setting: Setting) -> Registry:
+    """The same defenses and attacks, with small networks and images in the place of the data set's own."""
+    own = "bench.models.stand_ins:"
+    images = Entry(
+        f"{own}small_images", "", {"name": setting.dataset, "classes": setting.classes},
+        defaults={"classifier": "small", "score_model": "small"},
+    )  # fmt: skip
+    return Registry(
+        {
+            **registry.tables,
+            "datasets": {setting.dataset: images},
+            "classifiers": {"small": Entry(f"{own}small_classifier", "")},
+            "score_models": {"small": Entry(f"{own}small_denoiser", "")},
+        }
+    )

@@ -1,0 +1,99 @@
+"""A record in one file: a zip whose bytes follow from its content, so that a flipped bit anywhere is seen."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+from bench.errors import GateError, UserError
+from bench.files.documents import printable
+from bench.files.links import check_links
+from bench.records.header import read_header
+from bench.records.seal import AUDIT, CHUNK, MAKERS_AUDIT, SEAL, broken_seal, sealed_names
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip file can tell."""
+MODE = 0o100644
+
+
+def pack(path: Path, target: Path) -> Path:
+    """Writes a complete record, with its evidence, its seal and its audit (as its maker's), into one zip file, whole or not at all.
+
+    Members are stored, in the order of their names, under one fixed time and mode: the same record gives the same bytes on every
+    machine, which compression does not promise.
+
+    Arguments:
+        path: The record's folder.
+        target: The file to write; one that is there is replaced.
+
+    Raises:
+        UserError: The record is not complete, or the file cannot be written.
+        GateError: The record is not as it was sealed.
+    """
+    check_links(path)
+    read_header(path)
+    if not (path / SEAL).is_file():
+        raise UserError(
+            f"expected a complete record in {printable(path)}, got one without {SEAL}; repeat the command that began it, then pack it"
+        )
+    broken = broken_seal(path)
+    if broken:
+        raise GateError(
+            f"expected {printable(path)} as it was sealed, got: {'; '.join(broken)}; restore it, or run it again"
+        )
+    temporary = target.with_name(target.name + ".tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_zip(path, temporary)
+        temporary.replace(target)
+    except OSError as error:
+        raise UserError(
+            f"expected to write {printable(target)}, got: {error.strerror}; choose another --out"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return target
+
+
+def write_zip(path: Path, target: Path) -> None:
+    """Writes the files of a record in their canonical form.
+
+    Arguments:
+        path: The record's folder.
+        target: The zip file.
+    """
+    files = {name: path / name for name in [*sealed_names(path), SEAL]}
+    audits = [path / name for name in (AUDIT, MAKERS_AUDIT) if (path / name).exists()]
+    if audits:
+        files[MAKERS_AUDIT] = audits[0]
+    with open(target, "wb") as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+            for name, source in sorted(files.items()):
+                member = zipfile.ZipInfo(name, EPOCH)
+                member.create_system, member.external_attr = 3, MODE << 16
+                member.file_size = source.stat().st_size
+                with open(source, "rb") as stream, archive.open(member, "w") as packed:
+                    shutil.copyfileobj(stream, packed, CHUNK)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def is_canonical(archive: Path, unpacked: Path, room: Path) -> bool:
+    """Whether a zip file is, bit by bit, what packing its content gives.
+
+    Arguments:
+        archive: The zip file.
+        unpacked: A folder with its content and nothing else.
+        room: A folder for one more copy.
+    """
+    again = room / "again.zip"
+    write_zip(unpacked, again)
+    with open(archive, "rb") as one, open(again, "rb") as other:
+        while part := one.read(CHUNK):
+            if part != other.read(CHUNK):
+                return False
+        return not other.read(1)

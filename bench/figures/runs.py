@@ -1,0 +1,220 @@
+"""A run as arrays: what tables and gates compute with, read many times faster than line by line."""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import chain
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import UserError
+from bench.files.documents import printable, read_json
+from bench.records.header import read_header
+from bench.records.lines import SampleRecord
+from bench.records.lookup import record_paths
+from bench.records.record import read_record
+
+CLEAN, ROBUST = "clean", "adversarial"
+FINGERPRINT = ("torch", "device", "instructions", "batch_size")
+"""What has to be the same for the same bits: torch release, device kind, instruction set, images in one network call."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A record whose lines are columns, in the order in which they were done.
+
+    Arguments:
+        path: The record's folder.
+        header: The content of `run.json`.
+        sealed: Whether it is complete and carries `SHA256SUMS`.
+        audit: The content of `audit.json`, empty if the run was not audited.
+        ids: Sample ids, shape `(n,)`.
+        labels: Their classes, `(n,)`.
+        clean: Predictions on the images, `(n, k)`.
+        adversarial: Predictions on the adversarial images, `(n, k)`, the same draws.
+        cost: Passes per image and kind, each `(n,)`.
+        certified: Certified l2 radius of each image, NaN where there is none, `(n,)`.
+        flags: What the attack warned of, and on how many images.
+    """
+
+    path: Path
+    header: dict[str, Any]
+    sealed: bool
+    audit: dict[str, Any]
+    flags: dict[str, int]
+    ids: np.ndarray
+    labels: np.ndarray
+    clean: np.ndarray
+    adversarial: np.ndarray
+    cost: dict[str, np.ndarray]
+    certified: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.header["run_id"]
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """What the run id is computed from."""
+        return self.header["spec"]
+
+    def hits(self, which: str = ROBUST) -> np.ndarray:
+        """Whether each draw of each image was right, bool `(n, k)`; `which` is `clean` or `adversarial`."""
+        return getattr(self, which) == self.labels[:, None]
+
+    def shares(self, which: str = ROBUST) -> np.ndarray:
+        """Each image's share of right draws, `(n,)`."""
+        return self._shares[which]
+
+    @cached_property
+    def _shares(self) -> dict[str, np.ndarray]:
+        return {which: self.hits(which).mean(axis=1) for which in (CLEAN, ROBUST)}
+
+    @cached_property
+    def lines(self) -> list[SampleRecord]:
+        """The lines in full, with margins, distances and times; read when first asked for."""
+        return read_record(self.path).lines[: len(self)]
+
+    @cached_property
+    def row_of(self) -> dict[int, int]:
+        """Sample id to row."""
+        return {sample: row for row, sample in enumerate(self.ids.tolist())}
+
+
+def read_run(path: Path) -> Run:
+    """Reads a record; a torn last line is left out.
+
+    Raises:
+        UserError: There is none, it has another format, a line inside is damaged, or lines differ in their draws.
+    """
+    header, file = read_header(path), path / "samples.jsonl"
+    content = file.read_bytes() if file.exists() else b""
+    whole = content if content.endswith(b"\n") else content[: content.rfind(b"\n") + 1]
+    with _no_collection():
+        lines = _fast(whole)
+        if lines is None:
+            lines = read_record(path).lines
+        flags, columns = _flags(lines), _columns(file, lines)
+        del lines
+    return Run(path, header, (path / "SHA256SUMS").exists(), _audit(path, header["run_id"]), flags, *columns)
+
+
+def read_runs(results: Path) -> Iterator[Run]:
+    """All runs below `results` that have finished images, sorted by path.
+
+    Raises:
+        UserError: As for `read_run`.
+    """
+    return (run for run in map(read_run, record_paths(results)) if len(run))
+
+
+def same_environment(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two environments compute the same bits; one that does not name its instruction set never does."""
+    return all(one.get(key) == other.get(key) and one.get(key) is not None for key in FINGERPRINT)
+
+
+def _fast(content: bytes) -> Sequence[Any] | None:
+    """The lines by msgspec; None where the slower reader has to say what is wrong."""
+    import msgspec
+
+    try:
+        return _decoder().decode_lines(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Thousands of short lists would set off the search for cycles, a fifth of the time, and hold none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+@cache
+def _decoder() -> Any:
+    import msgspec
+
+    fields: list[Any] = [
+        ("id", int), ("label", int), ("clean", list[int]), ("adversarial", list[int]), ("cost", msgspec.Raw),
+        ("said", dict[str, Any], {}), ("certified", float | None, None),
+    ]  # fmt: skip
+    return msgspec.json.Decoder(msgspec.defstruct("Line", fields, gc=False))
+
+
+def _columns(file: Path, lines: Sequence[Any]) -> tuple[Any, ...]:
+    ids = list(map(attrgetter("id"), lines))
+    if len(set(ids)) < len(ids):
+        read_record(file.parent)  # which names the line
+    return (
+        np.array(ids, dtype=np.int64), np.fromiter(map(attrgetter("label"), lines), np.int64, len(lines)),
+        _matrix(file, list(map(attrgetter("clean"), lines))), _matrix(file, list(map(attrgetter("adversarial"), lines))),
+        _costs(file, list(map(attrgetter("cost"), lines))), _radii(list(map(attrgetter("certified"), lines))),
+    )  # fmt: skip
+
+
+def _radii(values: list[float | None]) -> np.ndarray:
+    if set(values) <= {None}:
+        return np.full(len(values), np.nan)
+    return np.array([np.nan if radius is None else radius for radius in values])
+
+
+def _matrix(file: Path, rows: list[list[int]]) -> np.ndarray:
+    draws = set(map(len, rows)) or {1}
+    if len(draws) > 1:
+        raise UserError(
+            f"expected the same number of draws in every line of {file}, got {sorted(draws)}; move the record away to run again"
+        )
+    k = draws.pop()
+    return np.fromiter(chain.from_iterable(rows), np.int64, len(rows) * k).reshape(len(rows), k)
+
+
+def _costs(file: Path, rows: list[Any]) -> dict[str, np.ndarray]:
+    """Columns of the costs; a cost that several images share is read once."""
+    import msgspec
+
+    texts = [bytes(row) if isinstance(row, msgspec.Raw) else msgspec.json.encode(row) for row in rows]
+    places: dict[bytes, int] = {}
+    place = np.fromiter((places.setdefault(text, len(places)) for text in texts), np.int64, len(texts))
+    try:
+        costs = msgspec.json.decode(b"[" + b",".join(places) + b"]", type=list[dict[str, int]])
+    except msgspec.MsgspecError:
+        read_record(file.parent)  # which names the line
+        raise
+    kinds = dict.fromkeys(kind for cost in costs for kind in cost)
+    return {kind: np.array([cost.get(kind, 0) for cost in costs], dtype=np.int64)[place] for kind in kinds}
+
+
+def _flags(lines: Sequence[Any]) -> dict[str, int]:
+    if not any(map(attrgetter("said"), lines)):
+        return {}
+    said = [line.said for line in lines if line.said]
+    return dict(sorted(Counter(flag for words in said for flag in set(words.get("flags", []))).items()))
+
+
+def _audit(path: Path, run_id: str) -> dict[str, Any]:
+    file = path / "audit.json"
+    if not file.exists():
+        return {}
+    audit = read_json(file)
+    if isinstance(audit, dict) and audit.get("run_id", run_id) != run_id:
+        raise UserError(
+            f"expected the audit of run {run_id} in {printable(file)}, got that of another run; remove the file and audit again"
+        )
+    return audit if isinstance(audit, dict) else {}

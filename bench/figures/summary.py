@@ -1,0 +1,110 @@
+"""The figures of a run, all of them computed from its lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.figures.finished import finished_claims
+from bench.records.lines import SampleRecord
+from bench.records.record import Record
+from bench.stats.intervals import mean_share
+
+CLEAN, ROBUST = "clean", "adversarial"
+EXACT = 1e-4
+"""Largest relative error of a gradient, against a central difference, that counts as exact."""
+
+
+def hits(lines: Sequence[SampleRecord], which: str = ROBUST) -> np.ndarray:
+    """Whether each draw of each image was right, bool `(n, k)`; `which` is `clean` or `adversarial`."""
+    predictions = np.array([getattr(line, which) for line in lines])
+    return predictions == np.array([line.label for line in lines])[:, None]
+
+
+def shares(lines: Sequence[SampleRecord], which: str = ROBUST) -> np.ndarray:
+    """Each image's share of right draws, shape `(n,)`."""
+    return hits(lines, which).mean(axis=1)
+
+
+def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None = None) -> dict[str, Any]:
+    """The summary document of `bench run --json`.
+
+    Arguments:
+        record: The record, for its header.
+        lines: The images to summarise, at least one.
+        asked: Number of images that were asked for; fewer lines make the status `partial`.
+    """
+    header, k = record.header, len(lines[0].clean)
+    complete = len(lines) >= asked if asked is not None else record.sealed
+    environments = header["environments"]
+    return {
+        "run_id": header["run_id"],
+        "path": record.path.as_posix(),
+        "status": "complete" if complete else "partial",
+        "n": len(lines),
+        "spec": header["spec"],
+        "clean_accuracy": mean_share(shares(lines, CLEAN)).as_dict(),
+        "robust_accuracy": mean_share(shares(lines)).as_dict(),
+        "draws": {"k": k, **_rules(lines, ROBUST, ""), **_rules(lines, CLEAN, "null_")},
+        **_said(lines),
+        **_certified(lines),
+        "checks": {**header["checks"], "claims": _claims(header, lines)},
+        "cost": {"seconds": round(sum(line.seconds for line in lines), 3), **_cost(lines)},
+        **_memory(lines),
+        "environment": environments.get(lines[-1].environment),
+    }
+
+
+def _claims(header: dict[str, Any], lines: Sequence[SampleRecord]) -> list[dict[str, Any]]:
+    """Those that were measured before the run, and those that take its lines."""
+    return [*header["checks"].get("claims", []), *(claim.as_dict() for claim in finished_claims(header["spec"], lines))]
+
+
+def _said(lines: Sequence[SampleRecord]) -> dict[str, Any]:
+    """What the attack claims for itself and warns of, if it says so; an image that it was not given was never right."""
+    told = [line.said for line in lines if line.said]
+    said: dict[str, Any] = {}
+    if any("claimed" in words for words in told):
+        survivors = sum(words.get("claimed") is False for words in told)
+        said["claimed_accuracy"] = survivors / len(lines)
+    if any("flags" in words for words in told):
+        flags = sorted({flag for words in told for flag in words.get("flags", [])})
+        said["flags"] = {flag: sum(flag in words.get("flags", []) for words in told) for flag in flags}
+    return said
+
+
+def certified_radius(lines: Sequence[SampleRecord]) -> float | None:
+    """The average certified radius: the mean over images, 0 where the label is not certified; None without certificates."""
+    radii = [line.certified for line in lines if line.certified is not None]
+    return float(np.mean(radii)) if radii else None
+
+
+def _certified(lines: Sequence[SampleRecord]) -> dict[str, Any]:
+    """The average certified l2 radius, the share of images with a certificate, and the largest radius that half of the images have."""
+    mean = certified_radius(lines)
+    if mean is None:
+        return {}
+    radii = np.array([line.certified for line in lines if line.certified is not None])
+    return {
+        "certified": {"mean_radius": mean, "share": float((radii > 0).mean()), "median_radius": float(np.median(radii))}
+    }
+
+
+def _rules(lines: Sequence[SampleRecord], which: str, prefix: str) -> dict[str, float]:
+    """Accuracy under each rule over draws; on the clean predictions it is the null attack's."""
+    right = hits(lines, which)
+    votes = np.array([np.bincount(getattr(line, which)).argmax() == line.label for line in lines])
+    rules = {"mean": right.mean(axis=1), "worst": right.all(axis=1), "majority": votes}
+    return {prefix + name: float(values.mean()) for name, values in rules.items()}
+
+
+def _memory(lines: Sequence[SampleRecord]) -> dict[str, int]:
+    """The largest peak of all shards, in MiB, if it was recorded."""
+    known = [line.memory for line in lines if line.memory is not None]
+    return {"peak_memory": max(known)} if known else {}
+
+
+def _cost(lines: Sequence[SampleRecord]) -> dict[str, int]:
+    return {kind: sum(line.cost[kind] for line in lines) for kind in lines[0].cost}

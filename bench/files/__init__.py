@@ -1,0 +1,1 @@
+"""Files: documents, archives, links, locks, downloads, and the one atomic write."""

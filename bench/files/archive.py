@@ -1,0 +1,84 @@
+"""Zip files from strangers: sizes are checked before anything is unpacked, and nothing lands outside its folder."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import zipfile
+import zlib
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.files.documents import printable
+
+MOST_FILES = 100_000
+MOST_BYTES = 1 << 40
+SUSPECT_BYTES, SUSPECT_RATIO = 1 << 28, 200
+"""A member this large that shrinks this much is no data: images shrink by less."""
+RECORD_FILES = r"run\.json|samples\.jsonl|SHA256SUMS|audit-of-maker\.json|adversarial/\d{5,}\.safetensors"
+_CHUNK = 1 << 20
+_BAD = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+def extract(archive: Path, target: Path, *, wanted: str = RECORD_FILES, most: int = MOST_BYTES) -> list[Path]:
+    """Unpacks the files of a zip file into a folder of their own, and gives their paths.
+
+    Arguments:
+        archive: The zip file.
+        target: A folder, made if missing; a file that is there already is not replaced.
+        wanted: Regular expression that each name has to match from end to end.
+        most: Bytes of all files together.
+
+    Raises:
+        UserError: It is no zip file, is damaged, holds other names, links, encrypted or oversized files, or cannot be written.
+    """
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = _checked(archive, opened, wanted, most)
+            return [_unpack(opened, member, target) for member in members]
+    except _BAD as error:
+        raise UserError(
+            f"expected a zip file at {printable(archive)}, got: {printable(error)}; check where it comes from"
+        ) from error
+
+
+def check_sizes(archive: Path, members: list[zipfile.ZipInfo], most: int = MOST_BYTES) -> None:
+    """Raises `UserError` if the members of a zip file would fill the disk or the memory out of proportion to it."""
+    if len(members) > MOST_FILES or sum(member.file_size for member in members) > most:
+        raise UserError(
+            f"expected at most {MOST_FILES} files and {most >> 20} MiB in {printable(archive)}, got more; do not use it"
+        )
+    for member in members:
+        if member.file_size > SUSPECT_BYTES and member.file_size > SUSPECT_RATIO * max(1, member.compress_size):
+            raise UserError(
+                f"expected data in {printable(archive)}, got {printable(member.filename)}, which would unpack to {member.file_size >> 20} MiB from {member.compress_size >> 10} KiB; do not use it"
+            )
+
+
+def _checked(archive: Path, opened: zipfile.ZipFile, wanted: str, most: int) -> list[zipfile.ZipInfo]:
+    members = [member for member in opened.infolist() if not member.is_dir()]
+    check_sizes(archive, members, most)
+    seen: set[str] = set()
+    for member in members:
+        name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
+        if not re.fullmatch(wanted, name) or ".." in name.split("/") or name.startswith("/") or name.casefold() in seen:
+            raise UserError(
+                f"expected the files of a record in {printable(archive)}, each once, got {printable(name)!r}; do not use it"
+            )
+        if kind not in (0, stat.S_IFREG) or member.flag_bits & 1:
+            raise UserError(
+                f"expected plain files in {printable(archive)}, got {printable(name)!r}, a link, a device or encrypted; do not use it"
+            )
+        seen.add(name.casefold())
+    return members
+
+
+def _unpack(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> Path:
+    path = target / member.filename
+    path.parent.mkdir(parents=True, exist_ok=True)
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
+    with open(number, "wb") as file, opened.open(member) as packed:
+        while part := packed.read(_CHUNK):
+            file.write(part)
+    return path

@@ -1,0 +1,25 @@
+"""Symbolic links that lead out of where a record belongs: never followed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.files.documents import printable
+
+
+def check_links(path: Path) -> None:
+    """Raises `UserError` if a file of a record is a link out of its folder."""
+    if (path / "adversarial").is_symlink():
+        check_inside(path / "adversarial", path.resolve())
+    for file in (*path.glob("*"), *path.glob("adversarial/*")):
+        if file.is_symlink():
+            check_inside(file, path.resolve())
+
+
+def check_inside(path: Path, root: Path) -> None:
+    """Raises `UserError` if a path leads out of a folder, whose own path is resolved already."""
+    if not path.resolve().is_relative_to(root):
+        raise UserError(
+            f"expected records that lie inside {printable(root)}, got the link {printable(path)}, which leads out of it; remove the link"
+        )

@@ -1,0 +1,1 @@
+"""The recipes behind the embedded networks."""

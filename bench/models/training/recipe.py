@@ -1,0 +1,60 @@
+"""How a network is trained, as a value; and the recipes behind the embedded weights and behind `bench train`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.models.training.adversarial import Adversary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is trained: AdamW under a cosine schedule with warm-up, gradient clipping, averaged weights.
+
+    Arguments:
+        architecture: A name in `bench.models.weights.ARCHITECTURES`.
+        arguments: The architecture's arguments.
+        epochs: Passes over the training images.
+        batch: Images in a step.
+        rate: Largest learning rate.
+        decay: Weight decay.
+        average: Decay of the exponential average of the weights; the average is what is kept.
+        seed: Seed of the initial weights, the order and the noise.
+        adversary: What replaces the training images of an adversarially trained classifier; None for plain training.
+    """
+
+    architecture: str
+    arguments: dict
+    epochs: int
+    batch: int = 128
+    rate: float = 2e-3
+    decay: float = 1e-4
+    average: float = 0.999
+    seed: int = 0
+    adversary: Adversary | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as cards and checkpoints keep it; plain training has no entry `adversary`."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+CLASSIFIER = Recipe(architecture="small-convnet", arguments={}, epochs=8)
+ADVERSARIAL_CLASSIFIER = Recipe(architecture="small-convnet", arguments={"widths": [16, 32, 32, 32]}, epochs=12)
+SCORE = Recipe(
+    architecture="small-unet",
+    arguments={"widths": [16, 64], "blocks": [1, 2], "mean": 0.286, "spread": 0.353, "low": 0.05, "high": 1.0},
+    epochs=64,
+)
+DIFFUSERS_SCORE = Recipe(
+    architecture="diffusers-unet",
+    arguments={
+        "block_out_channels": [32, 64, 64],
+        "down_block_types": ["DownBlock2D", "DownBlock2D", "AttnDownBlock2D"],
+        "up_block_types": ["AttnUpBlock2D", "UpBlock2D", "UpBlock2D"],
+        "layers_per_block": 1,
+        "norm_num_groups": 8,
+    },
+    epochs=64,
+    rate=1e-3,
+)

@@ -1,0 +1,145 @@
+"""What `bench train` does: a data set and a recipe to weights and a card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.dataset import Dataset
+from bench.errors import UserError
+from bench.machine.device import pick_device
+from bench.models.figures import classifier_figures, score_figures
+from bench.models.hub import save_score_model
+from bench.models.training.adversarial import Adversary
+from bench.models.training.objectives import adversarial_loss, classification_loss, denoising_loss, noise_loss
+from bench.models.training.recipe import ADVERSARIAL_CLASSIFIER, CLASSIFIER, DIFFUSERS_SCORE, SCORE, Recipe
+from bench.models.training.training import train
+from bench.models.weights import write_model
+from bench.registry.arguments import takes
+from bench.registry.registry import Registry
+from bench.threat import ThreatModel
+
+Arrays = tuple[np.ndarray, np.ndarray]
+FIGURE_IMAGES = 1_000
+"""Test images on which the figures of a larger score model are taken, on the CPU."""
+FORMATS = {"weights": SCORE, "diffusers": DIFFUSERS_SCORE}
+
+
+def train_network(
+    kind: str,
+    *,
+    out: Path,
+    dataset: str,
+    data_dir: Path | None,
+    epochs: int | None,
+    seed: int,
+    device: str,
+    registry: Registry,
+    report: Callable[[str], None],
+    adversarial: bool = False,
+    threat: ThreatModel | None = None,
+    form: str = "weights",
+) -> Path:
+    """Trains a `classifier` or a `score` model and returns the path of its weights.
+
+    Arguments:
+        kind: `classifier` or `score`.
+        out: Folder for checkpoint, weights and card.
+        dataset: A data set with training images is judged on its test images (`fashion-mnist` trains on those that are not
+            held out); any other keeps one image in ten of each class to be judged on.
+        data_dir: Where the images lie.
+        epochs: Passes over the images; None for the recipe's.
+        seed: Seed of weights, order, augmentation and noise.
+        device: Where to train, as `bench run --device` takes it.
+        registry: Where the data set's name is looked up.
+        report: Receives one line per epoch.
+        adversarial: Whether a classifier is trained on adversarial examples.
+        threat: Their ball, `linf`; None for the data set's default.
+        form: Of a score model: `weights`, or `diffusers` for a `UNet2DModel` in that library's format.
+
+    Raises:
+        UserError: The data cannot be had or do not fit the architecture, or the threat is not one to train against.
+    """
+    if epochs is not None and epochs < 1:
+        raise UserError(f"expected --epochs of at least 1, got {epochs}; leave it out for the recipe's")
+    if form not in FORMATS:
+        raise UserError(f"expected --format {' or '.join(FORMATS)}, got {form!r}; choose one of them")
+    recipe = _recipe(kind, _adversary(adversarial, threat, dataset, registry), form)
+    recipe = replace(recipe, seed=seed, epochs=epochs or recipe.epochs)
+    (images, labels), (test_images, test_labels), classes = _split(dataset, data_dir, registry)
+    if dataset != "fashion-mnist" or form == "diffusers":
+        recipe = replace(recipe, arguments={**recipe.arguments, **_fitted(recipe.architecture, images, classes)})
+    if kind == "classifier":
+        loss = adversarial_loss(recipe.adversary) if recipe.adversary else classification_loss
+        figures = classifier_figures(test_images, test_labels, recipe.adversary)
+    else:
+        loss = noise_loss if form == "diffusers" else denoising_loss
+        figures = score_figures(test_images[:FIGURE_IMAGES] if form == "diffusers" else test_images)
+    return train(
+        recipe, loss, images, labels, out=out, figures=figures, dataset=dataset, device=pick_device(device), report=report,
+        save=save_score_model if form == "diffusers" else write_model,
+    )  # fmt: skip
+
+
+def _recipe(kind: str, adversary: Adversary | None, form: str) -> Recipe:
+    if adversary:
+        return replace(ADVERSARIAL_CLASSIFIER, adversary=adversary)
+    return CLASSIFIER if kind == "classifier" else FORMATS[form]
+
+
+def _adversary(adversarial: bool, threat: ThreatModel | None, dataset: str, registry: Registry) -> Adversary | None:
+    if not adversarial:
+        if threat is not None:
+            raise UserError(
+                f"expected --adversarial with --threat, got --threat {threat} alone; add it or drop --threat"
+            )
+        return None
+    boards = registry.find("datasets", dataset).entry.threats
+    if threat is None and not boards:
+        raise UserError(
+            f"expected --threat for the data set {dataset}, got none; write for example --threat linf:8/255"
+        )
+    return Adversary(threat=str(threat or boards[0]))
+
+
+def _split(dataset: str, data_dir: Path | None, registry: Registry) -> tuple[Arrays, Arrays, int]:
+    found = registry.find("datasets", dataset)
+    training, part = found.load_training(), found.load()
+    if training is not None:
+        own = training(**_folder_for(training, data_dir))  # first, since it may say that there is nothing to train on
+        test = part(**_folder_for(part, data_dir), **found.entry.args)
+        return own, (_levels(test), test.labels), len(test.classes)
+    given = part(**_folder_for(part, data_dir), **found.entry.args)
+    held = np.arange(len(given)) // len(given.classes) % 10 == 9  # classes take turns: whole rounds are held out
+    held[-1] = True
+    images = _levels(given)
+    return (images[~held], given.labels[~held]), (images[held], given.labels[held]), len(given.classes)
+
+
+def _folder_for(function: Callable[..., object], data_dir: Path | None) -> dict[str, Path | None]:
+    return {"data_dir": data_dir} if takes(function, "data_dir") else {}
+
+
+def _levels(data: Dataset) -> np.ndarray:
+    """All images as uint8 levels."""
+    return data.images if data.images.dtype == np.uint8 else np.rint(data.floats(slice(None)) * 255).astype(np.uint8)
+
+
+def _fitted(architecture: str, images: np.ndarray, classes: int) -> dict[str, float | int]:
+    """The arguments of an architecture that the data decide."""
+    _, channels, height, width = images.shape
+    if height != width or height % 4:
+        raise UserError(
+            f"expected square images with a side that is a multiple of 4, got {height} x {width}; crop or pad them"
+        )
+    if architecture == "diffusers-unet":
+        return {"sample_size": height, "in_channels": channels, "out_channels": channels}
+    scale = {
+        "mean": round(float(images.mean() / 255), 4),
+        "spread": round(float(images.std() / 255), 4),
+        "channels": channels,
+    }
+    return scale | ({"classes": classes, "size": height} if architecture == "small-convnet" else {})

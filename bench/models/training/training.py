@@ -1,0 +1,175 @@
+"""Training: keep the curve, go on after a kill as if nothing had happened, end with weights and a card."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.models.card import write_curve
+from bench.models.training.objectives import Loss
+from bench.models.training.recipe import Recipe
+from bench.models.weights import build, write_model
+
+CPU = torch.device("cpu")
+WARM_UP = 200
+"""Steps until the learning rate is at its largest, at most a tenth of all."""
+Save = Callable[[nn.Module, Path, dict[str, Any]], Path]
+
+
+def train(
+    recipe: Recipe,
+    loss: Loss,
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    out: Path,
+    figures: Callable[[nn.Module], dict[str, Any]],
+    dataset: str = "",
+    save: Save = write_model,
+    device: torch.device = CPU,
+    report: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Trains to the end of the recipe, going on from `out/checkpoint.pt` if there is one; returns the weights' path.
+
+    Arguments:
+        recipe: What to train and how.
+        loss: Scalar loss of a batch.
+        images: Training images, uint8 `(N, C, H, W)`.
+        labels: Training labels `(N,)`.
+        out: Folder for the checkpoint, the curve (`curve.csv`, `curve.svg`), the weights and their card (`model.json`, `README.md`).
+        figures: Quality of the finished model, on the CPU, for its card.
+        dataset: What the card calls the images.
+        save: Writes the finished weights.
+        device: Where to train, a GPU under autocast to bfloat16; weights, order and noise are drawn on the CPU, so they are
+            the same everywhere.
+        report: Receives one line per epoch.
+
+    Raises:
+        UserError: The images do not fill one batch, or the checkpoint is another recipe's or of other images.
+    """
+    if len(images) < recipe.batch:
+        raise UserError(
+            f"expected at least {recipe.batch} training images, one batch of the recipe, got {len(images)}; add images"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    steps = recipe.epochs * (len(images) // recipe.batch)
+    state = _Training(recipe, out / "checkpoint.pt", steps=steps, device=device, data=_digest(images, labels))
+    while state.epoch < recipe.epochs:
+        started = time.monotonic()
+        value = state.run_epoch(loss, images, labels)
+        write_curve(out, state.curve)
+        report(f"epoch {state.epoch}/{recipe.epochs}  loss {value:.4f}  {time.monotonic() - started:.0f} s")
+    model = state.averaged()
+    card = {
+        "recipe": recipe.as_dict(), "dataset": dataset, "trained_on": len(images), "image_shape": list(images.shape[1:]),
+        "curve": state.curve, "figures": figures(model),
+    }  # fmt: skip
+    return save(model, out, card)
+
+
+def _digest(*arrays: np.ndarray) -> str:
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+class _Training:
+    """Weights, their average, the optimizer and the curve; one epoch is a pure function of (state, seed, epoch)."""
+
+    def __init__(self, recipe: Recipe, path: Path, *, steps: int, device: torch.device, data: str) -> None:
+        self.recipe, self.path, self.steps, self.device, self.data = recipe, path, steps, device, data
+        self.model = build(recipe.architecture, recipe.arguments)
+        initialise(self.model, torch.Generator().manual_seed(recipe.seed))
+        self.model.to(device)
+        self.average = [p.detach().clone() for p in self.model.parameters()]
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), recipe.rate, weight_decay=recipe.decay)
+        self.epoch, self.step = 0, 0
+        self.curve: list[float] = []
+        if path.exists():
+            self._restore(torch.load(path, map_location=device, weights_only=True))  # our own tensors and numbers
+
+    def run_epoch(self, loss: Loss, images: np.ndarray, labels: np.ndarray) -> float:
+        """One pass over the images; writes the checkpoint; returns the mean loss."""
+        generator = torch.Generator().manual_seed(1_000_003 * (self.recipe.seed + 1) + self.epoch)
+        order = torch.randperm(len(images), generator=generator).numpy()
+        total, batch = 0.0, self.recipe.batch
+        batches = len(images) // batch
+        for k in range(batches):
+            rows = order[k * batch : (k + 1) * batch]
+            x = torch.from_numpy(images[rows].astype(np.float32) / 255).to(self.device)
+            y = torch.from_numpy(labels[rows]).to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+                value = loss(self.model, x, y, generator)
+            total += self._update(value)
+        self.epoch += 1
+        self.curve.append(round(total / batches, 5))
+        self._save()
+        return total / batches
+
+    def averaged(self) -> nn.Module:
+        """The model with its averaged weights, ready for inference."""
+        with torch.no_grad():
+            for parameter, average in zip(self.model.parameters(), self.average, strict=True):
+                parameter.copy_(average)
+        return self.model.cpu().eval().requires_grad_(False)
+
+    def _update(self, value: Tensor) -> float:
+        recipe, done = self.recipe, self.step / self.steps
+        warm_up = max(1, min(WARM_UP, self.steps // 10))
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.rate * min(1.0, self.step / warm_up) * (1 + math.cos(math.pi * done)) / 2
+        self.optimizer.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        weight = 1 - min(recipe.average, self.step / (self.step + 50))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], weight)
+        return value.item()
+
+    def _save(self) -> None:
+        state = {
+            "model": self.model.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch, "step": self.step, "curve": self.curve, "recipe": self.recipe.as_dict(),
+            "data": self.data,
+        }  # fmt: skip
+        temporary = self.path.with_suffix(".tmp")
+        torch.save(state, temporary)
+        temporary.replace(self.path)
+
+    def _restore(self, state: dict) -> None:
+        if state.get("recipe", self.recipe.as_dict()) != self.recipe.as_dict():
+            raise UserError(
+                f"expected a checkpoint of the same recipe, seed and epochs in {self.path}, got one of another; choose another --out or remove it"
+            )
+        if state.get("data", self.data) != self.data:
+            raise UserError(
+                f"expected a checkpoint of the same images in {self.path}, got one of others; choose another --out or remove it"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average, self.epoch = state["average"], state["epoch"]
+        self.step, self.curve = state["step"], state["curve"]
+
+
+def initialise(model: nn.Module, generator: torch.Generator) -> None:
+    """Draws initial weights from `generator` alone; a residual branch starts at zero."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)
+            if name.endswith(("second", "conv2", "conv_out")):
+                nn.init.zeros_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,83 @@
+"""A record by what a user calls it: its id, the beginning of it, or its folder."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.files.documents import printable
+from bench.files.links import check_inside
+
+MOST_NAMED = 3
+"""Ids that an error names."""
+EXPECTED = "expected the id, a unique prefix or the folder of one run"
+
+
+def find_record(results: Path, run: str) -> Path:
+    """The folder of a record given by its path, its id or a unique prefix of it.
+
+    Raises:
+        UserError: None fits, or several do.
+    """
+    if (Path(run) / "run.json").is_file():
+        return Path(run)
+    if Path(run).is_file():
+        raise UserError(
+            f"{EXPECTED}, got the file {run!r}; put a packed record among your own first: bench import {shlex.quote(run)}"
+        )
+    paths = record_paths(results)
+    fitting = [path for path in paths if run and path.name.startswith(run)]
+    if len(fitting) != 1:
+        raise UserError(_none(results, run, paths) if not fitting else _several(results, run, fitting))
+    return fitting[0]
+
+
+def record_paths(results: Path) -> list[Path]:
+    """The folders of all records below `results`, sorted.
+
+    Raises:
+        UserError: A link below `results` leads out of it.
+    """
+    root = results.resolve()
+    paths = sorted(file.parent for file in results.glob("*/*/*/run.json"))
+    for path in paths:
+        check_inside(path, root)
+    return paths
+
+
+def _none(results: Path, run: str, paths: Sequence[Path]) -> str:
+    if run and Path(run).is_dir():
+        return f"{EXPECTED}, got the folder {run!r}, which has no run.json; name a record below it"
+    if Path(run).suffix == ".zip" or any(separator in run for separator in (os.sep, os.altsep) if separator):
+        return f"expected a record at {run!r}, got no such file or folder; check the path"
+    where = f"{EXPECTED} in {printable(results)}, got {run!r}"
+    if not paths:
+        return f"{where}, where no record is; check --results"
+    ids = [path.name for path in paths]
+    if not (near := _near(run, ids)):
+        return f"{where}, which fits none of {_count(ids)}: {_named(ids)}; see: bench leaderboard"
+    return f"{where}, which fits none of {_count(ids)}; near it: {_named(near)}"
+
+
+def _several(results: Path, run: str, fitting: Sequence[Path]) -> str:
+    names = [path.name for path in fitting]
+    return f"{EXPECTED} in {printable(results)}, got {run!r}, which fits {len(names)} of them: {_named(names)}; write more of it"
+
+
+def _near(run: str, ids: Sequence[str]) -> list[str]:
+    """Ids whose beginnings of this length are nearly the same, the nearest first."""
+    found = get_close_matches(run, sorted({name[: len(run)] for name in ids}), n=MOST_NAMED) if len(run) > 1 else []
+    return [name for beginning in found for name in ids if name.startswith(beginning)]
+
+
+def _count(ids: Sequence[str]) -> str:
+    return f"{len(ids)} records" if len(ids) > 1 else "1 record"
+
+
+def _named(ids: Sequence[str]) -> str:
+    more = ", ..." if len(ids) > MOST_NAMED else ""
+    return ", ".join(map(printable, ids[:MOST_NAMED])) + more

@@ -1,0 +1,265 @@
+"""Names to components: the literal tables, entry points, `module:object` and `path/file.py:object`."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench.errors import UserError
+from bench.registry.sources import source_sha256
+
+KINDS = {
+    "defenses": "defense",
+    "attacks": "attack",
+    "datasets": "data set",
+    "classifiers": "classifier",
+    "score_models": "score model",
+}
+"""Kinds of components, as entry-point groups call them (`purebench.defenses`, ...), and as sentences do."""
+KIND_OF = {
+    "defense": "defenses", "attack": "attacks", "dataset": "datasets", "classifier": "classifiers",
+    "score_model": "score_models",
+}  # fmt: skip
+"""The kind of what stands under each key of a spec or of a suite."""
+
+FLAGS = {"defenses": "-D", "attacks": "-A", "classifiers": "-C", "score_models": "-S"}
+"""The flag that gives arguments to components of each kind; data sets take theirs by name."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a table: what a name stands for.
+
+    Arguments:
+        target: `module:object`.
+        summary: One line of what it is.
+        args: Arguments that the name fixes (a preset); the user's own go before them.
+        gradient: For attacks: what is differentiated, a value of `GradientMode`.
+        knowledge: For attacks: what is known of a stochastic defense's scored draws, `fresh` (nothing) or `known`.
+        draws: For attacks: the number of scored draws that a protocol prescribes; 0 leaves it open.
+        suits: For attacks: `deterministic` or `stochastic` if the attack is for such defenses only.
+        instead: For attacks with `suits`: what to use for the others.
+        package: The distribution whose code runs; an attack with one is handed whole shards, since it knows no image ids.
+        remark: For protocols: what is kept of the paper and what is changed.
+        cite: Where the preset comes from.
+        defaults: For data sets: the names of its classifier and score model.
+        threats: For data sets: its boards, the default first.
+        training: For data sets: `module:object` of the function that gives the images and labels that networks may be trained on.
+        parameter: For a family `name:REST`: the argument that takes the rest.
+        members: For a family: `module:object` of a mapping from the names that are known to one line of what each is.
+        family: Whether the target is a function from that argument to the component, so that its signature may depend on it.
+    """
+
+    target: str
+    summary: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    gradient: str = "full"
+    knowledge: str = "fresh"
+    draws: int = 0
+    suits: str = ""
+    instead: str = ""
+    package: str = ""
+    remark: str = ""
+    cite: str = ""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    threats: tuple[str, ...] = ()
+    training: str = ""
+    parameter: str = ""
+    members: str = ""
+    family: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """A name that exists, not imported yet."""
+
+    kind: str
+    name: str
+    entry: Entry
+    source: str
+
+    def load(self) -> Any:
+        """Imports the component.
+
+        Raises:
+            UserError: The module or the object in it does not exist, or fails on import.
+        """
+        module, _, attribute = self.entry.target.rpartition(":")
+        if self.source != "built-in" and os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())  # as `python -m` would, but last
+        try:
+            target: Any = _import(module)
+            for part in attribute.split("."):
+                target = _member(target, part, f"the {KINDS[self.kind]} {self.name!r}")
+        except UserError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise UserError(
+                f"expected to import the {KINDS[self.kind]} {self.name!r}, got {type(error).__name__}: {error}; check {self.entry.target}"
+            ) from error
+        return target(self.name.partition(":")[2]) if self.entry.family else target
+
+    def load_training(self) -> Any:
+        """Imports the function that gives a data set's training images and labels; None if it has none of its own."""
+        return (
+            replace(self, entry=replace(self.entry, target=self.entry.training)).load() if self.entry.training else None
+        )
+
+    def source_sha256(self) -> str | None:
+        """Hash of the code of a component that is not built in, so that another version is another run."""
+        return None if self.source == "built-in" else source_sha256(_import(self.entry.target.rpartition(":")[0]))
+
+
+_MISSING = object()
+
+
+class Registry:
+    """All components that can be named on the command line.
+
+    Arguments:
+        tables: For each kind in `KINDS`, the built-in table.
+    """
+
+    def __init__(self, tables: Mapping[str, Mapping[str, Entry]]) -> None:
+        self.tables = tables
+
+    def find(self, kind: str, name: str) -> Found:
+        """What a name stands for, without importing it.
+
+        Raises:
+            UserError: Nothing has this name; close names are suggested.
+        """
+        if name in self.tables[kind] and not self.tables[kind][name].parameter:
+            return Found(kind, name, self.tables[kind][name], "built-in")
+        point = self._points(kind).get(name)
+        if point:
+            return Found(
+                kind,
+                name,
+                Entry(point.value, point.dist.name if point.dist else "entry point"),
+                f"entry point {point.value}",
+            )
+        family, colon, rest = name.partition(":")
+        if colon and family in self.tables[kind] and self.tables[kind][family].parameter:
+            entry = self.tables[kind][family]
+            fixed = {} if entry.family else {entry.parameter: rest}
+            return Found(kind, name, replace(entry, args={**entry.args, **fixed}, parameter=""), "built-in")
+        if colon:
+            module, _, attribute = name.rpartition(":")
+            if not attribute or not module:
+                raise UserError(
+                    f"expected {_one(kind)} as module:object or path/file.py:object, got {name!r}; name both parts"
+                )
+            if module.endswith(".py") and not Path(module).is_file():
+                raise UserError(
+                    f"expected the file of the {KINDS[kind]} {name!r}, got no file {module}; check the path"
+                )
+            return Found(kind, name, Entry(name, "given by its path"), name)
+        raise UserError(self._unknown(kind, name))
+
+    def all(self, kind: str) -> list[Found]:
+        """Every named component of a kind: the built-in ones, then entry points."""
+        table = self.tables[kind]
+        points = [self.find(kind, name) for name in self._points(kind) if name not in table]
+        return [Found(kind, _spelled(name, entry), entry, "built-in") for name, entry in table.items()] + points
+
+    def members(self, kind: str) -> list[Found]:
+        """The names within the families of a kind, of those families whose names are known beforehand."""
+        return [
+            Found(kind, f"{family}:{name}", replace(entry, summary=summary), "built-in")
+            for family, entry in self.tables[kind].items()
+            if entry.members
+            for name, summary in _object(entry.members).items()
+        ]
+
+    def _points(self, kind: str) -> dict[str, EntryPoint]:
+        return {point.name: point for point in entry_points(group=f"purebench.{kind}")}
+
+    def _unknown(self, kind: str, name: str) -> str:
+        known = [found.name for found in self.all(kind)]
+        close = near(name, known + [found.name for found in self.members(kind)])
+        if name.endswith(".py"):
+            return f"expected {_one(kind)} as path/file.py:object, got {name!r} without an object; add a colon and its name"
+        hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
+        return f"expected {_one(kind)}, got {name!r}; {hint} (see: bench list {kind.replace('_', '-')})"
+
+
+def _member(owner: Any, name: str, wanted: str) -> Any:
+    """An attribute of a module or a class; if there is none, the error names those that are defined there."""
+    found = getattr(owner, name, _MISSING)
+    if found is not _MISSING:
+        return found
+    home = getattr(owner, "__name__", None)
+    own = [word for word, value in getattr(owner, "__dict__", {}).items() if getattr(value, "__module__", "") == home]
+    there = f"{suggest(name, own)}; it has {', '.join(own[:10])}{', ...' if len(own) > 10 else ''}" if own else ""
+    raise UserError(f"expected {wanted}, got no {name!r} in its file or module{there}; correct the name")
+
+
+def _one(kind: str) -> str:
+    return f"{'an' if KINDS[kind][0] in 'aeiou' else 'a'} {KINDS[kind]}"
+
+
+def _spelled(name: str, entry: Entry) -> str:
+    return f"{name}:{entry.parameter.upper()}" if entry.parameter else name
+
+
+def suggest(name: str, known: list[str]) -> str:
+    """` (did you mean ...?)` if a known name is close, else nothing."""
+    close = near(name, known, most=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def near(name: str, known: list[str], *, most: int = 3) -> list[str]:
+    """Known names that begin with what was typed, in their own order, then those that resemble it, the nearest first."""
+    begun = [other for other in known if name and other.startswith(name)]
+    alike = [other for other in difflib.get_close_matches(name, known, n=most, cutoff=0.5) if other not in begun]
+    return (begun + alike)[:most]
+
+
+def _object(target: str) -> Any:
+    module, _, attribute = target.rpartition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def own_package(name: str, attribute: str) -> ModuleType:
+    """Imports one of this distribution's top-level packages, and says so if a foreign one of that name came instead.
+
+    Raises:
+        UserError: Another package of this name shadows ours.
+    """
+    module = importlib.import_module(name)
+    if not hasattr(module, attribute):
+        raise UserError(
+            f"expected purebench's package {name!r}, got another one from {getattr(module, '__file__', None) or list(module.__path__)}; "
+            "run in another folder or uninstall that package"
+        )
+    return module
+
+
+def _import(module: str) -> ModuleType:
+    if not module.endswith(".py"):
+        return importlib.import_module(module)
+    path = Path(module).resolve()
+    name = f"purebench_file_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:
+            raise UserError(f"expected a Python file, got {module}; check the path")
+        loaded = importlib.util.module_from_spec(spec)
+        sys.modules[name] = loaded
+        try:
+            spec.loader.exec_module(loaded)
+        except BaseException:
+            del sys.modules[name]
+            raise
+    return sys.modules[name]

@@ -1,0 +1,1 @@
+"""One run: shards, attack, scores, lines."""

@@ -1,0 +1,168 @@
+"""One record in the making: held, with what is missing of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from typing_extensions import Self
+
+from bench.errors import UserError
+from bench.figures.summary import summarise
+from bench.machine.environment import check_environment
+from bench.plan.plan import Plan
+from bench.records.header import FORMAT
+from bench.records.lines import SampleRecord
+from bench.records.record import SHARD, Record, RecordWriter, read_record
+from bench.records.seal import SEAL
+from bench.run.engine import Done, Engine, Task
+from bench.run.options import Options
+
+LOG = logging.getLogger("bench.run.job")
+
+
+class Job:
+    """Holds a record until it is closed; finds its missing shards, and stores them as they come.
+
+    Arguments:
+        plan: The parts of the run.
+        options: How it is executed.
+        engine: Verifies the claims of a new record.
+
+    Raises:
+        BusyError: Another process holds the record.
+        UserError: The options are wrong, or the record cannot be continued.
+    """
+
+    def __init__(self, plan: Plan, options: Options, engine: Engine) -> None:
+        self.plan, self.options = plan, options
+        self.count = images_asked(options.samples, len(plan.dataset))
+        self.total = _rounded(plan, self.count)
+        self.path = record_path(plan, options.results)
+        self.record = self._complete() or RecordWriter(self.path, _header(plan), self._asking(engine))
+        finished = {line.id for line in self.record.lines}
+        self.tasks = [Task(self, shard, positions) for shard, positions in _missing(plan, self.total, finished)]
+        self.left = len(self.tasks)
+        if self.tasks and self.total > self.count:
+            LOG.info(
+                "this attack takes whole shards of %d: %d images are attacked for the %d asked for", SHARD, self.total, self.count
+            )  # fmt: skip
+
+    def _complete(self) -> Record | None:
+        """The record, if nothing is to be added to it: it is only read, from a folder that others write or that is read-only."""
+        if not (self.path / SEAL).exists() or not (self.path / "run.json").exists():
+            return None
+        record = read_record(self.path)
+        finished = {line.id for line in record.lines}
+        others = record.run_id != self.plan.spec.run_id
+        return None if record.torn or others or _missing(self.plan, self.total, finished) else record
+
+    def _asking(self, engine: Engine) -> Callable[[], dict[str, Any]]:
+        return lambda: engine.claims(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the record."""
+        if isinstance(self.record, RecordWriter):
+            self.record.__exit__()
+
+    @property
+    def writer(self) -> RecordWriter:
+        """What adds to the record.
+
+        Raises:
+            TypeError: Nothing is to be added.
+        """
+        if not isinstance(self.record, RecordWriter):
+            raise TypeError(f"expected a record that lacks images, got the complete one of run {self.record.run_id}")
+        return self.record
+
+    @property
+    def lines(self) -> list[SampleRecord]:
+        """The lines of the images that run, in the data set's order."""
+        return first_lines(self.record.lines, self.plan, self.total)
+
+    def store(self, done: Done) -> None:
+        """Appends a shard.
+
+        Raises:
+            UserError: It was executed under another device kind or release than the shards before.
+        """
+        if not self.options.mix_environments:
+            check_environment(self.writer.header, done.environment, self.path)
+        self.writer.add_environment(done.key, done.environment)
+        self.writer.append(done.task.shard, done.lines, done.images if self.options.evidence else None)
+        self.left -= 1
+
+    def finish(self) -> dict[str, Any]:
+        """Seals the record, and gives its summary document."""
+        if isinstance(self.record, RecordWriter) and not (self.path / SEAL).exists():
+            self.writer.seal([int(sample) for sample in self.plan.dataset.ids])
+        lines = first_lines(self.record.lines, self.plan, self.count)
+        return summarise(Record(self.path, self.record.header, self.record.lines, sealed=True), lines, self.count)
+
+
+def record_path(plan: Plan, results: Path) -> Path:
+    """`results/<dataset>/<threat>/<run id>`."""
+    return results / plan.dataset.name / plan.threat.slug / plan.spec.run_id
+
+
+def images_asked(samples: int | None, size: int) -> int:
+    """The number of images that `--samples` asks for.
+
+    Raises:
+        UserError: The data set has fewer.
+    """
+    if samples is not None and not 1 <= samples <= size:
+        raise UserError(f"expected --samples in 1..{size} or all, got {samples}; the data set has {size} images")
+    return size if samples is None else samples
+
+
+def images_missing(plan: Plan, options: Options) -> tuple[int, int]:
+    """How many images of a run are not in its record yet, and how many it will have; nothing is written.
+
+    Raises:
+        UserError: The data set has fewer, or the record is damaged.
+    """
+    total = _rounded(plan, images_asked(options.samples, len(plan.dataset)))
+    path = record_path(plan, options.results)
+    finished = {line.id for line in read_record(path).lines} if (path / "run.json").exists() else set()
+    return sum(len(positions) for _, positions in _missing(plan, total, finished)), total
+
+
+def _rounded(plan: Plan, count: int) -> int:
+    """The images that run: whole shards where the attack's result depends on them."""
+    return min(-(-count // SHARD) * SHARD, len(plan.dataset)) if plan.whole_shards else count
+
+
+def _missing(plan: Plan, count: int, finished: set[int]) -> list[tuple[int, np.ndarray]]:
+    """Shards and the positions in them that are asked for and not in the record yet."""
+    open_positions = [p for p in range(count) if int(plan.dataset.ids[p]) not in finished]
+    shards: dict[int, list[int]] = {}
+    for position in open_positions:
+        shards.setdefault(position // SHARD, []).append(position)
+    return [(shard, np.array(positions)) for shard, positions in sorted(shards.items())]
+
+
+def first_lines(lines: list[SampleRecord], plan: Plan, count: int) -> list[SampleRecord]:
+    """The lines of the first `count` images, in the data set's order."""
+    by_id = {line.id: line for line in lines}
+    ids = (int(sample) for sample in plan.dataset.ids[:count])
+    return [by_id[sample] for sample in ids if sample in by_id]
+
+
+def _header(plan: Plan) -> dict[str, Any]:
+    """What `run.json` says, but for the checks and the environments."""
+    return {
+        "format": FORMAT, "run_id": plan.spec.run_id, "spec": plan.spec.model_dump(), "labels": plan.labels,
+        "notes": plan.notes,
+        "checks": {}, "environments": {},
+    }  # fmt: skip

@@ -1,0 +1,148 @@
+"""A recorded run again: its plan from its spec, and its stored adversarial images scored anew, without any attack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import UserError
+from bench.figures.runs import Run
+from bench.machine.device import pick_device
+from bench.plan.plan import Plan, Request, plan
+from bench.records.evidence import Evidence, outside_ball, positions_of, read_evidence
+from bench.records.spec import differences
+from bench.registry.registry import Registry
+from bench.run.worker import Worker
+from bench.text.command import given_arguments
+from bench.threat import ThreatModel
+
+
+@dataclass(frozen=True, eq=False)
+class Rescored:
+    """What stored images give here and now.
+
+    Arguments:
+        ids: Sample ids, shape `(n,)`.
+        labels: Their classes, `(n,)`.
+        predictions: `(n, k)`.
+        margins: `(n, k)`.
+        outside: Ids of images outside the ball or [0, 1].
+        changed: What the spec of the same names and arguments differs in here, as phrases.
+        environment: Where they were scored.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    predictions: np.ndarray
+    margins: np.ndarray
+    outside: list[int]
+    changed: list[str]
+    environment: dict[str, Any]
+
+
+def request_of(header: Mapping[str, Any], data_dir: Path | None = None, *, defaults: bool = False) -> Request:
+    """What was asked for when the record of this header was made.
+
+    Arguments:
+        header: The content of `run.json`.
+        data_dir: Where data sets lie.
+        defaults: Whether arguments of defense and attack that were left to their defaults are left to those of today.
+    """
+    spec, labels = header["spec"], header["labels"]
+    score = spec["score_model"]
+    given = (lambda role: given_arguments(spec[role], labels[role])) if defaults else (lambda role: spec[role]["args"])
+    return Request(
+        defense=spec["defense"]["name"], attack=spec["attack"]["name"],
+        dataset=labels.get("dataset", spec["dataset"]["name"]), classifier=spec["classifier"]["name"],
+        score_model=score and score["name"], threat=ThreatModel.parse(spec["threat"]), draws=spec["draws"], seed=spec["seed"],
+        data_dir=data_dir,
+        arguments={
+            "defenses": given("defense"), "attacks": given("attack"), "classifiers": spec["classifier"]["args"],
+            **({"score_models": score["args"]} if score else {}),
+        },
+    )  # fmt: skip
+
+
+def replan(header: Mapping[str, Any], registry: Registry, data_dir: Path | None = None) -> Plan:
+    """The plan of a recorded run as its names and arguments stand for it today.
+
+    Raises:
+        UserError: A name or an argument of the record exists no more.
+    """
+    return plan(request_of(header, data_dir), registry)
+
+
+def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int | None = None) -> Worker:
+    """What scores the images of a run again: in the run's own batch size, unless another one is given or memory wants a smaller one.
+
+    Arguments:
+        run: The run.
+        planned: Its plan.
+        device: As on the command line.
+        batch_size: Images in one network call; the record's if left out.
+    """
+    worker = Worker(planned, pick_device(device), batch_size, lambda *_: None)
+    if batch_size is None:
+        recorded = (part.get("batch_size") for part in run.header["environments"].values())
+        worker.batch = next((size for size in recorded if size), worker.batch)
+    return worker
+
+
+def rescore(
+    run: Run, registry: Registry, *, data_dir: Path | None = None, device: str = "auto", planned: Plan | None = None
+) -> Rescored | None:
+    """Scores the stored adversarial images of a run again, with its own draws and its own batch size.
+
+    Arguments:
+        run: The run.
+        registry: What its names stand for.
+        data_dir: Where data sets lie.
+        device: As on the command line.
+        planned: The run's plan, if it was made already.
+
+    Returns:
+        None if the run stores no adversarial images.
+
+    Raises:
+        UserError: A name of the record exists no more, or a file is damaged.
+    """
+    evidence = read_evidence(run.path)
+    if evidence is None:
+        return None
+    planned = planned or replan(run.header, registry, data_dir)
+    worker = worker_of(run, planned, device=device)
+    evidence = evidence.of(run.ids)
+    positions = positions_of(evidence.ids, planned.dataset)
+    predictions, margins = worker.rescore(positions, evidence.images)
+    return Rescored(
+        evidence.ids, planned.dataset.labels[positions], predictions, margins,
+        outside_ball(evidence, planned.dataset, planned.threat), differences(run.spec, planned.spec.model_dump()),
+        worker.environment,
+    )  # fmt: skip
+
+
+def purified(
+    run: Run, evidence: Evidence, registry: Registry, *, data_dir: Path | None = None, device: str = "cpu"
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the classifier is shown of the clean and of the adversarial images, under the first scored draw.
+
+    Arguments:
+        run: The run.
+        evidence: The images to purify.
+        registry: What the names of the run stand for.
+        data_dir: Where data sets lie.
+        device: As on the command line.
+    """
+    planned = replan(run.header, registry, data_dir)
+    changed = differences(run.spec, planned.spec.model_dump())
+    if changed:
+        raise UserError(
+            f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again"
+        )
+    worker = Worker(planned, pick_device(device), len(evidence), lambda *_: None)
+    positions = positions_of(evidence.ids, planned.dataset)
+    return worker.purify(positions, planned.dataset.floats(positions)), worker.purify(positions, evidence.images)

@@ -1,0 +1,126 @@
+"""The one loop over shards: find what is missing, have it executed, append it, sum up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.figures.curve import Point, curve
+from bench.machine.device import pick_device
+from bench.plan.plan import Plan
+from bench.records.lines import SampleRecord
+from bench.records.record import SHARD, read_record
+from bench.run.engine import Engine, Failed, Task
+from bench.run.job import Job, first_lines, images_missing, record_path
+from bench.run.local import Here
+from bench.run.options import Options
+from bench.run.prediction import Forecast, Remembering, forecast
+from bench.run.worker import Worker
+
+__all__ = ["Options", "Reporter", "Silent", "foresee", "record_path", "run", "security_curve"]
+
+PROBED_SHARDS = 2
+"""Shards on whose images a forecast tries which ones fall at once."""
+
+
+class Reporter(Protocol):
+    """Receives what happens; only the command line prints it."""
+
+    def started(self, lines: list[SampleRecord], total: int) -> None:
+        """The run begins, or goes on after these lines, toward `total` images."""
+
+    def working(self, done: float, standing: int, images: int) -> None:
+        """Attacks on `images` images are through the share `done` of their work; `standing` are not broken."""
+
+    def finished(self, lines: list[SampleRecord]) -> None:
+        """These images are done."""
+
+
+class Silent:
+    """A reporter that says nothing."""
+
+    def started(self, lines: list[SampleRecord], total: int) -> None:
+        """Nothing."""
+
+    def working(self, done: float, standing: int, images: int) -> None:
+        """Nothing."""
+
+    def finished(self, lines: list[SampleRecord]) -> None:
+        """Nothing."""
+
+
+def run(plan: Plan, options: Options, reporter: Reporter, engine: Engine | None = None) -> dict[str, Any]:
+    """Makes what is missing of a record and returns its summary document.
+
+    Arguments:
+        plan: The parts of the run.
+        options: How it is executed.
+        reporter: Hears of it.
+        engine: Where; in this process if left out.
+
+    Raises:
+        UserError: The options are wrong, or the record cannot be continued.
+        AttackError: The attack left the ball.
+        WorkerError: A worker was lost or did not answer, again and again.
+    """
+    engine = engine or Here()
+    with Job(plan, options, engine) as job:
+        reporter.started(job.lines, job.total)
+        flights = Flights(reporter)
+        for result in engine.execute(job.tasks, flights.working):
+            if isinstance(result, Failed):
+                raise result.error
+            job.store(result)
+            flights.landed(result.task)
+            reporter.finished(result.lines)
+        return job.finish()
+
+
+class Flights:
+    """Sums what is reported of the tasks that are executed at the same time.
+
+    Arguments:
+        reporter: Hears the sums.
+    """
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter = reporter
+        self.flying: dict[Task, tuple[float, int, int]] = {}
+
+    def working(self, task: Task, done: float, standing: int, images: int) -> None:
+        """A task goes on."""
+        self.flying[task] = (done * images, standing, images)
+        through, stand, total = (sum(part) for part in zip(*self.flying.values(), strict=True))
+        self.reporter.working(through / total, stand, total)
+
+    def landed(self, task: Task) -> None:
+        """A task is over."""
+        self.flying.pop(task, None)
+
+
+def foresee(plan: Plan, options: Options, seen: dict[str, tuple[float, Any]] | None = None) -> Forecast | None:
+    """What it would cost to make what is missing of a record; nothing is written. None for an attack without a formula.
+
+    Arguments:
+        plan: The run.
+        options: How it would be executed.
+        seen: What was timed and probed before under the same options but for the samples; what is found is added.
+
+    Raises:
+        UserError: The options are wrong.
+    """
+    missing, total = images_missing(plan, options)
+    device = pick_device(options.device.partition(",")[0])
+    worker = Worker(plan, device, options.batch_size, lambda done, standing, images: None)
+    prober = worker if seen is None else Remembering(worker, plan, seen)
+    return forecast(plan, prober, images=missing, done=total - missing, probe=PROBED_SHARDS * SHARD)
+
+
+def security_curve(summaries: Sequence[dict[str, Any]], plans: Sequence[Plan]) -> list[Point]:
+    """The curve through runs that differ in their threat alone, over the images that each summary counts."""
+    runs = []
+    for summary, planned in zip(summaries, plans, strict=True):
+        lines = first_lines(read_record(Path(summary["path"])).lines, planned, summary["n"])
+        runs.append((planned.threat, summary["run_id"], lines))
+    return curve(runs)

@@ -1,0 +1,297 @@
+"""A suite file: a matrix of runs in TOML, as the cells it stands for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from bench.errors import UserError
+from bench.files.documents import printable, read_toml
+from bench.registry.entry import KIND_OF
+from bench.registry.registry import suggest
+from bench.threat import ThreatModel
+
+AXES = ("dataset", "threat", "classifier", "score_model", "defense", "attack", "seed")
+"""Keys of which the matrix is the product, the slowest first."""
+MOST_CELLS = 100_000
+
+Value = str | int | float | bool | list[str | int | float | bool]
+Named = str | dict[str, Value]
+Names = Named | list[Named]
+Samples = Annotated[int, Field(ge=1)] | Literal["all"]
+
+
+class _Settings(BaseModel):
+    """Keys that every part of a suite file takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    samples: Samples | None = None
+    draws: Annotated[int, Field(ge=1)] | None = None
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
+    no_evidence: bool | None = None
+    defense_args: dict[str, Value] = {}
+    attack_args: dict[str, Value] = {}
+    classifier_args: dict[str, Value] = {}
+    score_args: dict[str, Value] = {}
+
+
+class _Axes(_Settings):
+    defense: Names | None = None
+    attack: Names | None = None
+    dataset: Names | None = None
+    classifier: Names | None = None
+    score_model: Names | None = None
+    threat: str | list[str] | None = None
+    seed: int | list[int] | None = None
+
+
+class _Adjust(_Settings):
+    where: dict[str, str | list[str]]
+
+
+class SuiteFile(_Axes):
+    """A suite file: axes and settings of all cells, then what is added, left out, and set for some of them."""
+
+    summary: str = ""
+    data_dir: Path | None = None
+    results: Path = Path("results")
+    device: str = "auto"
+    engine: str = "local"
+    workers: int | None = None
+    mix_environments: bool = False
+    include: list[_Axes] = []
+    exclude: list[dict[str, str | list[str]]] = []
+    adjust: list[_Adjust] = []
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cell:
+    """One run of a suite, by name.
+
+    Arguments:
+        names: Names by axis: `defense`, `attack`, `dataset`, `classifier`, `score_model`; those left out have defaults.
+        arguments: Arguments by kind of component.
+        threat: The threat model; None for the data set's.
+        seed: Seed of all draws.
+        draws: Fresh draws per image in the score; None for the default.
+        samples: Number of images; None for all.
+        batch_size: Images in one network call; None for auto.
+        evidence: Whether adversarial images are stored.
+        data_dir: Where data sets lie.
+    """
+
+    names: Mapping[str, str]
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    threat: ThreatModel | None = None
+    seed: int = 0
+    draws: int | None = None
+    samples: int | None = 100
+    batch_size: int | None = None
+    evidence: bool = True
+    data_dir: Path | None = None
+
+    def text(self, axis: str) -> str:
+        """What patterns are compared with: a name and its arguments, `dpsam rho=0`; a threat; a seed."""
+        if axis == "threat":
+            return "" if self.threat is None else str(self.threat)
+        if axis == "seed":
+            return str(self.seed)
+        given = self.arguments.get(KIND_OF[axis], {})
+        return " ".join([self.names.get(axis, ""), *(f"{key}={_text(value)}" for key, value in given.items())])
+
+    @property
+    def label(self) -> str:
+        """The cell for people."""
+        where = " ".join(part for part in (self.text("dataset"), self.text("threat")) if part)
+        others = [f"{axis} {self.text(axis)}" for axis in ("classifier", "score_model") if axis in self.names]
+        seed = [f"seed {self.seed}"] if self.seed else []
+        return " · ".join([self.text("defense"), self.text("attack"), where, *others, *seed])
+
+    def fits(self, patterns: Mapping[str, str | list[str]]) -> bool:
+        """Whether every pattern (shell style) matches the text of its axis; of a list, one has to."""
+        return all(
+            any(fnmatchcase(self.text(axis), one) for one in ([wanted] if isinstance(wanted, str) else wanted))
+            for axis, wanted in patterns.items()
+        )
+
+
+def find_suite(name: str) -> Path:
+    """The file of a suite given by its path, or by the name of one inside the package.
+
+    Raises:
+        UserError: There is no such file and no such name.
+    """
+    inside = {
+        file.name.removesuffix(".toml"): Path(str(file))
+        for file in files("bench.suite.ready").iterdir()
+        if file.name.endswith(".toml")
+    }
+    if name in inside and not Path(name).is_file():
+        return inside[name]
+    if not Path(name).is_file():
+        raise UserError(
+            f"expected a suite file or one of {', '.join(sorted(inside))}, got {printable(name)!r}{suggest(name, list(inside))}; check the path"
+        )
+    return Path(name)
+
+
+def read_suite(file: Path) -> SuiteFile:
+    """The content of a suite file.
+
+    Raises:
+        UserError: It is no TOML, or has keys or values that a suite does not take.
+    """
+    content = read_toml(file)
+    try:
+        return SuiteFile.model_validate(content)
+    except ValidationError as error:
+        raise UserError(_first_mistake(file, error)) from error
+
+
+def cells_of(suite: SuiteFile, file: Path) -> list[Cell]:
+    """The cells of a suite in its order, each once.
+
+    Raises:
+        UserError: A pattern names no axis, or there are no cells, or too many.
+    """
+    _check_patterns(file, [*suite.exclude, *(adjust.where for adjust in suite.adjust)])
+    cells: list[Cell] = []
+    for axes in (suite, *suite.include):
+        for cell in _product(suite, axes):
+            if axes is not suite or not any(cell.fits(patterns) for patterns in suite.exclude):
+                cells.append(_adjusted(cell, suite))
+            if len(cells) > MOST_CELLS:
+                raise UserError(f"expected at most {MOST_CELLS} cells in {printable(file)}, got more; split the suite")
+    unique = list({repr(cell): cell for cell in cells}.values())
+    if not unique:
+        raise UserError(f"expected cells in the suite {printable(file)}, got none; name a defense and an attack")
+    return unique
+
+
+def patterns_of(only: list[str]) -> dict[str, str | list[str]]:
+    """`["defense=dpsam*", ...]` as patterns by axis; several of one axis are alternatives.
+
+    Raises:
+        UserError: A text without `=`, or one that names no axis.
+    """
+    patterns: dict[str, list[str]] = {}
+    for text in only:
+        axis, equals, pattern = text.partition("=")
+        axis = axis.strip().replace("-", "_")
+        if not equals or axis not in AXES:
+            raise UserError(
+                f"expected --only AXIS=PATTERN with an axis among {', '.join(AXES)}, got {text!r}; write for example --only defense=dpsam"
+            )
+        patterns.setdefault(axis, []).append(pattern)
+    return {**patterns}
+
+
+def _product(suite: SuiteFile, axes: _Axes) -> Iterator[Cell]:
+    """The cells of one part, which takes from the file what it does not say itself."""
+    values = [
+        _values(axis, getattr(axes, axis) if getattr(axes, axis) is not None else getattr(suite, axis)) for axis in AXES
+    ]
+    if not (values[AXES.index("defense")][0] and values[AXES.index("attack")][0]):
+        return
+    settings = {
+        key: getattr(axes, key) if getattr(axes, key) is not None else getattr(suite, key)
+        for key in ("samples", "draws", "batch_size", "no_evidence")
+    }
+    shared = {kind: {**getattr(suite, key), **getattr(axes, key)} for kind, key in _ARGUMENTS.items()}
+    for choice in itertools.product(*values):
+        yield _cell(dict(zip(AXES, choice, strict=True)), settings, shared, suite.data_dir)
+
+
+def _cell(
+    choice: dict[str, Any], settings: dict[str, Any], shared: dict[str, dict[str, Any]], data_dir: Path | None
+) -> Cell:
+    names, arguments = {"dataset": "fashion-mnist"}, dict(shared)
+    for axis, kind in KIND_OF.items():
+        if choice[axis] is not None:
+            name, own = choice[axis]
+            names[axis] = name
+            arguments[kind] = {**arguments.get(kind, {}), **own}
+    threat = choice["threat"]
+    return Cell(
+        names=names, arguments={kind: given for kind, given in arguments.items() if given},
+        threat=None if threat is None else ThreatModel.parse(threat), seed=choice["seed"] or 0, draws=settings["draws"],
+        samples=_number(settings["samples"], "all", 100), batch_size=_number(settings["batch_size"], "auto", None),
+        evidence=not settings["no_evidence"], data_dir=data_dir,
+    )  # fmt: skip
+
+
+def _adjusted(cell: Cell, suite: SuiteFile) -> Cell:
+    """The cell with what is set for those that it is one of, which goes before everything else."""
+    for adjust in suite.adjust:
+        if cell.fits(adjust.where):
+            arguments = {**cell.arguments}
+            for kind, key in _ARGUMENTS.items():
+                if getattr(adjust, key):
+                    arguments[kind] = {**arguments.get(kind, {}), **getattr(adjust, key)}
+            cell = replace(
+                cell, arguments=arguments, draws=adjust.draws or cell.draws,
+                samples=_number(adjust.samples, "all", cell.samples), batch_size=_number(adjust.batch_size, "auto", cell.batch_size),
+                evidence=cell.evidence if adjust.no_evidence is None else not adjust.no_evidence,
+            )  # fmt: skip
+    return cell
+
+
+_ARGUMENTS = {
+    "defenses": "defense_args", "attacks": "attack_args", "classifiers": "classifier_args", "score_models": "score_args",
+}  # fmt: skip
+
+
+def _values(axis: str, given: Any) -> list[Any]:
+    """The values of an axis: names with their arguments, or texts and numbers as they are."""
+    several = given if isinstance(given, list) else [given]
+    if axis not in KIND_OF:
+        return several
+    return [None if one is None else _named(axis, one) for one in several]
+
+
+def _named(axis: str, one: Named) -> tuple[str, dict[str, Any]]:
+    if isinstance(one, str):
+        return one, {}
+    name = one.get("name")
+    if not isinstance(name, str):
+        raise UserError(
+            f'expected the {axis} {one!r} with a name, got none; write for example {{ name = "dpsam", rho = 0 }}'
+        )
+    return name, {key: value for key, value in one.items() if key != "name"}
+
+
+def _number(given: Any, word: str, otherwise: int | None) -> int | None:
+    if given is None:
+        return otherwise
+    return None if given == word else given
+
+
+def _text(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _check_patterns(file: Path, patterns: list[dict[str, str | list[str]]]) -> None:
+    for axis in (axis for pattern in patterns for axis in pattern):
+        if axis not in AXES:
+            raise UserError(
+                f"expected patterns of {', '.join(AXES)} in {printable(file)}, got {printable(axis)!r}{suggest(axis, list(AXES))}; correct the key"
+            )
+
+
+def _first_mistake(file: Path, error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    keys = {*SuiteFile.model_fields, *_Adjust.model_fields}
+    extra = first["type"] == "extra_forbidden"
+    place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in keys or extra)
+    if extra:
+        known = list(SuiteFile.model_fields)
+        return f"expected keys of a suite in {printable(file)}, got {printable(place)!r}{suggest(place, known)}; see: bench suite --help"
+    return f"expected a value that fits {printable(place)!r} in {printable(file)}, got {printable(first['input'])[:80]!r} ({first['msg'].lower()}); correct it"

@@ -1,0 +1,220 @@
+"""Makes what is missing of a suite: cell by cell, or as many at once as keep every worker busy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.errors import BenchError, BusyError, InterruptedRunError, UserError
+from bench.plan.cache import Shelf
+from bench.plan.plan import Plan, Request, plan
+from bench.registry.registry import Registry
+from bench.run.engine import Done, Engine, Failed, Task
+from bench.run.job import Job
+from bench.run.options import Options
+from bench.suite.cells import Cell
+from bench.suite.finished_cells import Figures, Known
+from bench.suite.outcome import Outcome
+
+
+class SuiteReporter(Protocol):
+    """Receives what happens; only the command line prints it."""
+
+    def began(self, cell: Cell, done: int, total: int) -> None:
+        """A cell is taken up, of whose images some may be done."""
+
+    def working(self, cell: Cell, done: float, standing: int, images: int) -> None:
+        """An attack on images of a cell goes on."""
+
+    def stored(self, cell: Cell, images: int) -> None:
+        """Images of a cell are done."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """Nothing more happens to a cell."""
+
+    def waiting(self, cells: int) -> None:
+        """So many cells are left, all of which other processes are making."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """How all cells of a suite are executed.
+
+    Arguments:
+        results: Folder of all records.
+        device: Where to compute.
+        mix_environments: Whether records may go on under another device kind or torch release.
+        keep_going: Whether the suite goes on after a cell that failed.
+    """
+
+    results: Path = Path("results")
+    device: str = "auto"
+    mix_environments: bool = False
+    keep_going: bool = False
+
+    def options(self, cell: Cell) -> Options:
+        """The options of one run."""
+        return Options(
+            samples=cell.samples, results=self.results, device=self.device, batch_size=cell.batch_size,
+            evidence=cell.evidence, mix_environments=self.mix_environments,
+        )  # fmt: skip
+
+
+class Suite:
+    """One pass over the cells of a suite.
+
+    Arguments:
+        cells: The cells.
+        execution: How they are executed.
+        registry: What names stand for.
+        known: The list of cells that are done.
+        reporter: Hears of it.
+    """
+
+    def __init__(
+        self, cells: list[Cell], execution: Execution, registry: Registry, known: Known, reporter: SuiteReporter
+    ) -> None:
+        self.cells, self.execution, self.registry, self.reporter = cells, execution, registry, reporter
+        self.known, self.shelf = known, Shelf()
+        self.outcomes = {
+            number: Outcome(cell, "done", figures) for number, cell in enumerate(cells) if (figures := known.find(cell))
+        }
+        self.jobs: dict[Job, int] = {}
+        self.flying: Counter[Job] = Counter()
+        self.broken: dict[Job, Exception] = {}
+
+    def run(self, engine: Engine) -> list[Outcome]:
+        """Makes the cells that are not done, and gives the outcome of each.
+
+        Raises:
+            InterruptedRunError: The disk is full.
+            BenchError: A cell failed, and the suite was not to keep going.
+        """
+        missing = [number for number in range(len(self.cells)) if number not in self.outcomes]
+        try:
+            for result in engine.execute(self._tasks(engine, missing), self._working):
+                self.flying[result.task.job] -= 1
+                if isinstance(result, Failed):
+                    self._fail(result.task.job, result.error)
+                else:
+                    self._store(result)
+                self._settle(result.task.job)
+        finally:
+            for job in self.jobs:
+                job.close()
+            self.jobs = {}
+        return [self.outcomes[number] for number in range(len(self.cells))]
+
+    def _store(self, done: Done) -> None:
+        job = done.task.job
+        try:
+            job.store(done)
+        except UserError as error:
+            self._fail(job, error)
+        else:
+            self.reporter.stored(self._cell(job), len(done.lines))
+
+    def _tasks(self, engine: Engine, missing: list[int]) -> Iterator[Task | None]:
+        """The shards of one cell after the other; cells that others hold come last, and None while there is nothing else."""
+        busy = list(missing)
+        while busy:
+            queue, busy = busy, []
+            for number in queue:
+                job = self._open(number, engine)
+                if job is None:
+                    if number not in self.outcomes:
+                        busy.append(number)
+                    continue
+                for task in job.tasks:
+                    if job in self.jobs and job not in self.broken:
+                        self.flying[job] += 1
+                        yield task
+                self._settle(job)
+            if len(busy) == len(queue):
+                self.reporter.waiting(len(busy))
+                yield None
+
+    def _open(self, number: int, engine: Engine) -> Job | None:
+        """The job of a cell; None if another process holds its record, or it failed."""
+        cell = self.cells[number]
+        try:
+            job = Job(self.plan(cell), self.execution.options(cell), engine)
+        except BusyError:
+            return None
+        except InterruptedRunError:
+            raise
+        except Exception as error:
+            self._refuse(number, error)
+            return None
+        self.jobs[job] = number
+        self.reporter.began(cell, job.total - sum(len(task.positions) for task in job.tasks), job.total)
+        return job
+
+    def plan(self, cell: Cell) -> Plan:
+        """The plan of a cell."""
+        return plan(request_of(cell), self.registry, self.shelf)
+
+    def _settle(self, job: Job) -> None:
+        """Ends a cell of which nothing is on its way or to come."""
+        if job not in self.jobs or self.flying[job] or (job.left and job not in self.broken):
+            return
+        number, cell = self.jobs[job], self._cell(job)
+        if job in self.broken:
+            outcome = Outcome(cell, "failed", error=self.broken.pop(job))
+        else:
+            figures = figures_of(job.finish())
+            self.known.add(cell, figures)
+            outcome = Outcome(cell, "made" if job.tasks else "done", figures)
+        job.close()
+        del self.jobs[job], self.flying[job]
+        self._end(number, outcome)
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        self.broken.setdefault(job, error)
+        if not self.execution.keep_going:
+            raise named(self._cell(job), error)
+
+    def _refuse(self, number: int, error: Exception) -> None:
+        if not self.execution.keep_going:
+            raise named(self.cells[number], error)
+        self._end(number, Outcome(self.cells[number], "failed", error=error))
+
+    def _cell(self, job: Job) -> Cell:
+        return self.cells[self.jobs[job]]
+
+    def _working(self, task: Task, done: float, standing: int, images: int) -> None:
+        if task.job in self.jobs:
+            self.reporter.working(self._cell(task.job), done, standing, images)
+
+    def _end(self, number: int, outcome: Outcome) -> None:
+        self.outcomes[number] = outcome
+        self.reporter.ended(outcome)
+
+
+def request_of(cell: Cell) -> Request:
+    """What a cell asks for, by name."""
+    return Request(
+        **cell.names,
+        threat=cell.threat,
+        draws=cell.draws,
+        seed=cell.seed,
+        data_dir=cell.data_dir,
+        arguments=cell.arguments,
+    )
+
+
+def figures_of(summary: dict[str, Any]) -> Figures:
+    """What a suite shows of a run's summary."""
+    robust = summary["robust_accuracy"]
+    return Figures(
+        summary["run_id"], summary["path"], summary["n"], summary["clean_accuracy"]["value"],
+        (robust["value"], robust["low"], robust["high"]),
+    )  # fmt: skip
+
+
+def named(cell: Cell, error: Exception) -> Exception:
+    """The error of a cell, with its name before it."""
+    return type(error)(f"cell {cell.label}: {error}") if isinstance(error, BenchError) else error

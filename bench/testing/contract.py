@@ -1,0 +1,257 @@
+"""What the conformance kit looks at: a defense or an attack, of which each method says what is wrong, or nothing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from bench.ball import uniform_in_ball
+from bench.claims.gradient import gradient_error, interior
+from bench.claims.repetition import global_state, same_state
+from bench.defended import LEAVE_X, DefendedClassifier
+from bench.errors import UserError
+from bench.figures.summary import EXACT
+from bench.gradient import GradientMode
+from bench.margin import margin
+from bench.noise import ForbiddenNoise, Noise
+from bench.protocols import Attack, Defense, Images
+from bench.run.worker import check_in_ball
+from bench.threat import ThreatModel
+
+SAME = 1e-9
+"""Largest difference, in float64, between results that should be equal but for the order of sums."""
+NEAR = 1.0
+"""Margin of the images that an attack has to break."""
+CHANGED = f"expected the input to be left alone, got it changed in place; {LEAVE_X}"
+DREW_GLOBALLY = ", and the global random state changed, as torch.randn changes it"
+NO_GRAPH = ("does not require grad", "not have been used in the graph")
+"""What autograd says where nothing leads from an output back to its input."""
+
+
+def default_images(count: int = 6) -> Images:
+    """Smooth random grey images of 28 x 28 with pixels from 0 to 1, some at either end; float32 `(count, 1, 28, 28)`."""
+    noise = Noise(0, torch.arange(count), "check").normal(torch.empty(count, 1, 7, 7))
+    return nn.functional.interpolate(noise, scale_factor=4, mode="bicubic").mul(0.4).add(0.5).clamp(0, 1)
+
+
+class DefenseSubject:
+    """A defense, the images that it purifies, and a copy of it in double precision."""
+
+    def __init__(self, defense: Defense, x: Images) -> None:
+        self.defense, self.x = defense, x
+        self.double = _doubled(defense)
+        self.noise = Noise(7, torch.arange(100, 100 + len(x)))
+
+    def purify(self, x: Images, noise: Noise, *, double: bool = False) -> Images:
+        """Purified images; a defense that says it never draws is handed a noise that raises."""
+        if self.defense.deterministic:
+            noise = ForbiddenNoise(noise.seed, noise.ids, noise.purpose, noise.draw)
+        return _images((self.double if double else self.defense).purify(x.clone(), noise))
+
+    def output(self) -> str:
+        """Whether it gives images, whatever it claims of its draws."""
+        y = _images(self.defense.purify(self.x.clone(), self.noise))
+        if y.shape != self.x.shape or y.dtype != self.x.dtype:
+            return f"expected {self.x.dtype} of shape {tuple(self.x.shape)}, got {y.dtype} of shape {tuple(y.shape)}; keep shape and dtype"
+        if not torch.isfinite(y).all():
+            return "expected finite pixels, got NaN or infinity; look for divisions and logarithms of 0"
+        inside = y.min() >= 0 and y.max() <= 1
+        return "" if inside else f"expected pixels in [0, 1], got [{y.min():g}, {y.max():g}]; clamp them"
+
+    def input_unchanged(self) -> str:
+        """Whether it leaves the images that it is given as they are."""
+        x = self.x.clone()
+        self.defense.purify(x, self.noise)
+        return "" if torch.equal(x, self.x) else CHANGED
+
+    def determinism(self) -> str:
+        """Whether a draw, or none, settles the output."""
+        before = global_state()
+        first = self.purify(self.x, self.noise)
+        touched = not same_state(before, global_state())
+        if not torch.equal(first, self.purify(self.x, self.noise)):
+            return f"expected the same output for the same draw, got another{DREW_GLOBALLY * touched}; draw from `noise` only"
+        other = self.purify(self.x, self.noise.at(1))
+        if not self.defense.deterministic and torch.equal(first, other):
+            return "expected another output for another draw, got the same; claim `deterministic = True`"
+        return ""
+
+    def independence(self) -> str:
+        """Whether other images change nothing."""
+        x = self.x.double()
+        return _independent(lambda rows: self.purify(x[rows], self.noise[rows], double=True), len(x))
+
+    def global_randomness(self) -> str:
+        """Whether the global generators are neither used nor changed."""
+        return _global_randomness(lambda: self.purify(self.x, self.noise))
+
+    def gradient(self) -> str:
+        """Whether autograd gives the derivative, if it says that it has one."""
+        if not getattr(self.defense, "differentiable", True):
+            return ""
+        model = DefendedClassifier(_Linear(self.x[0].numel()), self.double, chunk=len(self.x))
+        try:
+            error = gradient_error(model, interior(self.x, self.noise), self.noise)
+        except RuntimeError as lost:
+            if any(words in str(lost) for words in NO_GRAPH):
+                return (
+                    "expected a gradient through purify, got none: nothing leads from its output back to x, which detach, no_grad, .data, "
+                    "numpy and integers cut; keep the graph, or say `differentiable = False`"
+                )
+            raise
+        return (
+            ""
+            if error < EXACT
+            else f"expected a relative error below {EXACT:g} against a central difference, got {error:.1e}; "
+            "look for detach, no_grad, rounding, or random numbers that a recomputation draws anew"
+        )
+
+
+class AttackSubject:
+    """The subject attacks an undefended linear classifier, two of whose classes can win: its worst point is known in closed form."""
+
+    def __init__(self, attack: Attack, mode: GradientMode, threats: tuple[str, ...]) -> None:
+        self.attack, self.mode = attack, mode
+        self.name = getattr(attack, "__name__", type(attack).__name__)
+        self.threats = [ThreatModel.parse(text) for text in threats]
+        if not threats:
+            raise UserError('expected at least one threat to check under, got none; write threats=("l2:0.5",)')
+        self.x = default_images().double()
+        self.inner = 0.3 + 0.4 * self.x
+        self.classifier = FourClasses(self.x[0].numel())
+        self.y = self.classifier(self.inner).argmax(dim=1)
+        self.noise = Noise(7, torch.arange(100, 100 + len(self.x)), "attack")
+
+    def run(self, x: Images, y: Tensor, threat: ThreatModel, noise: Noise) -> Images:
+        """Adversarial images."""
+        model = DefendedClassifier(self.classifier, _Undefended(), mode=self.mode, chunk=len(self.x))
+        return self.attack(model, x, y, threat, noise)
+
+    def ball(self) -> str:
+        """Whether it gives images of the ball."""
+        for threat in self.threats:
+            for start in (self.x, uniform_in_ball(self.inner, threat, self.noise)):
+                result = self.run(start.clone(), self.y, threat, self.noise)
+                if result.shape != start.shape or result.dtype != start.dtype:
+                    return f"expected {start.dtype} of shape {tuple(start.shape)}, got {result.dtype} of shape {tuple(result.shape)}; keep shape and dtype"
+                check_in_ball(self.name, result, start, threat, self.noise.ids)
+        return ""
+
+    def input_unchanged(self) -> str:
+        """Whether it leaves the images that it is given as they are."""
+        x = self.x.clone()
+        self.run(x, self.y, self.threats[0], self.noise)
+        return "" if torch.equal(x, self.x) else CHANGED
+
+    def reproducible(self) -> str:
+        """Whether the noise settles the result."""
+        before = global_state()
+        first = self._once()
+        touched = not same_state(before, global_state())
+        if torch.equal(first, self._once()):
+            return ""
+        return (
+            f"expected the same result for the same noise, got another{DREW_GLOBALLY * touched}; draw from `noise` only"
+        )
+
+    def independence(self) -> str:
+        """Whether other images change nothing."""
+        threat = self.threats[0]
+        return _independent(lambda rows: self.run(self.x[rows], self.y[rows], threat, self.noise[rows]), len(self.x))
+
+    def global_randomness(self) -> str:
+        """Whether the global generators are neither used nor changed."""
+        return _global_randomness(self._once)
+
+    def optimum(self) -> str:
+        """In a ball one percent larger than every image's distance from the border between two classes, each has to break."""
+        slope = self.classifier.weight[1] - self.classifier.weight[0]
+        clean = margin(self.classifier(self.inner), self.y)
+        toward = (1 - 2 * self.y)[:, None] * slope / slope.square().sum()
+        near = self.inner + ((clean - NEAR)[:, None] * toward).view_as(self.inner)
+        duals = {"linf": slope.abs().sum(), "l2": slope.norm(), "l1": slope.abs().max()}
+        for norm, dual in ((norm, duals[norm]) for norm in dict.fromkeys(threat.norm for threat in self.threats)):
+            threat = ThreatModel.parse(f"{norm}:{1.01 * NEAR / float(dual):.9f}")
+            standing = margin(self.classifier(self.run(near.clone(), self.y, threat, self.noise)), self.y) >= 0
+            if standing.any():
+                return f"expected every image to break in a ball 1 % larger than needed under {norm}, got {int(standing.sum())} of {len(near)} standing"
+        return ""
+
+    def _once(self) -> Images:
+        return self.run(self.x.clone(), self.y, self.threats[0], self.noise)
+
+
+class _Linear(nn.Module):
+    """Two classes, float64, weights from the fixed noise of this kit."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self.weight = Noise(11, torch.arange(2), "check").normal(torch.empty(2, pixels, dtype=torch.float64))
+
+    def forward(self, x: Images) -> Tensor:
+        return (x.flatten(1) - 0.5) @ self.weight.T + torch.tensor([0.0, 3.0], dtype=x.dtype)
+
+
+class FourClasses(_Linear):
+    """Two more classes, of constant logits so low that they never win, for losses that need three classes or four."""
+
+    def forward(self, x: Images) -> Tensor:
+        """Logits `(B, 4)`."""
+        logits = super().forward(x)
+        return torch.cat([logits, logits.new_tensor([-1000.0, -1001.0]).expand(len(x), 2)], dim=1)
+
+
+class _Undefended:
+    deterministic: ClassVar[bool] = True
+
+    def purify(self, x: Images, noise: Noise) -> Images:
+        return x
+
+
+def _images(value: object) -> Images:
+    if not isinstance(value, Tensor):
+        raise UserError(f"expected purify to return images, got {type(value).__name__}; return them")
+    return value.detach()
+
+
+def _doubled(defense: Defense) -> Defense:
+    """A copy whose networks compute in float64."""
+    twin = copy.deepcopy(defense)
+    for value in vars(twin).values():
+        if isinstance(value, nn.Module):
+            value.double()
+    return twin
+
+
+def _independent(function: Callable[[Tensor], Images], count: int) -> str:
+    """Whether each row of `function(rows)` is the same alone, in another order and among other neighbours."""
+    together = function(torch.arange(count))
+    orders = {
+        "alone": torch.tensor([1]),
+        "reversed": torch.arange(count).flip(0),
+        "among fewer": torch.arange(1, count, 2),
+    }
+    for name, rows in orders.items():
+        difference = float((function(rows) - together[rows]).abs().max())
+        if not difference <= SAME:
+            return f"expected an image to give the same {name} as in its batch, got a difference of {difference:.1e}; sum per image, never over the batch"
+    return ""
+
+
+def _global_randomness(function: Callable[[], Images]) -> str:
+    before = global_state()
+    first = function()
+    if not same_state(before, global_state()):
+        return "expected the global random state to be left alone, got it changed; draw from `noise` only"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(12345)  # noqa: TID251 - to see that it changes nothing
+        second = function()
+    return (
+        ""
+        if torch.equal(first, second)
+        else "expected the same result under another global seed, got another; draw from `noise` only"
+    )

@@ -1,0 +1,1 @@
+"""Words and columns that several commands print alike."""

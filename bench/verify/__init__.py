@@ -1,0 +1,1 @@
+"""Stored adversarial images scored again, without an attack."""

@@ -1,0 +1,235 @@
+"""Is a record what it says: its seal, its content, its parts, and its stored images scored again, without any attack."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from bench.compare.findings import Finding
+from bench.errors import UserError
+from bench.exchange.pack import is_canonical
+from bench.figures.runs import Run, read_run
+from bench.files.archive import extract
+from bench.files.documents import printable
+from bench.files.links import check_links
+from bench.records.lookup import find_record
+from bench.records.seal import SEAL, broken_seal
+from bench.records.spec import RunSpec
+from bench.registry.entry import KINDS
+from bench.registry.registry import Registry
+from bench.registry.trust import file_of, names_of, require_permission
+
+
+class Reporter(Protocol):
+    """Hears how far a verification is."""
+
+    def scored(self, done: int, total: int) -> None:
+        """So many of all images have been scored again."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a record is verified.
+
+    Arguments:
+        device: As on the command line.
+        batch_size: Images in one network call; the record's if left out.
+        data_dir: Where data sets lie.
+        allow_code: Whether code that the record names by path or module may run.
+    """
+
+    device: str = "auto"
+    batch_size: int | None = None
+    data_dir: Path | None = None
+    allow_code: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UserError(
+                f"expected --batch-size of at least 1, got {self.batch_size}; leave it out for the record's"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What was found on one record.
+
+    Arguments:
+        run: What was named on the command line.
+        run_id: The run's id; empty if the record is too damaged to tell.
+        findings: One per check that was made, or that could not be.
+        unchecked: What a reader should know was not checked, as phrases.
+    """
+
+    run: str
+    run_id: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no check failed."""
+        return all(finding.passed is not False for finding in self.findings)
+
+    @property
+    def differing(self) -> list[int]:
+        """Ids of the images on which a check failed, sorted."""
+        return sorted({flip.sample for finding in self.findings if finding.passed is False for flip in finding.flips})
+
+    def as_dict(self) -> dict[str, Any]:
+        """The verification as JSON."""
+        return {
+            "run": self.run, "run_id": self.run_id, "verified": self.passed, "differing": self.differing,
+            "findings": [asdict(finding) for finding in self.findings], "unchecked": self.unchecked,
+        }  # fmt: skip
+
+
+@contextmanager
+def opened(results: Path, run: str) -> Iterator[tuple[Path, list[str]]]:
+    """The folder of a record, and what is wrong with the file that it was packed in, as phrases.
+
+    Arguments:
+        results: Folder of all records.
+        run: An id, a unique prefix of it, a folder or a packed file.
+
+    Raises:
+        UserError: No record has this name.
+    """
+    if Path(run).is_dir() and not any((Path(run) / name).exists() for name in ("run.json", SEAL)):
+        raise UserError(
+            f"expected the folder of one record, with its run.json, got {printable(run)}; name a record below it, or with --results {printable(run)} its id"
+        )
+    if not Path(run).is_file():
+        yield Path(run) if Path(run).is_dir() else find_record(results, run), []
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-verify-") as room:
+        folder = Path(room) / "record"
+        folder.mkdir()
+        try:
+            extract(Path(run), folder)
+        except UserError as error:
+            yield folder, [str(error)]
+            return
+        whole = is_canonical(Path(run), folder, Path(room))
+        yield folder, [] if whole else ["the zip file is not bit by bit what bench pack writes of the files in it"]
+
+
+def verify(
+    path: Path, packing: list[str], run: str, registry: Registry, options: Options, reporter: Reporter
+) -> Verification:
+    """Checks a record, each stage only if the ones before it passed: what was tampered with is not computed with.
+
+    Arguments:
+        path: The record's folder.
+        packing: What is wrong with the file that it was packed in.
+        run: What the user called it.
+        registry: What its names stand for.
+        options: How.
+        reporter: Hears how far it is.
+
+    Raises:
+        UserError: The record names code, and that was not allowed; or it names what is not here.
+    """
+    whole = integrity(path, packing)
+    if not whole.passed:
+        return Verification(run=run, findings=[whole])
+    try:
+        record = read_run(path)
+        findings = [whole, *_content(record)]
+    except UserError as error:
+        return Verification(run=run, findings=[whole, Finding(check="content", passed=False, detail=str(error))])
+    if any(finding.passed is False for finding in findings):
+        return Verification(run=run, run_id=record.run_id, findings=findings)
+    _ask_permission(record, registry, run, options)
+    from bench.verify.scores import score_again
+
+    more, unchecked = score_again(record, registry, options, reporter)
+    return Verification(run=run, run_id=record.run_id, findings=findings + more, unchecked=unchecked)
+
+
+def integrity(path: Path, packing: list[str]) -> Finding:
+    """Whether every bit of every file is as it was sealed and packed.
+
+    Arguments:
+        path: The record's folder.
+        packing: What is wrong with the file that it was packed in.
+    """
+    there = not packing or any(path.iterdir())  # what could not be unpacked at all has no files to look at
+    try:
+        broken = (_links(path) or broken_seal(path)) if there else []
+    except (OSError, UserError) as error:
+        broken = [str(error)]
+    again = "the files are as they were sealed: if it was only packed again, unpack it and verify the folder"
+    only_packing = [again] if packing and there and not broken else []
+    broken += packing + only_packing
+    detail = "; ".join(broken) if broken else "every file is as it was sealed"
+    return Finding(check="seal", passed=not broken, detail=printable(detail))
+
+
+def _links(path: Path) -> list[str]:
+    """A record is sealed as files: a link in it could show other bytes tomorrow."""
+    check_links(path)
+    links = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_symlink()]
+    return [f"{printable(name)} is a link" for name in links]
+
+
+def _content(run: Run) -> list[Finding]:
+    """The id is that of the spec, and the lines agree with it and in themselves."""
+    identity = RunSpec.model_validate(run.spec).run_id
+    return [
+        Finding(
+            check="run id", passed=identity == run.run_id,
+            detail="the hash of the spec" if identity == run.run_id else f"the spec hashes to {identity}, the record says {printable(run.run_id)}",
+        ),
+        _lines(run),
+    ]  # fmt: skip
+
+
+def _lines(run: Run) -> Finding:
+    """As many draws as the spec says, and margins whose signs fit the predictions."""
+    if not len(run):
+        return Finding(check="lines", passed=False, detail="there are none")
+    draws, margins = run.spec["draws"], np.array([line.margin for line in run.lines])
+    if run.clean.shape[1] != draws or run.adversarial.shape != margins.shape:
+        return Finding(
+            check="lines", passed=False, detail=f"{run.clean.shape[1]} draws in the lines, {draws} in the spec"
+        )
+    right = run.adversarial == run.labels[:, None]
+    odd = run.ids[((margins < 0) & right | (margins > 0) & ~right).any(axis=1)].tolist()
+    detail = (
+        f"margins of images {odd[:5]} do not fit their predictions"
+        if odd
+        else f"{len(run)} images, draws each: {draws}"
+    )
+    return Finding(check="lines", passed=not odd, detail=detail)
+
+
+def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -> None:
+    """Refuses names that run code, if that was not allowed, and names that stand for nothing here: that says nothing of the record."""
+    for pair in names_of(run.header):
+        try:
+            registry.find(*pair)
+        except UserError as error:
+            raise UserError(_lacking(*pair, name)) from error
+        require_permission(registry, [pair], asker=f"the record {printable(name)}", allowed=options.allow_code)
+
+
+def _lacking(kind: str, part: str, name: str) -> str:
+    """What a record names that is not here, and where it is to be put."""
+    file = file_of(part)
+    if not file:
+        return (
+            f"expected the {KINDS[kind]} {part!r}, which the record {printable(name)} names, to be known here, got no such name; "
+            f"install the package that brings it (see: bench list {kind.replace('_', '-')})"
+        )
+    where = "" if Path(file).is_absolute() else " in the folder where this is typed"
+    return (
+        f"expected the file {file}{where}, for the {KINDS[kind]} that the record {printable(name)} names, got none; "
+        "get it from whoever made the record, read it and put it there"
+    )

@@ -1,0 +1,1 @@
+"""Purifiers that run a diffusion backwards."""

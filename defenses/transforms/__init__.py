@@ -1,0 +1,1 @@
+"""Purifiers without a learned part."""

@@ -1,0 +1,66 @@
+"""Boards as JSON: one object per run, with what its row and its board say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from bench.stats.intervals import Interval
+from leaderboards.boards import Board
+from leaderboards.entries import Entry
+from leaderboards.imported import Imported
+from leaderboards.rows import Row
+
+
+def documents(boards: Iterable[Board]) -> list[dict[str, Any]]:
+    """One object per run and per imported row; keys of the run first, then those of its row."""
+    return [
+        document
+        for board in boards
+        for document in [
+            *(_of_run(part, row) for row in board.every for part in row.runs),
+            *(_of_imported(row, board) for row in board.imported),
+        ]
+    ]
+
+
+def _of_run(part: Entry, row: Row) -> dict[str, Any]:
+    others = [other.run_id for other in row.runs if other is not part]
+    return {
+        "defense": row.defense, "attack": part.attack, "dataset": row.dataset, "threat": row.threat, "n": part.n,
+        "clean": part.clean.as_dict(), "robust": part.robust.as_dict(), "worst_case": row.worst_case.as_dict(),
+        "believed": part.believed, "verdict": part.verdict, "flags": part.flags, "run_ids": [part.run_id, *others], "status": status(row),
+        "attack_class": part.attack_class, "seed": part.seed, "command": part.command, "row": row_document(row),
+    }  # fmt: skip
+
+
+def row_document(row: Row) -> dict[str, Any]:
+    """What the board says of the defense."""
+    return {
+        "rank": row.rank, "classifier": row.classifier, "score_model": row.score_model, "deterministic": row.deterministic,
+        "draws": row.draws, "n": row.n, "seeds": row.seeds, "clean": row.clean.as_dict(),
+        "under": {kind: interval.as_dict() for kind, interval in row.under.items()}, "eot": _or_none(row.eot),
+        "worst_case": row.worst_case.as_dict(), "seed_spread": row.spread, "worst_seed": row.worst_seed.as_dict(),
+        "delta_undefended": _or_none(row.delta_undefended), "delta_null": row.delta_null.as_dict(), "p": row.paired_p,
+        "score_passes": row.passes, "certified": row.certified, "believed": row.believed, "verdict": row.verdict, "flags": row.flags, "missing": row.missing,
+        "commands": row.commands,
+    }  # fmt: skip
+
+
+def status(row: Row) -> str:
+    """`ranked` or `incomplete`."""
+    return "incomplete" if row.missing else "ranked"
+
+
+def _of_imported(row: Imported, board: Board) -> dict[str, Any]:
+    return {
+        "defense": row.name, "attack": None, "dataset": board.dataset, "threat": board.threat, "n": None,
+        "clean": row.clean, "robust": row.robust, "worst_case": row.robust, "believed": None, "verdict": None,
+        "flags": ["imported", *(["unreliable"] if row.unreliable else [])], "run_ids": [], "status": "imported",
+        "imported": asdict(row),
+    }  # fmt: skip
+
+
+def _or_none(interval: Interval | None) -> dict[str, Any] | None:
+    return None if interval is None else interval.as_dict()

@@ -1,0 +1,63 @@
+"""Tables as Markdown."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tabulate import tabulate
+
+from bench.stats.intervals import Interval
+from leaderboards.columns import LEAST, TELLING
+from leaderboards.tables import Cell, Table, narrowed, percent, plain, told_apart
+
+SIGNS = "†‡§¶‖"
+
+
+def as_markdown(table: Table) -> str:
+    """A heading, the table, its notes and remarks."""
+    body = _body(table)
+    notes = [f"{sign(number)} {note}" for number, note in enumerate(table.notes, start=1)]
+    below = ["  \n".join(notes)] if notes else []
+    return "\n\n".join([f"### {table.title}", body, *below, *table.remarks])
+
+
+def fitted(table: Table, width: int) -> Table:
+    """The table without the columns that do not fit, the least important first; what told rows of one name apart joins the name."""
+
+    def fits(part: Table) -> bool:
+        return max(map(len, _body(part).splitlines())) <= width
+
+    made, left = narrowed(table, fits, LEAST)
+    gone = [title for title in TELLING if title in left]
+    if gone:
+        made, left = narrowed(told_apart(table, "defense", gone), fits, LEAST)
+    remark = (
+        [f"Left out to fit lines of {width} characters: {', '.join(left)}; a pipe or a file without --width gets them."]
+        if left
+        else []
+    )
+    return replace(made, remarks=[*remark, *made.remarks])
+
+
+def _body(table: Table) -> str:
+    rows = [line for heading, group in table.groups for line in _group(heading, group, table)]
+    return tabulate(rows, headers=table.columns, tablefmt="github", disable_numparse=True)
+
+
+def sign(number: int) -> str:
+    """The sign of a note: daggers first."""
+    return SIGNS[number - 1] if number <= len(SIGNS) else f"({number})"
+
+
+def _group(heading: str, rows: list[list[Cell]], table: Table) -> list[list[str]]:
+    head = [[f"*{heading}*", *[""] * (len(table.columns) - 1)]] if heading else []
+    return head + [[_cell(cell, table) for cell in row] for row in rows]
+
+
+def _cell(cell: Cell, table: Table) -> str:
+    value = cell.value
+    if isinstance(value, Interval):
+        text = percent(value, table.decimals, table.interval, signed=cell.signed)
+    else:
+        text = plain(value, signed=cell.signed).replace("|", "\\|")
+    return (f"**{text}**" if cell.bold and text else text) + "".join(map(sign, cell.marks))

@@ -1,0 +1,243 @@
+"""Paper tables and figures: cells from raw lines, bold by tests, notes, formats; LaTeX compiles."""
+
+import csv
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from records_for_tables import full_set, header, record
+
+from bench.cli.main import main
+from bench.errors import UserError
+from leaderboards.formats.latex import escape
+from leaderboards.papers.make import make
+
+LONG = 40
+COLUMNS = """
+[[columns]]
+title = "Clean"
+value = "clean"
+[[columns]]
+title = "PGD"
+attack = "pgd-full"
+[[columns]]
+title = "AA"
+class = "AutoAttack"
+[[columns]]
+title = "Worst"
+value = "worst_case"
+"""
+
+
+@pytest.fixture
+def results(tmp_path):
+    """`best` and `near` tie, `low` does not; `rho` 0 and 1 for an ablation; `low` has an exact and an inexact run."""
+    full_set(tmp_path, "a", "best", "1" * LONG)
+    full_set(tmp_path, "b", "near", "1" * (LONG - 2) + "00")
+    full_set(tmp_path, "c", "low", "1" * 10 + "0" * (LONG - 10), checks={"gradient_error": 0.5, "deterministic": True})
+    for run, rho in (("r0", 0.0), ("r1", 1.0)):
+        record(tmp_path, header(run, "best", args={"rho": rho}), "1" * 30 + "0" * 10)
+    record(tmp_path, header("s4", "best", args={"steps": 8}), "1" * 20 + "0" * 20)
+    return tmp_path
+
+
+def spec(folder, text, name="own"):
+    (folder / f"{name}.toml").write_text(text)
+    return str(folder / f"{name}.toml")
+
+
+def rows_of(markdown):
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in markdown.splitlines() if line.startswith("|")
+    ]
+
+
+def right(results, run):
+    (file,) = results.glob(f"*/*/{run}/samples.jsonl")
+    return [int(line["adversarial"] == [line["label"]]) for line in map(json.loads, file.read_text().splitlines())]
+
+
+def test_cells_bold_and_daggers(results, tmp_path):
+    text, written = make(
+        spec(tmp_path, 'decimals = 2\ninterval = "none"\ncaption = "Mine."\n' + COLUMNS), results=results
+    )
+    rows = rows_of(text)
+    assert not written
+    assert text.startswith("### Mine.")
+    assert rows[0] == ["Defense", "Clean", "PGD", "AA", "Worst"]
+    by_name = {row[0].rstrip("†‡§¶"): row[1:] for row in rows[2:]}
+    assert by_name["best"] == ["**100.00**"] * 4
+    assert by_name["near"] == ["**100.00**", "**95.00**", "**95.00**", "**95.00**"]
+    assert by_name["low"][1:] == ["25.00", "25.00", "25.00"]
+    assert by_name["best rho=0"][1:] == ["75.00", "", "75.00"]  # eight lost of eight: p = .008, .039 after Holm
+    assert f"{100 * sum(right(results, 'b0')) / LONG:.2f}" == by_name["near"][1].strip("*")
+    marks = next(row[0] for row in rows if row[0].startswith("low"))
+    assert marks == "low†‡"
+    assert "† small n  \n‡ gradient not exact" in text
+
+
+def test_chosen_rows_groups_and_titles(results, tmp_path):
+    rows = """
+[[rows]]
+defense = "low"
+title = "Baseline"
+group = "Old"
+[[rows]]
+defense = "best"
+arguments = { rho = 0.0 }
+group = "New"
+[[rows]]
+defense = "near"
+"""
+    text, _ = make(spec(tmp_path, rows + COLUMNS), results=results)
+    assert [re.sub("[†‡]", "", row[0]) for row in rows_of(text)[2:]] == [
+        "*Old*",
+        "Baseline",
+        "*New*",
+        "best rho=0",
+        "near",
+    ]
+    assert rows_of(text)[3][1] == "**100.0 ± 4.4**"
+
+
+def test_the_ready_ablation_has_a_group_for_each_argument(results, tmp_path):
+    source = (Path(__file__).parent.parent.parent / "leaderboards" / "specs" / "ablation.toml").read_text()
+    text, _ = make(
+        spec(
+            tmp_path,
+            source.replace('"dpsam"', '"best"').replace('["rho", "bank", "steps", "sigma"]', '["rho", "steps"]'),
+        ),
+        results=results,
+    )
+    assert [re.sub("[†‡§]", "", row[0]) for row in rows_of(text)[2:]] == [
+        "*default*", "best", "*rho*", "rho = 0", "rho = 1", "*steps*", "steps = 8",
+    ]  # fmt: skip
+
+
+def test_csv_has_numbers(results, tmp_path):
+    text, _ = make(spec(tmp_path, 'group = "kind"\n' + COLUMNS), results=results, output="csv")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    near = next(row for row in rows if row["Defense"] == "near")
+    assert (near["group"], float(near["PGD"])) == ("deterministic", sum(right(results, "b0")) / LONG)
+    assert float(near["PGD_low"]) < float(near["PGD"]) < float(near["PGD_high"])
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex (apt install texlive-latex-recommended)")
+@pytest.mark.parametrize("interval", ["pm", "brackets", "none"])
+def test_latex_compiles(interval, results, tmp_path):
+    text, _ = make(
+        spec(tmp_path, f'interval = "{interval}"\nlabel = "tab:own"\ncaption = "50 % of A&B_c"\n' + COLUMNS),
+        results=results,
+        output="latex",
+    )
+    source = (
+        "\\documentclass[twocolumn]{article}\\usepackage{booktabs,graphicx}\\begin{document}\n"
+        + text
+        + "\nTable~\\ref{tab:own}\\end{document}\n"
+    )
+    (tmp_path / "own.tex").write_text(source)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "own.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+
+
+def test_what_latex_would_read_as_a_command():
+    assert escape("50 % of A&B_c **bold**") == r"50 \% of A\&B\_c \textbf{bold}"
+
+
+@pytest.mark.parametrize("name", ["clean-robust", "cost-robust", "curve"])
+def test_ready_figures_are_a_pdf_and_a_png_of_a_columns_width(name, results, tmp_path, capsys):
+    from PIL import Image
+
+    full_set(results, "z", "best", "1" * 20 + "0" * 20, threat="linf:16/255")
+    words = ["table", name, "--results", str(results), "--out", str(tmp_path / "figures")]
+    if name != "curve":
+        text = (Path(__file__).parent.parent.parent / "leaderboards" / "specs" / f"{name}.toml").read_text()
+        words[1] = spec(tmp_path, text + 'threat = "linf:8/255"\n', name)
+    assert main(words) == 0
+    pdf, png = (Path(line) for line in capsys.readouterr().out.split())
+    assert pdf.read_bytes().startswith(b"%PDF")
+    picture = Image.open(png)
+    assert picture.width == 975  # 3.25 inches of 300 dots
+    assert len(picture.convert("RGB").getcolors(1 << 20)) > 20
+    assert main([*words[:-1], str(tmp_path / "one.png")]) == 0
+    assert (tmp_path / "one.png").read_bytes() == png.read_bytes()
+
+
+def test_the_points_of_figures_are_those_of_the_lines(results):
+    """What is handed to the plot, not what the picture looks like."""
+    from leaderboards.boards import collect
+    from leaderboards.papers.figures import _curve, _scatter
+
+    class Axes:
+        def __init__(self):
+            self.series = {}
+
+        def errorbar(self, x, y, *, label, **_):
+            self.series[label] = (list(x), list(y))
+
+        def __getattr__(self, name):
+            return lambda *_, **__: ([], [])
+
+    full_set(results, "z", "best", "1" * 20 + "0" * 20, threat="linf:16/255")
+    scatter, curve = Axes(), Axes()
+    _scatter(scatter, collect(results, threat="linf:8/255"), 8)
+    _curve(curve, collect(results), 8)
+    worst = [min(rights) for rights in zip(*(right(results, f"b{k}") for k in range(4)), strict=True)]
+    assert scatter.series["near"] == ([100.0], [pytest.approx(100 * sum(worst) / LONG)])
+    assert curve.series["best"] == ([0.0, 8.0, 16.0], [100.0, 100.0, 50.0])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected \\[\\[columns\\]\\]"),
+        ("kind = ", "expected TOML in"),
+        ('interval = "wide"\n' + COLUMNS, "got a bad interval"),
+        ('[[columns]]\ntitle = "x"\nvalue = "magic"', "expected a value among clean, worst_case"),
+        (
+            '[[columns]]\ntitle = "x"\nvalue = "clean"\nattack = "y"',
+            "expected one of value, attack, class and argument",
+        ),
+        ('[[rows]]\ndefense = "x"\n' + COLUMNS, "expected the row 'x' on the board toy, linf:8/255, got only best"),
+        (
+            '[ablation]\ndefense = "x"\nvary = ["rho"]\n' + COLUMNS,
+            "expected the defense 'x' with its default arguments",
+        ),
+        (
+            '[ablation]\ndefense = "best"\nvary = ["tau"]\n' + COLUMNS,
+            r"expected arguments of best \(rho, steps\), got 'tau'",
+        ),
+    ],
+)
+def test_specs_that_are_wrong(text, message, results, tmp_path):
+    with pytest.raises(UserError, match=message):
+        make(spec(tmp_path, text), results=results)
+
+
+def test_names_and_formats_that_are_wrong(results, tmp_path):
+    with pytest.raises(
+        UserError, match=r"expected a \.toml file or one of ablation, clean-robust, cost-robust, curve, main, got 'x'"
+    ):
+        make("x", results=results)
+    with pytest.raises(UserError, match="expected --format md or latex or csv for a table, got 'pdf'"):
+        make("main", results=results, output="pdf")
+    full_set(results, "z", "best", "1" * 20, threat="linf:16/255")
+    with pytest.raises(
+        UserError,
+        match=r"expected one board, got 2 \(toy, linf:16/255; toy, linf:8/255\); name them: --dataset and --threat",
+    ):
+        make("main", results=results)
+    assert make("main", results=results, threat="linf:16/255") != make("main", results=results, threat="linf:8/255")
+    with pytest.raises(UserError, match="expected one board for this figure, got 2"):
+        make("clean-robust", results=results, out=tmp_path)

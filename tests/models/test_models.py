@@ -1,0 +1,96 @@
+"""The embedded networks are as good as their cards say, and nothing is unpickled."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.data.fashion_mnist import fashion_mnist
+from bench.errors import UserError
+from bench.models.embedded import fashion_mnist_at, fashion_mnist_classifier, fashion_mnist_score_model
+from bench.models.figures import classifier_figures, score_figures
+from bench.models.networks.preconditioning import PreconditionedDenoiser
+from bench.models.training.adversarial import Adversary
+from bench.models.weights import EMBEDDED, read_card
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def test_the_classifier_is_as_accurate_as_its_card_says():
+    data, card = fashion_mnist(), read_card(EMBEDDED / "fashion-mnist-classifier.safetensors")
+    figures = classifier_figures(data.images, data.labels)(fashion_mnist_classifier())
+    assert figures["test_accuracy"] == pytest.approx(card["figures"]["test_accuracy"], abs=2e-4)
+    assert figures["test_accuracy"] >= 0.91
+
+
+def test_the_adversarially_trained_classifier_is_as_robust_as_its_card_says():
+    data, card = fashion_mnist(), read_card(EMBEDDED / "fashion-mnist-at.safetensors")
+    adversary = Adversary(**card["recipe"]["adversary"])
+    figures = classifier_figures(data.images, data.labels, adversary)(fashion_mnist_at())
+    assert figures["test_accuracy"] == pytest.approx(card["figures"]["test_accuracy"], abs=2e-4)
+    found, said = figures["under_pgd"], card["figures"]["under_pgd"]
+    assert found == said | {"accuracy": pytest.approx(said["accuracy"], abs=2e-3)}
+    assert (found["threat"], found["images"]) == ("linf:20/255", 1000)
+    assert figures["test_accuracy"] >= 0.8
+    assert found["accuracy"] >= 0.7
+
+
+def test_the_page_says_what_the_card_of_the_adversarially_trained_classifier_says():
+    card = read_card(EMBEDDED / "fashion-mnist-at.safetensors")
+    figures, pgd = card["figures"], card["figures"]["under_pgd"]
+    page = (ROOT / "docs" / "models.md").read_text()
+    (row,) = [line for line in page.splitlines() if line.startswith("| `fashion-mnist-at`, adv")]
+    assert f" {card['parameters']:,} " in row
+    assert f" {figures['test_accuracy']:.2%} accuracy".replace("%", " %") in row
+    assert f"{pgd['accuracy']:.1%} of the first {pgd['images']:,}".replace("%", " %") in row
+    assert f"`{pgd['threat']}`" in row
+
+
+def test_the_score_model_is_as_good_as_its_card_says():
+    card = read_card(EMBEDDED / "fashion-mnist-score.safetensors")
+    figures = score_figures(fashion_mnist().images)(fashion_mnist_score_model())
+    assert figures == pytest.approx(card["figures"], rel=1e-3)
+    assert figures["rmse_at_0.3"] <= 0.087
+
+
+@pytest.mark.parametrize("load", [fashion_mnist_classifier, fashion_mnist_at, fashion_mnist_score_model])
+def test_networks_are_frozen_smooth_and_without_batch_statistics(load):
+    kinds = {type(module).__name__ for module in load().modules()}
+    assert not kinds & {"BatchNorm2d", "Dropout", "ReLU"}
+    assert not any(parameter.requires_grad for parameter in load().parameters())
+
+
+def test_preconditioning_is_exact_for_gaussian_data():
+    """With a network of zeros the denoiser is that of N(mean, spread^2): mean + spread^2 / (spread^2 + sigma^2) (y - mean)."""
+
+    class Zero(torch.nn.Module):
+        def forward(self, x, level):
+            return torch.zeros_like(x)
+
+    model = PreconditionedDenoiser(Zero(), mean=0.3, spread=0.4, low=0.05, high=1.0)
+    y = torch.linspace(-1, 2, 8, dtype=torch.float64).view(2, 1, 2, 2)
+    torch.testing.assert_close(model.denoise(y, 0.3), 0.3 + 0.16 / 0.25 * (y - 0.3))
+    per_row = model.denoise(y, torch.tensor([0.3, 0.4], dtype=torch.float64))
+    torch.testing.assert_close(per_row[1], 0.3 + 0.5 * (y[1] - 0.3))
+
+
+@pytest.mark.parametrize("sigma", [0.04, 1.1])
+def test_noise_levels_that_were_not_trained_are_refused(sigma):
+    with pytest.raises(UserError, match=r"sigma in \[0.05, 1\]"):
+        fashion_mnist_score_model().denoise(torch.zeros(1, 1, 28, 28), sigma)
+
+
+def test_nothing_is_unpickled():
+    for file in [
+        *ROOT.glob("bench/**/*.py"),
+        *ROOT.glob("defenses/*.py"),
+        *ROOT.glob("attacks/*.py"),
+        *ROOT.glob("leaderboards/*.py"),
+    ]:
+        text = file.read_text()
+        assert not re.search(r"^\s*(import|from) (pickle|joblib|dill)", text, re.MULTILINE), file
+        assert all("weights_only=True" in call for call in re.findall(r"torch\.load\(.*", text)), file
+        assert all("allow_pickle=False" in call for call in re.findall(r"np\.load\(.*", text)), file
