@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from bench.audit.strength import FEW as FEW_EXAMINED
+from bench.audit.strength import PASSED
 from leaderboards.boards import Board
 from leaderboards.classes import KNOWN, REQUIRED
 from leaderboards.entries import BELIEVED, UNCHECKED
@@ -24,7 +26,7 @@ TITLES = {kind: f"{kind} %" for kind in REQUIRED}
 
 
 def believed_text(verdict: str | None) -> str:
-    """`yes`, `suspect`, `refuted`, or `unchecked` where no audit was made."""
+    """`yes`, `passed` of too few images to be believed, `suspect`, `refuted`, or `unchecked` where no audit was made."""
     return {None: UNCHECKED, BELIEVED: "yes"}.get(verdict, str(verdict))
 
 
@@ -107,6 +109,11 @@ def _with_remarks(table: Table, said: dict[str, str], board: Board, *, ranked: b
     audits = (
         [f"Believed: what an audit found ({'; '.join(sizes)}): it excludes large errors, not small ones."]
         if sizes
+        else []
+    )
+    audits += (
+        [f"Passed: nothing spoke against it on fewer than {FEW_EXAMINED} images, too few to be believed."]
+        if any(row.verdict == PASSED for row in rows)
         else []
     )
     against = (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.audit.strength import PASSED, examined, is_few
 from bench.console.steps import audit_line
 from bench.figures.aggregate import PerImage, per_image
 from bench.figures.runs import CLEAN, Run
@@ -36,7 +37,7 @@ class Entry:
         seed: Seed of all draws.
         clean: Clean accuracy.
         robust: Robust accuracy under this attack.
-        verdict: An audit's: `believed`, `suspect` or `refuted`; None if there was none, or none that is complete.
+        verdict: An audit's: `believed`, or `passed` where it examined fewer than 32 images, `suspect` or `refuted`; None if there was none, or none that is complete.
         audited: How much an audit examined, as `quick, 32 images`; empty if there was none.
         flags: What a reader should know: `partial`, `small n`, `gradient not exact`, `gradient not measured`, `image by image`,
             `inexact gradient mode`, what the attack warned of, gradients that were not finite, what an audit found.
@@ -66,7 +67,7 @@ class Entry:
 
     @property
     def believed(self) -> bool | None:
-        """Whether an audit found the number trustworthy; None if there was none."""
+        """Whether an audit found the number trustworthy; None if there was none, or one of too few images to say so."""
         return believed(self.verdict)
 
 
@@ -83,8 +84,14 @@ def entry(run: Run) -> Entry:
 
 
 def _audited(run: Run) -> str:
-    known = verdict(run) and {"size", "n"} <= run.audit.keys()
-    return f"{run.audit['size']}, {run.audit['n']} images" if known else ""
+    if not (verdict(run) and _sized(run)):
+        return ""
+    size, images = examined(run.audit)
+    return f"{size}, {images} images"
+
+
+def _sized(run: Run) -> bool:
+    return run.audit.keys() >= {"size", "n"}
 
 
 def _audit(run: Run) -> str:
@@ -104,13 +111,13 @@ def verdict(run: Run) -> str | None:
     if said in (None, UNCHECKED):
         return None
     if said is True or str(said).lower() in _GOOD:
-        return BELIEVED
+        return PASSED if _sized(run) and is_few(run.audit) else BELIEVED
     return REFUTED if str(said).lower() == REFUTED else SUSPECT
 
 
 def believed(verdict: str | None) -> bool | None:
-    """Whether a verdict is a good one."""
-    return None if verdict is None else verdict == BELIEVED
+    """Whether a verdict is a good one; None for none, and for `passed`, which is of too few images."""
+    return None if verdict in (None, PASSED) else verdict == BELIEVED
 
 
 def row_verdict(verdicts: Sequence[str | None]) -> str | None:

@@ -21,7 +21,7 @@ def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, g
         subject: The run.
         rivals: Other attacks, by the words that the finding calls them.
         broken: What it means if one does, with `{names}` in place of their words.
-        good: What it means if none does.
+        good: What it means if none does, which is said where no image and no average speaks for one.
         verdict: What it comes to if one does.
     """
     orders = {name: order(subject.shares, subject.rival(rival)) for name, rival in rivals.items()}
@@ -41,7 +41,7 @@ def judge(
         orders: The comparisons, by their words.
         commands: What would settle each.
         broken: What it means if one is broken, with `{names}` in place of their words.
-        good: What it means if none is.
+        good: What it means if none is, which is said where no image and no average speaks for one.
         verdicts: What it comes to if one is broken.
         values: What else was measured.
         unit: What a comparison's gain is.
@@ -52,7 +52,13 @@ def judge(
     gains = [f"{name} {bracketed(part.gain, signed=True)}" for name, part in orders.items()]
     sizes = f" ({unit}: {'; '.join([*gains, *([beside] if beside else [])])})."
     if not failed:
-        return Finding(name="", verdict=PASS, values=found, threshold=WORDS, meaning=good.removesuffix(".") + sizes)
+        return Finding(
+            name="",
+            verdict=PASS,
+            values=found,
+            threshold=WORDS,
+            meaning=_unbroken(orders, good).removesuffix(".") + sizes,
+        )
     return Finding(
         name="",
         verdict=min((verdicts[name] for name in failed), key=("refuted", "suspect").index),
@@ -61,6 +67,16 @@ def judge(
         meaning=broken.format(names=" and ".join(failed)).removesuffix(".") + sizes,
         command=commands[failed[0]],
     )
+
+
+def _unbroken(orders: Mapping[str, Order], good: str) -> str:
+    """What follows from comparisons none of which is broken: a gain that the bar lets pass is no absence of one."""
+    ahead = [name for name, part in orders.items() if part.gain.low > 0]
+    if ahead:
+        return f"A gain shows ({' and '.join(ahead)}), too small or on too few images to speak against the number."
+    if any(part.violations or part.gain.value > 0 for part in orders.values()):
+        return "No difference beyond chance."
+    return good
 
 
 def standing(shares: np.ndarray) -> int:

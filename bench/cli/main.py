@@ -16,6 +16,7 @@ from bench.cli.hints import hint
 from bench.errors import BenchError, InterruptedRunError
 from bench.files.documents import printable
 from bench.machine.interrupt import stopping
+from bench.text.encoding import widen
 
 if TYPE_CHECKING:
     pass
@@ -54,6 +55,8 @@ for commands in (run, installed, boards, check, exchange, verify, audit, suite, 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the command line and returns its exit code: 0 done, 1 a gate failed, 2 wrong input, 3 interrupted, 4 anything else."""
+    for stream in (sys.stdout, sys.stderr):
+        widen(stream)
     words = [word for word in arguments if word != "--debug"]
     debug = len(words) < len(arguments)
     again = f"go on with: {shlex.join(['bench', *words])}"

@@ -110,7 +110,7 @@ def audit_text(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     """
     checks: Sequence[Mapping[str, Any]] = audit["checks"]
     rows = [(f"  {MARKS.get(check['verdict'], '?')}", check["name"], check["meaning"]) for check in checks]
-    head = f"audit   {audit['verdict']} · {audit['size']}, first {audit['n']} images"
+    head = f"audit   {_head(audit)}"
     fired = [f"{check['name']} ({check['verdict']})" for check in checks if check["verdict"] in FIRED]
     found = [folded("  examined  ", _examined(audit, labels)), *_strength(audit)]
     found += [folded("  fired     ", ", ".join(fired))] if fired else []
@@ -119,6 +119,14 @@ def audit_text(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     commands = [f"  {check['command']}  # {check['name']}" for check in checks if check["command"]]
     settle = ["what would settle it", *commands] if commands else []
     return "\n".join([head, *found, columns(rows, WIDTH), *left, *settle])
+
+
+def _head(audit: Mapping[str, Any]) -> str:
+    """`believed · quick, first 32 images`, or `passed, quick, 8 images`."""
+    from bench.audit.strength import PASSED, examined, word
+
+    said, (size, images) = word(audit), examined(audit)
+    return f"{said}, {size}, {images} images" if said == PASSED else f"{said} · {size}, first {images} images"
 
 
 def outlook_text(outlook: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -132,20 +140,27 @@ def outlook_text(outlook: Mapping[str, Any], labels: Mapping[str, str]) -> str:
 
 
 def _strength(audit: Mapping[str, Any]) -> list[str]:
-    """What a believed number's images exclude, and what they cannot."""
-    from bench.audit.strength import excluded
+    """What the images of a number against which nothing spoke exclude, and what they cannot."""
+    from bench.audit.strength import FEW, excluded, unseen
 
-    found = excluded(audit) if audit["verdict"] == BELIEVED else None
-    if found is None:
+    if audit["verdict"] != BELIEVED:
         return []
-    images, most = found
-    can = f"a drop of more than about {100 * most:.0f} points under more of the same attack (95 %)"
-    cannot = "not a smaller one or a stronger attack"
-    return [folded("  strength  ", f"{images} images exclude {can}, {cannot}")]
+    found, (count, share) = excluded(audit), unseen(audit)
+    said = []
+    if count < FEW:
+        can = f"an error on more than {100 * share:.0f} % of the images (95 %), not a rarer one"
+        said += [f"{count} images exclude {can}; believed takes {FEW} or more"]
+    if found is not None:
+        images, most = found
+        can = f"a drop of more than about {100 * most:.0f} points under more of the same attack (95 %)"
+        said += [f"{images} images exclude {can}, not a smaller one or a stronger attack"]
+    return [folded("  strength  ", text) for text in said]
 
 
 def _examined(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
-    return f"first {audit['n']} images of run {audit['run_id']}: {labels['defense']} under {labels['attack']}"
+    from bench.audit.strength import examined
+
+    return f"first {examined(audit)[1]} images of run {audit['run_id']}: {labels['defense']} under {labels['attack']}"
 
 
 def _becomes(check: Mapping[str, Any]) -> str:

@@ -39,13 +39,18 @@ def record_text(record: Record, summary: Mapping[str, Any], audit: Mapping[str, 
     return columns(lines)
 
 
+def _audited(audit: Mapping[str, Any]) -> str:
+    from bench.audit.strength import examined, word
+
+    size, images = examined(audit)
+    return f"{word(audit)} by a {size} audit of the first {images} images"
+
+
 def citation(summary: Mapping[str, Any], labels: Mapping[str, str], audit: Mapping[str, Any] | None) -> str:
     """One sentence with all that a reader has to know of a number: an upper bound, its interval, images, attack, ball, and what was audited."""
     spec, k = summary["spec"], summary["draws"]["k"]
     told = f", the mean over {k} draws" if k > 1 else ""
-    audited = (
-        f"{audit['verdict']} by a {audit['size']} audit of the first {audit['n']} images" if audit else "not audited"
-    )
+    audited = _audited(audit) if audit else "not audited"
     return (
         f"{percent(summary['robust_accuracy'])} of the first {summary['n']} {spec['dataset']['name']} images withstand {labels['attack']} at "
         f"{spec['threat']} with {labels['defense']}{told}, an upper bound; {audited} (purebench run {summary['run_id']})"

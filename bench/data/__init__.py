@@ -65,5 +65,5 @@ TABLE = {
         package="scikit-learn",
     ),
     "npz": Entry("bench.data.arrays:npz", "A file with the arrays images and labels.", parameter="path"),
-    "folder": Entry("bench.data.arrays:folder", "A folder of images, one folder a class.", parameter="path"),
+    "folder": Entry("bench.data.folders:folder", "A folder of images, one folder a class.", parameter="path"),
 }

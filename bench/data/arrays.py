@@ -1,7 +1,8 @@
-"""The user's own images: an `.npz` file, or a folder with one folder a class."""
+"""The user's own images: an `.npz` file."""
 
 from __future__ import annotations
 
+import logging
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,7 +13,7 @@ from bench.data.dataset import Dataset, balanced_order
 from bench.data.npy import check_arrays
 from bench.errors import UserError
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
+LOG = logging.getLogger("bench.arrays")
 MOST_CLASSES = 100_000
 
 # The last two: an .npy file gives an array, which is no context manager.
@@ -35,47 +36,30 @@ def npz(*, path: str) -> Dataset:
         if zipfile.is_zipfile(path):
             check_arrays(Path(path))
         with np.load(path, allow_pickle=False) as archive:
+            if not {"images", "labels"} <= set(archive.files):
+                raise UserError(
+                    f"expected arrays named images and labels in {path}, got {', '.join(archive.files) or 'none'}; save them under these names"
+                )
             images, labels = archive["images"], archive["labels"]
-    except KeyError as error:
-        raise UserError(
-            f"expected arrays named images and labels in {path}, got no such name ({error}); save them under these names"
-        ) from error
     except _UNREADABLE as error:
         raise UserError(f"expected an .npz file at {path}, got: {error}; check the path") from error
-    return _dataset(f"npz-{Path(path).stem}", _channels_first(path, images), labels)
+    remarks = _remarks(labels)
+    for text in remarks:
+        LOG.warning("%s: %s", path, text)
+    return dataset_of(f"npz-{Path(path).stem}", channels_first(path, images), labels, remarks=remarks)
 
 
-def folder(*, path: str) -> Dataset:
-    """Images of a folder tree, the sorted names of whose sub-folders are the classes; all images of one size.
-
-    Arguments:
-        path: The folder.
+def dataset_of(
+    name: str, images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...] | None = None, remarks: tuple[str, ...] = ()
+) -> Dataset:  # fmt: skip
+    """Images `(N, C, H, W)` and labels `(N,)` in class-balanced order; ids are positions.
 
     Raises:
-        UserError: No class folders, no images, unreadable ones, or sizes that differ.
+        UserError: The labels are no whole numbers from 0, one per image.
     """
-    root = Path(path)
-    names = sorted(child.name for child in root.iterdir() if child.is_dir()) if root.is_dir() else []
-    files = [
-        (file, label)
-        for label, name in enumerate(names)
-        for file in sorted((root / name).iterdir())
-        if file.suffix.lower() in SUFFIXES
-    ]
-    if not files:
-        raise UserError(f"expected {path} to hold one folder of images per class, got no images; check the path")
-    images = [_read_image(file) for file, _ in files]
-    shapes = {image.shape for image in images}
-    if len(shapes) > 1:
-        raise UserError(f"expected images of one size and mode in {path}, got shapes {sorted(shapes)}; resize them")
-    labels = np.array([label for _, label in files])
-    return _dataset(f"folder-{root.resolve().name}", _channels_first(path, np.stack(images)), labels, tuple(names))
-
-
-def _dataset(name: str, images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...] | None = None) -> Dataset:
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(images):
         raise UserError(
-            f"data set {name!r}: expected {len(images)} integer labels, got {labels.dtype} of shape {labels.shape}; give one per image"
+            f"data set {name!r}: expected {len(images)} integer labels, got {labels.dtype} of shape {labels.shape}; {_advice(labels, len(images))}"
         )
     if labels.max(initial=0) >= MOST_CLASSES:
         raise UserError(
@@ -83,10 +67,30 @@ def _dataset(name: str, images: np.ndarray, labels: np.ndarray, classes: tuple[s
         )
     names = classes or tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
     order = balanced_order(labels)
-    return Dataset(name=name, ids=order, images=images[order], labels=labels[order].astype(np.int64), classes=names)
+    return Dataset(
+        name=name, ids=order, images=images[order], labels=labels[order].astype(np.int64), classes=names, remarks=remarks,
+    )  # fmt: skip
 
 
-def _channels_first(path: str, images: np.ndarray) -> np.ndarray:
+def _advice(labels: np.ndarray, images: int) -> str:
+    """How labels in another form become whole numbers."""
+    if len(labels.shape) != 2 or len(labels) != images:
+        return (
+            "save labels.astype(int)"
+            if labels.shape == (images,) and labels.dtype.kind in "fb"
+            else "give one per image"
+        )
+    return "save labels.ravel()" if labels.shape[1] == 1 else "if each row is one-hot, save labels.argmax(axis=1)"
+
+
+def _remarks(labels: np.ndarray) -> tuple[str, ...]:
+    if labels.dtype.kind not in "iu" or labels.ndim != 1 or not labels.size or labels.min() < 1:
+        return ()
+    return (f"labels are {labels.min()}..{labels.max()}, and none is 0: subtract 1 from them if they count from 1",)
+
+
+def channels_first(path: str, images: np.ndarray) -> np.ndarray:
+    """Images as `(N, C, H, W)`; raises `UserError` if no axis can be that of colours."""
     if images.ndim == 3:
         return images[:, None]
     if images.ndim == 4 and images.shape[1] in (1, 3):
@@ -96,15 +100,3 @@ def _channels_first(path: str, images: np.ndarray) -> np.ndarray:
     raise UserError(
         f"expected images of shape (N, H, W), (N, H, W, C) or (N, C, H, W) in {path}, got {images.shape}; reshape them"
     )
-
-
-def _read_image(file: Path) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
-            if image.mode.startswith("I"):  # 16-bit grey, which `convert` would clip and not scale
-                return np.rint(np.asarray(image) / 257).astype(np.uint8)
-            return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"expected an image at {file}, got: {error}; repair or remove it") from error

@@ -24,6 +24,7 @@ class Dataset:
         images: Shape `(N, C, H, W)`; uint8 in 0..255, or floats in [0, 1].
         labels: Shape `(N,)`, in `[0, len(classes))`.
         classes: Names of the classes.
+        remarks: What every record of these images has to say, such as which files were left out.
 
     Raises:
         UserError: The arrays do not fit together, or hold NaN or values out of range.
@@ -34,6 +35,7 @@ class Dataset:
     images: np.ndarray
     labels: np.ndarray
     classes: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_images(self.name, self.images)

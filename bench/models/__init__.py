@@ -40,7 +40,7 @@ SCORE_MODELS = {
     ),
     "diffusers": Entry(
         "bench.models.hub:hub_score_model",
-        "An unconditional DDPM-type UNet2DModel of diffusers: a folder, or a repository such as google/ddpm-cifar10-32.",
+        "An unconditional UNet2DModel of diffusers (DDPM, EDM, flow, VE): a folder, or a repository such as google/ddpm-cifar10-32.",
         parameter="place",
         package="diffusers",
     ),

@@ -83,5 +83,5 @@ def _drawn(curve: list[float]) -> str:
 
 def _write(path: Path, text: str) -> Path:
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
+    temporary.write_text(text, encoding="utf-8")
     return temporary.replace(path)

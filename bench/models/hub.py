@@ -14,15 +14,17 @@ from torch import nn
 from bench.errors import UserError
 from bench.files.download import digest
 from bench.models.card import write_card
-from bench.models.variance_preserving import VariancePreservingDenoiser
+from bench.models.denoisers.converted import ConvertedDenoiser
+from bench.models.denoisers.schedulers import ADVICE, EXPLODING, convention, converted
+from bench.models.denoisers.variance_preserving import VariancePreservingDenoiser
 from bench.registry.extras import missing
 
 TIMES, FIRST_BETA, LAST_BETA = 1_000, 1e-4, 2e-2
 """The schedule of networks that are trained here: linear betas (Ho et al. 2020)."""
 
 
-def hub_score_model(*, place: str) -> VariancePreservingDenoiser:
-    """An unconditional DDPM-type `UNet2DModel` with the betas of its scheduler, as a denoiser at any noise level.
+def hub_score_model(*, place: str) -> ConvertedDenoiser:
+    """An unconditional `UNet2DModel` under the convention that its scheduler names, as a denoiser at any noise level.
 
     References:
         Diffusers: State-of-the-art diffusion models (von Platen et al., 2022)
@@ -40,11 +42,13 @@ def hub_score_model(*, place: str) -> VariancePreservingDenoiser:
     network_folder = folder / "unet" if (folder / "unet").is_dir() else folder
     scheduler_folder = folder / "scheduler" if (folder / "scheduler").is_dir() else folder
     config = _config(network_folder / "config.json", place)
-    scheduler = _config(scheduler_folder / "scheduler_config.json", place)
-    _check_kind(config, place)
+    settings = _config(scheduler_folder / "scheduler_config.json", place)
+    kind = convention(settings, place)
+    _check_pixels(folder, place)
+    _check_kind(config, kind, place)
     try:
         network = diffusers.UNet2DModel.from_pretrained(network_folder, low_cpu_mem_usage=False)
-        kept = diffusers.DDPMScheduler.from_config(scheduler).alphas_cumprod
+        scheduler = getattr(diffusers, settings["_class_name"]).from_config(settings)
     except (
         Exception
     ) as error:  # another's code: weights that are missing, cut or of another shape, betas it does not know
@@ -52,9 +56,7 @@ def hub_score_model(*, place: str) -> VariancePreservingDenoiser:
             f"expected to build the UNet2DModel of {place}, got {type(error).__name__}: {' '.join(str(error).split())[:300]}; "
             "if a file is damaged, fetch it again"
         ) from error
-    model = VariancePreservingDenoiser(
-        network, kept, prediction=scheduler.get("prediction_type", "epsilon"), image_shape=_shape(config)
-    )
+    model = converted(network, scheduler, kind, _shape(config))
     return model.eval().requires_grad_(False)
 
 
@@ -85,12 +87,12 @@ def save_score_model(model: nn.Module, out: Path, card: dict[str, Any]) -> Path:
         "_class_name": "DDPMPipeline", "_diffusers_version": _diffusers().__version__,
         "scheduler": ["diffusers", "DDPMScheduler"], "unet": ["diffusers", "UNet2DModel"],
     }  # fmt: skip
-    (out / "model_index.json").write_text(json.dumps(index, indent=1))
+    (out / "model_index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
     card = {
         **card, "parameters": sum(p.numel() for p in network.parameters()),
         "sha256": digest(out / "unet" / "diffusion_pytorch_model.safetensors", "sha256"),
     }  # fmt: skip
-    (out / "model.json").write_text(json.dumps(card, indent=1))
+    (out / "model.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
     write_card(out, card, f"--score-model diffusers:{out}")
     return out
 
@@ -120,7 +122,7 @@ def _download(repository: str) -> Path:
 
 def _config(path: Path, place: str) -> dict[str, Any]:
     try:
-        config = json.loads(path.read_text())
+        config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(
             f"expected the file {path.name} of a diffusers model in {path.parent}, got: {error}; check --score-model diffusers:{place}"
@@ -130,18 +132,37 @@ def _config(path: Path, place: str) -> dict[str, Any]:
     return config
 
 
-def _check_kind(config: dict[str, Any], place: str) -> None:
+def _check_kind(config: dict[str, Any], convention: str, place: str) -> None:
     kind = config.get("_class_name")
     if kind != "UNet2DModel":
-        raise UserError(f"expected a UNet2DModel at {place}, got {kind}; write a module:object that returns a denoiser")
+        raise UserError(f"expected a UNet2DModel at {place}, got {kind}; {ADVICE}")
     if config.get("class_embed_type") or config.get("num_class_embeds"):
         raise UserError(
             f"expected an unconditional model at {place}, got one that wants classes; write a module:object that fixes them"
         )
-    if config.get("time_embedding_type", "positional") != "positional":
+    wanted, got = (
+        "fourier" if convention == EXPLODING else "positional",
+        config.get("time_embedding_type", "positional"),
+    )
+    if got != wanted:
         raise UserError(
-            f"expected a DDPM-type model at {place}, got the time embedding {config['time_embedding_type']!r}; "
-            "write a module:object that returns a denoiser"
+            f"expected the time embedding {wanted!r} of a {convention} model at {place}, got {got!r}; {ADVICE}"
+        )
+    colours, said = config.get("in_channels", 3), config.get("out_channels", 3)
+    if said not in (colours, 2 * colours):  # twice as many: a learned variance beside
+        raise UserError(
+            f"expected as many channels out of the model at {place} as in, or twice, got {said} of {colours}; {ADVICE}"
+        )
+
+
+def _check_pixels(folder: Path, place: str) -> None:
+    """A pipeline with an autoencoder denoises its latents, not pixels."""
+    file = folder / "model_index.json"
+    parts = _config(file, place) if file.exists() else {}
+    latent = next((name for name in ("vae", "vqvae") if name in parts), None)
+    if latent:
+        raise UserError(
+            f"expected a model of pixels at {place}, got one of the latents of its {latent}; choose another --score-model"
         )
 
 

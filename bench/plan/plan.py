@@ -167,7 +167,7 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
     check_weights(built, defense.found.name)
     _check_votes(built, defense)
     planned = Plan(
-        spec=spec, labels={"defense": defense.label, "attack": attack.label, "dataset": data.name}, notes=[*_notes(built, defense, attack), *_remarks(classifier, network)], dataset=dataset, threat=threat, classifier=network,
+        spec=spec, labels={"defense": defense.label, "attack": attack.label, "dataset": data.name}, notes=[*_notes(built, defense, attack), *_remarks(classifier, network), *(f"{dataset.name}: {text}" for text in dataset.remarks)], dataset=dataset, threat=threat, classifier=network,
         score=score_model, make_defense=make, gradient=gradient, known=draws if knowledge == "known" else 0,
         attack=partial(attack.target, **({} if surrogate is None else {"surrogate": surrogate}), **attack.values),
         whole_shards=bool(_trait(attack, "package")),

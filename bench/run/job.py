@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from bench.records.record import SHARD, Record, RecordWriter, read_record
 from bench.records.seal import SEAL
 from bench.run.engine import Done, Engine, Task
 from bench.run.options import Options
+
+LOG = logging.getLogger("bench.run.job")
 
 
 class Job:
@@ -49,6 +52,10 @@ class Job:
         finished = {line.id for line in self.record.lines}
         self.tasks = [Task(self, shard, positions) for shard, positions in _missing(plan, self.total, finished)]
         self.left = len(self.tasks)
+        if self.tasks and self.total > self.count:
+            LOG.info(
+                "this attack takes whole shards of %d: %d images are attacked for the %d asked for", SHARD, self.total, self.count
+            )  # fmt: skip
 
     def _open(self, engine: Engine) -> Record | RecordWriter:
         self.path = record_path(self.plan, self.options.results)

@@ -113,7 +113,7 @@ class Known:
         """Drops what later lines replaced."""
         temporary = self.file.with_suffix(f".{os.getpid()}.tmp")
         with contextlib.suppress(OSError):
-            temporary.write_text("".join(canonical(entry) + "\n" for entry in self.entries.values()))
+            temporary.write_text("".join(canonical(entry) + "\n" for entry in self.entries.values()), encoding="utf-8")
             temporary.replace(self.file)
 
     def _parts(self, cell: Cell) -> list[Any] | None:

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 import bench.data.fashion_mnist
-from bench.data.arrays import folder, npz
+from bench.data.arrays import npz
 from bench.data.dataset import Dataset, balanced_order
 from bench.data.fashion_mnist import fashion_mnist, fashion_mnist_selection, fashion_mnist_training
+from bench.data.folders import folder
 from bench.errors import UserError
 
 INSIDE = Path(bench.data.fashion_mnist.__file__).parent / "fashion-mnist"
@@ -194,7 +195,7 @@ def test_npy_is_not_npz(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "sentence"),
     [
-        ({"images": LEVELS}, "expected arrays named images and labels in .*, got no such name .*labels"),
+        ({"images": LEVELS}, "expected arrays named images and labels in .*, got images; save them"),
         (
             {"images": LEVELS, "labels": np.zeros(3, int)},
             r"data set 'npz-own': expected 4 integer labels, got int64 of",
@@ -256,7 +257,8 @@ def test_folder_with_several_sizes(tmp_path):
     picture(tmp_path, "cat/a.png", np.zeros((2, 2), np.uint8))
     picture(tmp_path, "cat/b.png", np.zeros((2, 3), np.uint8))
     with pytest.raises(
-        UserError, match=r"expected images of one size and mode in .*, got shapes \[\(2, 2\), \(2, 3\)\]"
+        UserError,
+        match=r"expected images of one size in .*, got 2 x 2 in 1 of 2 and 2 x 3 in .*cat/b\.png; resize them",
     ):
         folder(path=str(tmp_path))
 

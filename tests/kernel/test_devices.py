@@ -7,9 +7,9 @@ from torch.overrides import TorchFunctionMode
 from bench.defended import DefendedClassifier
 from bench.foreign import out_of_memory
 from bench.gradient import GradientMode
+from bench.models.denoisers.variance_preserving import VariancePreservingDenoiser
 from bench.models.embedded import fashion_mnist_classifier, fashion_mnist_score_model
 from bench.models.networks.preconditioning import levels_of
-from bench.models.variance_preserving import VariancePreservingDenoiser
 from bench.noise import Noise
 from bench.registry.tables import make_registry
 from bench.testing import default_images

@@ -155,7 +155,15 @@ def test_the_memory_of_dpsam_does_not_grow_with_its_steps(score):
         (lambda f: weights(f).write_bytes(weights(f).read_bytes()[:999]), "expected to build the UNet2DModel of .*fetch it"),
         (lambda f: change(f, _class_name="AutoencoderKL"), "expected a UNet2DModel at .*, got AutoencoderKL; write a module"),
         (lambda f: change(f, num_class_embeds=10), "expected an unconditional model at .*, got one that wants classes"),
-        (lambda f: change(f, time_embedding_type="fourier"), "expected a DDPM-type model at .*, got the time embedding 'fourier'"),
+        (lambda f: change(f, time_embedding_type="fourier"), "expected the time embedding 'positional' of a variance preserving model at .*, got 'fourier'"),
+        (lambda f: change(f, time_embedding_type="learned"), "expected the time embedding 'positional' .*, got 'learned'"),
+        (lambda f: change(f, out_channels=3), "expected as many channels out of the model at .* as in, or twice, got 3 of 1"),
+        (lambda f: schedule(f, _class_name="ScoreSdeVeScheduler"), "expected the time embedding 'fourier' of a variance exploding .*, got 'positional'"),
+        (lambda f: schedule(f, _class_name="CMStochasticIterativeScheduler"), "expected one of the schedulers DDPM, .*, got CMStochasticIterativeScheduler; write"),
+        (lambda f: schedule(f, _class_name="LCMScheduler"), "got LCMScheduler; write a module:object"),
+        (lambda f: schedule(f, prediction_type="noise"), "expected a prediction among epsilon, v_prediction, sample, got 'noise'"),
+        (lambda f: schedule(f, beta_schedule="odd"), "expected to build the UNet2DModel of .*, got NotImplementedError"),
+        (lambda f: (f / "model_index.json").write_text('{"vqvae": ["diffusers", "VQModel"]}'), "expected a model of pixels at .* of its vqvae"),
     ],
 )  # fmt: skip
 def test_folders_that_hold_something_else(tmp_path, damage, sentence):
@@ -170,8 +178,34 @@ def weights(folder):
 
 
 def change(folder, **changes):
-    file = folder / "unet" / "config.json"
+    edit(folder / "unet" / "config.json", changes)
+
+
+def schedule(folder, **changes):
+    edit(folder / "scheduler" / "scheduler_config.json", changes)
+
+
+def edit(file, changes):
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "kind"),
+    [
+        ("EDMEulerScheduler", {}, "ElucidatedDenoiser"), ("EDMDPMSolverMultistepScheduler", {}, "ElucidatedDenoiser"),
+        ("FlowMatchEulerDiscreteScheduler", {}, "FlowDenoiser"), ("EulerDiscreteScheduler", {}, "VariancePreservingDenoiser"),
+        ("ScoreSdeVeScheduler", {"time_embedding_type": "fourier"}, "VarianceExplodingDenoiser"),
+        ("DDPMScheduler", {"out_channels": 2}, "VariancePreservingDenoiser"),
+    ],
+)  # fmt: skip
+def test_a_saved_model_is_read_under_the_convention_of_its_scheduler(tmp_path, name, config, kind):
+    saved(tmp_path, scheduler=getattr(diffusers, name)(), **config)
+    score = hub_score_model(place=str(tmp_path))
+    assert type(score).__name__ == kind
+    for sigma in (0.05, 0.3, 0.5):
+        denoised = score.denoise(X, sigma)
+        assert denoised.shape == X.shape
+        assert torch.isfinite(denoised).all()
 
 
 def test_a_model_of_any_size_says_none(tmp_path):

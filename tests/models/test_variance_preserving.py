@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from bench.errors import UserError
-from bench.models.variance_preserving import VariancePreservingDenoiser
+from bench.models.denoisers.variance_preserving import VariancePreservingDenoiser
 
 BETAS = torch.linspace(1e-4, 2e-2, 1000, dtype=torch.float64)
 KEPT = (1 - BETAS).cumprod(dim=0)

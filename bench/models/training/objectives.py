@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.models.denoisers.variance_preserving import VariancePreservingDenoiser
 from bench.models.networks.preconditioning import PreconditionedDenoiser
 from bench.models.training.adversarial import Adversary
-from bench.models.variance_preserving import VariancePreservingDenoiser
 
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 

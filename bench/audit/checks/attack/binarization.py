@@ -67,12 +67,20 @@ def check(subject: Subject) -> Finding:
     return Finding(
         name="", verdict=SUSPECT if fires else PASS, values=values,
         threshold="planted images missed on more than 5 % with p < .01",
-        meaning=f"An ascent misses planted adversarial images on {failed} of {len(rows)} images: gradients of this defense do not lead to what exists; "
-        "its robust accuracy says little."
-        if fires
-        else "An ascent finds the adversarial images that were planted.",
+        meaning=_meaning(failed, len(rows), fires=fires),
         command=subject.command(subject.attacks.scores),
     )  # fmt: skip
+
+
+def _meaning(failed: int, n: int, *, fires: bool) -> str:
+    if fires:
+        return (
+            f"An ascent misses planted adversarial images on {failed} of {n} images: gradients of this defense do not lead to what exists; "
+            "its robust accuracy says little."
+        )
+    if failed:
+        return f"An ascent finds {n - failed} of the {n} adversarial images that were planted: no more are missed than chance allows."
+    return f"An ascent finds all {n} adversarial images that were planted."
 
 
 def own_score(scores: Tensor, rows: Tensor) -> Tensor:

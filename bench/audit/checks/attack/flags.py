@@ -13,6 +13,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.audit.finding import PASS, SUSPECT, Finding
@@ -23,6 +24,7 @@ from bench.pace import Work
 from bench.spoiled import ALLOWED, share
 
 RANDOMIZED, SUMS_TO_ONE, IMAGES = 1e-4, 1e-3, 16
+WEAK = "Gradients of this defense are not finite, so that the attack was weak where they are not: make them finite and run again."
 
 
 def why_not(subject: Subject) -> str:
@@ -57,16 +59,16 @@ def check(subject: Subject) -> Finding:
     return Finding(
         name="", verdict=SUSPECT if raised or weak else PASS, values=values,
         threshold=f"randomized {RANDOMIZED:g}; no softmax; not finite {ALLOWED:g}",
-        meaning=_meaning(raised, weak=weak),
+        meaning=WEAK if weak else _meaning(raised, values["zero gradient"], values["of the run's attack"]),
         command=subject.command(subject.attacks.scores),
     )  # fmt: skip
 
 
-def _meaning(raised: list[str], *, weak: bool) -> str:
-    if weak:
-        return "Gradients of this defense are not finite, so that the attack was weak where they are not: make them finite and run again."
-    return (
-        f"AutoAttack would warn of this defense: {' and '.join(raised)}; mend that first."
-        if raised
-        else "AutoAttack would not warn."
-    )
+def _meaning(raised: Sequence[str], zero: float, warned: Mapping[str, int]) -> str:
+    if raised:
+        return f"AutoAttack would warn of this defense: {' and '.join(raised)}; mend that first."
+    if zero:
+        return f"AutoAttack would warn of gradients of zero, on {100 * zero:.0f} % of these images: see the check indicators."
+    if warned:
+        return f"AutoAttack would not warn of these images; the run's own attack warned: {', '.join(warned)}."
+    return "AutoAttack would not warn."

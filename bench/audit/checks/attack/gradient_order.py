@@ -48,7 +48,7 @@ def check(subject: Subject) -> Finding:
         verdicts={"BPDA above full": REFUTED, weaker: SUSPECT if bpda else REFUTED},
         broken="An attack with a poorer gradient broke more ({names}): the better one is masked or wrong; check the purifier's derivative "
         "and rank by the worst of both.",
-        good="A better gradient breaks at least as many images: the exact derivative is worth having.",
+        good="A better gradient breaks at least as many images.",
     )  # fmt: skip
 
 

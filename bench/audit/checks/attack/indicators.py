@@ -19,6 +19,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -89,10 +90,17 @@ def _judge(counts: dict[str, tuple[int, int, float]], trace: Trace) -> Finding:
     return Finding(
         name="", verdict=SUSPECT if raised else PASS, values=values,
         threshold="I1, I3, I5, I6 on more than 2 % of the images, I2 and I4 on more than half, each with p < .01",
-        meaning=f"The attack fails for reasons of its own: {'; '.join(WORDS[name] for name in raised)} ({', '.join(raised)}); mend the attack or its gradient."
-        if raised
-        else "An ascent through this defense works as it should.",
+        meaning=_meaning({name: (count, n) for name, (count, n, _) in counts.items()}, raised),
     )  # fmt: skip
+
+
+def _meaning(counts: Mapping[str, tuple[int, int]], raised: Sequence[str]) -> str:
+    if raised:
+        return f"The attack fails for reasons of its own: {'; '.join(WORDS[name] for name in raised)} ({', '.join(raised)}); mend the attack or its gradient."
+    seen = [f"{name} on {count} of {n}" for name, (count, n) in counts.items() if count]
+    if seen:
+        return f"No indicator of a failing attack is raised beyond its bar and chance ({', '.join(seen)} images)."
+    return "An ascent through this defense works as it should."
 
 
 def _sizes(subject: Subject) -> tuple[int, int, int]:

@@ -41,7 +41,7 @@ def check(subject: Subject) -> Finding:
     return judge(
         {name: order(*pair)}, {name: subject.command(other)}, verdicts={name: REFUTED if subject.knows else SUSPECT},
         broken="An attacker who knows less broke more ({names}): the gradient under known draws is wrong; look for randomness that is not drawn from `noise`.",
-        good="Knowing the draws helps the attacker, as it must.",
+        good="Knowing the draws costs the attacker nothing.",
     )  # fmt: skip
 
 

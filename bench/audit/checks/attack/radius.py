@@ -47,7 +47,7 @@ def check(subject: Subject) -> Finding:
     found = judge(
         orders, {name: subject.command(rival) for name, rival in rivals.items()}, verdicts={SMALLER: REFUTED, LARGER: SUSPECT},
         broken="A smaller ball gave more adversarial images than a larger one that holds it ({names}): the defense knows the distance, or its gradient is masked.",
-        good="Success grows with eps, and nothing stands where every image can be turned grey.",
+        good=f"Success does not fall as eps grows{_left(left, p, holds=_holds_grey(subject))}.",
         values={GREY: {"threat": str(rivals[GREY].threat), "standing": left, "chance": chance, "p": p}},
         beside=f"{left} of {subject.n} images stand in {rivals[GREY].threat}",
     )  # fmt: skip
@@ -59,6 +59,15 @@ def check(subject: Subject) -> Finding:
         meaning=f"{left} of {subject.n} images stand in a ball in which each can be turned grey: the attack fails, so what it does not break says nothing; "
         "the gradient is masked, or labels leak.",
     )  # fmt: skip
+
+
+def _left(left: int, p: float, *, holds: bool) -> str:
+    """What the images that stand in the unbounded ball say, unless they speak against the number."""
+    if not holds:
+        return "; no ball of this norm in which every image can be turned grey was tried"
+    if not left:
+        return ", and nothing stands where every image can be turned grey"
+    return ", and no more stand than chance allows where every image can be turned grey" if p >= LEVEL else ""
 
 
 def _rivals(subject: Subject) -> dict[str, Rival]:

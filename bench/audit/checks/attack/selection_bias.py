@@ -21,7 +21,7 @@ from bench.audit.subject import Subject
 from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.pace import Work
-from bench.stats.intervals import mean_difference
+from bench.stats.intervals import Interval, mean_difference
 from bench.stats.paired import paired_p
 from bench.text.brackets import bracketed
 
@@ -47,21 +47,28 @@ def check(subject: Subject) -> Finding:
     fresh = _success(subject, noise.of("check").at(1000).spread(FRESH))
     gap, p = mean_difference(own, fresh), paired_p(own, fresh) / 2
     fitted = not subject.knows and gap.value > GAP and p < LEVEL
-    size = bracketed(gap, signed=True)
-    share = (
-        f"Knowing the scored draws is worth {size} points of success."
-        if subject.knows
-        else f"The attack does as well on fresh draws as on its own (points of success on its own above fresh ones: {size})."
-    )
     return Finding(
         name="", verdict=SUSPECT if fitted else PASS,
         values={"own": float(own.mean()), "fresh": float(fresh.mean()), "gap": gap.as_dict(), "p": p, "known": subject.knows},
         threshold=f"gap {GAP:g} with p < .01",
-        meaning=f"The attack succeeds on its own draws by {size} points more than on fresh ones: it fitted them; average over more (-A eot=)."
-        if fitted
-        else share,
+        meaning=_meaning(gap, knows=subject.knows, fitted=fitted),
         command=subject.command(subject.attacks.eot if subject.differentiable else subject.attacks.bpda),
     )  # fmt: skip
+
+
+def _meaning(gap: Interval, *, knows: bool, fitted: bool) -> str:
+    size = bracketed(gap, signed=True)
+    if knows:
+        return f"Knowing the scored draws is worth {size} points of success."
+    if fitted:
+        return f"The attack succeeds on its own draws by {size} points more than on fresh ones: it fitted them; average over more (-A eot=)."
+    if gap.low > 0:
+        said = "The attack does better on its own draws than on fresh ones, by too little or on too few images to say that it fitted them"
+    elif gap.high > GAP:
+        said = f"No gap between fresh draws and the attack's own shows, and these images do not exclude one of {100 * GAP:g} points"
+    else:
+        said = f"The attack does as well on fresh draws as on its own, to within {100 * GAP:g} points"
+    return f"{said} (points of success on its own above fresh ones: {size})."
 
 
 def _success(subject: Subject, draws: Noise) -> np.ndarray:

@@ -60,7 +60,8 @@ def check(subject: Subject) -> Finding:
         threshold=f"{SAME:g} pixels; batch size {SINGLE:g}, root mean square",
         meaning="An image is purified otherwise beside other images: the number depends on the batch; sum and average per image in the defense."
         if apart
-        else "Every image is purified for itself" + ("." if "batch size" in values else ": the run goes image by image, as its spec says."),
+        else f"Every image is purified for itself, to within {SAME:g} pixels"
+        + ("." if "batch size" in values else "; the run goes image by image, as its spec says."),
         command=subject.again("--batch-size", "1"),
     )  # fmt: skip
 

@@ -58,9 +58,7 @@ def check(subject: Subject) -> Finding:
     return Finding(
         name="", verdict=SUSPECT if fires else PASS, values={**values, "standing": len(told), "magnified": magnified},
         threshold=f"adversarial rate of standing images {MAGNIFIES:g}",
-        meaning="The purifier magnifies the very perturbations that it is said to be robust to: look for a masked gradient."
-        if fires
-        else f"Median rate {_word(values['random'])} for random and {_word(values['adversarial'])} for adversarial perturbations; below 1 shrinks them.",
+        meaning=_meaning(values["random"], values["adversarial"], magnified, len(told), fires=fires),
         command=subject.command(subject.attacks.scores),
     )  # fmt: skip
 
@@ -68,6 +66,13 @@ def check(subject: Subject) -> Finding:
 def _rate(moved: Tensor, delta: Tensor) -> Tensor:
     """Per image; not finite where nothing was changed."""
     return moved.flatten(1).norm(dim=1) / delta.flatten(1).norm(dim=1)
+
+
+def _meaning(random: float | None, adversarial: float | None, magnified: int, n: int, *, fires: bool) -> str:
+    if fires:
+        return f"The purifier magnifies the very perturbations that it is said to be robust to, on {magnified} of {n} images: look for a masked gradient."
+    judged = f"{magnified} of {n} images that stand are magnified" if n >= FEWEST else f"{n} stand, too few to judge"
+    return f"Median rate {_word(random)} for random and {_word(adversarial)} for adversarial perturbations, below 1 shrinks them; {judged}."
 
 
 def _word(rate: float | None) -> str:

@@ -57,15 +57,22 @@ def check(subject: Subject) -> Finding:
     eot = _eot(subject)
     low = int((cosines < AGREES).sum())
     noisy = exceeds(low, len(x), 0.5) < LEVEL
-    agree = f"median cosine {values[str(eot)]:.2f} at {eot} draw{'s' if eot > 1 else ''}"
+    median = values[str(eot)]
+    agree = f"median cosine {median:.2f} at {eot} draw{'s' if eot > 1 else ''}"
     return Finding(
         name="", verdict=SUSPECT if noisy else PASS, values={"cosine by draws": values, "the attack's draws": eot},
         threshold=f"cosine {AGREES:g} at the attack's own number of draws, on half of the images (p < .01)",
-        meaning=f"Two averages over fresh draws hardly agree ({agree}): the attack steps along noise; raise -A eot=, or attack the known draws."
-        if noisy
-        else f"The averaged gradient points where another average points ({agree}).",
+        meaning=_meaning(agree, median, noisy=noisy),
         command=subject.command(_more(subject, eot)),
     )  # fmt: skip
+
+
+def _meaning(agree: str, median: float, *, noisy: bool) -> str:
+    if noisy:
+        return f"Two averages over fresh draws hardly agree ({agree}): the attack steps along noise; raise -A eot=, or attack the known draws."
+    if not median >= AGREES:
+        return f"Two averages over fresh draws hardly agree, on too few images to tell from chance ({agree})."
+    return f"The averaged gradient points where another average points ({agree})."
 
 
 def _more(subject: Subject, eot: int) -> Rival:

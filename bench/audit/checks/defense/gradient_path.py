@@ -69,11 +69,11 @@ def check(subject: Subject) -> Finding:
     values = {} if _no_path(subject) else _along(subject)
     growth = values.get("growth", 1.0)
     lost = not RANGE[0] <= growth <= RANGE[1]
-    word = "vanishes" if growth < 1 else "explodes"
-    wrong = [UNMEASURED] * unmeasured + [f"The gradient {word} along the purifier's steps: attack a smoother surrogate (fewer steps, BPDA) too, and rank by the worst."] * lost  # fmt: skip
+    told = [UNMEASURED] if unmeasured else []
+    told += [_meaning(values["growth"], lost=lost)] if values else []
     return Finding(
-        name="", verdict=SUSPECT if wrong else PASS, values=values, threshold="growth of the median norm in [1e-3, 1e3]",
-        meaning=" ".join(wrong) or "The gradient comes through all steps of the purifier.",
+        name="", verdict=SUSPECT if unmeasured or lost else PASS, values=values, threshold="growth of the median norm in [1e-3, 1e3]",
+        meaning=" ".join(told),
         command=subject.command(subject.attacks.bpda),
     )  # fmt: skip
 
@@ -92,6 +92,13 @@ def _along(subject: Subject) -> dict[str, Any]:
         "growth": float((norms[-1] / norms[0].clamp_min(1e-30)).median()),
         "signs that agree": [_agreement(one, other) for one, other in pairwise(gradients)],
     }  # fmt: skip
+
+
+def _meaning(growth: float, *, lost: bool) -> str:
+    if not lost:
+        return f"The gradient comes through all steps of the purifier: its norm changes by a factor of {growth:.2g}."
+    word = "vanishes" if growth < 1 else "explodes" if growth > 1 else "is not finite"
+    return f"The gradient {word} along the purifier's steps: attack a smoother surrogate (fewer steps, BPDA) too, and rank by the worst."
 
 
 def _places(steps: int) -> list[int]:

@@ -12,15 +12,18 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
-from bench.audit.bar import LEVEL, WORDS, exceeds, order
+from bench.audit.bar import LEVEL, WORDS, Order, exceeds, order
 from bench.audit.finding import PASS, REFUTED, Finding
 from bench.audit.ordered import standing
 from bench.audit.price import Load
 from bench.audit.subject import Subject
 from bench.gradient import GradientMode
 from bench.pace import Work
+from bench.text.brackets import bracketed
 
 INVISIBLE = 1e-3
 
@@ -53,7 +56,16 @@ def check(subject: Subject) -> Finding:
         name="", verdict=REFUTED if leaks else PASS,
         values={"grey": {"right": right, "chance": chance, "p": p}, "invisible noise": shaky.as_dict()},
         threshold=f"grey above chance with p < .01; {WORDS}",
-        meaning=f"The defense recognises test images ({' and '.join(leaks)}): it knows labels that the pixels do not tell; do not use the number."
-        if leaks
-        else "Grey images are at chance, and invisible noise changes nothing.",
+        meaning=_meaning(leaks, right, subject.n, shaky),
     )  # fmt: skip
+
+
+def _meaning(leaks: Sequence[str], right: int, n: int, shaky: Order) -> str:
+    if leaks:
+        return f"The defense recognises test images ({' and '.join(leaks)}): it knows labels that the pixels do not tell; do not use the number."
+    cost = (
+        f"invisible noise costs no more than chance (points of clean accuracy: {bracketed(shaky.gain, signed=True)})"
+        if shaky.violations or shaky.gain.value > 0
+        else "invisible noise costs nothing"
+    )
+    return f"{right} of {n} grey images are classified as theirs, no more than chance allows, and {cost}."

@@ -15,6 +15,7 @@ References:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -62,11 +63,17 @@ def check(subject: Subject) -> Finding:
     return Finding(
         name="", verdict=REFUTED if wrong else PASS, values=values,
         threshold=f"pixels {SAME:g}; strength of the noise {STRENGTH:g} (log ratio) with p < .01",
-        meaning=f"The defense acts differently {' and '.join(wrong)}: the number is not that of what was attacked; do not use it."
-        if wrong
-        else "The defense that was attacked is the one that is scored.",
+        meaning=_meaning(wrong, values.get("strength")),
         command=f"bench verify {subject.run.run_id}",
     )  # fmt: skip
+
+
+def _meaning(wrong: Sequence[str], strength: float | None) -> str:
+    if wrong:
+        return f"The defense acts differently {' and '.join(wrong)}: the number is not that of what was attacked; do not use it."
+    if strength is not None and abs(strength) > STRENGTH:
+        return f"The noise of the score seems {'weaker' if strength < 0 else 'stronger'} than the attack's (log ratio {strength:+.2f}), on too few images to tell from chance."
+    return "The defense that was attacked is the one that is scored."
 
 
 def _graph_difference(subject: Subject, view: DefendedClassifier, x: Images, noise: Noise) -> float:

@@ -1,0 +1,189 @@
+"""The user's own images: a folder with one folder a class."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.arrays import channels_first, dataset_of
+from bench.data.dataset import Dataset
+from bench.data.pictures import SUFFIXES, Picture, read_picture
+from bench.errors import UserError
+
+LOG = logging.getLogger("bench.folders")
+SYSTEM = frozenset(
+    {
+        "__MACOSX", "@eaDir", "__pycache__", "lost+found", "$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "ehthumbs.db",
+        "desktop.ini", "Icon\r",
+    }
+)  # fmt: skip
+"""What systems and programs leave in folders, beside names that start with a dot."""
+PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+SHOWN = 3
+
+
+def folder(*, path: str) -> Dataset:
+    """Images of a folder tree, the sorted names of whose sub-folders are the classes; all images of one size.
+
+    An image may lie at any depth below its class, and links are followed. Hidden entries and those of systems are skipped.
+    Where some images are in colour, grey ones become RGB; alpha is left out. The remarks of the data set name all that was
+    skipped, left out or changed.
+
+    Arguments:
+        path: The folder.
+
+    Raises:
+        UserError: No class folders, a class without images, no images, unreadable ones, or sizes that differ.
+    """
+    root = Path(path)
+    found = _found(root)
+    names = sorted(found.classes)
+    files = [(file, label) for label, name in enumerate(names) for file in found.classes[name]]
+    if not files:
+        left = f" but {found.left}" if found.others else ""
+        raise UserError(f"expected {path} to hold one folder of images per class, got no images{left}; check the path")
+    _check_classes(found, path)
+    pictures = [read_picture(file) for file, _ in files]
+    _check_sizes(path, [file for file, _ in files], pictures)
+    remarks = tuple(text for text in (*found.remarks, *_changes([file for file, _ in files], pictures)) if text)
+    for text in remarks:
+        LOG.warning("%s: %s", path, text)
+    labels = np.array([label for _, label in files])
+    images = channels_first(path, np.stack(_alike(pictures)))
+    return dataset_of(f"folder-{root.resolve().name}", images, labels, tuple(names), remarks)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Images by class, sorted; names of what was skipped; and files of other kinds."""
+
+    classes: dict[str, list[Path]]
+    skipped: list[str]
+    others: list[Path]
+
+    @property
+    def left(self) -> str:
+        """`20 of 30 files left out: .tif`."""
+        count = sum(map(len, self.classes.values())) + len(self.others)
+        kinds = sorted({file.suffix.lower() or file.name for file in self.others})
+        return f"{len(self.others)} of {count} files left out: {_shown(kinds)}" if self.others else ""
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the record has to know."""
+        names = sorted(self.classes)
+        numbered = all(name.isdecimal() for name in names) and names != sorted(names, key=int)
+        return [
+            self.left,
+            f"hidden and system entries skipped: {_tally(self.skipped)}" if self.skipped else "",
+            f"classes are in the order of their names as text: {', '.join(names[:4])}, ..." if numbered else "",
+            f"all images are of one class, {names[0]!r}" if len(names) == 1 else "",
+        ]
+
+
+def _found(root: Path) -> _Found:
+    found = _Found({}, [], [])
+    for entry in sorted(root.iterdir()) if root.is_dir() else []:
+        if _is_system(entry.name):
+            found.skipped.append(entry.name)
+        elif entry.is_dir():
+            found.classes[entry.name] = _sorted_files(_below(entry, found.skipped, set()), found.others)
+        else:
+            found.others.append(entry)
+    return found
+
+
+def _below(folder: Path, skipped: list[str], above: set[str]) -> Iterator[Path]:
+    """Files at any depth; a link to a folder above itself is not followed."""
+    here = os.path.realpath(folder)
+    if here in above:
+        return
+    for entry in sorted(folder.iterdir()):
+        if _is_system(entry.name):
+            skipped.append(entry.name)
+        elif entry.is_dir():
+            yield from _below(entry, skipped, above | {here})
+        else:
+            yield entry
+
+
+def _sorted_files(files: Iterable[Path], others: list[Path]) -> list[Path]:
+    """The images among some files; what is none is added to the others."""
+    images: list[Path] = []
+    for file in sorted(files):
+        (images if file.suffix.lower() in SUFFIXES else others).append(file)
+    return images
+
+
+def _is_system(name: str) -> bool:
+    return name.startswith(".") or name in SYSTEM
+
+
+def _check_classes(found: _Found, path: str) -> None:
+    parts = sorted(name for name in found.classes if name.lower() in PARTS)
+    if parts and len(parts) == len(found.classes):
+        raise UserError(
+            f"expected {path} to hold one folder of images per class, got the parts {', '.join(parts)}; choose one: folder:{path}/{parts[0]}"
+        )
+    empty = [name for name, files in found.classes.items() if not files]
+    if empty:
+        left = f" ({found.left})" if found.others else ""
+        raise UserError(
+            f"expected images in every class folder of {path}, got none in {_shown(map(repr, empty))}{left}; fill or remove it"
+        )
+
+
+def _check_sizes(path: str, files: list[Path], pictures: list[Picture]) -> None:
+    sizes = [picture.pixels.shape[:2] for picture in pictures]
+    usual = Counter(sizes).most_common(1)[0][0]
+    odd = next((place for place, size in enumerate(sizes) if size != usual), None)
+    if odd is not None:
+        raise UserError(
+            f"expected images of one size in {path}, got {_size(usual)} in {sizes.count(usual)} of {len(sizes)} and "
+            f"{_size(sizes[odd])} in {files[odd]}; resize them"
+        )
+
+
+def _size(size: tuple[int, ...]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _changes(files: list[Path], pictures: list[Picture]) -> list[str]:
+    """What was made of modes that differ and of alpha."""
+    grey = [file for file, picture in zip(files, pictures, strict=True) if picture.pixels.ndim == 2]
+    veiled = [file for file, picture in zip(files, pictures, strict=True) if picture.veiled]
+    return [
+        f"{len(grey)} of {len(files)} files are grey, such as {grey[0].name}, and became RGB like the others"
+        if 0 < len(grey) < len(files)
+        else "",
+        f"alpha is left out, and is not constant in {len(veiled)} of {len(files)} files, such as {veiled[0].name}: "
+        "composite them first if the picture is in it"
+        if veiled
+        else "",
+    ]
+
+
+def _alike(pictures: list[Picture]) -> list[np.ndarray]:
+    """All grey, or all RGB."""
+    if len({picture.pixels.ndim for picture in pictures}) == 1:
+        return [picture.pixels for picture in pictures]
+    pixels = (picture.pixels for picture in pictures)
+    return [np.repeat(part[:, :, None], 3, axis=2) if part.ndim == 2 else part for part in pixels]
+
+
+def _tally(names: list[str]) -> str:
+    """`.DS_Store (3), ._x.png`, the most frequent first."""
+    return _shown(f"{name} ({count})" if count > 1 else name for name, count in Counter(names).most_common())
+
+
+def _shown(names: Iterable[str]) -> str:
+    """The first few, and how many more."""
+    listed = list(names)
+    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
+    return ", ".join(listed[:SHOWN]) + more

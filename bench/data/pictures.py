@@ -1,0 +1,73 @@
+"""Image files as arrays: what is kept of each kind of picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import UserError
+
+SUFFIXES = frozenset(
+    {
+        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm", ".gif",
+        ".tga", ".jp2",
+    }
+)  # fmt: skip
+"""What is read; case does not matter."""
+GREY = ("1", "L", "LA", "La")
+SCALED = 257
+"""Of 16 bits to 8: 65535 / 255."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One decoded file.
+
+    Arguments:
+        pixels: uint8, shape `(H, W)` if it is grey, else `(H, W, 3)`.
+        veiled: Whether it has an alpha channel that is not constant, which is left out.
+    """
+
+    pixels: np.ndarray
+    veiled: bool = False
+
+
+def read_picture(file: Path) -> Picture:
+    """Decodes a file: grey stays grey, 16 bits are scaled to 8, palettes and everything else become RGB, alpha is left out.
+
+    Raises:
+        UserError: It is damaged, holds several pictures, or pixels that 0..255 cannot stand for.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            frames = (
+                1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            )  # MPO: a JPEG with its own thumbnails
+            if frames > 1:
+                raise UserError(f"expected one picture in {file}, got {frames}; split or remove it")
+            return Picture(_pixels(image, file), _veiled(image))
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise UserError(f"expected an image at {file}, got: {error}; repair or remove it") from error
+
+
+def _pixels(image: Any, file: Path) -> np.ndarray:
+    if image.mode == "F" or image.mode.startswith("I"):  # `convert` would clip these and not scale
+        levels = np.asarray(image)
+        if image.mode == "F" or levels.min() < 0 or levels.max() > SCALED * 255:
+            raise UserError(
+                f"expected pixels of 8 or 16 bits in {file}, got mode {image.mode} in {levels.min():g}..{levels.max():g}; convert it, or write an npz"
+            )
+        return np.rint(levels / SCALED).astype(np.uint8)
+    return np.asarray(image.convert("L" if image.mode in GREY else "RGB"))
+
+
+def _veiled(image: Any) -> bool:
+    if not (image.mode.endswith(("A", "a")) or "transparency" in image.info):
+        return False
+    low, high = image.convert("RGBA").getchannel("A").getextrema()
+    return low != high

@@ -1,0 +1,1 @@
+"""Networks of other conventions as denoisers: `denoise(y, sigma)` in pixel units."""

@@ -1,0 +1,66 @@
+"""What networks trained under the various conventions of diffusion models have in common as denoisers."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from bench.errors import UserError
+from bench.models.networks.preconditioning import levels_of
+
+
+class ConvertedDenoiser(nn.Module):
+    """A network of another convention as `denoise(y, sigma) -> E[x | y]` for `y = x + sigma n` in pixel units.
+
+    A subclass holds its constants in a buffer, so that they are part of the model's hash, and implements `forward(y, sigma)`.
+    Attention runs on the kernel that has second derivatives.
+
+    Arguments:
+        network: Maps images `(B, C, H, W)` and times `(B,)` to tensors of the same shape (diffusers: to a tuple of one); of
+            twice as many channels the first half is taken, the other being a learned variance.
+        constants: The buffer's name and content; noise levels are computed in its type.
+        high: The largest noise level the network was trained for, pixel units.
+        image_shape: The shape `(C, H, W)` the network was trained on; None if it takes any.
+    """
+
+    def __init__(
+        self, network: nn.Module, constants: tuple[str, Tensor], *, high: float, image_shape: tuple[int, int, int] | None
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.network, self.image_shape = network, image_shape
+        self.kept, content = constants
+        self.register_buffer(self.kept, content)
+        self.high = high
+        """The largest noise level, pixel units: a number, so that no call has to fetch it from a device."""
+
+    def denoise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
+        """The expected clean image given a noisy one.
+
+        Arguments:
+            y: Noisy images, shape `(B, C, H, W)`, pixel units.
+            sigma: Noise level in pixel units, a number or shape `(B,)`.
+
+        Raises:
+            UserError: `sigma` is a number that is not positive or above the largest, or images of another shape.
+        """
+        if isinstance(sigma, float | int) and not 0 < sigma <= self.high:
+            raise UserError(
+                f"this score model expects sigma in (0, {self.high:.4g}], got {sigma:g}; choose another sigma or another --score-model"
+            )
+        if self.image_shape and tuple(y.shape[1:]) != tuple(self.image_shape):
+            raise UserError(
+                f"this score model expects images of shape {tuple(self.image_shape)}, got {tuple(y.shape[1:])}; choose another --score-model"
+            )
+        return self(y, levels_of(sigma, y, self.get_buffer(self.kept).dtype))
+
+    def predict(self, x: Tensor, time: Tensor) -> Tensor:
+        """What the network says of images `(B, C, H, W)` in its own units at times `(B,)`, which may be fractions."""
+        with sdpa_kernel(SDPBackend.MATH):
+            said = self.network(x, time.to(x.dtype))
+        said = said if isinstance(said, Tensor) else said[0]
+        return said[:, : x.shape[1]]
+
+
+def column(values: Tensor, like: Tensor) -> Tensor:
+    """One value an image, `(B,)`, as `(B, 1, 1, 1)` of the type of the images `like`."""
+    return values.to(like.dtype).view(-1, 1, 1, 1)

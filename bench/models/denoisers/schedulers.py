@@ -1,0 +1,92 @@
+"""Which convention a network of diffusers was trained under: its scheduler says so. Nothing else names schedulers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from torch import nn
+
+from bench.errors import UserError
+from bench.models.denoisers.converted import ConvertedDenoiser
+from bench.models.denoisers.elucidated import ElucidatedDenoiser
+from bench.models.denoisers.flow_matching import FlowDenoiser
+from bench.models.denoisers.variance_exploding import VarianceExplodingDenoiser
+from bench.models.denoisers.variance_preserving import VariancePreservingDenoiser
+
+PRESERVING, ELUCIDATED, FLOW, EXPLODING = "variance preserving", "EDM", "flow matching", "variance exploding"
+TABLE: Mapping[str, str] = MappingProxyType(
+    {
+        "DDPM": PRESERVING, "DDPMParallel": PRESERVING, "DDIM": PRESERVING, "DDIMParallel": PRESERVING, "DDIMInverse": PRESERVING,
+        "PNDM": PRESERVING, "DPMSolverSinglestep": PRESERVING, "DPMSolverMultistep": PRESERVING, "DEISMultistep": PRESERVING,
+        "UniPCMultistep": PRESERVING, "SASolver": PRESERVING, "EulerDiscrete": PRESERVING, "EulerAncestralDiscrete": PRESERVING,
+        "HeunDiscrete": PRESERVING, "LMSDiscrete": PRESERVING, "KDPM2Discrete": PRESERVING, "KDPM2AncestralDiscrete": PRESERVING,
+        "EDMEuler": ELUCIDATED, "EDMDPMSolverMultistep": ELUCIDATED,
+        "FlowMatchEulerDiscrete": FLOW, "FlowMatchHeunDiscrete": FLOW,
+        "ScoreSdeVe": EXPLODING,
+    }
+)  # fmt: skip
+"""The convention by the scheduler's class, without `Scheduler` at its end. How a sampler steps, spaces or clips does not matter.
+
+A consistency model (CMStochasticIterative, LCM, TCD) jumps to some image of the data and not to their mean, so it is none of these.
+"""
+ADVICE = "write a module:object that returns a denoiser"
+FLOW_PREDICTION, ORIGINAL = "flow_prediction", "original_sample"
+
+
+def convention(config: Mapping[str, Any], place: str) -> str:
+    """The convention of a scheduler's configuration.
+
+    Arguments:
+        config: Content of `scheduler_config.json`.
+        place: What the model is called.
+
+    Raises:
+        UserError: The scheduler is none of `TABLE`, or its settings mean something else.
+    """
+    name = str(config.get("_class_name")).removesuffix("Scheduler")
+    if name not in TABLE:
+        raise UserError(
+            f"expected one of the schedulers {', '.join(TABLE)} at {place}, got {config.get('_class_name')}; {ADVICE}"
+        )
+    flows = (config.get("prediction_type") == FLOW_PREDICTION, bool(config.get("use_flow_sigmas")))
+    if any(flows) != all(flows):
+        raise UserError(
+            f"expected use_flow_sigmas together with prediction_type flow_prediction at {place}, got one without the other; {ADVICE}"
+        )
+    if config.get("invert_sigmas"):
+        raise UserError(f"expected times that rise with the noise at {place}, got invert_sigmas; {ADVICE}")
+    if config.get("timestep_type") == "continuous" and config.get("prediction_type") == "v_prediction":
+        return ELUCIDATED
+    return FLOW if all(flows) else TABLE[name]
+
+
+def converted(
+    network: nn.Module, scheduler: Any, kind: str, image_shape: tuple[int, int, int] | None
+) -> ConvertedDenoiser:
+    """A network under its scheduler's convention as a denoiser.
+
+    Arguments:
+        network: Maps images and times to what the scheduler takes.
+        scheduler: A scheduler of diffusers, made of its configuration.
+        kind: What `convention` said.
+        image_shape: The shape `(C, H, W)` the network was trained on; None if it takes any.
+    """
+    config = scheduler.config
+    if kind == FLOW:
+        return FlowDenoiser(network, times=config["num_train_timesteps"], image_shape=image_shape)
+    if kind == EXPLODING:
+        smallest, largest = config["sigma_min"], config["sigma_max"]
+        return VarianceExplodingDenoiser(network, smallest=smallest, largest=largest, image_shape=image_shape)
+    prediction = config.get("prediction_type", "epsilon")
+    if kind == ELUCIDATED:  # EulerDiscrete with continuous times is EDM for data of spread 1
+        return ElucidatedDenoiser(
+            network, spread=config.get("sigma_data", 1.0), largest=config["sigma_max"] or float(scheduler.sigmas.max()),
+            prediction=prediction, image_shape=image_shape,
+        )  # fmt: skip
+    kept = scheduler.alphas_cumprod
+    if config.get("rescale_betas_zero_snr"):
+        kept = kept[:-1]  # at the last time no signal is left, and no level of noise added to an image is so large
+    prediction = "sample" if prediction == ORIGINAL else prediction
+    return VariancePreservingDenoiser(network, kept, prediction=prediction, image_shape=image_shape)
