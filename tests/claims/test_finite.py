@@ -28,7 +28,8 @@ from bench.threat import ThreatModel
 from leaderboards.boards import collect
 
 PLANTS = Path(__file__).parent.parent / "plants"
-_SPEC = importlib.util.spec_from_file_location("plants_not_finite", PLANTS / "not_finite.py")
+SUPPORT = PLANTS.parent / "support"
+_SPEC = importlib.util.spec_from_file_location("plants_not_finite", SUPPORT / "not_finite.py")
 traps = sys.modules[_SPEC.name] = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(traps)
 NAN, INF = float("nan"), float("inf")
@@ -337,7 +338,7 @@ def test_the_kit_looks_at_white_pixels_too():
 
 def made(tmp_path, name, *words, count=20):
     """The summary of a run of a purifier of the plants, what was printed being left to the caller."""
-    command = ["run", "--defense", f"{PLANTS}/not_finite.py:{name}", "-n", str(count), "--results", str(tmp_path)]
+    command = ["run", "--defense", f"{SUPPORT}/not_finite.py:{name}", "-n", str(count), "--results", str(tmp_path)]
     return main([*command, *(words or ("--threat", "l2:1")), "--quiet", "--json"])
 
 
@@ -368,7 +369,7 @@ def test_a_run_counts_claims_flags_and_is_about_as_strong_as_on_the_twin(trap, t
     assert summary["flags"] == {GRADIENT: len(counted)}
     assert not any(line.said for line in read_record(Path(twin["path"])).lines)
     (board,) = collect(tmp_path, required=["full gradient"])
-    assert [row.name for row in board.rows] == [f"{PLANTS}/not_finite.py:{trap.__name__}Twin"]
+    assert [row.name for row in board.rows] == [f"{SUPPORT}/not_finite.py:{trap.__name__}Twin"]
     (row,) = board.incomplete
     assert row.missing == ["full gradient"]
     assert {"finite gradients: failed", f"{GRADIENT} ({len(counted)} images)"} <= set(row.flags)
