@@ -92,7 +92,7 @@ class Stalled:
 def test_a_price_is_the_least_of_several_timings_and_counts_one_call(mode, seconds, calls, least, monkeypatch):
     planned = plan(Request(defense="none"), make_registry())
     worker, clock = Worker(planned, torch.device("cpu"), 8, lambda *_: None), Stalled(*seconds)
-    monkeypatch.setattr("bench.run.worker.time", clock)
+    monkeypatch.setattr("bench.run.timing.time", clock)
     took, passes = worker.time(mode)
     assert (clock.calls, took) == (calls, pytest.approx(least / 8))
     backward = float(mode is GradientMode.FULL)
