@@ -14,7 +14,7 @@ from bench.stats.paired import holm, paired_p
 from bench.text.words import counted
 
 LEAST_POINTS = 0.05
-"""Fewer points than this are written as 0.0."""
+"""Smaller changes are printed as 0.0."""
 
 
 def changes(pairs: Sequence[Pair]) -> list[list[Change]]:
@@ -41,7 +41,7 @@ def change_of(which: str, before: np.ndarray, after: np.ndarray, p: float, corre
 
 
 def words(change: Change, *, meaning: bool = True) -> str:
-    """The change in one sentence, with what it may mean if it is a change."""
+    """The change in one sentence, with its possible meaning."""
     points, what = 100 * change.difference.value, "robust" if change.which == ROBUST else "clean"
     corrected = f" ({change.corrected:.2g} after Holm)" if change.corrected != change.p else ""
     found = f"{counted(change.lost, 'image')} lost, {change.won} won, p = {change.p:.2g}{corrected}"
