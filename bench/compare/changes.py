@@ -35,9 +35,15 @@ def changes(pairs: Sequence[Pair]) -> list[list[Change]]:
 def change_of(which: str, before: np.ndarray, after: np.ndarray, p: float, corrected: float) -> Change:
     """The comparison of shares of right draws per image, `(n,)` each."""
     return Change(
-        which=which, before=mean_share(before), after=mean_share(after), difference=mean_difference(after, before),
-        lost=int((after < before).sum()), won=int((after > before).sum()), p=p, corrected=corrected,
-    )  # fmt: skip
+        which=which,
+        before=mean_share(before),
+        after=mean_share(after),
+        difference=mean_difference(after, before),
+        lost=int((after < before).sum()),
+        won=int((after > before).sum()),
+        p=p,
+        corrected=corrected,
+    )
 
 
 def words(change: Change, *, meaning: bool = True) -> str:
@@ -71,8 +77,12 @@ def _flips(pair: Pair, which: str) -> list[Flip]:
     margins = [min(map(abs, pair.before.lines[row].margin)) if which == ROBUST else None for row in before]
     return [
         Flip(
-            int(pair.before.ids[old]), int(pair.before.labels[old]), which, getattr(pair.before, which)[old].tolist(),
-            getattr(pair.after, which)[new].tolist(), margin,
+            int(pair.before.ids[old]),
+            int(pair.before.labels[old]),
+            which,
+            getattr(pair.before, which)[old].tolist(),
+            getattr(pair.after, which)[new].tolist(),
+            margin,
         )
         for old, new, margin in zip(before, after, margins, strict=True)
-    ]  # fmt: skip
+    ]

@@ -82,9 +82,14 @@ def _comparison(pair: Pair, raw: Sequence[float], corrected: Sequence[float]) ->
     ]
     a, b, differing = pair.before, pair.after or pair.before, flips(pair)
     return Comparison(
-        name=pair.name, run_ids=(a.run_id, b.run_id), n=len(pair.common), differ=brief_differences(a.spec, b.spec),
-        changes=changes, flips=differing, conflict=_conflict(a, b, differing),
-    )  # fmt: skip
+        name=pair.name,
+        run_ids=(a.run_id, b.run_id),
+        n=len(pair.common),
+        differ=brief_differences(a.spec, b.spec),
+        changes=changes,
+        flips=differing,
+        conflict=_conflict(a, b, differing),
+    )
 
 
 def _conflict(a: Run, b: Run, differing: Sequence[Flip]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bench.stats.intervals import Interval
@@ -49,6 +49,18 @@ class Finding:
     passed: bool | None
     detail: str
     flips: list[Flip] = field(default_factory=list)
+
+
+def judged(check: str, problem: str, good: str, flips: Sequence[Flip] = ()) -> Finding:
+    """A finding that fails with the problem if there is one, else passes.
+
+    Arguments:
+        check: Name of the check.
+        problem: The problem, empty if there is none.
+        good: The detail if there is none.
+        flips: The images behind the problem.
+    """
+    return Finding(check=check, passed=not problem, detail=problem or good, flips=list(flips))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.compare.findings import CLAIMS, Finding
+from bench.compare.findings import CLAIMS, Finding, judged
 from bench.compare.pairs import Pair
 from bench.figures.aggregate import per_image, worst_case
 from bench.figures.runs import CLEAN, ROBUST, Run
@@ -21,34 +21,29 @@ NEAR_ZERO = 0.05
 
 def spec_unchanged(pair: Pair) -> Finding:
     """Reports other names, arguments, weights or data; other source code alone passes."""
-    detail = "; ".join(pair.changed) or "the same experiment"
-    if pair.recoded and not pair.changed:
-        detail += f", by other code ({'; '.join(pair.recoded)})"
-    return Finding(check="spec", passed=not pair.changed, detail=detail)
+    code = f", by other code ({'; '.join(pair.recoded)})" if pair.recoded else ""
+    return judged("spec", "; ".join(pair.changed), f"the same experiment{code}")
 
 
 def same_claims(pair: Pair, run: Run) -> Finding:
     """Reports checks of the defense that fail now and did not fail in the baseline."""
     claims, old = (one.header["checks"].get("claims", []) for one in (run, pair.before))
     broken = set(failed_checks(claims)) - set(failed_checks(old))
-    said = "; ".join(f"{claim['check']} ({claim['meaning']})" for claim in claims if claim["check"] in broken)
-    detail = f"failed now, and not in the baseline: {said}" if broken else "as they were"
-    return Finding(check=CLAIMS, passed=not broken, detail=detail)
+    meanings = "; ".join(f"{claim['check']} ({claim['meaning']})" for claim in claims if claim["check"] in broken)
+    return judged(CLAIMS, f"failed now, and not in the baseline: {meanings}" if broken else "", "as they were")
 
 
 def all_images(pair: Pair) -> Finding:
     """Reports images of the baseline that the run lacks, or that have another label."""
-    check = "images"
+    n, problem = len(pair.before), ""
     if pair.after is None:
-        detail = "no such run among the results; add --run (in pytest --purebench-run), or remove the row if its code no longer exists"
-        return Finding(check=check, passed=False, detail=detail)
-    lacking = [sample for sample in pair.before.ids.tolist() if sample not in pair.after.row_of]
-    if lacking:
-        detail = f"{len(lacking)} of the baseline's {len(pair.before)} images are missing, the first is {lacking[0]}"
-        return Finding(check=check, passed=False, detail=detail)
-    before, after = (run.labels[pair.rows(run)] for run in (pair.before, pair.after))
-    changed = pair.before.ids[before != after].tolist()
-    return _on_images(check, changed, "labels of images {} changed", f"the baseline's {len(pair.before)} images")
+        problem = "no such run among the results; add --run (in pytest --purebench-run), or remove the row if its code no longer exists"
+    elif len(pair.common) < n:
+        problem = f"{n - len(pair.common)} of the baseline's {n} images are missing"
+    else:
+        before, after = (run.labels[pair.rows(run)] for run in (pair.before, pair.after))
+        problem = _on_images(pair.before.ids[before != after], "labels of images {} changed")
+    return judged("images", problem, f"the baseline's {n} images")
 
 
 def code(phrases: Sequence[str]) -> Finding:
@@ -60,8 +55,7 @@ def code(phrases: Sequence[str]) -> Finding:
 def sealed(name: str, run: Run) -> Finding:
     """Reports files that changed after they were sealed."""
     broken = broken_seal(run.path) if run.sealed else ["it is not complete: it has no SHA256SUMS"]
-    detail = f"{run.path}: {'; '.join(broken)}" if broken else "files as they were sealed"
-    return Finding(check=name, passed=not broken, detail=detail)
+    return judged(name, f"{run.path}: {'; '.join(broken)}" if broken else "", "files as they were sealed")
 
 
 def robust_within_clean(run: Run, *, deterministic: bool) -> Finding:
@@ -69,21 +63,22 @@ def robust_within_clean(run: Run, *, deterministic: bool) -> Finding:
     check = "robust <= clean"
     if not deterministic:
         return Finding(check=check, passed=None, detail="for deterministic defenses")
-    gained = run.ids[(run.hits(ROBUST) & ~run.hits(CLEAN)).any(axis=1)].tolist()
-    return _on_images(check, gained, "images {} are right under attack and wrong without it", "on every image")
+    gained = run.ids[(run.hits(ROBUST) & ~run.hits(CLEAN)).any(axis=1)]
+    problem = _on_images(gained, "images {} are right under attack and wrong without it")
+    return judged(check, problem, "on every image")
 
 
 def unmoved_images(run: Run) -> Finding:
     """Reports images that the attack left alone and whose predictions changed: eps 0 is clean accuracy."""
     still = np.array([line.distance for line in run.lines]) == 0
-    strange = run.ids[still & (run.clean != run.adversarial).any(axis=1)].tolist()
-    good = f"on {still.sum()} images that did not move"
-    return _on_images("eps 0 = clean", strange, "images {} did not move and changed their predictions", good)
+    strange = run.ids[still & (run.clean != run.adversarial).any(axis=1)]
+    problem = _on_images(strange, "images {} did not move and changed their predictions")
+    return judged("eps 0 = clean", problem, f"on {still.sum()} images that did not move")
 
 
-def _on_images(check: str, found: list[int], bad: str, good: str) -> Finding:
-    """A check that fails on some images, whose first ids go into the sentence."""
-    return Finding(check=check, passed=not found, detail=bad.format(found[:5]) if found else good)
+def _on_images(ids: np.ndarray, problem: str) -> str:
+    """The problem with the first ids in it; empty if there are no ids."""
+    return problem.format(ids[:5].tolist()) if len(ids) else ""
 
 
 def undefended_near_zero(pair: Pair, run: Run) -> Finding | None:
@@ -107,8 +102,7 @@ def worst_cases(runs: Sequence[Run]) -> list[Finding]:
 def _worst_case(group: list[Run]) -> Finding:
     worst = worst_case([per_image(run) for run in group])
     above = [run for run in group if (worst.shares > per_image(run).on(worst.ids)).any()]
-    detail = f"{100 * worst.shares.mean():.1f} % over {len(group)} attacks"
-    if above:
-        detail = f"above that of {', '.join(run.header['labels']['attack'] for run in above)}"
     name = group[0].header["labels"]["defense"]
-    return Finding(check="worst case <= each attack", passed=not above, detail=f"{name}: {detail}")
+    problem = f"{name}: above that of {', '.join(run.header['labels']['attack'] for run in above)}" if above else ""
+    good = f"{name}: {100 * worst.shares.mean():.1f} % over {len(group)} attacks"
+    return judged("worst case <= each attack", problem, good)

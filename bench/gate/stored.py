@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.compare.findings import CLOSE, Finding
+from bench.compare.findings import CLOSE, Finding, judged
 from bench.figures.runs import Run
 from bench.records.spec import differences, of_code
 from bench.registry.registry import Registry
@@ -56,10 +56,7 @@ def _judged(scored: Rescored, whose: str, *, recoded: bool) -> Finding:
         bad = (
             f"{wrong.sum()} of {n} stored images are predicted otherwise, with a recorded margin of at least {CLOSE:g}"
         )
-    failed = bool(wrong.any())
-    return Finding(
-        check=check, passed=not failed, detail=bad if failed else good, flips=scored.flips(wrong & scored.changed)
-    )
+    return judged(check, bad if wrong.any() else "", good, scored.flips(wrong & scored.changed))
 
 
 def _robust(scored: Rescored) -> str:

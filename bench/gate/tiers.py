@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from bench.compare.changes import changes, flips, words
-from bench.compare.findings import Change, Finding
+from bench.compare.findings import Change, Finding, judged
 from bench.compare.pairs import Pair, same_bits
 from bench.stats.paired import power
 from bench.text.words import counted
@@ -25,11 +25,9 @@ def is_exact(pair: Pair) -> bool:
 def exact(pair: Pair) -> Finding:
     """The exact tier: all predictions are those of the baseline."""
     flipped = flips(pair)
-    detail = f"all predictions of {len(pair.common)} images are the baseline's"
-    if flipped:
-        found = "; ".join(map(words, changes([pair])[0])) or "other wrong classes"
-        detail = f"{counted(len(flipped), 'prediction')} changed in the environment of the baseline: {found}"
-    return Finding(check="predictions", passed=not flipped, detail=detail, flips=flipped)
+    found = "; ".join(map(words, changes([pair])[0])) or "other wrong classes"
+    problem = f"{counted(len(flipped), 'prediction')} changed in the environment of the baseline: {found}"
+    return judged("predictions", problem if flipped else "", _equal(pair), flipped)
 
 
 def statistical(pair: Pair, made: Sequence[Change], *, alpha: float, margin: float) -> Finding:
@@ -43,13 +41,12 @@ def statistical(pair: Pair, made: Sequence[Change], *, alpha: float, margin: flo
     """
     found = [part for part in made if part.corrected < alpha and abs(part.difference.value) > margin + 1e-12]
     allowed = f"allowed by --alpha {alpha:g} and --margin {100 * margin:g}"
-    if found:
-        detail = "; ".join(map(words, found))
-    elif made:
-        detail = "; ".join(f"{words(part, meaning=False)}: {allowed}" for part in made)
-    else:
-        detail = f"all predictions of {len(pair.common)} images are the baseline's"
-    return Finding(check="change", passed=not found, detail=detail, flips=flips(pair))
+    good = "; ".join(f"{words(part, meaning=False)}: {allowed}" for part in made) or _equal(pair)
+    return judged("change", "; ".join(map(words, found)), good, flips(pair))
+
+
+def _equal(pair: Pair) -> str:
+    return f"all predictions of {len(pair.common)} images are the baseline's"
 
 
 @cache

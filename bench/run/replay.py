@@ -32,15 +32,22 @@ def request_of(header: Mapping[str, Any], data_dir: Path | None = None, *, defau
     score = spec["score_model"]
     given = (lambda role: given_arguments(spec[role], labels[role])) if defaults else (lambda role: spec[role]["args"])
     return Request(
-        defense=spec["defense"]["name"], attack=spec["attack"]["name"],
-        dataset=labels.get("dataset", spec["dataset"]["name"]), classifier=spec["classifier"]["name"],
-        score_model=score and score["name"], threat=ThreatModel.parse(spec["threat"]), draws=spec["draws"], seed=spec["seed"],
+        defense=spec["defense"]["name"],
+        attack=spec["attack"]["name"],
+        dataset=labels.get("dataset", spec["dataset"]["name"]),
+        classifier=spec["classifier"]["name"],
+        score_model=score and score["name"],
+        threat=ThreatModel.parse(spec["threat"]),
+        draws=spec["draws"],
+        seed=spec["seed"],
         data_dir=data_dir,
         arguments={
-            "defenses": given("defense"), "attacks": given("attack"), "classifiers": spec["classifier"]["args"],
+            "defenses": given("defense"),
+            "attacks": given("attack"),
+            "classifiers": spec["classifier"]["args"],
             **({"score_models": score["args"]} if score else {}),
         },
-    )  # fmt: skip
+    )
 
 
 def replan(header: Mapping[str, Any], registry: Registry, data_dir: Path | None = None) -> Plan:

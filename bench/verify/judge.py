@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.compare.findings import CLOSE, Finding
+from bench.compare.findings import CLOSE, Finding, judged
 from bench.figures.runs import CLEAN, ROBUST, Run
 from bench.verify.fresh import LEVEL, fresh_mean
 from bench.verify.rescored import Rescored, flip_of
@@ -23,24 +23,20 @@ def judge_ball(run: Run, outside: Sequence[int], check: str = "ball and box") ->
         outside: Ids of images outside ball or box, or at another distance than recorded.
         check: Name of the check.
     """
-    detail = f"every stored image lies in {run.spec['threat']} around the data set's own"
-    if outside:
-        detail = f"images {list(outside)[:5]} are outside the ball or [0, 1], or not at their recorded distance"
+    problem = f"images {list(outside)[:5]} are outside the ball or [0, 1], or not at their recorded distance"
+    good = f"every stored image lies in {run.spec['threat']} around the data set's own"
     flips = [flip_of(run, sample, ROBUST) for sample in outside]
-    return Finding(check=check, passed=not outside, detail=detail, flips=flips)
+    return judged(check, problem if outside else "", good, flips)
 
 
 def judge_predictions(scored: Rescored) -> Finding:
     """The finding on predictions, which have to be the recorded ones."""
     wrong, n = scored.wrong, len(scored.ids)
     near = int(scored.changed.sum() - wrong.sum())
-    detail = f"{n} images are predicted as recorded" + (
-        f", but for {near} with margins below {CLOSE:g}" if near else ""
-    )
-    if wrong.any():
-        detail = f"{wrong.sum()} of {n} images are predicted otherwise"
+    but = f", but for {near} with margins below {CLOSE:g}" if near else ""
+    problem = f"{wrong.sum()} of {n} images are predicted otherwise" if wrong.any() else ""
     check = f"{'clean' if scored.which == CLEAN else 'adversarial'} predictions"
-    return Finding(check=check, passed=not wrong.any(), detail=detail, flips=scored.flips(wrong))
+    return judged(check, problem, f"{n} images are predicted as recorded{but}", scored.flips(wrong))
 
 
 def judge_margins(scored: Rescored) -> Finding:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bench.compare.findings import CLOSE, Finding, Flip
+from bench.compare.findings import CLOSE, Finding, Flip, judged
 from bench.data.dataset import Dataset
 from bench.errors import UserError
 from bench.figures.runs import Run
@@ -69,17 +69,15 @@ def _parts(run: Run, planned: Plan) -> tuple[list[Finding], list[str]]:
 
 
 def _images(run: Run, dataset: Dataset) -> Finding:
-    """The first images of the data set's fixed order, none left out, with their labels."""
-    check, first = "images", dataset.ids[: len(run)]
-    if not np.array_equal(run.ids, first):
-        return Finding(
-            check=check, passed=False, detail=f"not the first {len(run)} images of {dataset.name} in its order"
-        )
-    wrong = run.ids[run.labels != dataset.labels[: len(run)]].tolist()
-    detail = f"labels of images {wrong[:5]} are not those of {dataset.name}" if wrong else f"the first {len(run)} of {dataset.name}, with their labels"  # fmt: skip
-    return Finding(
-        check=check, passed=not wrong, detail=detail, flips=[Flip(sample, 0, "label", [], []) for sample in wrong]
-    )
+    """Checks that the images are the first of the data set's fixed order, with their labels."""
+    n, wrong, problem = len(run), list[int](), ""
+    if not np.array_equal(run.ids, dataset.ids[:n]):
+        problem = f"not the first {n} images of {dataset.name} in its order"
+    elif (run.labels != dataset.labels[:n]).any():
+        wrong = run.ids[run.labels != dataset.labels[:n]].tolist()
+        problem = f"labels of images {wrong[:5]} are not those of {dataset.name}"
+    flips = [Flip(sample, 0, "label", [], []) for sample in wrong]
+    return judged("images", problem, f"the first {n} of {dataset.name}, with their labels", flips)
 
 
 def _scores(run: Run, planned: Plan, worker: Worker, reporter: Reporter) -> tuple[list[Finding], list[str]]:
