@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,43 +10,26 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.compare.findings import RowReport
-    from bench.errors import BenchError
-    from bench.gate.session import Session
+    from bench.compare.findings import Report
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds the options."""
-    group = parser.getgroup("purebench", "regression gate of purebench")
-    group.addoption("--purebench-baseline", metavar="DIR", help="Folder of the baseline's records: one test per row.")
-    group.addoption(
-        "--purebench-results",
-        metavar="DIR",
-        default="results",
-        help="Folder of the results to judge. [default: results]",
-    )
-    group.addoption("--purebench-run", action="store_true", help="Make the runs that are missing. [default: no]")
-    group.addoption(
-        "--purebench-margin", type=float, default=1.0, help="Smallest change that fails, in points. [default: 1.0]"
-    )
-    group.addoption(
-        "--purebench-alpha", type=float, default=0.01, help="Two-sided level of the tests, after Holm. [default: 0.01]"
-    )
+    add = parser.getgroup("purebench", "regression gate of purebench").addoption
+    results, baseline = "Folder of the results to judge. [default: results]", "Folder of the baseline's records."
+    add("--purebench-baseline", metavar="DIR", help=f"{baseline} One test per row.")
+    add("--purebench-results", metavar="DIR", default="results", help=results)
+    add("--purebench-run", action="store_true", help="Make the runs that are missing. [default: no]")
+    add("--purebench-margin", type=float, default=1.0, help="Smallest change that fails, in points. [default: 1.0]")
+    add("--purebench-alpha", type=float, default=0.01, help="Two-sided level, after Holm. [default: 0.01]")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuses to make the runs of no baseline."""
+    """Refuses to make runs without a baseline."""
     if config.getoption("--purebench-run") and not config.getoption("--purebench-baseline"):
         raise pytest.UsageError(
             "expected --purebench-baseline DIR with --purebench-run, got none; name the folder of the baseline's records"
         )
-
-
-def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> str | None:
-    """How many tests the baseline adds, which pytest's own count leaves out."""
-    count = sum(isinstance(item, Row | Together) for item in items)
-    baseline = config.getoption("--purebench-baseline")
-    return f"and {count} tests of purebench for the baseline {baseline}" if baseline else None
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -57,10 +39,10 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 
 class Gate(pytest.Collector):
-    """The rows of one baseline; they are compared together, when the first is run."""
+    """The rows of one baseline, compared together when the first is run."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        """One item per row, and one for what concerns several rows."""
+        """One item per row, and one for the checks over several rows."""
         from bench.compare.pairs import row_name
         from bench.console.progress import Progress
         from bench.errors import UserError
@@ -70,109 +52,56 @@ class Gate(pytest.Collector):
 
         option = self.config.getoption
         try:
-            bars = Bars(alpha=option("--purebench-alpha"), margin=option("--purebench-margin"))
-            baseline = Path(option("--purebench-baseline"))
-            self.before = read_baseline(baseline)
+            self.gate = Session(
+                baseline=Path(option("--purebench-baseline")),
+                results=Path(option("--purebench-results")),
+                bars=Bars(alpha=option("--purebench-alpha"), margin=option("--purebench-margin")),
+                registry=make_registry(),
+                progress=lambda: Progress(quiet=True),
+            )
+            self.before = read_baseline(self.gate.baseline)
         except UserError as error:
             raise pytest.UsageError(str(error)) from error
-        self.gate: Session = Session(
-            baseline=baseline,
-            results=Path(option("--purebench-results")),
-            bars=bars,
-            registry=make_registry(),
-            progress=lambda: Progress(quiet=False),
-            announce=self._announce,
-        )
-        self.report: Any = None
-        self.errors: dict[str, BenchError] = {}
+        self.report: Report | str = ""
         for run in self.before:
             yield Row.from_parent(self, name=f"{row_name(run)} [{run.run_id}]", run_id=run.run_id)
-        yield Together.from_parent(self, name="all rows")
+        yield Row.from_parent(self, name="all rows", run_id="")
 
-    def compare(self) -> Any:
-        """The report, made once; what ends it ends the test of each row, in one sentence."""
+    def compared(self) -> Report:
+        """The report, made once; an error fails the test of each row, in one sentence."""
         from bench.errors import BenchError
 
-        if self.report is None:
+        if not self.report:
             try:
-                with self._uncaptured():
-                    make = self.config.getoption("--purebench-run")
-                    self.report = self.gate.check(self.before, make=make, errors=self.errors)
+                self.report = self.gate.check(self.before, make=self.config.getoption("--purebench-run"))
             except BenchError as error:
-                self.report = error
-        if isinstance(self.report, BenchError):
-            pytest.fail(str(self.report), pytrace=False)
+                self.report = str(error)
+        if isinstance(self.report, str):
+            pytest.fail(self.report, pytrace=False)
         return self.report
-
-    def row(self, run_id: str) -> RowReport:
-        """The report on one row; what ended it ends its test, in one sentence."""
-        report = self.compare()
-        if run_id in self.errors:
-            pytest.fail(str(self.errors[run_id]), pytrace=False)
-        return next(row for row in report.rows if row.run_id == run_id)
-
-    def _announce(self, text: str) -> None:
-        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter is not None:
-            reporter.ensure_newline()
-            reporter.write_line(text)
-
-    def _uncaptured(self) -> AbstractContextManager[None]:
-        """Shows the progress of runs while they are made, which is long; without -s too."""
-        manager: Any = self.config.pluginmanager.get_plugin("capturemanager")
-        return nullcontext() if manager is None else manager.global_and_fixture_disabled()
 
 
 class Row(pytest.Item):
-    """One row of the baseline."""
+    """One row of the baseline, or without an id the checks over several rows."""
 
     def __init__(self, *, run_id: str, **options: Any) -> None:
         super().__init__(**options)
         self.run_id = run_id
 
     def runtest(self) -> None:
-        """Fails if any check of the row did."""
+        """Fails with the row's report and the command to run next, if any of its checks failed."""
+        from bench.compare.findings import summed_up
+        from bench.gate.report import renewal, row_text
+
         parent: Any = self.parent
-        row = parent.row(self.run_id)
-        if not row.passed:
-            raise RowFailed(row)
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], *_: Any, **__: Any) -> Any:
-        """What was found, image by image, and what to run next, in place of a traceback."""
-        if isinstance(excinfo.value, RowFailed):
-            from bench.compare.findings import Report
-            from bench.gate.report import renewal, row_text
-
-            parent: Any = self.parent
-            report, make = Report(rows=[excinfo.value.row], together=[]), self.config.getoption("--purebench-run")
-            return row_text(excinfo.value.row) + renewal(report, parent.gate.baseline, parent.gate.results, make=make)
-        return super().repr_failure(excinfo)
+        report = parent.compared()
+        text = "" if self.run_id else summed_up(report.together)
+        for row in report.rows:
+            if row.run_id == self.run_id and not row.passed:
+                text = row_text(row) + renewal(report, parent.gate.baseline, parent.gate.results)
+        if text:
+            pytest.fail(text, pytrace=False)
 
     def reportinfo(self) -> tuple[Path, None, str]:
         """Where the row is reported."""
         return self.path, None, self.name
-
-
-class Together(pytest.Item):
-    """What concerns several rows."""
-
-    def runtest(self) -> None:
-        """Fails if a check over several rows did."""
-        parent: Any = self.parent
-        failed = [
-            f"{finding.check}: {finding.detail}" for finding in parent.compare().together if finding.passed is False
-        ]
-        if failed:
-            pytest.fail("; ".join(failed), pytrace=False)
-
-    def reportinfo(self) -> tuple[Path, None, str]:
-        """Where it is reported."""
-        return self.path, None, self.name
-
-
-class RowFailed(Exception):
-    """A row of the baseline is not as it was."""
-
-    def __init__(self, row: RowReport) -> None:
-        super().__init__(row.name)
-        self.row = row

@@ -104,8 +104,8 @@ def test_only_the_command_line_prints():
     assert calls == {*COMMANDS, "purebench"}
 
 
-def test_only_the_worker_and_training_switch_gradients_off():
-    assert users("no_grad") | users("inference_mode") == {"bench.run.worker", "bench.models.training.training"}
+def test_only_scoring_and_training_switch_gradients_off():
+    assert users("no_grad") | users("inference_mode") == {"bench.run.scoring", "bench.models.training.training"}
 
 
 @pytest.mark.parametrize("name", ["manual_seed_all", "randn_like", "rand_like", "default_rng"])

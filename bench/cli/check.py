@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shlex
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -66,17 +66,22 @@ def check_command(
     from bench.registry.tables import make_registry
 
     session = Session(
-        baseline=baseline, results=results, bars=Bars(alpha=alpha, margin=margin), registry=make_registry(),
-        progress=lambda: Progress(quiet=quiet), data_dir=data_dir, device=device, announce=lambda text: None if quiet else typer.echo(text, err=True),
-    )  # fmt: skip
+        baseline=baseline,
+        results=results,
+        bars=Bars(alpha=alpha, margin=margin),
+        registry=make_registry(),
+        progress=lambda: Progress(quiet=quiet),
+        data_dir=data_dir,
+        device=device,
+        announce=lambda text: None if quiet else typer.echo(text, err=True),
+    )
     if update:
         done = session.update(reason, make=make, add=add, samples=samples)
-        document = {"changed": done.changed, "left_out": done.left_out, "notes": done.notes}
-        print_json(document) if as_json else say(_updated(done, baseline, results))
+        print_json(asdict(done)) if as_json else say(_updated(done, baseline))
         return
     if add or samples or reason:
         raise UserError("expected --add, --samples and --reason with --update, got them alone; add --update")
-    from bench.gate.report import as_document, as_text, error_junit, renewal
+    from bench.gate.report import as_document, as_text, error_junit, publish, renewal
 
     try:
         report = session.check(read_baseline(baseline), make=make)
@@ -86,27 +91,19 @@ def check_command(
 
             write_whole(junit, error_junit(str(error)).encode())
         raise
-
-    session.publish(report, junit=junit, summary=os.environ.get("GITHUB_STEP_SUMMARY"))
-    print_json(as_document(report)) if as_json else print(
-        as_text(report) + renewal(report, baseline, results, make=make)
-    )
+    publish(report, junit=junit, summary=os.environ.get("GITHUB_STEP_SUMMARY"))
+    text = as_text(report) + renewal(report, baseline, results)
+    print_json(as_document(report)) if as_json else print(text)
     raise typer.Exit(0 if report.passed else 1)
 
 
-def _updated(done: Update, baseline: Path, results: Path) -> str:
-    """What changed in a baseline, what its maker should know, and what to do next."""
-    from bench.console.steps import elsewhere, steps_text
-    from bench.text.columns import WIDTH, folded
+def _updated(done: Update, baseline: Path) -> str:
+    """The changes of a baseline."""
+    from bench.text.columns import folded
     from bench.text.words import counted
 
-    count = f"{counted(len(done.changed), 'row')} {'made' if done.first else 'changed'} in {baseline}"
-    if not done.changed and done.stale:
-        return f"{count}: your code is not that of these results; add --run"
-    if not done.changed:
-        return f"{count}: the results of its rows are as they were; --add RUN makes a row of one more run"
-    lines = [folded("", phrase, WIDTH - 2).replace("\n", "\n  ") for phrase in done.changed]
-    lines += [folded("left out, made by other code than today's: ", folder) for folder in done.left_out]
+    lines = [folded("", phrase) for phrase in done.changed]
+    lines += [folded("left out, its code changed: ", folder) for folder in done.left_out]
     lines += [folded("note  ", note) for note in done.notes]
-    check = f"bench check --baseline {shlex.quote(str(baseline))}{elsewhere(results)} --run"
-    return "\n".join([*lines, count, steps_text([(check, f"from now on, in CI; commit {baseline}")])])
+    none = "" if done.changed else "; --run makes the runs of changed code, --add RUN adds a row"
+    return "\n".join([*lines, f"{counted(len(done.changed), 'row')} changed in {baseline}{none}"])

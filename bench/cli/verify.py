@@ -91,8 +91,11 @@ def verify_command(
     from bench.verify.verify import opened, verify
 
     options = Options(
-        device=device, batch_size=number_or(batch_size, "--batch-size", "auto"), data_dir=data_dir, allow_code=allow_code
-    )  # fmt: skip
+        device=device,
+        batch_size=number_or(batch_size, "--batch-size", "auto"),
+        data_dir=data_dir,
+        allow_code=allow_code,
+    )
     with opened(results, run) as (path, packing), Counter(quiet=quiet) as counter:
         found = verify(path, packing, run, make_registry(), options, counter)
         claim = _claim(path) if found.run_id else None
@@ -113,7 +116,7 @@ def _claim(path: Path) -> tuple[dict[str, Any], dict[str, str]] | None:
 
 
 def _handed_over(name: str) -> str:
-    """What of one's own code whoever verifies a packed record needs, and where it has to lie."""
+    """A note on code of one's own that a packed record needs to be verified, and its place."""
     from bench.registry.trust import file_of
 
     file = file_of(name)

@@ -14,7 +14,7 @@ from bench.stats.paired import holm, paired_p
 from bench.text.words import counted
 
 LEAST_POINTS = 0.05
-"""Fewer points than this are written as 0.0."""
+"""Smaller changes are printed as 0.0."""
 
 
 def changes(pairs: Sequence[Pair]) -> list[list[Change]]:
@@ -35,13 +35,19 @@ def changes(pairs: Sequence[Pair]) -> list[list[Change]]:
 def change_of(which: str, before: np.ndarray, after: np.ndarray, p: float, corrected: float) -> Change:
     """The comparison of shares of right draws per image, `(n,)` each."""
     return Change(
-        which=which, before=mean_share(before), after=mean_share(after), difference=mean_difference(after, before),
-        lost=int((after < before).sum()), won=int((after > before).sum()), p=p, corrected=corrected,
-    )  # fmt: skip
+        which=which,
+        before=mean_share(before),
+        after=mean_share(after),
+        difference=mean_difference(after, before),
+        lost=int((after < before).sum()),
+        won=int((after > before).sum()),
+        p=p,
+        corrected=corrected,
+    )
 
 
 def words(change: Change, *, meaning: bool = True) -> str:
-    """The change in one sentence, with what it may mean if it is a change."""
+    """The change in one sentence, with its possible meaning."""
     points, what = 100 * change.difference.value, "robust" if change.which == ROBUST else "clean"
     corrected = f" ({change.corrected:.2g} after Holm)" if change.corrected != change.p else ""
     found = f"{counted(change.lost, 'image')} lost, {change.won} won, p = {change.p:.2g}{corrected}"
@@ -71,8 +77,12 @@ def _flips(pair: Pair, which: str) -> list[Flip]:
     margins = [min(map(abs, pair.before.lines[row].margin)) if which == ROBUST else None for row in before]
     return [
         Flip(
-            int(pair.before.ids[old]), int(pair.before.labels[old]), which, getattr(pair.before, which)[old].tolist(),
-            getattr(pair.after, which)[new].tolist(), margin,
+            int(pair.before.ids[old]),
+            int(pair.before.labels[old]),
+            which,
+            getattr(pair.before, which)[old].tolist(),
+            getattr(pair.after, which)[new].tolist(),
+            margin,
         )
         for old, new, margin in zip(before, after, margins, strict=True)
-    ]  # fmt: skip
+    ]

@@ -9,9 +9,9 @@ from typing import Any
 
 from bench.compare.changes import change_of, flips
 from bench.compare.findings import Change, Flip
-from bench.compare.pairs import PREDICTIONS, Pair, pair_up
+from bench.compare.pairs import PREDICTIONS, Pair, pair_up, same_bits
 from bench.errors import UserError
-from bench.figures.runs import Run, read_run, read_runs, same_environment
+from bench.figures.runs import Run, read_run, read_runs
 from bench.records.lookup import find_record
 from bench.records.spec import brief_differences, differences
 from bench.stats.paired import holm, paired_p
@@ -82,17 +82,21 @@ def _comparison(pair: Pair, raw: Sequence[float], corrected: Sequence[float]) ->
     ]
     a, b, differing = pair.before, pair.after or pair.before, flips(pair)
     return Comparison(
-        name=pair.name, run_ids=(a.run_id, b.run_id), n=len(pair.common), differ=brief_differences(a.spec, b.spec),
-        changes=changes, flips=differing, conflict=_conflict(a, b, differing),
-    )  # fmt: skip
+        name=pair.name,
+        run_ids=(a.run_id, b.run_id),
+        n=len(pair.common),
+        differ=brief_differences(a.spec, b.spec),
+        changes=changes,
+        flips=differing,
+        conflict=_conflict(a, b, differing),
+    )
 
 
 def _conflict(a: Run, b: Run, differing: Sequence[Flip]) -> str:
     if a.run_id != b.run_id or not differing:
         return ""
     images = len({flip.sample for flip in differing})
-    environments = [told for run in (a, b) for told in run.header["environments"].values()]
-    alike = all(same_environment(environments[0], told) for told in environments)
+    alike = same_bits([part for run in (a, b) for part in run.header["environments"].values()])
     unless = "" if alike else ", unless it is rounding: they are not of one environment"
     return (
         f"both claim to be run {a.run_id}, and predict {images} image{'s' if images > 1 else ''} otherwise: "

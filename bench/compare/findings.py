@@ -1,16 +1,16 @@
-"""What a gate found: one finding per check and row, and the images behind it."""
+"""The findings of gates and verifications, and the images behind them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from bench.stats.intervals import Interval
 
 CLAIMS = "checks of the defense"
-"""Name of the check that the defense is still one of which a number can be taken."""
+"""Name of the gate's check that no check of the defense fails which passed before."""
 CLOSE = 1e-3
-"""Recorded margins below this may be decided otherwise by another processor's rounding."""
+"""Another processor's rounding can change predictions whose recorded margin is smaller."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +51,25 @@ class Finding:
     flips: list[Flip] = field(default_factory=list)
 
 
+def judged(check: str, problem: str, good: str, flips: Sequence[Flip] = ()) -> Finding:
+    """A finding that fails with the problem if there is one, else passes.
+
+    Arguments:
+        check: Name of the check.
+        problem: The problem, empty if there is none.
+        good: The detail if there is none.
+        flips: The images behind the problem.
+    """
+    return Finding(check=check, passed=not problem, detail=problem or good, flips=list(flips))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Change:
     """The paired comparison of one row with its baseline, on clean or on adversarial images.
 
     Arguments:
         which: `clean` or `adversarial`.
-        before: Accuracy in the baseline, with the interval that its record and the board show.
+        before: Accuracy in the baseline.
         after: Accuracy now.
         difference: After minus before.
         lost: Images that were right and are wrong (a smaller share of draws, for a stochastic defense).
@@ -90,8 +102,7 @@ class RowReport:
         changes: Paired comparisons.
         power: What the statistical tier can catch here; empty in the exact tier.
         accuracy: Clean and robust accuracy on the images compared, `[before, after]` each; empty if there is nothing to compare with.
-        other_code: The parts of the result whose code is not today's, as phrases.
-        gone: The folder of a row whose code is gone while another row stands for what it was; None for all others.
+        other_code: The parts of the result whose code changed, as phrases.
     """
 
     name: str
@@ -104,7 +115,6 @@ class RowReport:
     power: str = ""
     accuracy: dict[str, list[float]] = field(default_factory=dict)
     other_code: list[str] = field(default_factory=list)
-    gone: str | None = None
 
     @property
     def passed(self) -> bool:

@@ -1,15 +1,17 @@
-"""The runs of a baseline and the runs that stand against them."""
+"""The runs of a baseline, and the runs to compare with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from bench.figures.runs import CLEAN, ROBUST, Run
+from bench.figures.runs import CLEAN, ROBUST, Run, same_environment
 from bench.records.spec import differences, of_code
+
+PREDICTIONS = (CLEAN, ROBUST)
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +21,8 @@ class Pair:
     Arguments:
         before: The baseline's run.
         after: The run to compare with; None if there is none.
-        changed: What its spec differs in, as phrases.
-        recoded: Likewise, where only the text of the code is another, which may do the same.
+        changed: The differences of their specs, as phrases.
+        recoded: Likewise, where only the source code differs.
     """
 
     before: Run
@@ -41,9 +43,7 @@ class Pair:
     @property
     def common(self) -> list[int]:
         """The baseline's images that the other run has too, in the baseline's order."""
-        return (
-            [] if self.after is None else [sample for sample in self.before.ids.tolist() if sample in self.after.row_of]
-        )
+        return [sample for sample in self.before.ids.tolist() if self.after and sample in self.after.row_of]
 
     def rows(self, run: Run) -> np.ndarray:
         """The rows of the common images in one of the two runs."""
@@ -65,9 +65,6 @@ class Pair:
         return before, after
 
 
-PREDICTIONS = (CLEAN, ROBUST)
-
-
 def row_name(run: Run) -> str:
     """Defense, attack, data set and threat of a run."""
     spec, labels = run.spec, run.header["labels"]
@@ -75,10 +72,16 @@ def row_name(run: Run) -> str:
     return f"{labels['defense']} under {labels['attack']} ({spec['dataset']['name']} {spec['threat']}{seed})"
 
 
-def pair_up(before: Sequence[Run], after: Sequence[Run]) -> list[Pair]:
-    """Each run of the baseline with the run of the same id, else with the one of the same names that differs least.
+def same_bits(environments: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether all of these environments compute the same bits."""
+    known = list(environments)
+    return bool(known) and all(same_environment(known[0], other) for other in known)
 
-    A run that has the id of one row of the baseline stands for no other row.
+
+def pair_up(before: Sequence[Run], after: Sequence[Run]) -> list[Pair]:
+    """Each run of the baseline with the run of the same id, else with the most similar run of the same names.
+
+    A run with the id of one row is compared with no other row.
     """
     taken = {run.run_id for run in before}
     return [
@@ -89,8 +92,8 @@ def pair_up(before: Sequence[Run], after: Sequence[Run]) -> list[Pair]:
 
 def _pair(run: Run, candidates: Sequence[Run]) -> Pair:
     same = [other for other in candidates if other.run_id == run.run_id]
-    alike = same or [other for other in candidates if names_of(other) == names_of(run)]
-    compared = [(_changes(run.spec, other.spec), other) for other in alike]
+    alike = same or [other for other in candidates if _names(other) == _names(run)]
+    compared = [(differences(run.spec, other.spec), other) for other in alike]
     if not compared:
         return Pair(run, None, [])
     changed, other = min(compared, key=lambda part: (len(part[0]), part[1].run_id))
@@ -98,24 +101,6 @@ def _pair(run: Run, candidates: Sequence[Run]) -> Pair:
     return Pair(run, other, [phrase for phrase in changed if phrase not in recoded], recoded)
 
 
-def _changes(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """What two specs differ in, as phrases; arguments that only one of them has are told as such: `defense: steps gone, iterations new: 3`."""
-    kept, moved = [dict(before), dict(after)], []
-    for role, part in before.items():
-        other = after.get(role)
-        if not isinstance(part, dict) or not isinstance(other, dict) or part.get("name") != other.get("name"):
-            continue
-        old, new = part.get("args", {}), other.get("args", {})
-        told = [f"{name} gone" for name in old if name not in new]
-        told += [f"{name} new: {value}" for name, value in new.items() if name not in old]
-        if told:
-            moved.append(f"{role.replace('_', ' ')}: {', '.join(told)}")
-            for spec, side in zip(kept, (part, other), strict=True):
-                spec[role] = {**side, "args": {name: side["args"][name] for name in old if name in new}}
-    return [*moved, *differences(*kept)]
-
-
-def names_of(run: Run) -> tuple[str, ...]:
-    """What a run and the one that stands against it have in common: data set, threat, defense, attack and seed, by name."""
+def _names(run: Run) -> tuple[str, ...]:
     spec = run.spec
     return (spec["dataset"]["name"], spec["threat"], spec["defense"]["name"], spec["attack"]["name"], str(spec["seed"]))

@@ -1,4 +1,4 @@
-"""What a verification shows: how far it is, and what it found."""
+"""The progress of a verification, and its result as text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Counter:
 
 
 def verification_text(found: Verification, claim: tuple[dict[str, Any], dict[str, str]] | None = None) -> str:
-    """What the record claims, check by check what was found, the images behind it, and what was not checked.
+    """The record's claim, each check with its images, and what was not checked.
 
     Arguments:
         found: What was found.

@@ -1,9 +1,8 @@
-"""A baseline on disk: records, and the reasons for which it was changed."""
+"""A baseline on disk: records, and the reasons of its changes."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import bench
 from bench.compare.pairs import Pair, pair_up
 from bench.errors import UserError
 from bench.figures.runs import Run
+from bench.files.documents import read_json
 from bench.records.claim import failed_checks
 from bench.records.record import copy_record, write_whole
 
@@ -27,7 +27,7 @@ def update(
     added: Sequence[Run] = (),
     samples: int | None = None,
 ) -> list[str]:
-    """Puts the results in the place of the baseline's runs, and keeps the reason; returns what changed, as phrases.
+    """Replaces the baseline's runs by the results, and keeps the reason; returns the changes, as phrases.
 
     Where there is no baseline yet, and no run is to be added, all results become one.
 
@@ -53,72 +53,52 @@ def update(
         raise UserError(
             "expected results to make a baseline of, got none; make them with bench run, below the folder that --results names"
         )
-    changed = [pair for pair in _closest(pairs) if _differs(pair, samples)]
+    changed = [pair for pair in _nearest(pairs) if _differs(pair, samples)]
     for pair in changed:
         _check_complete(pair, samples)
-    shared = Counter(pair.name for pair in pairs)
-    phrases = [_phrase(pair, samples, alone=shared[pair.name] == 1) for pair in changed]
+    phrases = [_phrase(pair, samples) for pair in changed]
     for pair in changed:
         old = None if _is_new(pair) else pair.before.path
         copy_record((pair.after or pair.before).path, baseline, replacing=old, samples=samples)
     if changed:
-        _remember(baseline, reason.strip(), phrases)
+        entry = {"reason": reason.strip(), "purebench": bench.__version__, "changed": phrases}
+        file = baseline / HISTORY
+        write_whole(file, (json.dumps({"history": [*_history(file), entry]}, indent=1) + "\n").encode())
     return phrases
 
 
-def _closest(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs, without those whose result is another experiment than their row and stands nearer to another row."""
+def _history(file: Path) -> list[dict[str, Any]]:
+    """The changes of a baseline with their reasons, oldest first."""
+    content = read_json(file) if file.exists() else {"history": []}
+    if not isinstance(content, dict) or not isinstance(content.get("history"), list):
+        raise UserError(f"expected the history of a baseline in {file}, got other content; restore the file")
+    return content["history"]
+
+
+def _nearest(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs, each result only with the row that it differs from least: it may replace no other."""
     nearest: dict[str, Pair] = {}
-    for pair in sorted(pairs, key=_distance):
+    for pair in sorted(pairs, key=lambda pair: len(pair.changed)):
         if pair.after is not None:
             nearest.setdefault(pair.after.run_id, pair)
-    return [pair for pair in pairs if pair.after is None or not pair.changed or nearest[pair.after.run_id] is pair]
-
-
-def _distance(pair: Pair) -> tuple[int, int]:
-    """How many things differ; of as many, the fewer the more values of arguments both have, under whatever name."""
-    old, new = (
-        Counter(str(value) for role in ("defense", "attack") for value in run.spec[role]["args"].values())
-        for run in (pair.before, pair.after or pair.before)
-    )
-    return len(pair.changed), -(old & new).total()
-
-
-def _remember(baseline: Path, reason: str, phrases: list[str]) -> None:
-    entry = {"reason": reason, "purebench": bench.__version__, "changed": phrases}
-    write_whole(baseline / HISTORY, (json.dumps({"history": [*history(baseline), entry]}, indent=1) + "\n").encode())
-
-
-def history(baseline: Path) -> list[dict[str, Any]]:
-    """The reasons for which a baseline was changed, oldest first.
-
-    Raises:
-        UserError: The file is damaged.
-    """
-    file = baseline / HISTORY
-    if not file.exists():
-        return []
-    try:
-        return list(json.loads(file.read_bytes())["history"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"expected the history of a baseline in {file}, got: {error}; restore the file") from error
+    return list(nearest.values())
 
 
 def _is_new(pair: Pair) -> bool:
-    """Whether the run becomes a row that was none; else it stands against one."""
+    """Whether the run becomes a new row."""
     return pair.after is pair.before
 
 
 def _differs(pair: Pair, samples: int | None) -> bool:
-    """Whether the baseline lacks the run, or anything but times is another."""
+    """Whether the baseline lacks the run, or anything but times differs."""
     if pair.after is None or _is_new(pair) or pair.changed or pair.before.run_id != pair.after.run_id:
         return pair.after is not None
-    timeless = [
+    before, after = (
         [line.model_dump(exclude={"seconds", "environment", "memory"}) for line in lines]
         for lines in (pair.before.lines, pair.after.lines[:samples])
-    ]
+    )
     environments = [list(run.header["environments"].values()) for run in (pair.before, pair.after)]
-    return timeless[0] != timeless[1] or environments[0] != environments[1]
+    return before != after or environments[0] != environments[1]
 
 
 def _check_complete(pair: Pair, samples: int | None) -> None:
@@ -130,17 +110,15 @@ def _check_complete(pair: Pair, samples: int | None) -> None:
         )
 
 
-def _phrase(pair: Pair, samples: int | None, *, alone: bool) -> str:
-    """What changed in a row; one whose name others have too carries its id."""
-    name = pair.name if alone else f"{pair.name} [{(pair.after or pair.before).run_id}]"
-    if pair.after is None or _is_new(pair):
-        return f"{name}: {_percent(pair.before, samples)} robust"
-    what = f" ({'; '.join(pair.changed)})" if pair.changed else ""
-    kept = min(len(pair.after), samples or len(pair.after))
-    images = f", n = {len(pair.before)} to {kept}" if kept != len(pair.before) else ""
-    failed = failed_checks(pair.after.header["checks"].get("claims", []))
-    claims = f"; failed checks: {', '.join(failed)}" if failed else ""
-    return f"{name}: {_percent(pair.before)} to {_percent(pair.after, samples)} robust{images}{what}{claims}"
+def _phrase(pair: Pair, samples: int | None) -> str:
+    """The change of a row."""
+    run = pair.after or pair.before
+    old = "" if _is_new(pair) else f"{_percent(pair.before)} to "
+    failed = failed_checks(run.header["checks"].get("claims", []))
+    more = [*pair.changed, *(f"failed check: {check}" for check in failed)]
+    return f"{pair.name} [{run.run_id}]: {old}{_percent(run, samples)} robust" + (
+        f" ({'; '.join(more)})" if more else ""
+    )
 
 
 def _percent(run: Run, samples: int | None = None) -> str:

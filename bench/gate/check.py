@@ -7,28 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.compare.changes import changes
-from bench.compare.findings import Finding, Report, RowReport
+from bench.compare.findings import Change, Finding, Report, RowReport
 from bench.compare.pairs import Pair, pair_up
 from bench.errors import UserError
 from bench.figures.runs import CLEAN, ROBUST, Run, read_runs
 from bench.gate import invariants
 from bench.gate.tiers import exact, is_exact, power_text, statistical
-
-Stored = Callable[[Run, str], list[Finding]]
-"""Findings on the images that a run stores; `bench.gate.stored` without its machinery."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Today:
-    """What is known of today's code.
-
-    Arguments:
-        other_code: The parts of a run whose code is not today's, as phrases.
-        twin: The row that stands by today's code for what a row was whose code is gone.
-    """
-
-    other_code: Callable[[Run], list[str]] = lambda _: []
-    twin: Callable[[Run], Run | None] = lambda _: None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +51,11 @@ def read_baseline(baseline: Path) -> list[Run]:
 
 
 def check(
-    before: Sequence[Run], after: Sequence[Run], bars: Bars, stored: Stored, today: Today | None = None
+    before: Sequence[Run],
+    after: Sequence[Run],
+    bars: Bars,
+    stored: Callable[[Run, str], list[Finding]],
+    other_code: Callable[[Run], list[str]],
 ) -> Report:
     """Compares runs with their baseline.
 
@@ -75,41 +63,46 @@ def check(
         before: The baseline's runs.
         after: The runs to judge.
         bars: How strict to be.
-        stored: What is found on stored images.
-        today: What is known of today's code; None if nothing is.
+        stored: Gives the findings on stored images, of the `baseline` or the `result`.
+        other_code: Gives the parts of a run whose code changed, as phrases.
     """
-    today = today or Today()
-    pairs, twins = pair_up(before, after), [today.twin(run) for run in before]
-    pairs = [Pair(pair.before, None, []) if twin else pair for pair, twin in zip(pairs, twins, strict=True)]
+    pairs = pair_up(before, after)
     made = changes([pair if not is_exact(pair) else Pair(pair.before, None, []) for pair in pairs])
-    tests, margin = sum(map(len, made)), bars.margin / 100
-    rows = []
-    for pair, found, twin in zip(pairs, made, twins, strict=True):
-        other = [] if pair.after is None else today.other_code(pair.after)
-        code = invariants.code(pair, other, twin)
-        findings = [
-            *([] if twin else [invariants.spec_unchanged(pair), invariants.all_images(pair)]),
-            *([code] if code else []),
-            invariants.sealed("seal (baseline)", pair.before),
-        ]
+    tests, rows = sum(map(len, made)), []
+    for pair, found in zip(pairs, made, strict=True):
+        other = other_code(pair.after) if pair.after else []
+        findings = [invariants.spec_unchanged(pair), invariants.all_images(pair)]
+        findings += [invariants.code(other)] if other else []
+        findings.append(invariants.sealed("seal (baseline)", pair.before))
         tier, power = "missing", ""
         if pair.after is not None and pair.common:
-            findings += _of_result(pair, pair.after)
             tier = "exact" if is_exact(pair) else "statistical"
-            found = found or (changes([pair])[0] if tier == "exact" else [])
-            findings.append(
-                exact(pair) if tier == "exact" else statistical(pair, found, alpha=bars.alpha, margin=margin)
-            )
-            power = "" if tier == "exact" else power_text(len(pair.common), tests, alpha=bars.alpha, margin=margin)
+            tiered, power = _tier(pair, found, bars, tests)
+            findings += [*_of_result(pair, pair.after), tiered]
             findings += [*stored(pair.before, "baseline"), *stored(pair.after, "result")]
-        rows.append(
-            RowReport(
-                name=pair.name, run_id=pair.before.run_id, result_id=None if pair.after is None else pair.after.run_id, tier=tier, n=len(pair.common), findings=findings, changes=found, power=power,
-                accuracy=_accuracy(pair), other_code=other, gone=str(pair.before.path) if twin else None,
-            )
-        )  # fmt: skip
-    judged = [pair.after for pair in pairs if pair.after is not None]
-    return Report(rows=rows, together=invariants.worst_cases(judged))
+        row = RowReport(
+            name=pair.name,
+            run_id=pair.before.run_id,
+            result_id=pair.after.run_id if pair.after else None,
+            tier=tier,
+            n=len(pair.common),
+            findings=findings,
+            changes=changes([pair])[0] if tier == "exact" else found,
+            power=power,
+            accuracy=_accuracy(pair),
+            other_code=other,
+        )
+        rows.append(row)
+    return Report(rows=rows, together=invariants.worst_cases([pair.after for pair in pairs if pair.after is not None]))
+
+
+def _tier(pair: Pair, found: Sequence[Change], bars: Bars, tests: int) -> tuple[Finding, str]:
+    """The finding of the row's tier, and the power of the statistical one."""
+    if is_exact(pair):
+        return exact(pair), ""
+    margin = bars.margin / 100
+    power = power_text(len(pair.common), tests, alpha=bars.alpha, margin=margin)
+    return statistical(pair, found, alpha=bars.alpha, margin=margin), power
 
 
 def _accuracy(pair: Pair) -> dict[str, list[float]]:
@@ -119,7 +112,7 @@ def _accuracy(pair: Pair) -> dict[str, list[float]]:
 
 def _of_result(pair: Pair, run: Run) -> list[Finding]:
     """The invariants of the run that is judged."""
-    near_zero = invariants.undefended_near_zero(pair)
+    near_zero = invariants.undefended_near_zero(pair, run)
     return [
         invariants.same_claims(pair, run),
         invariants.sealed("seal (result)", run),

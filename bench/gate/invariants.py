@@ -1,4 +1,4 @@
-"""What holds of every run whatever the hardware: checks that never flake."""
+"""Invariants of every run, whatever the hardware: checks without false alarms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.compare.findings import CLAIMS, Finding
+from bench.compare.findings import CLAIMS, Finding, judged
 from bench.compare.pairs import Pair
 from bench.figures.aggregate import per_image, worst_case
 from bench.figures.runs import CLEAN, ROBUST, Run
@@ -20,129 +20,89 @@ NEAR_ZERO = 0.05
 
 
 def spec_unchanged(pair: Pair) -> Finding:
-    """The run is the same experiment: names, arguments, weights, data and their order."""
-    if pair.changed:
-        return Finding(check="spec", passed=False, detail="; ".join(pair.changed))
-    if pair.recoded:
-        detail = f"the same experiment, by other code ({'; '.join(pair.recoded)}): what follows tells whether it does the same"
-        return Finding(check="spec", passed=True, detail=detail)
-    return Finding(check="spec", passed=True, detail="the same experiment")
+    """Reports other names, arguments, weights or data; other source code alone passes."""
+    code = f", by other code ({'; '.join(pair.recoded)})" if pair.recoded else ""
+    return judged("spec", "; ".join(pair.changed), f"the same experiment{code}")
 
 
 def same_claims(pair: Pair, run: Run) -> Finding:
-    """Each check of the defense that did not fail in the baseline does not fail: such as that the attacker's gradient is exact."""
-    before, after = (failed_checks(one.header["checks"].get("claims", [])) for one in (pair.before, run))
-    broken = [name for name in after if name not in before]
-    meanings = {claim["check"]: claim["meaning"] for claim in run.header["checks"].get("claims", [])}
-    said = "; ".join(f"{name} ({meanings[name]})" for name in broken)
-    detail = f"failed now, and not in the baseline: {said}" if broken else "as they were"
-    return Finding(check=CLAIMS, passed=not broken, detail=detail)
+    """Reports checks of the defense that fail now and did not fail in the baseline."""
+    claims, old = (one.header["checks"].get("claims", []) for one in (run, pair.before))
+    broken = set(failed_checks(claims)) - set(failed_checks(old))
+    meanings = "; ".join(f"{claim['check']} ({claim['meaning']})" for claim in claims if claim["check"] in broken)
+    return judged(CLAIMS, f"failed now, and not in the baseline: {meanings}" if broken else "", "as they were")
 
 
 def all_images(pair: Pair) -> Finding:
-    """The run has every image of the baseline, with the same label."""
+    """Reports images of the baseline that the run lacks, or that have another label."""
+    n, problem = len(pair.before), ""
     if pair.after is None:
-        return Finding(
-            check="images",
-            passed=False,
-            detail="no such run among the results; add --run (in pytest --purebench-run) to make it",
-        )
-    lacking = [sample for sample in pair.before.ids.tolist() if sample not in pair.after.row_of]
-    if lacking:
-        return Finding(
-            check="images", passed=False,
-            detail=f"{len(lacking)} of the baseline's {len(pair.before)} images are missing, the first is {lacking[0]}: fewer images, or another order",
-        )  # fmt: skip
-    before, after = (run.labels[pair.rows(run)] for run in (pair.before, pair.after))
-    changed = pair.before.ids[before != after].tolist()
-    detail = f"labels of images {changed[:5]} changed" if changed else f"the baseline's {len(pair.before)} images"
-    return Finding(check="images", passed=not changed, detail=detail)
+        problem = "no such run among the results; add --run (in pytest --purebench-run), or remove the row if its code no longer exists"
+    elif len(pair.common) < n:
+        problem = f"{n - len(pair.common)} of the baseline's {n} images are missing"
+    else:
+        before, after = (run.labels[pair.rows(run)] for run in (pair.before, pair.after))
+        problem = _on_images(pair.before.ids[before != after], "labels of images {} changed")
+    return judged("images", problem, f"the baseline's {n} images")
 
 
-def code(pair: Pair, phrases: Sequence[str], twin: Run | None) -> Finding | None:
-    """That the code of a row is gone while another row is of today's, or that the results are of other code than today's; None if neither."""
-    if twin is not None:
-        return Finding(
-            check="code", passed=False,
-            detail=f"this row was made by code that is gone, and {twin.run_id} is the same by today's; remove the folder {pair.before.path}",
-        )  # fmt: skip
-    if not phrases:
-        return None
-    detail = (
-        f"these results are of other code than today's ({'; '.join(phrases)}); add --run (in pytest --purebench-run)"
-    )
+def code(phrases: Sequence[str]) -> Finding:
+    """Reports a row whose code no longer exists, or results of different code."""
+    detail = f"the code of these results changed ({'; '.join(phrases)}); add --run (in pytest --purebench-run)"
     return Finding(check="code", passed=None, detail=detail)
 
 
 def sealed(name: str, run: Run) -> Finding:
-    """The files are those that were sealed."""
-    if not run.sealed:
-        return Finding(check=name, passed=False, detail=f"{run.path} is not complete: it has no SHA256SUMS")
-    broken = broken_seal(run.path)
-    detail = f"{run.path} is not as it was sealed: {'; '.join(broken)}" if broken else "files as they were sealed"
-    return Finding(check=name, passed=not broken, detail=detail)
+    """Reports files that changed after they were sealed."""
+    broken = broken_seal(run.path) if run.sealed else ["it is not complete: it has no SHA256SUMS"]
+    return judged(name, f"{run.path}: {'; '.join(broken)}" if broken else "", "files as they were sealed")
 
 
 def robust_within_clean(run: Run, *, deterministic: bool) -> Finding:
-    """An image that is wrong without an attack is wrong under it: deterministic defenses."""
+    """Reports images that are right under attack and wrong without it, for deterministic defenses."""
     check = "robust <= clean"
     if not deterministic:
         return Finding(check=check, passed=None, detail="for deterministic defenses")
-    gained = run.ids[(run.hits(ROBUST) & ~run.hits(CLEAN)).any(axis=1)].tolist()
-    detail = f"images {gained[:5]} are right under attack and wrong without it" if gained else "on every image"
-    return Finding(check=check, passed=not gained, detail=detail)
+    gained = run.ids[(run.hits(ROBUST) & ~run.hits(CLEAN)).any(axis=1)]
+    problem = _on_images(gained, "images {} are right under attack and wrong without it")
+    return judged(check, problem, "on every image")
 
 
 def unmoved_images(run: Run) -> Finding:
-    """An image that the attack left alone has its clean predictions: eps 0 is clean accuracy."""
-    distance = np.array([line.distance for line in run.lines])
-    strange = run.ids[(distance == 0) & (run.clean != run.adversarial).any(axis=1)].tolist()
-    unmoved = int((distance == 0).sum())
-    detail = (
-        f"images {strange[:5]} did not move and changed their predictions"
-        if strange
-        else f"on {unmoved} images that did not move"
-    )
-    return Finding(check="eps 0 = clean", passed=not strange, detail=detail)
+    """Reports images that the attack left alone and whose predictions changed: eps 0 is clean accuracy."""
+    still = np.array([line.distance for line in run.lines]) == 0
+    strange = run.ids[still & (run.clean != run.adversarial).any(axis=1)]
+    problem = _on_images(strange, "images {} did not move and changed their predictions")
+    return judged("eps 0 = clean", problem, f"on {still.sum()} images that did not move")
 
 
-def undefended_near_zero(pair: Pair) -> Finding | None:
-    """Where the baseline broke the undefended classifier, it is broken still; None for other rows."""
-    if (
-        pair.after is None
-        or pair.before.spec["defense"]["name"] != UNDEFENDED
-        or pair.before.shares().mean() > NEAR_ZERO
-    ):
+def _on_images(ids: np.ndarray, problem: str) -> str:
+    """The problem with the first ids in it; empty if there are no ids."""
+    return problem.format(ids[:5].tolist()) if len(ids) else ""
+
+
+def undefended_near_zero(pair: Pair, run: Run) -> Finding | None:
+    """Reports an undefended classifier that the attack no longer breaks; None for other rows."""
+    if pair.before.spec["defense"]["name"] != UNDEFENDED or pair.before.shares().mean() > NEAR_ZERO:
         return None
-    interval = clopper_pearson(int(pair.after.shares().sum()), len(pair.after))
-    return Finding(
-        check="undefended near 0", passed=interval.low <= NEAR_ZERO,
-        detail=f"{100 * interval.value:.1f} % [{100 * interval.low:.1f}, {100 * interval.high:.1f}] of {interval.n} images",
-    )  # fmt: skip
+    found = clopper_pearson(int(run.shares().sum()), len(run))
+    detail = f"{100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}] of {found.n} images"
+    return Finding(check="undefended near 0", passed=found.low <= NEAR_ZERO, detail=detail)
 
 
 def worst_cases(runs: Sequence[Run]) -> list[Finding]:
-    """The worst case over attacks is at most each of them, on the same images: one finding per defense."""
+    """Reports a worst case over attacks above one of the attacks: one finding per defense."""
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
-        spec = run.spec
         key = ("dataset", "threat", "classifier", "score_model", "defense", "draws", "seed")
-        groups[canonical([spec[name] for name in key])].append(run)
+        groups[canonical([run.spec[name] for name in key])].append(run)
     return [_worst_case(group) for _, group in sorted(groups.items()) if len(group) > 1]
 
 
 def _worst_case(group: list[Run]) -> Finding:
-    parts = [per_image(run) for run in group]
-    worst = worst_case(parts)
-    above = [
-        run.header["labels"]["attack"]
-        for run, part in zip(group, parts, strict=True)
-        if (worst.shares > part.on(worst.ids)).any()
-    ]
+    worst = worst_case([per_image(run) for run in group])
+    above = [run for run in group if (worst.shares > per_image(run).on(worst.ids)).any()]
     name = group[0].header["labels"]["defense"]
-    detail = (
-        f"{name}: above that of {', '.join(above)}"
-        if above
-        else f"{name}: {100 * worst.shares.mean():.1f} % over {len(group)} attacks"
-    )
-    return Finding(check="worst case <= each attack", passed=not above, detail=detail)
+    problem = f"{name}: above that of {', '.join(run.header['labels']['attack'] for run in above)}" if above else ""
+    good = f"{name}: {100 * worst.shares.mean():.1f} % over {len(group)} attacks"
+    return judged("worst case <= each attack", problem, good)

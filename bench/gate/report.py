@@ -1,16 +1,17 @@
-"""The report of a gate: for people, for JUnit readers, for a step summary on GitHub, as JSON."""
+"""The report of a gate: as text, as JSON, as JUnit XML, as a step summary on GitHub."""
 
 from __future__ import annotations
 
 import shlex
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from bench.compare.findings import CLAIMS, Finding, Flip, Report, RowReport, summed_up
+from bench.compare.findings import Finding, Flip, Report, RowReport, summed_up
+from bench.errors import UserError
+from bench.records.record import write_whole
 from bench.text.columns import folded
 from bench.text.words import counted
 
@@ -21,121 +22,84 @@ _STATES = {True: "ok", False: "FAIL", None: "-"}
 
 
 def as_text(report: Report) -> str:
-    """What failed, could not be checked or compares with the baseline, row by row; what changed image by image."""
+    """The report for people, row by row."""
     parts = [row_text(row) for row in report.rows]
-    failed = [_folded(finding) for finding in report.together if finding.passed is False]
     if report.together:
-        others = f"  {_STATES[True]:<5} worst case <= each attack, for {len(report.together) - len(failed)} of {len(report.together)} defenses under several"
-        parts.append("\n".join(["all rows", *failed, *([others] if len(failed) < len(report.together) else [])]))
+        parts.append("\n".join(["all rows", *map(_folded, report.together)]))
     return "\n\n".join([*parts, verdict(report)])
 
 
 def row_text(row: RowReport) -> str:
-    """What failed on one row first, with its images; the comparison; what could not be checked; all else by its number."""
-    judged = f", now {row.result_id}" if row.result_id and row.result_id != row.run_id else ""
-    lines = [row.name, folded("  ", f"run {row.run_id}{judged}, {_tier_text(row)}")]
-    found = accuracy_text(row)
-    failed = failed_once(row.findings)
-    for place, finding in enumerate(failed):
-        lines += [_folded(finding), *([folded("        ", found)] if found and not place else [])]
-        lines += [folded("        ", line) for line in flip_lines(finding.flips)]
-    lines += [folded("  ", found)] if found and not failed else []
-    said = [finding for finding in row.findings if finding.passed is None or _stands_out(finding)]
-    others = [finding for finding in row.findings if finding.passed is True and finding not in said]
-    checks = counted(len(others), "other check")
-    lines += [
-        *map(_folded, said),
-        f"  {_STATES[True]:<5} and {checks}; each of them with --json",
-    ]
+    """The failed checks of a row with their images, its comparison, and the checks that could not be made."""
+    result = f", now {row.result_id}" if row.result_id and row.result_id != row.run_id else ""
+    lines = [row.name, folded("  ", f"run {row.run_id}{result}, {row.tier} tier, n = {row.n}")]
+    if row.accuracy:
+        lines.append(folded("  ", "; ".join(_moved(what, *row.accuracy[what]) for what in ("robust", "clean"))))
+    for finding in sorted(row.findings, key=lambda finding: finding.passed is not False):
+        if finding.passed is not True or finding.check in COMPARISONS or "by other code" in finding.detail:
+            lines.append(_folded(finding))
+        if finding.passed is False:
+            lines += [folded("        ", line) for line in flip_lines(finding.flips)]
+    passed = sum(finding.passed is True for finding in row.findings)
+    lines.append(f"  {passed} of {counted(len(row.findings), 'check')} passed; all of them with --json")
     return "\n".join(lines + ([folded("  power ", row.power)] if row.power else []))
 
 
-def failed_once(findings: Sequence[Finding]) -> list[Finding]:
-    """The failed checks; one that found the same in the baseline and in the result is told once: `same bits (baseline and result)`."""
-    told: list[Finding] = []
-    for finding in (finding for finding in findings if finding.passed is False):
-        base, of_result = finding.check.removesuffix(" (result)"), finding.check.endswith(" (result)")
-        twin = replace(finding, check=f"{base} (baseline)")
-        if of_result and twin in told:
-            told[told.index(twin)] = replace(finding, check=f"{base} (baseline and result)")
-        else:
-            told.append(finding)
-    return told
-
-
-def accuracy_text(row: RowReport) -> str:
-    """Robust and clean accuracy before and now; empty where the results are not of today's code, or there are none."""
-    if row.other_code or not row.accuracy:
-        return ""
-    again = "with the attack run again: " if row.result_id != row.run_id else ""
-    return again + ", ".join(f"{what} {_moved(*row.accuracy[what])}" for what in ("robust", "clean"))
-
-
-def _moved(before: float, after: float) -> str:
-    old, new = f"{100 * before:.1f}", f"{100 * after:.1f}"
-    return f"{new} % as before" if old == new else f"{old} -> {new} %"
-
-
-def _tier_text(row: RowReport) -> str:
-    if row.tier == "missing":
-        return "nothing to compare with"
-    compared = "records of other code than today's" if row.other_code else f"{row.tier} tier"
-    return f"{compared}, n = {row.n}"
-
-
-def _stands_out(finding: Finding) -> bool:
-    """Whether a check that passed is told by itself: the comparison, and that the code is another."""
-    return finding.passed is True and (finding.check in COMPARISONS or "by other code" in finding.detail)
+def _moved(what: str, before: float, after: float) -> str:
+    return f"{what} accuracy {100 * before:.1f} -> {100 * after:.1f} %"
 
 
 def verdict(report: Report) -> str:
-    """One line: passed, or which rows failed and by which checks."""
-    failed = [row for row in report.rows if not row.passed]
+    """One line: passed, or the failed rows with their failed checks."""
     count = counted(len(report.rows), "row")
     if report.passed:
         return f"passed: {count} as in the baseline"
-    shared = Counter(row.name for row in report.rows)
-    names = [
-        f"{row.name}{f' {row.run_id}' if shared[row.name] > 1 else ''} [{', '.join(finding.check for finding in failed_once(row.findings))}]"
-        for row in failed
-    ]
+    failed = [row for row in report.rows if not row.passed]
+    checks = ([finding.check for finding in row.findings if finding.passed is False] for row in failed)
+    names = [f"{row.name} {row.run_id} [{', '.join(found)}]" for row, found in zip(failed, checks, strict=True)]
     names += [f"all rows [{summed_up(report.together)}]"] if summed_up(report.together) else []
     return folded(f"FAILED: {len(failed)} of {count}: ", "; ".join(names))
 
 
-def renewal(report: Report, baseline: Path, results: Path, *, make: bool) -> str:
-    """What to run next: makes what is missing, or renews the baseline; nothing if nothing changed."""
+def renewal(report: Report, baseline: Path, results: Path) -> str:
+    """The command that renews the baseline, after a failure."""
     command = shlex.join(["bench", "check", "--baseline", str(baseline), "--results", str(results)])
-    stale = any(row.other_code for row in report.rows)
-    renew = f'{command}{" --run" if make or stale else ""} --update --reason "why"'
-    if report.passed:
-        recoded = any(row.result_id != row.run_id for row in report.rows)
-        return f"\nthe code is another and does the same; to compare bit by bit again: {renew}" if recoded else ""
-    lost = [row.gone for row in report.rows if row.gone]
-    if lost and all(row.passed or row.gone for row in report.rows):
-        return f"\nremove the rows whose code is gone: {shlex.join(['rm', '-r', *lost])}"
-    if any(row.tier == "missing" and not row.gone for row in report.rows) and not make:
-        return f"\nmake what is missing: {command} --run"
-    if any(finding.check == CLAIMS and finding.passed is False for row in report.rows for finding in row.findings):
-        return f"\nmend what the checks of the defense say: a number that rests on a failed check is none; if it is meant all the same: {renew}"
-    return f"\nif it is meant: {renew}"
+    return "" if report.passed else f'\nif the change is meant: {command} --run --update --reason "why"'
 
 
 def as_document(report: Report) -> dict[str, Any]:
-    """The report as JSON."""
-    rows = [{**asdict(row), "passed": row.passed} for row in report.rows]
+    """The report as JSON; `gone` is always null, kept for readers of earlier reports."""
+    rows = [{**asdict(row), "gone": None, "passed": row.passed} for row in report.rows]
     return {"passed": report.passed, "rows": rows, "together": [asdict(finding) for finding in report.together]}
+
+
+def publish(report: Report, *, junit: Path | None, summary: str | None) -> None:
+    """Writes JUnit XML, and adds to the file of a step summary.
+
+    Raises:
+        UserError: The step summary cannot be written.
+    """
+    if junit is not None:
+        write_whole(junit, as_junit(report).encode())
+    if not summary:
+        return
+    try:
+        with open(summary, "a", encoding="utf-8") as file:
+            file.write(as_step_summary(report))
+    except OSError as error:
+        raise UserError(
+            f"expected to add to the step summary {summary}, got: {error.strerror}; unset GITHUB_STEP_SUMMARY"
+        ) from error
 
 
 def as_junit(report: Report) -> str:
     """JUnit XML: a suite per row, a case per check."""
     root = ElementTree.Element("testsuites", name="purebench")
-    for name, run_id, findings in _suites(report):
-        suite = ElementTree.SubElement(
-            root, "testsuite", name=name, tests=str(len(findings)),
-            failures=str(sum(finding.passed is False for finding in findings)),
-            skipped=str(sum(finding.passed is None for finding in findings)),
-        )  # fmt: skip
+    suites = [(row.name, row.run_id, row.findings) for row in report.rows]
+    for name, run_id, findings in [*suites, *([("all rows", "all", report.together)] if report.together else [])]:
+        failures, skipped = (str(sum(finding.passed is state for finding in findings)) for state in (False, None))
+        counts = {"name": name, "tests": str(len(findings)), "failures": failures, "skipped": skipped}
+        suite = ElementTree.SubElement(root, "testsuite", counts)
         for finding in findings:
             case = ElementTree.SubElement(suite, "testcase", classname=f"purebench.{run_id}", name=finding.check)
             if finding.passed is None:
@@ -143,8 +107,7 @@ def as_junit(report: Report) -> str:
             elif not finding.passed:
                 failure = ElementTree.SubElement(case, "failure", message=finding.detail)
                 failure.text = "\n".join(flip_lines(finding.flips))
-    ElementTree.indent(root)
-    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    return _xml(root)
 
 
 def error_junit(sentence: str) -> str:
@@ -153,6 +116,10 @@ def error_junit(sentence: str) -> str:
     suite = ElementTree.SubElement(root, "testsuite", name="bench check", tests="1", failures="0", errors="1")
     case = ElementTree.SubElement(suite, "testcase", classname="purebench", name="bench check")
     ElementTree.SubElement(case, "error", message=sentence)
+    return _xml(root)
+
+
+def _xml(root: ElementTree.Element) -> str:
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
@@ -160,25 +127,17 @@ def error_junit(sentence: str) -> str:
 def as_step_summary(report: Report) -> str:
     """Markdown for `$GITHUB_STEP_SUMMARY`."""
     head = "## purebench: " + ("robustness as in the baseline" if report.passed else "robustness changed")
-    lines = ["| | row | tier | n | before % | after % | what |", "|---|---|---|---|---|---|---|"]
+    lines = [head, "", "| | row | tier | n | before % | after % | what |", "|---|---|---|---|---|---|---|"]
     for row in report.rows:
-        before, after = (f"{100 * share:.1f}" for share in row.accuracy["robust"]) if accuracy_text(row) else ("", "")
-        what = summed_up(failed_once(row.findings)) or "as in the baseline"
-        lines.append(
-            f"| {'✅' if row.passed else '❌'} | {row.name} | {row.tier} | {row.n} | {before} | {after} | {what} |"
-        )
-    together = [f"- ❌ {finding.check}: {finding.detail}" for finding in report.together if finding.passed is False]
-    flips = [_flip_block(row) for row in report.rows if not row.passed]
-    return "\n".join([head, "", *lines, "", *together, *(block for block in flips if block)]) + "\n"
-
-
-def _suites(report: Report) -> list[tuple[str, str, list[Finding]]]:
-    together = [("all rows", "all", report.together)] if report.together else []
-    return [(row.name, row.run_id, row.findings) for row in report.rows] + together
+        before, after = (f"{100 * share:.1f}" for share in row.accuracy.get("robust", ())) if row.accuracy else ("", "")
+        what, mark = summed_up(row.findings) or "as in the baseline", "✅" if row.passed else "❌"
+        lines.append(f"| {mark} | {row.name} | {row.tier} | {row.n} | {before} | {after} | {what} |")
+    lines += ["", *(f"- ❌ {found.check}: {found.detail}" for found in report.together if found.passed is False)]
+    return "\n".join(lines) + "\n"
 
 
 def _folded(finding: Finding) -> str:
-    """A check and what it found, in lines of a terminal."""
+    """A check and its detail, in lines of a terminal."""
     return folded(finding_lead(finding), f"{finding.check}: {finding.detail}")
 
 
@@ -188,7 +147,7 @@ def finding_lead(finding: Finding) -> str:
 
 
 def flip_lines(flips: Sequence[Flip]) -> list[str]:
-    """The first images behind a finding, a line each, and how many more there are."""
+    """The first images behind a finding, a line each, and the number of the others."""
     shown = [
         f"image {flip.sample} (class {flip.label}), {flip.which}: {_classes(flip.before)} -> {_classes(flip.after)}"
         + ("" if flip.margin is None else f", recorded margin {flip.margin:.2g}")
@@ -199,14 +158,3 @@ def flip_lines(flips: Sequence[Flip]) -> list[str]:
 
 def _classes(predictions: Sequence[int]) -> str:
     return " ".join(map(str, predictions))
-
-
-def _flip_block(row: RowReport) -> str:
-    lines = [line for finding in failed_once(row.findings) for line in flip_lines(finding.flips)]
-    return (
-        f"<details><summary>{row.name}: image by image</summary>\n\n"
-        + "\n".join(f"- {line}" for line in lines)
-        + "\n\n</details>"
-        if lines
-        else ""
-    )

@@ -88,7 +88,7 @@ def tried(worker: Worker, mode: GradientMode) -> Trial:
     """
     if not has_gradients(worker.plan.classifier):
         mode = GradientMode.NONE  # the gradients that the attack takes are another network's
-    return worker._fitting(partial(_tried, worker, mode))
+    return worker.fitting(partial(_tried, worker, mode))
 
 
 def _tried(worker: Worker, mode: GradientMode) -> Trial:

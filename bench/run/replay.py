@@ -1,9 +1,8 @@
-"""A recorded run again: its plan from its spec, and its stored adversarial images scored anew, without any attack."""
+"""A recorded run again: its request, its plan, and the worker that scores its images."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from bench.errors import UserError
 from bench.figures.runs import Run
 from bench.machine.device import pick_device
 from bench.plan.plan import Plan, Request, plan
-from bench.records.evidence import Evidence, outside_ball, positions_of, read_evidence
+from bench.records.evidence import Evidence, positions_of
 from bench.records.spec import differences
 from bench.registry.registry import Registry
 from bench.run.worker import Worker
@@ -21,64 +20,48 @@ from bench.text.command import given_arguments
 from bench.threat import ThreatModel
 
 
-@dataclass(frozen=True, eq=False)
-class Rescored:
-    """What stored images give here and now.
-
-    Arguments:
-        ids: Sample ids, shape `(n,)`.
-        labels: Their classes, `(n,)`.
-        predictions: `(n, k)`.
-        margins: `(n, k)`.
-        outside: Ids of images outside the ball or [0, 1].
-        changed: What the spec of the same names and arguments differs in here, as phrases.
-        environment: Where they were scored.
-    """
-
-    ids: np.ndarray
-    labels: np.ndarray
-    predictions: np.ndarray
-    margins: np.ndarray
-    outside: list[int]
-    changed: list[str]
-    environment: dict[str, Any]
-
-
 def request_of(header: Mapping[str, Any], data_dir: Path | None = None, *, defaults: bool = False) -> Request:
-    """What was asked for when the record of this header was made.
+    """The request that made the record of this header.
 
     Arguments:
         header: The content of `run.json`.
         data_dir: Where data sets lie.
-        defaults: Whether arguments of defense and attack that were left to their defaults are left to those of today.
+        defaults: Whether arguments of defense and attack that were left to their defaults take the current ones.
     """
     spec, labels = header["spec"], header["labels"]
     score = spec["score_model"]
     given = (lambda role: given_arguments(spec[role], labels[role])) if defaults else (lambda role: spec[role]["args"])
     return Request(
-        defense=spec["defense"]["name"], attack=spec["attack"]["name"],
-        dataset=labels.get("dataset", spec["dataset"]["name"]), classifier=spec["classifier"]["name"],
-        score_model=score and score["name"], threat=ThreatModel.parse(spec["threat"]), draws=spec["draws"], seed=spec["seed"],
+        defense=spec["defense"]["name"],
+        attack=spec["attack"]["name"],
+        dataset=labels.get("dataset", spec["dataset"]["name"]),
+        classifier=spec["classifier"]["name"],
+        score_model=score and score["name"],
+        threat=ThreatModel.parse(spec["threat"]),
+        draws=spec["draws"],
+        seed=spec["seed"],
         data_dir=data_dir,
         arguments={
-            "defenses": given("defense"), "attacks": given("attack"), "classifiers": spec["classifier"]["args"],
+            "defenses": given("defense"),
+            "attacks": given("attack"),
+            "classifiers": spec["classifier"]["args"],
             **({"score_models": score["args"]} if score else {}),
         },
         image_by_image=spec.get("batch_size") is not None,
-    )  # fmt: skip
+    )
 
 
 def replan(header: Mapping[str, Any], registry: Registry, data_dir: Path | None = None) -> Plan:
-    """The plan of a recorded run as its names and arguments stand for it today.
+    """The plan of a recorded run, from the current code of its names.
 
     Raises:
-        UserError: A name or an argument of the record exists no more.
+        UserError: A name or an argument of the record no longer exists.
     """
     return plan(request_of(header, data_dir), registry)
 
 
 def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int | None = None) -> Worker:
-    """What scores the images of a run again: in the run's own batch size, unless another one is given or memory wants a smaller one.
+    """The worker that scores the images of a run again, in the run's own batch size unless another is given or memory needs a smaller one.
 
     Arguments:
         run: The run.
@@ -101,43 +84,10 @@ def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int 
     return worker
 
 
-def rescore(
-    run: Run, registry: Registry, *, data_dir: Path | None = None, device: str = "auto", planned: Plan | None = None
-) -> Rescored | None:
-    """Scores the stored adversarial images of a run again, with its own draws and its own batch size.
-
-    Arguments:
-        run: The run.
-        registry: What its names stand for.
-        data_dir: Where data sets lie.
-        device: As on the command line.
-        planned: The run's plan, if it was made already.
-
-    Returns:
-        None if the run stores no adversarial images.
-
-    Raises:
-        UserError: A name of the record exists no more, or a file is damaged.
-    """
-    evidence = read_evidence(run.path)
-    if evidence is None:
-        return None
-    planned = planned or replan(run.header, registry, data_dir)
-    worker = worker_of(run, planned, device=device)
-    evidence = evidence.of(run.ids)
-    positions = positions_of(evidence.ids, planned.dataset)
-    predictions, margins = worker.rescore(positions, evidence.images)
-    return Rescored(
-        evidence.ids, planned.dataset.labels[positions], predictions, margins,
-        outside_ball(evidence, planned.dataset, planned.threat), differences(run.spec, planned.spec.model_dump()),
-        worker.environment,
-    )  # fmt: skip
-
-
 def purified(
     run: Run, evidence: Evidence, registry: Registry, *, data_dir: Path | None = None, device: str = "cpu"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the classifier is shown of the clean and of the adversarial images, under the first scored draw.
+    """Clean and adversarial images as the classifier sees them, under the first scored draw.
 
     Arguments:
         run: The run.

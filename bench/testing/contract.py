@@ -24,7 +24,7 @@ from bench.gradient import GradientMode, spoiled_rows
 from bench.margin import margin
 from bench.noise import ForbiddenNoise, Noise
 from bench.protocols import Attack, Defense, Images
-from bench.run.worker import check_in_ball
+from bench.run.attack import check_in_ball
 from bench.threat import ThreatModel
 
 SAME = 1e-9

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from math import gcd
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 
-from bench.compare.findings import CLOSE, Finding, Flip
+from bench.compare.findings import CLOSE, Finding, Flip, judged
 from bench.data.dataset import Dataset
 from bench.errors import UserError
-from bench.figures.runs import CLEAN, ROBUST, Run, same_environment
+from bench.figures.runs import Run
 from bench.plan.plan import Plan
-from bench.records.evidence import Evidence, distances, outside_ball, positions_of, read_shard
-from bench.records.record import SHARD
 from bench.records.seal import MAKERS_AUDIT
 from bench.records.spec import differences, of_code
 from bench.registry.registry import Registry
 from bench.run.replay import replan, worker_of
 from bench.run.worker import Worker
-from bench.verify.judge import Judge, Scored
+from bench.verify.judge import judge_ball, judge_fresh, judge_margins, judge_predictions
+from bench.verify.rescored import Rescoring
 from bench.verify.verification import Options, Reporter
 
-MOST_SHARDS = 8
-"""Shards whose images are in memory together."""
 ELSEWHERE = f"in another environment than the record's, predictions may differ where a margin is below {CLOSE:g}"
 NOT_RUN = "that the named attack made these images, and that no stronger one exists: none was run (bench audit attacks some again, and by others)"
 AUDITED = "the audit that came with it: its maker's word (bench audit makes one here)"
@@ -52,7 +47,7 @@ def score_again(run: Run, registry: Registry, options: Options, reporter: Report
         return findings, [*unchecked, NOT_RUN, TAKEN, "nothing was scored again: parts or images differ"]
     worker = worker_of(run, planned, device=options.device, batch_size=options.batch_size)
     try:
-        more, notes = _Again(run, planned, worker, reporter).findings()
+        more, notes = _scores(run, planned, worker, reporter)
     except UserError as error:
         more, notes = [Finding(check="scores", passed=False, detail=f"the images cannot be scored: {error}")], []
     return findings + more, [*unchecked, *notes, NOT_RUN, TAKEN]
@@ -74,108 +69,40 @@ def _parts(run: Run, planned: Plan) -> tuple[list[Finding], list[str]]:
 
 
 def _images(run: Run, dataset: Dataset) -> Finding:
-    """The first images of the data set's fixed order, none left out, with their labels."""
-    check, first = "images", dataset.ids[: len(run)]
-    if not np.array_equal(run.ids, first):
-        return Finding(
-            check=check, passed=False, detail=f"not the first {len(run)} images of {dataset.name} in its order"
-        )
-    wrong = run.ids[run.labels != dataset.labels[: len(run)]].tolist()
-    detail = f"labels of images {wrong[:5]} are not those of {dataset.name}" if wrong else f"the first {len(run)} of {dataset.name}, with their labels"  # fmt: skip
-    return Finding(
-        check=check, passed=not wrong, detail=detail, flips=[Flip(sample, 0, "label", [], []) for sample in wrong]
-    )
+    """Checks that the images are the first of the data set's fixed order, with their labels."""
+    n, wrong, problem = len(run), list[int](), ""
+    if not np.array_equal(run.ids, dataset.ids[:n]):
+        problem = f"not the first {n} images of {dataset.name} in its order"
+    elif (run.labels != dataset.labels[:n]).any():
+        wrong = run.ids[run.labels != dataset.labels[:n]].tolist()
+        problem = f"labels of images {wrong[:5]} are not those of {dataset.name}"
+    flips = [Flip(sample, 0, "label", [], []) for sample in wrong]
+    return judged("images", problem, f"the first {n} of {dataset.name}, with their labels", flips)
 
 
-class _Again:
-    """Scores a record's images again, some shards at a time.
-
-    Arguments:
-        run: The run.
-        planned: Its plan.
-        worker: What scores.
-        reporter: Hears how far it is.
-    """
-
-    def __init__(self, run: Run, planned: Plan, worker: Worker, reporter: Reporter) -> None:
-        self.run, self.planned, self.worker, self.reporter = run, planned, worker, reporter
-        self.stochastic = not planned.make_defense(planned.score).deterministic
-        self.done = 0
-
-    def findings(self) -> tuple[list[Finding], list[str]]:
-        """All findings, and what was not checked."""
-        groups = list(self._groups())
-        clean = _joined([scored for scored, _, _, _ in groups])
-        kept = [part for part in groups if part[1] is not None]
-        same = self._same()
-        judge = Judge(self.run, same)
-        notes = [] if same else [ELSEWHERE]
-        findings = judge.compare(CLEAN, clean)
-        lacking = len(self.run) - sum(len(scored.ids) for _, scored, _, _ in kept if scored)
-        if lacking:
-            told = f"{lacking} of {len(self.run)} images have none stored: their adversarial predictions and their ball were not checked"
-            findings.append(Finding(check="evidence", passed=None, detail=told))
-        if not kept:
-            return findings, notes
-        attacked = _joined([scored for _, scored, _, _ in kept if scored])
-        outside = [sample for _, _, strange, _ in kept for sample in strange]
-        findings += [judge.ball(outside), *judge.compare(ROBUST, attacked)]
-        if self.stochastic:
-            fresh = np.concatenate([part for _, _, _, part in kept if part is not None])
-            findings.append(judge.fresh(attacked.ids, fresh))
-        return findings, notes
-
-    def _same(self) -> bool:
-        """Whether this is the environment of the record."""
-        recorded = list(self.run.header["environments"].values())
-        return len(recorded) == 1 and same_environment(recorded[0], self.worker.environment)
-
-    def _groups(self) -> Iterator[tuple[Scored, Scored | None, list[int], np.ndarray | None]]:
-        """Clean and attacked scores, ids out of bounds, and fresh draws, of the images of some shards."""
-        size = SHARD * min(MOST_SHARDS, self.worker.batch // gcd(SHARD, self.worker.batch))  # so that calls are full
-        for start in range(0, len(self.run), size):
-            ids = self.run.ids[start : start + size]
-            evidence = _stored(self.run.path, range(start // SHARD, -(-(start + len(ids)) // SHARD))).of(ids)
-            positions = positions_of(ids, self.planned.dataset)
-            clean = self._score(ids, positions, self.planned.dataset.floats(positions))
-            if not len(evidence):
-                yield clean, None, [], None
-                continue
-            if evidence.images.shape[1:] != self.planned.dataset.images.shape[1:]:
-                raise UserError(
-                    f"expected adversarial images of shape {self.planned.dataset.images.shape[1:]}, got {evidence.images.shape[1:]}; restore the record"
-                )
-            positions = positions_of(evidence.ids, self.planned.dataset)
-            attacked = self._score(evidence.ids, positions, evidence.images)
-            fresh = self.worker.redraw(positions, evidence.images) if self.stochastic else None
-            yield clean, attacked, self._strange(evidence), fresh
-
-    def _score(self, ids: np.ndarray, positions: np.ndarray, images: np.ndarray) -> Scored:
-        scored = Scored(ids, *self.worker.rescore(positions, images))
-        self.done += len(ids)
-        self.reporter.scored(self.done, 2 * len(self.run))
-        return scored
-
-    def _strange(self, evidence: Evidence) -> list[int]:
-        """Images outside ball or box, or at another distance than recorded."""
-        dataset, threat = self.planned.dataset, self.planned.threat
-        recorded = np.array([self.run.lines[self.run.row_of[sample]].distance for sample in evidence.ids.tolist()])
-        moved = evidence.ids[~np.isclose(distances(evidence, dataset, threat), recorded, rtol=1e-4, atol=1e-6)].tolist()
-        return sorted({*outside_ball(evidence, dataset, threat), *moved})
+def _scores(run: Run, planned: Plan, worker: Worker, reporter: Reporter) -> tuple[list[Finding], list[str]]:
+    """Findings on predictions, margins, ball and fresh draws; and what was not checked."""
+    stochastic = not planned.make_defense(planned.score).deterministic
+    scores = Rescoring(run, planned, worker, fresh=stochastic, heard=_counter(reporter, 2 * len(run))).scores()
+    clean, attacked = scores.clean, scores.adversarial
+    findings = [judge_predictions(clean)] if clean else []
+    lacking = len(run) - (len(attacked.ids) if attacked else 0)
+    if lacking:
+        detail = f"{lacking} of {len(run)} images have none stored: their adversarial predictions and their ball were not checked"
+        findings.append(Finding(check="evidence", passed=None, detail=detail))
+    if attacked:
+        findings += [judge_ball(run, scores.outside), judge_predictions(attacked), judge_margins(attacked)]
+    if attacked and scores.fresh is not None:
+        findings.append(judge_fresh(attacked, scores.fresh))
+    return findings, [] if clean and clean.same else [ELSEWHERE]
 
 
-def _stored(path: Path, shards: Sequence[int]) -> Evidence:
-    """The adversarial images of some shards, those that are stored."""
-    files = [path / "adversarial" / f"{shard:05d}.safetensors" for shard in shards]
-    parts = [read_shard(file) for file in files if file.exists()]
-    if not parts:
-        return Evidence(np.zeros(0, np.int64), np.zeros((0, 1, 1, 1), np.float32))
-    if len({images.shape[1:] for _, images in parts}) > 1:
-        raise UserError(f"expected adversarial images of one shape in {path}, got several; restore the record")
-    return Evidence(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+def _counter(reporter: Reporter, total: int) -> Callable[[int], None]:
+    """Adds up the images that were scored, for a reporter."""
+    counts: list[int] = []
 
+    def heard(images: int) -> None:
+        counts.append(images)
+        reporter.scored(sum(counts), total)
 
-def _joined(parts: Sequence[Scored]) -> Scored:
-    return Scored(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "predictions", "margins"))
-    )
+    return heard

@@ -42,7 +42,7 @@ class Options:
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What was found on one record.
+    """The findings on one record.
 
     Arguments:
         run: What was named on the command line.
@@ -69,6 +69,10 @@ class Verification:
     def as_dict(self) -> dict[str, Any]:
         """The verification as JSON."""
         return {
-            "run": self.run, "run_id": self.run_id, "verified": self.passed, "differing": self.differing,
-            "findings": [asdict(finding) for finding in self.findings], "unchecked": self.unchecked,
-        }  # fmt: skip
+            "run": self.run,
+            "run_id": self.run_id,
+            "verified": self.passed,
+            "differing": self.differing,
+            "findings": [asdict(finding) for finding in self.findings],
+            "unchecked": self.unchecked,
+        }

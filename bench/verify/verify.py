@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.compare.findings import Finding
+from bench.compare.findings import Finding, judged
 from bench.errors import UserError
 from bench.exchange.pack import is_canonical
 from bench.figures.runs import Run, read_run
@@ -64,7 +64,7 @@ def verify(
         path: The record's folder.
         packing: What is wrong with the file that it was packed in.
         run: What the user called it.
-        registry: What its names stand for.
+        registry: Finds its names.
         options: How.
         reporter: Hears how far it is.
 
@@ -103,55 +103,41 @@ def integrity(path: Path, packing: list[str]) -> Finding:
     again = "the files are as they were sealed: if it was only packed again, unpack it and verify the folder"
     only_packing = [again] if packing and there and not broken else []
     broken += packing + only_packing
-    detail = "; ".join(broken) if broken else "every file is as it was sealed"
-    return Finding(check="seal", passed=not broken, detail=printable(detail))
+    return judged("seal", printable("; ".join(broken)), "every file is as it was sealed")
 
 
 def _links(path: Path) -> list[str]:
-    """A record is sealed as files: a link in it could show other bytes tomorrow."""
+    """Links in a record, as phrases: a link could point to other bytes later."""
     check_links(path)
     links = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_symlink()]
     return [f"{printable(name)} is a link" for name in links]
 
 
 def _content(run: Run) -> list[Finding]:
-    """The id is that of the spec, and the lines agree with it and in themselves."""
-    identity = RunSpec.model_validate(run.spec).run_id
-    return [
-        Finding(
-            check="run id", passed=identity == run.run_id,
-            detail="the hash of the spec" if identity == run.run_id else f"the spec hashes to {identity}, the record says {printable(run.run_id)}",
-        ),
-        _lines(run),
-    ]  # fmt: skip
+    """Checks the id against the spec, and the lines against the spec and in themselves."""
+    found = RunSpec.model_validate(run.spec).run_id
+    problem = f"the spec hashes to {found}, the record says {printable(run.run_id)}" if found != run.run_id else ""
+    images = f"{len(run)} images, draws each: {run.spec['draws']}"
+    return [judged("run id", problem, "the hash of the spec"), judged("lines", _wrong_lines(run), images)]
 
 
-def _lines(run: Run) -> Finding:
-    """As many draws as the spec says, environments that the header holds, and margins whose signs fit the predictions."""
+def _wrong_lines(run: Run) -> str:
+    """Another number of draws than the spec's, an unknown environment, or margins whose signs do not fit the predictions."""
     if not len(run):
-        return Finding(check="lines", passed=False, detail="there are none")
+        return "there are none"
     draws, margins = run.spec["draws"], np.array([line.margin for line in run.lines])
     if run.clean.shape[1] != draws or run.adversarial.shape != margins.shape:
-        return Finding(
-            check="lines", passed=False, detail=f"{run.clean.shape[1]} draws in the lines, {draws} in the spec"
-        )
+        return f"{run.clean.shape[1]} draws in the lines, {draws} in the spec"
     right = run.adversarial == run.labels[:, None]
     nowhere = [line.id for line in run.lines if line.environment not in run.header["environments"]]
     if nowhere:
-        return Finding(
-            check="lines", passed=False, detail=f"images {nowhere[:5]} name an environment that run.json lacks"
-        )
+        return f"images {nowhere[:5]} name an environment that run.json lacks"
     odd = run.ids[((margins < 0) & right | (margins > 0) & ~right).any(axis=1)].tolist()
-    detail = (
-        f"margins of images {odd[:5]} do not fit their predictions"
-        if odd
-        else f"{len(run)} images, draws each: {draws}"
-    )
-    return Finding(check="lines", passed=not odd, detail=detail)
+    return f"margins of images {odd[:5]} do not fit their predictions" if odd else ""
 
 
 def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -> None:
-    """Refuses names that run code, if that was not allowed, and names that stand for nothing here: that says nothing of the record."""
+    """Refuses names that run code, if that was not allowed, and names that are not found here: the record may be fine."""
     for pair in names_of(run.header):
         try:
             registry.find(*pair)
@@ -161,7 +147,7 @@ def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -
 
 
 def _lacking(kind: str, part: str, name: str) -> str:
-    """What a record names that is not here, and where it is to be put."""
+    """The error for a part that a record names and that is not found here."""
     file = file_of(part)
     if not file:
         return (

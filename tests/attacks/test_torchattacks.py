@@ -18,7 +18,7 @@ from bench.errors import UserError
 from bench.noise import Noise
 from bench.passes import Tally
 from bench.registry.arguments import complete
-from bench.run.worker import check_in_ball
+from bench.run.attack import check_in_ball
 from bench.testing import check_attack
 from bench.threat import ThreatModel
 from defenses.identity import Identity

@@ -26,7 +26,8 @@ from bench.records.spec import RunSpec, canonical
 from bench.run.job import record_path
 from bench.run.options import Options
 from bench.run.runner import Silent, run
-from bench.run.worker import Worker, scored
+from bench.run.scoring import scored
+from bench.run.worker import Worker
 from bench.testing import ContractError, check_defense
 from bench.threat import ThreatModel
 from bench.verify.verification import Options as VerifyOptions

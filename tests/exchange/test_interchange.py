@@ -152,11 +152,11 @@ def test_the_plugin_has_a_test_for_each_row(results, tmp_path, pytester):
             "  run b0, *n = 10",
             "  FAIL  seal (result):*",
             "*samples.jsonl changed*",
-            "if it is meant: bench check --baseline *",
+            "if the change is meant: bench check --baseline *",
         ]
     )
     ended = pytester.runpytest_subprocess(*plugin, *words[:5], str(tmp_path / "empty"), "--purebench-run")
-    ended.assert_outcomes(failed=5, passed=1)  # each row for itself, and what they are together
+    ended.assert_outcomes(failed=6)  # each row with the one sentence
     ended.stdout.fnmatch_lines(["expected a *"])
     assert "Traceback" not in ended.stdout.str()
     done = pytester.runpytest_inprocess(*plugin, "--purebench-baseline", str(tmp_path / "nowhere"))

@@ -95,7 +95,7 @@ def test_what_did_not_change_is_green_in_the_exact_tier(original, results, capsy
     assert check(original, results) == 0
     text = capsys.readouterr().out
     assert text.count("exact tier, n = 30") == 2
-    assert text.count("other checks; each of them with --json") == 2
+    assert text.count("checks passed; all of them with --json") == 2
     assert check(original, results, "--json") == 0
     details = [finding["detail"] for row in json.loads(capsys.readouterr().out)["rows"] for finding in row["findings"]]
     assert sum("30 stored images score to the recorded margins" in detail for detail in details) == 4
@@ -285,18 +285,12 @@ def test_one_flipped_prediction(original, results, capsys):
     assert f"image {line['id']} (class {label}), adversarial: {label} -> {(label + 1) % 10}" in text
 
 
-def test_the_report_ends_with_the_command_that_helps(original, results, tmp_path, capsys):
+def test_a_failure_ends_with_the_command_that_renews_the_baseline(original, results, capsys):
     path = record(results)
     change_line(path, 0, adversarial=[(read_run(path).lines[0].adversarial[0] + 1) % 10])
     capsys.readouterr()
     assert check(original, results) == 1
-    assert capsys.readouterr().out.rstrip().endswith(f'--results {results} --update --reason "why"')
-    assert check(original, tmp_path / "nothing") == 1
-    last = capsys.readouterr().out.rstrip().splitlines()[-1]
-    assert (
-        last
-        == f"make what is missing: bench check --baseline {original / 'baseline'} --results {tmp_path / 'nothing'} --run"
-    )
+    assert capsys.readouterr().out.rstrip().endswith(f'--results {results} --run --update --reason "why"')
 
 
 def test_an_adversarial_image_outside_the_ball(original, results, capsys):
@@ -309,8 +303,8 @@ def test_an_adversarial_image_outside_the_ball(original, results, capsys):
     capsys.readouterr()
     assert check(original, results, "--json") == 1
     problems = failed(capsys)
-    assert (
-        problems["inside the ball (result)"]["detail"] == f"images [{stored['ids'][3]}] are outside the ball or [0, 1]"
+    assert problems["inside the ball (result)"]["detail"].startswith(
+        f"images [{stored['ids'][3]}] are outside the ball"
     )
     assert "same bits (result)" in problems
 
@@ -368,7 +362,7 @@ def test_another_environment_is_compared_by_tests_and_by_fresh_scores(original, 
     assert "statistical tier, n = 30" in text
     said = " ".join(text.split())
     assert "change: robust accuracy fell by 3.3 points" in said
-    assert "1 image lost, 0 won, p = 1: allowed, since p is not below 0.01 (--alpha)" in said
+    assert "1 image lost, 0 won, p = 1: allowed by --alpha 0.01 and --margin 1" in said
     assert "a change of 5 points where 10 % of 30 images change is caught with probability" in said
     assert check(original, results, "--json") == 0
     assert "30 stored images, in another environment than the record's" in capsys.readouterr().out

@@ -15,7 +15,7 @@ from bench.defended import DefendedClassifier
 from bench.gradient import GradientMode
 from bench.noise import Noise
 from bench.registry.tables import make_registry
-from bench.run.worker import check_in_ball
+from bench.run.attack import check_in_ball
 from bench.threat import ThreatModel
 
 REGISTRY = make_registry()
