@@ -19,7 +19,7 @@ from bench.errors import UserError
 from bench.files.documents import printable, read_json
 from bench.records.header import read_header
 from bench.records.lines import SampleRecord
-from bench.records.lookup import record_paths
+from bench.records.lookup import record_paths, results_of
 from bench.records.record import read_record
 
 CLEAN, ROBUST = "clean", "adversarial"
@@ -69,6 +69,11 @@ class Run:
     def spec(self) -> dict[str, Any]:
         """What the run id is computed from."""
         return self.header["spec"]
+
+    @property
+    def results(self) -> Path:
+        """Folder of all records, in which this one lies."""
+        return results_of(self.path)
 
     def hits(self, which: str = ROBUST) -> np.ndarray:
         """Whether each draw of each image was right, bool `(n, k)`; `which` is `clean` or `adversarial`."""

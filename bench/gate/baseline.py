@@ -12,8 +12,9 @@ import bench
 from bench.compare.pairs import Pair, pair_up
 from bench.errors import UserError
 from bench.figures.runs import Run
+from bench.files.atomic import write_whole
 from bench.records.claim import failed_checks
-from bench.records.record import copy_record, write_whole
+from bench.records.copy import copy_record
 
 HISTORY = "baseline.json"
 
@@ -86,7 +87,7 @@ def _distance(pair: Pair) -> tuple[int, int]:
 
 def _remember(baseline: Path, reason: str, phrases: list[str]) -> None:
     entry = {"reason": reason, "purebench": bench.__version__, "changed": phrases}
-    write_whole(baseline / HISTORY, (json.dumps({"history": [*history(baseline), entry]}, indent=1) + "\n").encode())
+    write_whole(baseline / HISTORY, json.dumps({"history": [*history(baseline), entry]}, indent=1) + "\n")
 
 
 def history(baseline: Path) -> list[dict[str, Any]]:

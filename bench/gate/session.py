@@ -12,12 +12,12 @@ from bench.compare.findings import Finding, Report
 from bench.compare.pairs import row_name
 from bench.errors import BenchError, UserError
 from bench.figures.runs import Run, read_run, read_runs
+from bench.files.atomic import write_whole
 from bench.gate.baseline import update
 from bench.gate.check import Bars, Today, check, read_baseline
 from bench.gate.report import as_junit, as_step_summary
 from bench.gate.today import check_row, gone, other_code
 from bench.records.lookup import find_record
-from bench.records.record import write_whole
 from bench.records.spec import UNDEFENDED
 from bench.registry.registry import Registry
 from bench.threat import SMALLEST, ThreatModel
@@ -120,7 +120,7 @@ class Session:
     def publish(self, report: Report, *, junit: Path | None, summary: str | None) -> None:
         """Writes JUnit XML, and adds to the file of a step summary."""
         if junit is not None:
-            write_whole(junit, as_junit(report).encode())
+            write_whole(junit, as_junit(report))
         if not summary:
             return
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,11 @@ from bench.figures.summary import summarise
 from bench.machine.environment import check_environment
 from bench.plan.plan import Plan
 from bench.records.header import FORMAT
+from bench.records.held import Held
 from bench.records.lines import SampleRecord
-from bench.records.record import SHARD, Record, RecordWriter, read_record
+from bench.records.record import SHARD, Record, read_record
 from bench.records.seal import SEAL
+from bench.records.writer import RecordWriter
 from bench.run.engine import Done, Engine, Task
 from bench.run.options import Options
 
@@ -27,7 +28,7 @@ class Job:
     Arguments:
         plan: The parts of the run.
         options: How it is executed.
-        engine: Verifies the claims of a new record.
+        engine: Measures the claims of a new record.
 
     Raises:
         BusyError: Another process holds the record.
@@ -39,7 +40,7 @@ class Job:
         self.count = images_asked(options.samples, len(plan.dataset))
         self.total = _rounded(plan, self.count)
         self.path = record_path(plan, options.results)
-        self.record = self._complete() or RecordWriter(self.path, _header(plan), self._asking(engine))
+        self.record = self._complete() or self._opened(engine)
         finished = {line.id for line in self.record.lines}
         self.tasks = [Task(self, shard, positions) for shard, positions in _missing(plan, self.total, finished)]
         self.left = len(self.tasks)
@@ -53,8 +54,15 @@ class Job:
         others = record.run_id != self.plan.spec.run_id
         return None if record.torn or others or _missing(self.plan, self.total, finished) else record
 
-    def _asking(self, engine: Engine) -> Callable[[], dict[str, Any]]:
-        return lambda: engine.claims(self)
+    def _opened(self, engine: Engine) -> RecordWriter:
+        """The record to add to; the claims of a new one are measured while its folder is held, before anything is written."""
+        held = Held(self.path)
+        try:
+            checks = {} if held.begun else engine.claims(self.plan, self.options)
+            return RecordWriter(held, _header(self.plan, checks))
+        except BaseException:
+            held.release()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -65,7 +73,7 @@ class Job:
     def close(self) -> None:
         """Lets go of the record."""
         if isinstance(self.record, RecordWriter):
-            self.record.__exit__()
+            self.record.close()
 
     @property
     def writer(self) -> RecordWriter:
@@ -152,10 +160,14 @@ def first_lines(lines: list[SampleRecord], plan: Plan, count: int) -> list[Sampl
     return [by_id[sample] for sample in ids if sample in by_id]
 
 
-def _header(plan: Plan) -> dict[str, Any]:
-    """What `run.json` says, but for the checks and the environments."""
+def _header(plan: Plan, checks: dict[str, Any]) -> dict[str, Any]:
+    """The content of `run.json` before any image is done."""
     return {
-        "format": FORMAT, "run_id": plan.spec.run_id, "spec": plan.spec.model_dump(), "labels": plan.labels,
+        "format": FORMAT,
+        "run_id": plan.spec.run_id,
+        "spec": plan.spec.model_dump(),
+        "labels": plan.labels,
         "notes": plan.notes,
-        "checks": {}, "environments": {},
-    }  # fmt: skip
+        "checks": checks,
+        "environments": {},
+    }

@@ -13,7 +13,7 @@ from bench.records.lines import SampleRecord
 from bench.records.record import SHARD, read_record
 from bench.run.engine import Engine, Failed, Task
 from bench.run.job import Job, first_lines, images_missing, record_path
-from bench.run.local import Here
+from bench.run.local import Local
 from bench.run.options import Options
 from bench.run.prediction import Forecast, Remembering, forecast
 from bench.run.worker import Worker
@@ -64,7 +64,7 @@ def run(plan: Plan, options: Options, reporter: Reporter, engine: Engine | None 
         AttackError: The attack left the ball.
         WorkerError: A worker was lost or did not answer, again and again.
     """
-    engine = engine or Here()
+    engine = engine or Local()
     with Job(plan, options, engine) as job:
         reporter.started(job.lines, job.total)
         flights = Flights(reporter)

@@ -28,7 +28,8 @@ from bench.files.archive import extract
 from bench.models.weights import read_weights
 from bench.records.evidence import read_shard
 from bench.records.lines import SampleRecord
-from bench.records.record import RecordWriter, read_record
+from bench.records.record import read_record
+from bench.records.writer import RecordWriter
 from bench.suite.cells import cells_of, read_suite
 
 SPEC = {

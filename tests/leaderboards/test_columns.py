@@ -7,9 +7,10 @@ import pytest
 
 from bench.errors import UserError
 from bench.figures.runs import read_run, read_runs, same_environment
+from bench.records.copy import copy_record
 from bench.records.header import FORMAT
 from bench.records.lines import SampleRecord
-from bench.records.record import RecordWriter, copy_record
+from bench.records.writer import RecordWriter
 
 SPEC = {
     "defense": {"name": "none"}, "attack": {"name": "null"}, "classifier": {"name": "cnn"}, "score_model": None,

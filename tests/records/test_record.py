@@ -5,19 +5,21 @@ import fcntl
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 import bench.files.lock
-import bench.records.record
 from bench.errors import BusyError, InterruptedRunError, UserError
 from bench.files.lock import hold, in_place
 from bench.records.header import FORMAT
+from bench.records.held import Held
 from bench.records.lines import SampleRecord
-from bench.records.lookup import find_record, record_paths
-from bench.records.record import RecordWriter, read_record
+from bench.records.lookup import find_record, record_paths, results_of
+from bench.records.record import read_record
+from bench.records.writer import RecordWriter
 
 SPEC = {
     "defense": {"name": "none"}, "attack": {"name": "null"}, "classifier": {"name": "cnn"}, "score_model": None,
@@ -229,7 +231,7 @@ def test_a_full_disk_keeps_the_earlier_lines(path, monkeypatch, evidence):
 def test_half_a_write_is_taken_back(path):
     with RecordWriter(path, HEADER) as writer:
         writer.append(0, [line(1)], None)
-        before, whole = (path / "samples.jsonl").read_bytes(), writer._file
+        before, whole = (path / "samples.jsonl").read_bytes(), writer._held.file
 
         class Half:
             def write(self, text):
@@ -238,7 +240,7 @@ def test_half_a_write_is_taken_back(path):
             def __getattr__(self, name):
                 return getattr(whole, name)
 
-        writer._file = Half()
+        writer._held.file = Half()
         with pytest.raises(InterruptedRunError, match="got a full disk"):
             writer.append(0, [line(2), line(3)], None)
         assert (path / "samples.jsonl").read_bytes() == before
@@ -250,9 +252,7 @@ def test_another_write_error_is_the_users(path, monkeypatch):
 
     with RecordWriter(path, HEADER) as writer:
         monkeypatch.setattr(os, "fsync", refused)
-        with pytest.raises(
-            UserError, match=r"expected to write the record .*, got: Input/output error; check the folder"
-        ):
+        with pytest.raises(UserError, match=r"expected to write .*, got: Input/output error; check the folder"):
             writer.append(0, [line(1)], None)
 
 
@@ -266,6 +266,19 @@ def three(tmp_path):
 
 def test_record_paths(three):
     assert [path.name for path in record_paths(three)] == ["abd456", "abc123", "fff789"]
+
+
+@pytest.mark.parametrize("folder", ["r", "r/a/t", "r/a/t/abc123"])
+def test_the_results_folder_of_a_record_wherever_it_is_named_from(folder, tmp_path, monkeypatch):
+    record = tmp_path / "r" / "a" / "t" / "abc123"
+    record.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / folder)
+    assert results_of(Path(os.path.relpath(record))).resolve() == tmp_path / "r"
+
+
+def test_a_relative_path_gives_a_relative_folder_of_results():
+    assert results_of(Path("r/a/t/abc123")) == Path("r")
+    assert results_of(Path("a/t/abc123")) == Path()
 
 
 @pytest.mark.parametrize("run", ["abc", "abc123"])
@@ -342,7 +355,7 @@ def test_a_sort_that_fails_keeps_the_lines(path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(bench.records.record.os, "fsync", full)
+            patch.setattr(os, "fsync", full)
             with pytest.raises(InterruptedRunError, match="got a full disk"):
                 writer.seal([2, 9])
         assert (path / "samples.jsonl").read_bytes() == before
@@ -360,29 +373,32 @@ def test_what_a_killed_process_left_is_cleared_away(path):
     assert not list(path.rglob("*.tmp"))
 
 
-def test_checks_are_asked_for_once_the_record_is_held(path):
-    asked = []
-
-    def checks():
+def test_a_folder_that_is_held_is_refused_until_it_is_released(path):
+    held = Held(path)
+    with pytest.raises(BusyError):
+        Held(path)
+    with RecordWriter(held, HEADER) as writer:
+        writer.append(0, [line(1)], None)
         with pytest.raises(BusyError):
-            RecordWriter(path, HEADER)
-        asked.append(1)
-        return {"deterministic": True}
-
-    for _ in range(2):
-        with RecordWriter(path, HEADER, checks) as writer:
-            assert writer.header["checks"] == {"deterministic": True}
-    assert asked == [1]
+            Held(path)
+    again = Held(path)
+    assert again.begun
+    again.release()
+    assert [line.id for line in read_record(path).lines] == [1]
 
 
-def test_checks_that_fail_leave_nothing(path, tmp_path):
-    with pytest.raises(ZeroDivisionError):
-        RecordWriter(path, HEADER, lambda: {"a": 1 / 0})
+def test_a_record_that_is_never_begun_leaves_nothing(path, tmp_path):
+    held = Held(path)
+    assert not held.begun
+    held.release()
+    held.release()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_without_a_header_are_kept(path):
     write(path, 1)
     (path / "run.json").unlink()
-    with pytest.raises(ZeroDivisionError):
-        RecordWriter(path, HEADER, lambda: {"a": 1 / 0})
+    Held(path).release()
     assert (path / "samples.jsonl").exists()
 
 
@@ -391,7 +407,7 @@ def test_an_interrupted_write_leaves_no_half_file(path, monkeypatch):
         raise KeyboardInterrupt
 
     with RecordWriter(path, HEADER) as writer, monkeypatch.context() as patch:
-        patch.setattr(bench.records.record.os, "fsync", interrupt)
+        patch.setattr(os, "fsync", interrupt)
         with pytest.raises(KeyboardInterrupt):
             writer.append(0, [line(1)], images(0.5))
     assert not list(path.rglob("*.tmp"))
