@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 import bench
 from bench.compare.pairs import Pair, pair_up
 from bench.errors import UserError
@@ -115,7 +117,7 @@ def _differs(pair: Pair, samples: int | None) -> bool:
     if pair.after is None or _is_new(pair) or pair.changed or pair.before.run_id != pair.after.run_id:
         return pair.after is not None
     timeless = [
-        [line.model_dump(exclude={"seconds", "environment", "memory"}) for line in lines]
+        [structs.replace(line, seconds=0.0, environment="", memory=None) for line in lines]
         for lines in (pair.before.lines, pair.after.lines[:samples])
     ]
     environments = [list(run.header["environments"].values()) for run in (pair.before, pair.after)]

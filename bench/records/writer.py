@@ -18,7 +18,7 @@ from bench.files.lock import hold
 from bench.records.evidence import read_shard
 from bench.records.header import read_header
 from bench.records.held import Held
-from bench.records.lines import SampleRecord, in_order, read_lines
+from bench.records.lines import SampleRecord, encoded, in_order, read_lines
 from bench.records.seal import SEAL, seal_text, sealed_names
 
 
@@ -88,7 +88,7 @@ class RecordWriter:
         self._unseal()
         if images is not None:
             self._write_evidence(shard, [line.id for line in lines], images)
-        text = "".join(line.model_dump_json() + "\n" for line in lines).encode()
+        text = b"".join(map(encoded, lines))
         file = self._held.file
         size = file.seek(0, os.SEEK_END)
         try:

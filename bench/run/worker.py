@@ -26,7 +26,7 @@ from bench.pace import Pace
 from bench.passes import CountedScoreModel, Tally
 from bench.plan.plan import Plan
 from bench.protocols import Images
-from bench.records.lines import SampleRecord
+from bench.records.lines import SampleRecord, checked_line
 from bench.records.record import SHARD
 from bench.records.spec import RUN_ID_LENGTH, canonical
 from bench.run.certificate import certified_radii
@@ -250,22 +250,35 @@ class Worker:
         rows_of = zip(*(column.tolist() for column in columns), strict=True)
         words = dict(zip(rows.tolist(), _by_image(said, len(rows), self.plan.spec.attack.name), strict=True))
         lines = [
-            self._line((*values, radii[row]), tally, seconds, key, words.get(row, {})).model_copy(
-                update={"memory": memory}
-            )
+            self._line((*values, radii[row]), tally, seconds, key, words.get(row, {}), memory)
             for row, values in enumerate(rows_of)
         ]
         return lines, adversarial.cpu().numpy()
 
     def _line(
-        self, values: tuple[Any, ...], tally: Tally, seconds: float, environment: str, said: dict[str, Any]
+        self,
+        values: tuple[Any, ...],
+        tally: Tally,
+        seconds: float,
+        environment: str,
+        said: dict[str, Any],
+        memory: int | None,
     ) -> SampleRecord:
         sample, label, clean, adversarial, margins, distance, certified = values
-        return SampleRecord(
-            id=sample, label=label, clean=clean, adversarial=adversarial, margin=margins, distance=distance,
-            cost=tally.of(sample), seconds=round(seconds, 6), environment=environment, said=said,
+        return checked_line(
+            id=sample,
+            label=label,
+            clean=clean,
+            adversarial=adversarial,
+            margin=margins,
+            distance=distance,
+            cost=tally.of(sample),
+            seconds=round(seconds, 6),
+            environment=environment,
+            said=said,
             certified=certified,
-        )  # fmt: skip
+            memory=memory,
+        )
 
     def _attack(self, view: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> Images:
         name = self.plan.spec.attack.name

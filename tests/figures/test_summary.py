@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from bench.figures.summary import CLEAN, hits, shares, summarise
 from bench.records.lines import SampleRecord
@@ -80,7 +81,7 @@ def test_one_draw_gives_proportions():
 
 
 def test_the_null_attack_changes_no_figure(lines):
-    same = [line.model_copy(update={"adversarial": line.clean}) for line in lines]
+    same = [structs.replace(line, adversarial=line.clean) for line in lines]
     document = summarise(record(same), same)
     assert document["clean_accuracy"] == document["robust_accuracy"]
     for rule in ("mean", "worst", "majority"):
