@@ -9,9 +9,9 @@ from pathlib import Path
 from bench.compare.pairs import row_name
 from bench.figures.runs import Run, read_run
 from bench.plan.plan import plan
+from bench.plan.request import request_of
 from bench.records.seal import SEAL
 from bench.registry.registry import Registry
-from bench.run.replay import request_of
 from bench.run.runner import Options, Reporter, record_path, run
 
 

@@ -95,6 +95,22 @@ def make_defense(part: Part, score: ScoreModel | None) -> Defense:
     return _build(part, **roles)
 
 
+def notes(built: Defense, defense: Part, attack: Part) -> list[str]:
+    """The remarks of components on themselves: the attribute `provenance`, or a preset's entry; and a defense's `units`."""
+    texts = [
+        (part.found.name, getattr(part.target, "provenance", "") or part.found.entry.remark)
+        for part in (defense, attack)
+    ]
+    texts.insert(1, (defense.found.name, getattr(built, "units", "")))
+    return [f"{name}: {text}" for name, text in texts if text]
+
+
+def remarks(part: Part, model: object) -> list[str]:
+    """The remark of a loaded model on itself, its attribute `provenance`."""
+    text = getattr(model, "provenance", "")
+    return [f"{part.found.name}: {text}"] if text else []
+
+
 def hashed(model: Any) -> tuple[Any, str | None]:
     """A model and its fingerprint."""
     return model, fingerprint(model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,45 +18,25 @@ from bench.errors import UserError
 from bench.gradient import GradientMode
 from bench.pace import Work
 from bench.plan.cache import Shelf
-from bench.plan.parts import Part, hashed, load_classifier, load_dataset, load_score, make_defense
+from bench.plan.parts import Part, hashed, load_classifier, load_dataset, load_score, make_defense, notes, remarks
+from bench.plan.request import Request
+from bench.plan.rules import (
+    check_attack,
+    check_defense_class,
+    check_suits,
+    check_votes,
+    default_threat,
+    gradient_of,
+    knowledge_of,
+    name_of,
+    scored_draws,
+    trait,
+)
 from bench.protocols import Attack, Defense, ScoreModel
 from bench.records.spec import Component, RunSpec
 from bench.registry.arguments import takes
-from bench.registry.registry import Found, Registry
+from bench.registry.registry import Registry
 from bench.threat import ThreatModel
-
-STOCHASTIC_DRAWS, MOST_DRAWS = 10, 10_000
-MOST_VOTES = 1000
-ATTACK_INPUTS = ("model", "x", "y", "threat", "noise")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What was asked for, by name; None stands for the default of the data set or of the defense.
-
-    Arguments:
-        defense: Name of the defense.
-        attack: Name of the attack.
-        dataset: Name of the data set.
-        classifier: Name of the classifier.
-        score_model: Name of the score model.
-        threat: Threat model.
-        draws: Fresh draws per image in the score.
-        seed: Seed of all draws.
-        data_dir: Where data sets lie or are downloaded to.
-        arguments: Arguments by kind of component (`defenses`, `attacks`, `classifiers`, `score_models`).
-    """
-
-    defense: str = "dpsam"
-    attack: str = "pgd-full"
-    dataset: str = "fashion-mnist"
-    classifier: str | None = None
-    score_model: str | None = None
-    threat: ThreatModel | None = None
-    draws: int | None = None
-    seed: int = 0
-    data_dir: Path | None = None
-    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,110 +91,135 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
     Raises:
         UserError: A name, an argument, a file or a value is wrong.
     """
+    parts = _find(request, registry)
+    attack, defense, draws = parts.attack, parts.defense, parts.draws
+    loaded = _load(parts, request.data_dir, shelf or Shelf())
+    make = partial(make_defense, defense)
+    built = make(loaded.score)  # the values themselves are checked now, before any work
+    check_signature(type(built).__name__, built)
+    check_votes(built, defense)
+    roles = {} if parts.surrogate is None else {"surrogate": loaded.surrogate}
+    estimate = partial(_estimate, parts, classes=len(loaded.dataset.classes))
+    return Plan(
+        spec=_spec(parts, loaded, request.seed),
+        labels={"defense": defense.label, "attack": attack.label, "dataset": parts.images.found.name},
+        notes=[*notes(built, defense, attack), *remarks(parts.classifier, loaded.classifier)],
+        dataset=loaded.dataset,
+        threat=parts.threat,
+        classifier=loaded.classifier,
+        score=loaded.score,
+        make_defense=make,
+        attack=partial(attack.target, **roles, **attack.values),
+        gradient=parts.gradient,
+        known=draws if parts.knowledge == "known" else 0,
+        whole_shards=bool(trait(attack, "package")),
+        work=estimate("work"),
+        least=estimate("least") or Work(),
+        first_step=partial(estimate, "first_step", threat=parts.threat),
+        request=request,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """The parts of a run, found and checked; nothing heavy is loaded yet."""
+
+    images: Part
+    defense: Part
+    attack: Part
+    classifier: Part
+    score: Part | None
+    surrogate: Part | None
+    threat: ThreatModel
+    gradient: GradientMode
+    knowledge: str
+    draws: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Loaded:
+    """Data and networks of a run, with the hashes of the networks' weights, None for one without weights."""
+
+    dataset: Dataset
+    classifier: nn.Module
+    score: ScoreModel | None
+    surrogate: nn.Module | None
+    sha256: Mapping[str, str | None]
+
+
+def _find(request: Request, registry: Registry) -> _Parts:
     data = registry.find("datasets", request.dataset)
     defense = Part(registry.find("defenses", request.defense), request.arguments, "-D")
     attack = Part(registry.find("attacks", request.attack), request.arguments, "-A")
-    classifier = Part(registry.find("classifiers", _default(request, data, "classifier")), request.arguments, "-C")
-    needs_score = takes(defense.target, "score")
-    if not needs_score and request.arguments.get("score_models"):
+    classifier = Part(registry.find("classifiers", name_of(request, data, "classifier")), request.arguments, "-C")
+    score = None
+    if takes(defense.target, "score"):
+        score = Part(registry.find("score_models", name_of(request, data, "score_model")), request.arguments, "-S")
+    elif request.arguments.get("score_models"):
         raise UserError(f"expected no -S for {defense.found.name}, which needs no score model, got some; drop them")
-    score = (
-        Part(registry.find("score_models", _default(request, data, "score_model")), request.arguments, "-S")
-        if needs_score
-        else None
-    )
-    threat = request.threat or _default_threat(data)
-    gradient, knowledge = _gradient(attack), _knowledge(attack)
-    _check_defense_class(defense)
-    _check_suits(attack, defense, registry)
+    threat = request.threat or default_threat(data)
+    gradient, knowledge = gradient_of(attack), knowledge_of(attack)
+    check_defense_class(defense)
+    check_suits(attack, defense)
     check_differentiable(defense.found.name, defense.target, gradient)
-    draws = _draws(request, attack, defense)
-    _check_attack(attack)
-
-    shelf, where = shelf or Shelf(), request.data_dir
-    images = Part(data, {}, "--dataset")
-    dataset = shelf.get((images.key, where), lambda: load_dataset(images, where))
-    setting = {"data_dir": where, "run_dataset": dataset, "threat": threat}
-    place = (images.key, where, str(threat))
-    network, network_sha256 = shelf.get((classifier.key, place), lambda: hashed(load_classifier(classifier, setting)))
-    score_model, score_sha256 = (
-        shelf.get((score.key, place), lambda: hashed(load_score(score, setting))) if score else (None, None)
-    )
-    other = _surrogate(attack, registry)
-    surrogate, surrogate_sha256 = (
-        shelf.get((other.key, place), lambda: hashed(load_classifier(other, setting))) if other else (None, None)
-    )
-    spec = RunSpec(
-        defense=defense.component(),
-        attack=attack.component(
-            sha256=surrogate_sha256,
-            gradient=gradient.value,
-            knowledge="known" if knowledge == "known" else None,
-            package=_release(attack),
-        ),
-        classifier=classifier.component(sha256=network_sha256 or classifier.found.source_sha256()),
-        score_model=score.component(sha256=score_sha256 or score.found.source_sha256()) if score else None,
-        dataset=Component(name=dataset.name, sha256=dataset.sha256),
-        threat=str(threat),
+    draws = scored_draws(request, attack, defense)
+    check_attack(attack)
+    return _Parts(
+        images=Part(data, {}, "--dataset"),
+        defense=defense,
+        attack=attack,
+        classifier=classifier,
+        score=score,
+        surrogate=_surrogate(attack, registry),
+        threat=threat,
+        gradient=gradient,
+        knowledge=knowledge,
         draws=draws,
-        seed=request.seed,
     )
-    make = partial(make_defense, defense)
-    built = make(score_model)  # the values themselves are checked now, before any work
-    check_signature(type(built).__name__, built)
-    _check_votes(built, defense)
-    says = partial(_says, attack, defense.target.deterministic, knowledge, draws, dataset)
-    return Plan(
-        spec=spec, labels={"defense": defense.label, "attack": attack.label, "dataset": data.name}, notes=[*_notes(built, defense, attack), *_remarks(classifier, network)], dataset=dataset, threat=threat, classifier=network,
-        score=score_model, make_defense=make, gradient=gradient, known=draws if knowledge == "known" else 0,
-        attack=partial(attack.target, **({} if surrogate is None else {"surrogate": surrogate}), **attack.values),
-        whole_shards=bool(_trait(attack, "package")),
-        work=says("work"), least=says("least") or Work(), first_step=partial(says, "first_step", threat=threat),
-        request=request,
-    )  # fmt: skip
 
 
-def _default(request: Request, data: Found, role: str) -> str:
-    name = getattr(request, role) or data.entry.defaults.get(role)
-    if name is None:
-        flag = role.replace("_", "-")
-        raise UserError(
-            f"expected --{flag} for the data set {request.dataset}, got none; it has no default (see: bench list {flag}s)"
-        )
-    return name
+def _load(parts: _Parts, data_dir: Path | None, shelf: Shelf) -> _Loaded:
+    images = parts.images.key, data_dir
+    dataset = shelf.get(images, lambda: load_dataset(parts.images, data_dir))
+    setting = {"data_dir": data_dir, "run_dataset": dataset, "threat": parts.threat}
+
+    def load(part: Part | None, factory: Callable[..., Any]) -> tuple[Any, str | None]:
+        if part is None:
+            return None, None
+        return shelf.get((part.key, *images, str(parts.threat)), lambda: hashed(factory(part, setting)))
+
+    classifier, classifier_sha256 = load(parts.classifier, load_classifier)
+    score, score_sha256 = load(parts.score, load_score)
+    surrogate, surrogate_sha256 = load(parts.surrogate, load_classifier)
+    return _Loaded(
+        dataset=dataset,
+        classifier=classifier,
+        score=score,
+        surrogate=surrogate,
+        sha256={"classifier": classifier_sha256, "score": score_sha256, "surrogate": surrogate_sha256},
+    )
 
 
-def _default_threat(data: Found) -> ThreatModel:
-    if not data.entry.threats:
-        raise UserError(
-            f"expected --threat for the data set {data.name}, got none; write for example --threat linf:8/255"
-        )
-    return ThreatModel.parse(data.entry.threats[0])
-
-
-def _trait(attack: Part, name: str) -> Any:
-    """What a preset's entry says; an attack given by its path may say it by an attribute of that name."""
-    return getattr(attack.target, name, getattr(attack.found.entry, name))
-
-
-def _gradient(attack: Part) -> GradientMode:
-    name = _trait(attack, "gradient")
-    try:
-        return GradientMode(name)
-    except ValueError as error:
-        modes = ", ".join(mode.value for mode in GradientMode)
-        raise UserError(f"expected the attack's gradient among {modes}, got {name!r}; correct the attack") from error
-
-
-def _knowledge(attack: Part) -> str:
-    knowledge = _trait(attack, "knowledge")
-    if knowledge not in ("fresh", "known"):
-        raise UserError(f"expected the attack's knowledge to be fresh or known, got {knowledge!r}; correct the attack")
-    return knowledge
+def _spec(parts: _Parts, loaded: _Loaded, seed: int) -> RunSpec:
+    return RunSpec(
+        defense=parts.defense.component(),
+        attack=parts.attack.component(
+            sha256=loaded.sha256["surrogate"],
+            gradient=parts.gradient.value,
+            knowledge="known" if parts.knowledge == "known" else None,
+            package=_release(parts.attack),
+        ),
+        classifier=parts.classifier.component(sha256=loaded.sha256["classifier"]),
+        score_model=parts.score.component(sha256=loaded.sha256["score"]) if parts.score else None,
+        dataset=Component(name=loaded.dataset.name, sha256=loaded.dataset.sha256),
+        threat=str(parts.threat),
+        draws=parts.draws,
+        seed=seed,
+    )
 
 
 def _release(attack: Part) -> str | None:
-    package = _trait(attack, "package")
+    package = trait(attack, "package")
     return f"{package} {version(package)}" if package else None
 
 
@@ -226,83 +230,12 @@ def _surrogate(attack: Part, registry: Registry) -> Part | None:
     return Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A")
 
 
-def _says(
-    attack: Part, deterministic: bool, knowledge: str, draws: int, dataset: Dataset, name: str, **setting: Any
-) -> Any:
-    """What the attack's own formula of this name says, None without one; with known draws every estimate takes all of them."""
-    formula = (
-        getattr(sys.modules[attack.target.__module__], name, None) if hasattr(attack.target, "__module__") else None
-    )
+def _estimate(parts: _Parts, name: str, **setting: Any) -> Any:
+    """The value of the attack's own formula of this name, None without one; with known draws every estimate takes all of them."""
+    attack = parts.attack
+    module = sys.modules[attack.target.__module__] if hasattr(attack.target, "__module__") else None
+    formula = getattr(module, name, None)
     if not callable(formula):
         return None
-    known = {"eot": draws} if knowledge == "known" and "eot" in attack.values else {}
-    return formula(**(attack.values | known), deterministic=deterministic, classes=len(dataset.classes), **setting)
-
-
-def _notes(built: Defense, defense: Part, attack: Part) -> list[str]:
-    """What a component says of itself in its attribute `provenance`, a preset in its entry, and a defense of its `units`."""
-    says = [
-        (part.found.name, getattr(part.target, "provenance", "") or part.found.entry.remark)
-        for part in (defense, attack)
-    ]
-    says.insert(1, (defense.found.name, getattr(built, "units", "")))
-    return [f"{name}: {text}" for name, text in says if text]
-
-
-def _remarks(part: Part, model: object) -> list[str]:
-    """What a loaded model says of itself in its attribute `provenance`."""
-    text = getattr(model, "provenance", "")
-    return [f"{part.found.name}: {text}"] if text else []
-
-
-def _check_votes(built: Defense, defense: Part) -> None:
-    votes = getattr(built, "votes", 1)
-    if not isinstance(votes, int) or not 1 <= votes <= MOST_VOTES:
-        raise UserError(f"expected {defense.found.name} -D votes= in 1..{MOST_VOTES}, got {votes!r}; correct the value")
-
-
-def _check_defense_class(defense: Part) -> None:
-    if not callable(getattr(defense.target, "purify", None)) or not isinstance(
-        getattr(defense.target, "deterministic", None), bool
-    ):
-        raise UserError(
-            f"expected {defense.found.name} to be a class with purify(x, noise) and `deterministic: ClassVar[bool]`, got {defense.target!r}; "
-            "add what is missing"
-        )
-
-
-def _check_suits(attack: Part, defense: Part, registry: Registry) -> None:
-    wanted = attack.found.entry.suits
-    kind = "deterministic" if defense.target.deterministic else "stochastic"
-    if wanted and wanted != kind:
-        raise UserError(
-            f"expected a {wanted} defense for {attack.found.name}, got {defense.found.name}, which is {kind}; use --attack {attack.found.entry.instead}"
-        )
-
-
-def _draws(request: Request, attack: Part, defense: Part) -> int:
-    """The number of scored draws: asked for, prescribed by a protocol, or the default."""
-    stochastic, prescribed = not defense.target.deterministic, attack.found.entry.draws
-    most = MOST_DRAWS if stochastic else 1
-    if request.draws is not None and not 1 <= request.draws <= most:
-        raise UserError(
-            f"expected --draws of at least 1, at most {MOST_DRAWS}, and 1 for a deterministic defense, got {request.draws} for {defense.found.name}; leave it out"
-        )
-    if stochastic and prescribed and request.draws not in (None, prescribed):
-        raise UserError(
-            f"expected {attack.found.name} to score {prescribed} draws, as its paper does, got --draws {request.draws}; leave it out"
-        )
-    if not 0 <= request.seed < 1 << 64:
-        raise UserError(f"expected --seed in [0, 2^64), got {request.seed}; choose a smaller one")
-    return request.draws or (prescribed or STOCHASTIC_DRAWS if stochastic else 1)
-
-
-def _check_attack(attack: Part) -> None:
-    try:
-        roles = {"surrogate": None} if takes(attack.target, "surrogate") else {}
-        inspect.signature(attack.target).bind(*ATTACK_INPUTS, **roles, **attack.values)
-    except TypeError as error:
-        raise UserError(
-            f"expected {attack.found.name} to be an attack, a function of {', '.join(ATTACK_INPUTS)} and keyword-only arguments, got: {error}; "
-            "correct its signature"
-        ) from error
+    known = {"eot": parts.draws} if parts.knowledge == "known" and "eot" in attack.values else {}
+    return formula(**(attack.values | known), deterministic=parts.defense.target.deterministic, **setting)

@@ -10,7 +10,8 @@ from audited import Heard, fired
 
 from bench.audit.right import right_attack
 from bench.audit.session import Scope, audit
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.local import Local
 from bench.run.options import Options

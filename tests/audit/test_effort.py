@@ -6,7 +6,8 @@ import pytest
 from audited import REGISTRY, examined, made
 
 from bench.figures.runs import read_run
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.records.lookup import record_paths
 from bench.threat import ThreatModel
 

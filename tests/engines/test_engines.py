@@ -22,7 +22,8 @@ from bench.engines.processes import Processes, _answer, serve
 from bench.engines.ray import Actors
 from bench.engines.session import Order, Result, Session, portable
 from bench.errors import UserError, WorkerError
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.job import Job
 from bench.run.local import Local

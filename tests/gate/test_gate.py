@@ -22,7 +22,8 @@ from bench.data.dataset import Dataset
 from bench.figures.runs import Run, read_run
 from bench.gate.report import as_text, verdict
 from bench.gate.tiers import statistical
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.runner import Options, Silent, run
 from bench.stats.intervals import Interval

@@ -17,7 +17,8 @@ import pytest
 
 import bench
 from bench.cli.main import main
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.runner import Options, Silent, run
 from bench.threat import ThreatModel

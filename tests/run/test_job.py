@@ -3,7 +3,8 @@
 import pytest
 
 from bench.errors import BusyError, UserError
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.records.held import Held
 from bench.records.record import read_record
 from bench.registry.tables import make_registry

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from bench.gradient import GradientMode
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.prediction import Remembering, predict
 from bench.run.runner import Options, run
