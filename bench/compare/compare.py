@@ -91,8 +91,7 @@ def _conflict(a: Run, b: Run, differing: Sequence[Flip]) -> str:
     if a.run_id != b.run_id or not differing:
         return ""
     images = len({flip.sample for flip in differing})
-    environments = [told for run in (a, b) for told in run.header["environments"].values()]
-    alike = all(same_environment(environments[0], told) for told in environments)
+    alike = same_environment(*a.environments, *b.environments)
     unless = "" if alike else ", unless it is rounding: they are not of one environment"
     return (
         f"both claim to be run {a.run_id}, and predict {images} image{'s' if images > 1 else ''} otherwise: "

@@ -74,6 +74,11 @@ class Run:
         return self.header["spec"]
 
     @property
+    def environments(self) -> list[dict[str, Any]]:
+        """Where its images were made; one that fits no other if the header has none."""
+        return list(self.header["environments"].values()) or [{}]
+
+    @property
     def results(self) -> Path:
         """Folder of all records, in which this one lies."""
         return results_of(self.path)
@@ -126,9 +131,10 @@ def read_runs(results: Path) -> Iterator[Run]:
     return (run for run in map(read_run, record_paths(results)) if len(run))
 
 
-def same_environment(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two environments compute the same bits; one that does not name its instruction set never does."""
-    return all(one.get(key) == other.get(key) and one.get(key) is not None for key in FINGERPRINT)
+def same_environment(*environments: Mapping[str, Any]) -> bool:
+    """Whether all environments compute the same bits; one that does not name its instruction set never does."""
+    first, *others = ([environment.get(key) for key in FINGERPRINT] for environment in environments)
+    return None not in first and all(other == first for other in others)
 
 
 def _read(path: Path, content: bytes) -> Sequence[Any]:

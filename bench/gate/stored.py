@@ -32,8 +32,7 @@ def stored_images(
     changed = [phrase for phrase in scored.changed if not of_code(phrase)]
     if changed:
         return [*findings, Finding(check=f"parts ({whose})", passed=False, detail="; ".join(changed))]
-    environments = list(run.header["environments"].values())
-    if len(environments) != 1 or not same_environment(environments[0], scored.environment):
+    if not same_environment(*run.environments, scored.environment):
         return [*findings, _same_predictions(run, scored, whose)]
     return [*findings, _same_outputs(run, scored, whose) if scored.changed else _same_bits(run, scored, whose)]
 

@@ -21,8 +21,7 @@ def is_exact(pair: Pair) -> bool:
     """Whether predictions must be equal: a deterministic defense, the same spec and code, the same bits."""
     if pair.after is None or not pair.deterministic or pair.changed or pair.recoded:
         return False
-    olds, news = (run.header["environments"].values() for run in (pair.before, pair.after))
-    return bool(olds) and bool(news) and all(same_environment(old, new) for old in olds for new in news)
+    return same_environment(*pair.before.environments, *pair.after.environments)
 
 
 def exact(pair: Pair) -> Finding:

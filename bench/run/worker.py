@@ -33,7 +33,6 @@ from bench.run.certificate import certified_radii
 from bench.threat import ThreatModel
 
 T = TypeVar("T")
-ORDERS = {"linf": torch.inf, "l2": 2, "l1": 1}
 CPU_BATCH = 16
 """Images in one network call on a CPU while each is there once: calls are padded, and the last ones of an attack have few images."""
 FULL_BATCH = SHARD
@@ -375,4 +374,4 @@ def _by_image(said: dict[str, list[Any]], count: int, name: str) -> list[dict[st
 
 def _distance(delta: Tensor, threat: ThreatModel) -> Tensor:
     flat = delta.flatten(1)
-    return torch.linalg.vector_norm(flat, ord=ORDERS[threat.norm], dim=1)
+    return torch.linalg.vector_norm(flat, ord=threat.order, dim=1)

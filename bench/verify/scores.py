@@ -127,8 +127,7 @@ class _Again:
 
     def _same(self) -> bool:
         """Whether this is the environment of the record."""
-        recorded = list(self.run.header["environments"].values())
-        return len(recorded) == 1 and same_environment(recorded[0], self.worker.environment)
+        return same_environment(*self.run.environments, self.worker.environment)
 
     def _groups(self) -> Iterator[tuple[Scored, Scored | None, list[int], np.ndarray | None]]:
         """Clean and attacked scores, ids out of bounds, and fresh draws, of the images of some shards."""

@@ -109,6 +109,10 @@ def test_environments_that_compute_the_same_bits():
     assert not same_environment(here, here | {"batch_size": 8})
     old = {key: value for key, value in here.items() if key != "instructions"}
     assert not same_environment(old, old)
+    assert same_environment(here, here, here | {"git": "b"})
+    assert not same_environment(here, here, here | {"torch": "2.8"})
+    assert not same_environment(here, {})
+    assert not same_environment({}, here)
 
 
 def test_a_copied_record_replaces_another(tmp_path):
