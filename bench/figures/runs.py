@@ -27,7 +27,7 @@ CLEAN, ROBUST = "clean", "adversarial"
 FIELDS = ("id", "label", CLEAN, ROBUST, "cost", "said", "certified")
 """The fields of a line that become columns."""
 FINGERPRINT = ("torch", "device", "instructions", "batch_size")
-"""What has to be the same for the same bits: torch release, device kind, instruction set, images in one network call."""
+"""Keys of an environment that have to be equal for equal bits: torch release, device kind, instruction set, images in one network call."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class Run:
         adversarial: Predictions on the adversarial images, `(n, k)`, the same draws.
         cost: Passes per image and kind, each `(n,)`.
         certified: Certified l2 radius of each image, NaN where there is none, `(n,)`.
-        flags: What the attack warned of, and on how many images.
+        flags: Warnings of the attack, and the number of images with each.
     """
 
     path: Path
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What the run id is computed from."""
+        """The content of the run id."""
         return self.header["spec"]
 
     @property
@@ -138,7 +138,7 @@ def same_environment(*environments: Mapping[str, Any]) -> bool:
 
 
 def _read(path: Path, content: bytes) -> Sequence[Any]:
-    """What columns need of the lines."""
+    """The fields of lines that become columns."""
     try:
         return read_fields(content, FIELDS, raw=["cost"])
     except ValueError:
@@ -161,11 +161,17 @@ def _columns(file: Path, lines: Sequence[Any]) -> tuple[Any, ...]:
     ids = list(map(attrgetter("id"), lines))
     if len(set(ids)) < len(ids):
         read_record(file.parent)  # which names the line
+    labels, clean, adversarial, costs, radii = (
+        list(map(attrgetter(name), lines)) for name in ("label", CLEAN, ROBUST, "cost", "certified")
+    )
     return (
-        np.array(ids, dtype=np.int64), np.fromiter(map(attrgetter("label"), lines), np.int64, len(lines)),
-        _matrix(file, list(map(attrgetter("clean"), lines))), _matrix(file, list(map(attrgetter("adversarial"), lines))),
-        _costs(file, list(map(attrgetter("cost"), lines))), _radii(list(map(attrgetter("certified"), lines))),
-    )  # fmt: skip
+        np.array(ids, dtype=np.int64),
+        np.array(labels, dtype=np.int64),
+        _matrix(file, clean),
+        _matrix(file, adversarial),
+        _costs(file, costs),
+        _radii(radii),
+    )
 
 
 def _radii(values: list[float | None]) -> np.ndarray:

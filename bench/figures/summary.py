@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,7 +49,7 @@ def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None =
         "clean_accuracy": mean_share(shares(lines, CLEAN)).as_dict(),
         "robust_accuracy": mean_share(shares(lines)).as_dict(),
         "draws": {"k": k, **_rules(lines, ROBUST, ""), **_rules(lines, CLEAN, "null_")},
-        **_said(lines),
+        **_remarks(lines),
         **_certified(lines),
         "checks": {**header["checks"], "claims": _claims(header, lines)},
         "cost": {"seconds": round(sum(line.seconds for line in lines), 3), **_cost(lines)},
@@ -58,21 +59,21 @@ def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None =
 
 
 def _claims(header: dict[str, Any], lines: Sequence[SampleRecord]) -> list[dict[str, Any]]:
-    """Those that were measured before the run, and those that take its lines."""
+    """The claims that were measured before the run, and those that need its lines."""
     return [*header["checks"].get("claims", []), *(claim.as_dict() for claim in finished_claims(header["spec"], lines))]
 
 
-def _said(lines: Sequence[SampleRecord]) -> dict[str, Any]:
-    """What the attack claims for itself and warns of, if it says so; an image that it was not given was never right."""
-    told = [line.said for line in lines if line.said]
-    said: dict[str, Any] = {}
-    if any("claimed" in words for words in told):
-        survivors = sum(words.get("claimed") is False for words in told)
-        said["claimed_accuracy"] = survivors / len(lines)
-    if any("flags" in words for words in told):
-        flags = sorted({flag for words in told for flag in words.get("flags", [])})
-        said["flags"] = {flag: sum(flag in words.get("flags", []) for words in told) for flag in flags}
-    return said
+def _remarks(lines: Sequence[SampleRecord]) -> dict[str, Any]:
+    """The accuracy that the attack itself claims, and its warnings; an image that it was not given was never right."""
+    remarks = [line.said for line in lines if line.said]
+    figures: dict[str, Any] = {}
+    if any("claimed" in remark for remark in remarks):
+        survivors = sum(remark.get("claimed") is False for remark in remarks)
+        figures["claimed_accuracy"] = survivors / len(lines)
+    if any("flags" in remark for remark in remarks):
+        flags = Counter(flag for remark in remarks for flag in set(remark.get("flags", [])))
+        figures["flags"] = dict(sorted(flags.items()))
+    return figures
 
 
 def certified_radius(lines: Sequence[SampleRecord]) -> float | None:

@@ -1,4 +1,4 @@
-"""One record in the making: held, with what is missing of it."""
+"""One record that is being made: held, with the shards that it lacks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Job:
         self.left = len(self.tasks)
 
     def _complete(self) -> Record | None:
-        """The record, if nothing is to be added to it: it is only read, from a folder that others write or that is read-only."""
+        """The record if it lacks nothing; it is only read, so its folder may be read-only or written by others."""
         if not (self.path / SEAL).exists() or not (self.path / "run.json").exists():
             return None
         record = read_record(self.path)
@@ -71,13 +71,13 @@ class Job:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the record."""
+        """Lets other processes write the record."""
         if isinstance(self.record, RecordWriter):
             self.record.close()
 
     @property
     def writer(self) -> RecordWriter:
-        """What adds to the record.
+        """The writer of the record.
 
         Raises:
             TypeError: Nothing is to be added.
