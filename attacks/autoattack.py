@@ -78,7 +78,7 @@ def autoattack(
     members = _members(version, attacks)
     classes = model.sample(x[:1], noise[:1]).shape[2]
     _check_classes(members, classes)
-    network = _Network(model, noise, y, dtype=x.dtype, classes=classes, version=version)
+    network = _Network(model, noise, y, x, classes=classes, version=version)
     with global_seed(seed_of(noise)), _heard(network.note) as flags, _own_counters():
         code = AutoAttack(
             network, attacks=list(attacks) if version == "custom" else None, device=str(x.device), eps=threat.radius,
@@ -91,9 +91,10 @@ def autoattack(
         found, labels = code.run_standard_evaluation(x.float(), y, batch_size=len(x))
         if model.stochastic:
             _run_on_spared(code.apgd, members, ends, x.float(), y)
-    result = project(found.to(x), x, threat)
+    result = project(network.settled(found), x, threat)
     if model.stochastic:
-        result = _compared(model, x, y, threat, noise.after(network.calls), [result, *_whole([*ends[0], *ends[1]], x)])
+        points = [network.settled(whole) for whole in _whole([*ends[0], *ends[1]], x)]
+        result = _compared(model, x, y, threat, noise.after(network.calls), [result, *points])
     model.tally.level(tuple(noise.ids.tolist()))
     model.remark(claimed=(labels != y).tolist(), flags=[sorted(flags)] * len(x))
     return result
@@ -104,19 +105,13 @@ def work(*, deterministic: bool, classes: int, version: str, attacks: tuple[str,
     return sum((_cost(name, classes, version) for name in MEMBERS[version] or attacks), Work(evaluations=8))
 
 
-def least(*, version: str, attacks: tuple[str, ...], **_: object) -> Work:
-    """What it does to an image that breaks at once: its first member carries the image through to the end."""
-    first = (MEMBERS[version] or attacks)[0]
-    return Work(evaluations=8) + (_cost(first, TARGETS + 1, version) if first == "apgd-ce" else Work())
-
-
 class _Network(KeyedRows):
     """The defended classifier as the reference code sees it; follows where in its schedule it is."""
 
     def __init__(
-        self, model: DefendedClassifier, noise: Noise, labels: Tensor, *, dtype: torch.dtype, classes: int, version: str
+        self, model: DefendedClassifier, noise: Noise, labels: Tensor, x: Images, *, classes: int, version: str
     ) -> None:
-        super().__init__(model, noise, dtype=dtype)
+        super().__init__(model, noise, x)
         self.labels, self.classes, self.version, self.standing = labels, classes, version, len(labels)
         self.members: list[str] = []
         self.left = Work()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bench.ball import PIXELS, project
+from bench.ball import project
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
+from bench.gradient import PIXELS, usable
 from bench.losses import carlini_wagner
 from bench.margin import margin
 from bench.noise import Noise
@@ -84,7 +85,9 @@ def cw(
             mean, gradient = _margin_gradient(search, z, confidence)
             success |= found.note(z, mean, (mean < 0) & (mean <= -confidence))
             slope = 2 * (z - x) + c.view(-1, 1, 1, 1) * gradient
-            adam.descend(slope * (1 - t**2) / (2 * INSIDE))  # as if there were no clamp, so that a pixel can come back
+            adam.descend(
+                usable(slope * (1 - t**2) / (2 * INSIDE))
+            )  # as if there were no clamp, so that a pixel can come back
             search.report(Work(gradients=(searches - number) * steps - k - 1))
         high, low = torch.where(success, c, high), torch.where(success, low, c)
         c = torch.where(low == 0, c / FACTOR, torch.where(high == torch.inf, c * FACTOR, (low * high).sqrt()))

@@ -70,7 +70,7 @@ def diffhammer(
             f"steps={steps}, eot={eot}, em={em}, sharpness={sharpness}, step_size={step_size}; correct the -A arguments"
         )
     search = Search(model, x, y, noise, eot=eot + 1)  # one more, through which the gradient is carried
-    length, left = first_step(threat=threat, step_size=step_size), steps * len(named_losses(losses))
+    length, left = step_size or threat.radius / 4, steps * len(named_losses(losses))
     for loss in named_losses(losses):
         z, momentum = x.clone(), torch.zeros_like(x)
         for k in range(steps):
@@ -92,11 +92,6 @@ def work(*, deterministic: bool, steps: int, losses: tuple[str, ...], eot: int, 
     """What `diffhammer` does to an image that never breaks, a BPDA gradient and a pull-back each counted as a gradient."""
     runs, draws = len(losses), 1 if deterministic else eot
     return Work(evaluations=runs * (1 if deterministic else CONFIRMING), gradients=runs * steps * (draws + 1))
-
-
-def first_step(*, threat: ThreatModel, step_size: float | None, **_: object) -> float:
-    """Length of each step of `diffhammer`, given or not."""
-    return step_size or threat.radius / 4
 
 
 def weights(

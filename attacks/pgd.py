@@ -96,24 +96,6 @@ def work(
     return Work(evaluations=runs * (1 if deterministic else 10), gradients=runs * steps * draws)
 
 
-def first_step(
-    *,
-    threat: ThreatModel,
-    deterministic: bool,
-    steps: int,
-    step_size: float | None,
-    schedule: str,
-    restarts: int,
-    losses: tuple[str, ...],
-    eot: int,
-    budget: int | None,
-    **_: object,
-) -> float:
-    """Length of the first step of `pgd`, given or not."""
-    steps = within(budget, steps, runs=restarts * len(losses), draws=1 if deterministic else eot)
-    return step_size or _default_step(threat, schedule, steps)
-
-
 def within(budget: int | None, steps: int, *, runs: int, draws: int) -> int:
     """The number of gradient steps that a budget allows, at most `steps`.
 

@@ -51,11 +51,11 @@ def attack(name: str) -> Attack:
         model: DefendedClassifier, x: Images, y: Tensor, threat: ThreatModel, noise: Noise, **arguments: Any
     ) -> Images:
         _check_norm(name, kind, threat)
-        module = KeyedRows(model, noise, x.dtype)
+        module = KeyedRows(model, noise, x)
         with global_seed(seed_of(noise)):
             found = _build(name, kind, module, x, threat, noise, arguments)(x.float().clone(), y)
         model.tally.level(noise.ids.tolist())
-        return project(found.detach().to(x), x, threat)
+        return project(module.settled(found), x, threat)
 
     described: Any = run
     described.__name__ = described.__qualname__ = name

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from bench.gradient import PIXELS, usable
 from bench.noise import Noise
 from bench.protocols import Images
 from bench.threat import ThreatModel
 
-PIXELS = (1, 2, 3)
 SPARSE = 0.01
 """Share of the pixels that a step of steepest ascent in l1 moves: one alone would be exact and hopelessly slow."""
 
@@ -28,18 +28,20 @@ def project(x: Images, start: Images, threat: ThreatModel) -> Images:
 def steepest(gradient: Tensor, threat: ThreatModel) -> Tensor:
     """The direction of unit norm that increases a linear function of this gradient most; 0 where the gradient is 0.
 
+    It is finite whatever the gradient is (`bench.gradient.usable`).
+
     For l1 the signs of its largest hundredth, as in "Adversarial Training and Robustness for Multiple Perturbations"
     (Tramer, Boneh, 2019), https://arxiv.org/abs/1904.13000.
     """
+    gradient = usable(gradient)
     if threat.norm == "linf":
         return gradient.sign()
     if threat.norm == "l1":
-        count = max(1, int(SPARSE * gradient[0].numel()))
+        count = max(1, int(SPARSE * gradient.shape[1:].numel()))
         flat = gradient.flatten(1)
         rows = flat.abs().topk(count, dim=1).indices
         return torch.zeros_like(flat).scatter(1, rows, flat.gather(1, rows).sign() / count).view_as(gradient)
-    length = torch.linalg.vector_norm(gradient, dim=PIXELS, keepdim=True)
-    return torch.where(length > 0, gradient / length, 0)
+    return _unit(gradient)
 
 
 def uniform_in_ball(x: Images, threat: ThreatModel, noise: Noise) -> Images:
@@ -55,6 +57,20 @@ def uniform_in_ball(x: Images, threat: ThreatModel, noise: Noise) -> Images:
     return (x + threat.radius * share * direction).clamp(0, 1)
 
 
+def _unit(gradient: Tensor) -> Tensor:
+    """The gradient of each image over its l2 norm; of a norm whose square is near the smallest number, over its largest entry first."""
+    length = torch.linalg.vector_norm(gradient, dim=PIXELS, keepdim=True)
+    direction = torch.where(length > 0, gradient / length, 0)
+    precision = torch.finfo(gradient.dtype)
+    tiny = length < (precision.tiny / precision.eps) ** 0.5
+    if not tiny.any():
+        return direction
+    largest = gradient.abs().amax(dim=PIXELS, keepdim=True)
+    scaled = torch.where(largest > 0, gradient / largest, 0)
+    length = torch.linalg.vector_norm(scaled, dim=PIXELS, keepdim=True)
+    return torch.where(tiny, torch.where(length > 0, scaled / length, 0), direction)
+
+
 def _shrink(delta: Tensor, radius: float) -> Tensor:
     """The nearest point of the l1 ball around 0: every size is reduced by the same amount, down to 0.
 
@@ -65,6 +81,8 @@ def _shrink(delta: Tensor, radius: float) -> Tensor:
     flat = delta.flatten(1)
     sizes = flat.abs().sort(dim=1, descending=True).values
     excess = (sizes.cumsum(dim=1) - radius) / torch.arange(1, flat.shape[1] + 1, device=delta.device)
-    last = (sizes > excess).sum(dim=1, keepdim=True) - 1
+    last = ((sizes > excess).sum(dim=1, keepdim=True) - 1).clamp_min(
+        0
+    )  # rounding can hide a radius beside a large size
     amount = excess.gather(1, last).clamp_min(0)
     return (flat.sign() * (flat.abs() - amount).clamp_min(0)).view_as(delta)

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.errors import AttackError, UserError
+from bench.errors import AttackError, NoGradientError, UserError
 from bench.foreign import blamed
-from bench.gradient import GradientMode, straight_through
+from bench.gradient import GradientMode, entrance, straight_through
 from bench.noise import DrawnError, ForbiddenNoise, Noise, not_to_draw
 from bench.pace import Pace, Work
-from bench.passes import CountedClassifier, Tally, mark
+from bench.passes import CountedClassifier, Tally, has_gradients, mark
 from bench.protocols import Defense, Images
+from bench.spoiled import GRADIENT, Spoiled
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 """Logits `(B, classes)` and labels `(B,)` to one value per image, which the attacker wants to be large."""
@@ -66,6 +67,8 @@ class DefendedClassifier:
         later: What other attacks will still do to every image that stands when this one ends.
         said: Receives what attacks say of each image.
         votes: Purifications behind one prediction, whose class probabilities are averaged; None for what the defense says.
+        voting_rows: Images of one network call in which votes are taken together.
+        spoiled: Counts the gradients that were not finite, in whose place the attacker gets one that is.
     """
 
     def __init__(
@@ -81,6 +84,8 @@ class DefendedClassifier:
         later: Work = Work(),  # noqa: B008 - frozen
         said: dict[str, list[Any]] | None = None,
         votes: int | None = None,
+        voting_rows: int = VOTING_ROWS,
+        spoiled: Spoiled | None = None,
     ) -> None:
         check_differentiable(type(defense).__name__, defense, mode)
         self.tally, self.pace = tally or Tally(), pace or Pace()
@@ -88,6 +93,8 @@ class DefendedClassifier:
         self.known, self.later = known, later
         self.said: dict[str, list[Any]] = {} if said is None else said
         self.votes = getattr(defense, "votes", 1) if votes is None else votes
+        self.voting_rows = voting_rows
+        self.spoiled = Spoiled() if spoiled is None else spoiled
         self.classifier = CountedClassifier(classifier, self.tally)
 
     def view(self, mode: GradientMode) -> DefendedClassifier:
@@ -110,15 +117,23 @@ class DefendedClassifier:
         """Another classifier after the same defense, counted together."""
         return self._with(classifier=classifier)
 
+    def reporting(self, spoiled: Spoiled) -> DefendedClassifier:
+        """The same view, whose gradients that are not finite are counted apart."""
+        return self._with(spoiled=spoiled)
+
     def single(self) -> DefendedClassifier:
         """One purification a prediction, whose passes are not counted: what a certificate looks at."""
         return self._with(votes=1, tally=Tally())
+
+    def sized(self, chunk: int) -> DefendedClassifier:
+        """The same with so many images in one network call."""
+        return self._with(chunk=chunk)
 
     def _with(self, **changes: Any) -> DefendedClassifier:
         parts: dict[str, Any] = {
             "classifier": self.network, "defense": self.defense, "mode": self.mode, "chunk": self.chunk, "tally": self.tally,
             "pace": self.pace, "known": self.known, "later": self.later, "said": self.said,
-            "votes": self.votes,
+            "votes": self.votes, "voting_rows": self.voting_rows, "spoiled": self.spoiled,
         }  # fmt: skip
         return DefendedClassifier(**(parts | changes))
 
@@ -196,11 +211,14 @@ class DefendedClassifier:
 
         Raises:
             AttackError: The mode gives no gradients.
+            NoGradientError: The classifier has none.
         """
         if self.mode is GradientMode.NONE:
             raise AttackError(
                 "expected an attack that needs scores only, got one that asks for gradients; choose another gradient mode"
             )
+        if not has_gradients(self.network):
+            raise NoGradientError("expected a classifier with gradients, got one without; look at its logits alone")
         logits, values, total, draws = [], [], torch.zeros_like(x), len(noise) // len(x)
         for start, stop in self._chunks(len(noise)):
             began = time.monotonic()
@@ -251,6 +269,7 @@ class DefendedClassifier:
 
         Raises:
             UserError: The defense returned another shape or dtype, NaN, or pixels outside [0, 1], wrote into `x`, or drew against its claim.
+            AttackError: What it was given was not finite.
         """
         if self.mode is GradientMode.BLIND:
             return x
@@ -280,6 +299,7 @@ class DefendedClassifier:
                 f"expected {name}.purify to return images of {x.dtype}, got {pure.dtype}; keep the dtype, as .to(x.dtype) does"
             )
         if not torch.isfinite(pure.detach()).all():
+            _check_handed(x, noise)
             raise UserError(
                 f"expected {name}.purify to return finite pixels, got NaN or infinity on samples {_not_finite(pure, noise)}; lower its step size"
             )
@@ -314,7 +334,7 @@ class DefendedClassifier:
 
     def _vote(self, x: Images, noise: Noise) -> Tensor:
         """The logarithm of the mean over votes of the class probabilities; as many votes in one call as are few rows."""
-        ballots, together = noise.ballots(self.votes), max(1, VOTING_ROWS // len(x))
+        ballots, together = noise.ballots(self.votes), max(1, self.voting_rows // len(x))
         parts = []
         for first in range(0, self.votes, together):
             count = min(together, self.votes - first)
@@ -327,9 +347,10 @@ class DefendedClassifier:
         logits = self.classifier(self.purify(x, noise))
         if logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
             raise UserError(
-                f"expected the classifier to return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}; check --classifier"
+                f"expected the classifier to return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}; return one row of at least two logits an image, or check --classifier"
             )
         if not torch.isfinite(logits.detach()).all():
+            _check_handed(x, noise)
             raise UserError(
                 f"expected finite logits, got NaN or infinity on samples {_not_finite(logits, noise)}; check the classifier and its weights"
             )
@@ -343,6 +364,7 @@ class DefendedClassifier:
             self.tally.begin(ids, self.chunk)
 
         begin()
+        x = self._guarded(x, ids)
         spare = self.chunk - count
         if spare:
             rows = torch.cat(
@@ -350,6 +372,23 @@ class DefendedClassifier:
             )
             x, noise = torch.cat([x, x[:1].detach().expand(spare, *x.shape[1:])]), noise[rows]
         return mark(compute(x, noise), begin)[:count]
+
+    def _guarded(self, x: Images, ids: tuple[int, ...]) -> Images:
+        """The images, whose gradient comes back finite; what had to be mended is counted for the images `ids`."""
+
+        def report(rows: Tensor) -> None:
+            places = rows.nonzero()[:, 0].tolist()
+            self.spoiled.note(GRADIENT, [ids[place] for place in places], x.detach()[rows])
+
+        return entrance(x, report)
+
+
+def _check_handed(x: Images, noise: Noise) -> None:
+    """Raises `AttackError` if what came in was not finite, so that nobody behind is blamed for what came out."""
+    if not torch.isfinite(x.detach()).all():
+        raise AttackError(
+            f"expected the attack to look at finite images only, got NaN or infinity on samples {_not_finite(x, noise)}; correct the attack"
+        )
 
 
 def _not_finite(values: Tensor, noise: Noise) -> list[int]:

@@ -15,6 +15,14 @@ class UserError(BenchError):
     exit_code = 2
 
 
+class NoGradientError(UserError):
+    """Gradients were asked for of a classifier that has none."""
+
+
+class CoupledError(UserError):
+    """A defense gives an image another result at another batch size."""
+
+
 class GateError(BenchError):
     """A gate, audit or verification failed although the run itself worked: exit code 1."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.autograd import Function
 
+from bench.errors import UserError
 from bench.protocols import ScoreModel
 
 KINDS = ("classifier_forward", "classifier_backward", "score_forward", "score_backward", "score_hvp")
@@ -56,8 +57,17 @@ class CountedClassifier(nn.Module):
         self.classifier, self.tally = classifier, tally
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits, as the classifier gives them."""
-        return self.classifier(_watch(x, "classifier", self.tally))
+        """Logits in the images' precision and on their device, whatever the classifier computes in.
+
+        Raises:
+            UserError: It returns no tensor.
+        """
+        logits = self.classifier(_watch(x, "classifier", self.tally))
+        if not isinstance(logits, Tensor):
+            raise UserError(
+                f"expected the classifier to return a tensor of logits, got {type(logits).__name__}; return its logits alone"
+            )
+        return logits.to(x)
 
 
 class CountedScoreModel:
@@ -138,3 +148,8 @@ class _Mark(Function):
     def backward(ctx: Any, v: Tensor) -> tuple[Tensor, None]:
         ctx.begin()
         return v, None
+
+
+def has_gradients(classifier: object) -> bool:
+    """Whether a loaded classifier, or what it says of itself, has gradients to the images."""
+    return bool(getattr(classifier, "differentiable", True))

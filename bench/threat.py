@@ -12,6 +12,8 @@ from bench.errors import UserError
 NORMS = {"linf": 1, "l2": 100, "l1": 10_000}
 """Norms, and the largest radius of each in pixel units."""
 SMALLEST = Fraction(1, 1_000_000)
+MOST_THREATS = 50
+"""Threats in one list."""
 TOLERANCE = 1e-5
 """By which rounding may carry an image out of the ball, relative to its radius."""
 
@@ -99,3 +101,17 @@ def _text(eps: Fraction) -> str:
     decimal = repr(float(eps))
     exact = math.isfinite(float(eps)) and "e" not in decimal and Fraction(decimal) == eps
     return decimal.removesuffix(".0") if exact else str(eps)
+
+
+def parse_threats(text: str) -> list[ThreatModel]:
+    """Reads `linf:4/255,linf:8/255`: by norm, smallest radius first.
+
+    Raises:
+        UserError: A part is no threat, one stands twice, or there are more than 50.
+    """
+    threats = [ThreatModel.parse(part) for part in text.split(",")]
+    if len(set(threats)) < len(threats) or len(threats) > MOST_THREATS:
+        raise UserError(
+            f"expected --threat as at most {MOST_THREATS} different threats with commas between, got {text!r}; name each once"
+        )
+    return sorted(threats, key=lambda threat: (threat.norm, threat.eps))

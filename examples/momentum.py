@@ -1,4 +1,4 @@
-"""An attack of one's own: a function, its keyword-only arguments, and a formula for what it costs."""
+"""An attack of one's own: a function, its keyword-only arguments, and a bound on what it costs."""
 
 import torch
 from torch import Tensor

@@ -94,8 +94,8 @@ def paper(
     spec: str, *, results: Path | None = None, output: str | None = None, out: Path | None = None, dataset: str | None = None,
     threat: str | None = None,
 ) -> tuple[str, bool]:  # fmt: skip
-    """The text of a paper table, or the paths of a figure, and whether it was written; see `leaderboards.paper.papers`."""
-    from leaderboards.paper.papers import make
+    """The text of a paper table, or the paths of a figure, and whether it was written; see `leaderboards.papers.make`."""
+    from leaderboards.papers.make import make
 
     return make(spec, results=results, output=output, out=out, dataset=dataset, threat=threat)
 

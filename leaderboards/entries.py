@@ -10,11 +10,12 @@ from bench.console.steps import audit_line
 from bench.figures.aggregate import PerImage, per_image
 from bench.figures.runs import CLEAN, Run
 from bench.figures.summary import EXACT
-from bench.records.claim import failed_checks
+from bench.records.claim import IN_DOUBLE, IN_SINGLE, failed_checks, gradient_bar, gradient_open
 from bench.registry.trust import file_of, names_of
+from bench.spoiled import ALLOWED, FINITE, share
 from bench.stats.intervals import Interval, mean_share
 from bench.text.command import run_command
-from leaderboards.classes import attack_class, caveats
+from leaderboards.classes import attack_class, caveats, fills
 
 BELIEVED, SUSPECT, REFUTED, UNCHECKED = "believed", "suspect", "refuted", "unchecked"
 _GOOD = (BELIEVED, "pass", "passed", "yes", "true")
@@ -37,8 +38,8 @@ class Entry:
         robust: Robust accuracy under this attack.
         verdict: An audit's: `believed`, `suspect` or `refuted`; None if there was none, or none that is complete.
         audited: How much an audit examined, as `quick, 32 images`; empty if there was none.
-        flags: What a reader should know: `partial`, `small n`, `gradient not exact`, `inexact gradient mode`,
-            what the attack warned of, what an audit found.
+        flags: What a reader should know: `partial`, `small n`, `gradient not exact`, `gradient not measured`, `image by image`,
+            `inexact gradient mode`, what the attack warned of, gradients that were not finite, what an audit found.
         passes: Score-model passes per image that the run took, attack and score.
         command: What makes the run.
         audit: What audits it, quickly.
@@ -119,9 +120,24 @@ def row_verdict(verdicts: Sequence[str | None]) -> str | None:
 
 
 def exact(run: Run) -> bool:
-    """Whether the defense's gradient, as far as it was measured, is that of its values."""
-    error: Any = run.header["checks"].get("gradient_error")
-    return error is None or error <= EXACT
+    """Whether the defense's gradient, as far as it was measured, is finite and that of its values."""
+    return _right(run) and run.header["checks"].get("gradient_finite") is not False
+
+
+def _right(run: Run) -> bool:
+    checks = run.header["checks"]
+    error: Any = checks.get("gradient_error")
+    return error is None or error <= gradient_bar(checks, EXACT)
+
+
+def followed(run: Run) -> bool:
+    """Whether the attack had gradients that it could follow, on all but a few of its images."""
+    return share(run.flags, len(run)) <= ALLOWED
+
+
+def filled(run: Run) -> set[str]:
+    """The required classes that a run fills: none where its gradients could not be followed."""
+    return fills(run.spec, exact=exact(run)) if followed(run) else set()
 
 
 def flags(run: Run) -> list[str]:
@@ -130,10 +146,15 @@ def flags(run: Run) -> list[str]:
     known = {
         "partial": not run.sealed,
         "small n": len(run) < MANY,
-        "gradient not exact": not exact(run),
+        "gradient not exact": not _right(run),
+        "gradient not measured": gradient_open(checks) and run.spec["attack"]["gradient"] == "full",
+        "image by image": run.spec.get("batch_size") is not None,
         "mixed environments": len(run.header["environments"]) > 1,
     }
     said = [f"{flag} ({count} images)" for flag, count in run.flags.items()]
-    failed = [f"{check}: failed" for check in failed_checks(checks.get("claims", [])) if check != "gradient"]
+    unmet = failed_checks(checks.get("claims", []))
+    if checks.get("gradient_finite") is False and FINITE not in unmet:  # a record from before the claim
+        unmet.append(FINITE)
+    failed = [f"{check}: failed" for check in unmet if check not in (IN_DOUBLE, IN_SINGLE)]
     audited = [str(flag) for flag in run.audit.get("flags", [])]
     return [flag for flag, holds in known.items() if holds] + failed + caveats(run.spec) + said + audited

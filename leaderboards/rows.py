@@ -15,7 +15,7 @@ from bench.records.spec import canonical
 from bench.stats.intervals import Interval, mean_difference, mean_share
 from bench.text.command import run_command
 from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing, fills, required_of
-from leaderboards.entries import MANY, Entry, believed, entry, exact, row_verdict, score_passes
+from leaderboards.entries import MANY, Entry, believed, entry, exact, filled, followed, row_verdict, score_passes
 
 FEW, IMAGES = 20, "images"
 """With fewer images no test could tell a row from others, so that it would share any rank; and what such a row is missing."""
@@ -151,7 +151,7 @@ class _Group:
         self.required = required_of(self.spec, required, differentiable=differentiable)
         self.seeds = self._seeds()
         self.counted = [run for run in runs if run.spec["draws"] == self.draws and run.spec["seed"] in self.seeds]
-        asked = [run for run in self.counted if fills(run.spec, exact=exact(run)) & set(self.required)]
+        asked = [run for run in self.counted if filled(run) & set(self.required)]
         self.ids = common_ids([per_image(run) for run in asked or self.counted])
         self.overlap = len(self.ids) > 0
         if not self.overlap:
@@ -166,7 +166,7 @@ class _Group:
         faced: dict[int, set[str]] = defaultdict(set)
         classes: dict[int, set[str]] = defaultdict(set)
         for run in self.runs:
-            faced[run.spec["seed"]] |= fills(run.spec, exact=exact(run))
+            faced[run.spec["seed"]] |= filled(run)
             classes[run.spec["seed"]].add(attack_class(run.spec))
         own = sorted({run.spec["seed"] for run in self.runs if run.spec["draws"] == self.draws})
         complete = [seed for seed in own if faced[seed] >= set(self.required)]
@@ -174,6 +174,11 @@ class _Group:
             return [max(own, key=lambda seed: (len(faced[seed] & set(self.required)), -seed))]
         most = max((classes[seed] for seed in complete), key=len)
         return [seed for seed in complete if classes[seed] >= most]
+
+    @property
+    def lost(self) -> set[str]:
+        """The classes that runs would fill if their gradients could be followed."""
+        return set().union(*(fills(run.spec) for run in self.counted if not followed(run)))
 
     def of(self, kind: str) -> list[Run]:
         """The runs of a class of attacks."""
@@ -206,8 +211,9 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     clean, _, _ = group.figures(group.counted, CLEAN)
     worst_interval = mean_share(worst.shares)
     under = {kind: group.interval(group.of(kind)) for kind in sorted({attack_class(run.spec) for run in runs})}
-    faced = set().union(*(fills(run.spec, exact=exact(run)) for run in group.counted))
-    missing = [kind for kind in group.required if kind not in faced and (kind == FULL or under.get(kind) is None)]
+    faced = set().union(*(filled(run) for run in group.counted))
+    beyond = {FULL} | group.lost  # which a run of their class does not fill
+    missing = [kind for kind in group.required if kind not in faced and (kind in beyond or under.get(kind) is None)]
     missing += [IMAGES] if len(worst) < FEW else []
     entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
     deciding = _deciding(entries, group.seeds, worst.ids)
@@ -239,7 +245,7 @@ def _certified(runs: Sequence[Run]) -> float | None:
 def _flags(entries: Sequence[Entry], group: _Group) -> list[str]:
     """Those of all runs, but for how many images each has: that is the row's own."""
     found = dict.fromkeys(flag for part in entries for flag in part.flags if flag != "small n")
-    if any(FULL in fills(run.spec, exact=exact(run)) for run in group.counted):
+    if any(FULL in filled(run) for run in group.counted):
         found.pop("inexact gradient mode", None)  # the exact one stands beside it
     own = {
         "small n": len(group.ids) < MANY,
@@ -253,7 +259,7 @@ def _commands(group: _Group, missing: Sequence[str], deterministic: bool) -> lis
     header = group.counted[0].header
     results = str(group.runs[0].results)
     count, more = max(len(group.ids), FEW), group.counted if IMAGES in missing else []
-    wrong = {FULL} if not all(map(exact, group.counted)) else set()  # which no run mends
+    wrong = group.lost | ({FULL} if not all(map(exact, group.counted)) else set())  # which no run mends
     wanted = [kind for kind in missing if kind not in {IMAGES, *wrong}]
     presets = [completing(kind, deterministic=deterministic) for kind in wanted]
     return [

@@ -14,6 +14,14 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:  # one of several: before torch is imported, here and in what tests start
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+
+def pytest_sessionstart():
+    """The committed records are a zip file; tests read the folder."""
+    from bench.records.archive import unpacked
+
+    unpacked(Path(__file__).parent.parent / "results" / "fashion-mnist-standard")
+
+
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
 )

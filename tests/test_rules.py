@@ -18,6 +18,9 @@ COMMANDS = {
     "bench.cli.exchange",
     "bench.cli.options",
     "bench.cli.train",
+    "leaderboards.publish",
+    "leaderboards.findings.attacks",
+    "leaderboards.findings.gradients",
 }
 
 

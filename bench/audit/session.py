@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,20 +15,22 @@ from typing import Any, Protocol
 from bench.audit import TABLE
 from bench.audit.document import findings_in, read_audit, write_audit
 from bench.audit.finding import SKIPPED, Finding, skipped
-from bench.audit.price import DONE, NEW, Price, Prices, total
+from bench.audit.price import DONE, NEW, Price, priced, total
 from bench.audit.subject import FULL, QUICK, Subject
-from bench.errors import UserError
+from bench.errors import NoGradientError, UserError
 from bench.figures.runs import read_run
 from bench.plan.cache import Shelf
 from bench.plan.plan import Plan
 from bench.records.spec import canonical, differences
 from bench.registry.registry import Registry, suggest
 from bench.run.options import Options
+from bench.run.prediction import Costs, tried
 from bench.run.replay import replan
 from bench.run.runner import Reporter
 
 QUICK_IMAGES, FULL_IMAGES = 32, 128
 DIGITS = 6
+NO_GRADIENT = "the classifier has no gradients"
 
 
 class Listener(Protocol):
@@ -171,7 +174,7 @@ class _Audit:
         self.subject, self.path = subject, path
         before = [] if again else findings_in(read_audit(path))
         self.findings = {finding.name: finding for finding in before if finding.name in TABLE}
-        self.prices = Prices(subject.worker, subject.worker.batch if subject.deterministic else 1)
+        self.costs = Costs(partial(tried, subject.worker), subject.worker.batch if subject.deterministic else 1)
 
     def foresee(self, names: Sequence[str]) -> list[Price]:
         """What becomes of each check."""
@@ -198,7 +201,10 @@ class _Audit:
         why = module.why_not(self.subject)
         if why:
             return Price(name, SKIPPED, why)
-        return Price(name, NEW, predicted=self.prices.of(module.loads(self.subject)))
+        try:
+            return Price(name, NEW, predicted=priced(self.costs, module.loads(self.subject)))
+        except NoGradientError:
+            return Price(name, SKIPPED, NO_GRADIENT)
 
     def _covers(self, finding: Finding) -> bool:
         """Whether a finding was made at this size or a greater one."""
@@ -208,7 +214,10 @@ class _Audit:
     def _make(self, price: Price) -> Finding:
         subject, check = self.subject, import_module(TABLE[price.name].target).check
         began = time.monotonic()
-        finding = check(subject) if price.state == NEW else skipped(price.why)
+        try:
+            finding = check(subject) if price.state == NEW else skipped(price.why)
+        except NoGradientError:
+            finding = skipped(NO_GRADIENT)
         command = finding.command if finding.verdict != SKIPPED and finding.fired else ""
         return replace(
             finding, name=price.name, n=subject.n, size=subject.size, predicted=price.predicted,

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.audit.price import Load, scored
+from bench.audit.price import Load
 from bench.audit.rival import Choice, Rival, Trusting
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
@@ -29,6 +29,7 @@ from bench.protocols import Images
 from bench.records.evidence import Evidence, read_evidence
 from bench.registry.registry import Registry
 from bench.run.options import Options
+from bench.run.prediction import scored
 from bench.run.runner import Reporter, Silent, record_path, run
 from bench.run.worker import Worker
 from bench.text.command import run_words
@@ -190,10 +191,8 @@ class Subject:
         planned = self.plan(other)
         if planned.work is None:
             return Load(self.n, None)
-        stand = self._standing(planned)
-        likely = planned.work * stand + planned.least * (1 - stand)
-        draws = planned.spec.draws
-        return Load(self.n, scored(planned.work, draws), planned.gradient, scored(likely, draws))
+        most, likely = (scored(planned.work * share, planned) for share in (1.0, self._standing(planned)))
+        return Load(self.n, most, planned.gradient, likely)
 
     def command(self, other: Rival, samples: int | None = None) -> str:
         """The command that makes another attack's run for the board."""

@@ -13,6 +13,7 @@ from bench.defended import DefendedClassifier, Objective
 from bench.losses import carlini_wagner
 from bench.noise import Noise
 from bench.protocols import Images
+from bench.spoiled import GRADIENT, Spoiled
 from bench.threat import ThreatModel
 
 
@@ -22,7 +23,7 @@ class Trace:
 
     Arguments:
         margins: The negative objective at every iterate, the first and the last included, `(steps + 1, B)`.
-        norms: l2 norms of the gradients, `(steps, B)`.
+        norms: l2 norms of the gradients, NaN where the defense's own was not finite, `(steps, B)`.
         last: The last iterate.
     """
 
@@ -55,10 +56,21 @@ def ascend(
     """
     z, margins, norms = x if start is None else start, [], []
     for k in range(steps):
-        _, values, gradient = view.differentiate(z, y, noise, objective)
+        values, gradient, finite = _slope(view, z, y, noise, objective)
         margins.append(-values)
-        norms.append(gradient.flatten(1).norm(dim=1))
+        norms.append(torch.where(finite, gradient.flatten(1).norm(dim=1), torch.nan))
         length = (first or threat.radius) * (1 + math.cos(math.pi * k / steps)) / 2
         z = project(z + length * steepest(gradient, threat), x, threat)
     _, values, _ = view.differentiate(z, y, noise, objective)
     return Trace(torch.stack([*margins, -values]), torch.stack(norms), z)
+
+
+def _slope(
+    view: DefendedClassifier, z: Images, y: Tensor, noise: Noise, objective: Objective
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Values, gradients, and whether the defense's own gradient of each image was finite, bool `(B,)`."""
+    spoiled = Spoiled()
+    _, values, gradient = view.reporting(spoiled).differentiate(z, y, noise, objective)
+    met = set(spoiled.counts.get(GRADIENT, ()))
+    finite = torch.tensor([sample not in met for sample in noise.ids.tolist()], device=z.device)
+    return values, gradient, finite

@@ -6,21 +6,24 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from bench.claims.gradient import SAME, Slope, gradient_error, in_double, interior, look, nonzero
+from bench.claims.batch import batch_size, batch_size_in_double
+from bench.claims.draws import other_draws
+from bench.claims.finite import finite
+from bench.claims.gradient import SAME, Slope, gradient_error, look, nonzero, of_gradient
 from bench.claims.likeness import alike
 from bench.claims.logits import outputs
 from bench.claims.modes import modes
-from bench.claims.operations import operations
+from bench.claims.operations import keyed, operations
 from bench.claims.passes import work
 from bench.claims.repetition import Scoring, repetition, restored
+from bench.claims.twin import Twin, interior, twin_of
 from bench.defended import DefendedClassifier
-from bench.errors import UserError
+from bench.errors import CoupledError, UserError
 from bench.foreign import blamed, out_of_memory
 from bench.gradient import GradientMode
-from bench.models.inspection import inspect_classifier
+from bench.models.inspection import advice_on, inspect_classifier
 from bench.noise import Noise
 from bench.plan.plan import Plan
 from bench.protocols import Images
@@ -29,12 +32,15 @@ from bench.records.claim import FAILED, Claim
 __all__ = ["IMAGES", "REFUSED", "gradient_error", "interior", "measure_claims", "verify_claims"]
 
 IMAGES = 4
+_COUPLED = "to give an image the same at every batch size"
+COUPLED = {"batch size": _COUPLED, "batch size, float64": _COUPLED}
 REFUSED = {
     "repeats": "to give the same logits twice for the same image and draw",
     "other seed": "to give the same logits under another global seed",
     "global state": "to leave the global random state alone",
     "alone": "to give an image the same logits alone as in a batch",
     "permuted": "to give an image the same logits in a batch of another order",
+    **COUPLED,
     "modes": "to have every network in inference mode",
     "not softmax": "to end in logits, not in probabilities",
 }
@@ -52,6 +58,7 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
         noise: Their draws.
 
     Raises:
+        CoupledError: An image's result depends on the batch size, so that it has to run image by image.
         UserError: A claim of `REFUSED` failed, or the defense leaves [0, 1], or the classifier has other classes
             or is no classifier (`inspect_classifier`).
     """
@@ -67,7 +74,8 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
         checks, claims = measure_claims(plan, model, scoring, x, noise)
     for claim in claims:
         if claim.verdict == FAILED and claim.check in REFUSED:
-            raise UserError(f"expected {name} {REFUSED[claim.check]}, {_got(claim)}")
+            error = CoupledError if claim.check in COUPLED else UserError
+            raise error(f"expected {name} {REFUSED[claim.check]}, {_got(claim)}")
     return checks | {"claims": [claim.as_dict() for claim in claims]}
 
 
@@ -86,8 +94,12 @@ def measure_claims(
     claims = [modes(**{"classifier": plan.classifier, "score model": plan.score, "defense": model.defense})]
     if claims[0].verdict != FAILED:
         claims += repetition(scorer, x, noise)
-    if any(claim.verdict == FAILED for claim in claims):
+    if _none_failed(claims):
+        twin, more = _batches(plan, model, scoring, x, noise)
+        claims += more
+    if not _none_failed(claims):
         return {"deterministic": model.deterministic}, claims
+    claims += [] if model.deterministic else [other_draws(model, x, noise)]
     logits, passes = _counted(model, lambda: scorer(x, noise), noise)
     seen: list[Tensor] = []  # the logits are those of images whose own pixels do not look like probabilities
     claims += operations(lambda: seen.extend((_purified(plan, model, x, noise), scorer(0.1 + 0.8 * x, noise))))
@@ -98,9 +110,25 @@ def measure_claims(
         "differentiable": model.mode is GradientMode.FULL,
     }  # fmt: skip
     if model.mode is not GradientMode.FULL:
-        return checks, [*claims, work(model.defense, passes, passes, model.ballots)]
-    figures, more = _of_gradient(plan, model, scoring, x, noise, logits, passes)
-    return checks | figures, claims + more
+        return checks, keyed([*claims, work(model.defense, passes, passes, model.ballots)])
+    figures, more = _of_gradient(plan, model, scoring, x, noise, logits, passes, twin)
+    return checks | figures, keyed(claims + more)
+
+
+def _batches(
+    plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise
+) -> tuple[Twin | None, list[Claim]]:
+    """The copy in double precision, if there is a derivative, and the claims on batch sizes, which a run image by image does not make."""
+    own, sizes = plan.spec.batch_size, (1, IMAGES)
+    claims = [] if own else [batch_size(model, scoring, x, noise, sizes)]
+    if not _none_failed(claims):
+        return None, claims
+    twin = twin_of(plan, x, noise, own or IMAGES) if model.mode is GradientMode.FULL else None
+    return twin, claims + ([] if own else [batch_size_in_double(twin, scoring, sizes)])
+
+
+def _none_failed(claims: list[Claim]) -> bool:
+    return all(claim.verdict != FAILED for claim in claims)
 
 
 def _of_gradient(
@@ -111,17 +139,18 @@ def _of_gradient(
     noise: Noise,
     logits: Tensor,
     passes: dict[str, int],
+    twin: Twin | None,
 ) -> tuple[dict[str, Any], list[Claim]]:
     """What the attacker sees: another forward, its work, and the gradient."""
     model.tally.counts.clear()
     slope = _slope(plan, model, x, noise)
-    error, double = in_double(plan, scoring, x, noise)
-    zero = nonzero(slope.gradient)
+    error, exactness = of_gradient(model.sized(plan.spec.batch_size or IMAGES), x, noise, twin, scoring)
+    ends, zero = finite(model, x, noise, plan.threat, twin), nonzero(slope.gradient)
     figures = {
-        "gradient_finite": bool(torch.isfinite(slope.gradient).all()), "gradient_nonzero": 1 - zero.value, "gradient_error": error,
+        "gradient_finite": ends.verdict != FAILED, "gradient_nonzero": 1 - zero.value, "gradient_error": error,
     }  # fmt: skip
     seen = alike("same forward", slope.logits, logits, SAME)
-    return figures, [seen, *double, zero, work(model.defense, slope.passes, passes, model.ballots)]
+    return figures, [seen, *exactness, ends, zero, work(model.defense, slope.passes, passes, model.ballots)]
 
 
 def _counted(model: DefendedClassifier, evaluate: Callable[[], Tensor], noise: Noise) -> tuple[Tensor, dict[str, int]]:
@@ -146,7 +175,7 @@ def _fits(logits: int, classes: tuple[str, ...]) -> bool:
 
 def _first_logits(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise) -> Tensor:
     task = f"the classifier to take images of shape {tuple(x.shape[1:])} as {plan.dataset.name} holds them"
-    with blamed(task, "choose another --classifier"):
+    with blamed(task, lambda: advice_on(plan.classifier, x)):
         return scoring(model.view(GradientMode.NONE), x, noise)
 
 

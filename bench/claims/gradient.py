@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.claims.likeness import DOUBLE, alike
 from bench.claims.repetition import Scoring
+from bench.claims.single_precision import CLOSE, single_error
+from bench.claims.twin import LOST, Twin, interior
 from bench.defended import DefendedClassifier
-from bench.errors import UserError
 from bench.figures.summary import EXACT
 from bench.noise import Noise
-from bench.plan.plan import Plan
-from bench.protocols import Images, ScoreModel
-from bench.records.claim import Claim, judged
+from bench.protocols import Images
+from bench.records.claim import IN_DOUBLE, IN_SINGLE, Claim, judged
 
 STEPS = (1e-6, 1e-7, 1e-8)
 """Of the central difference (float64): the first of them that no kink disturbs counts. Deep ReLU networks have one in every
 few 1e-7; smaller steps drown in rounding. A wrong gradient is wrong at each."""
+MEANS = "an inexact gradient makes attacks weak, so that robustness is overstated; look for detach, no_grad, or random numbers that a recomputation draws anew"
 SAME = "the attacker's view and the score have to be the same function, else another defense is attacked than is scored; do not look at whether gradients are on"
 
 
@@ -65,42 +65,36 @@ def nonzero(gradient: Tensor) -> Claim:
     return judged("zero gradients", share, 0.0, share == 0, means)
 
 
-def in_double(plan: Plan, scoring: Scoring, x: Images, noise: Noise) -> tuple[float | None, list[Claim]]:
-    """The error of the gradient and the likeness of both forwards, of double-precision copies on the CPU.
+def of_gradient(
+    model: DefendedClassifier, x: Images, noise: Noise, twin: Twin | None, scoring: Scoring
+) -> tuple[float | None, list[Claim]]:
+    """The error of the gradient and the likeness of both forwards: in double precision if it can be had, else in float32.
 
-    None, and claims that are not measured, for networks that cannot be copied or run in double.
+    Arguments:
+        model: The attacker's view, in float32.
+        x: A few images.
+        noise: Their draws.
+        twin: Its copy in double.
+        scoring: How a view is scored.
     """
-    error: float | None = None
-    same = judged("same forward, float64", None, DOUBLE, None, SAME)
-    twin = _doubled(plan, len(x))
     if twin is not None:
-        draws = Noise(noise.seed, noise.ids.cpu(), noise.purpose)
-        inner = interior(x.cpu(), draws)
         try:
-            error = gradient_error(twin, inner, draws)
-            same = alike(
-                "same forward, float64", twin(inner, draws).detach(), scoring(twin, inner, draws), SAME, bar=DOUBLE
-            )
-        except (RuntimeError, TypeError, NotImplementedError, UserError):
-            pass  # the last is what a defense that computes in float32 ends in
-    means = "an inexact gradient makes attacks weak, so that robustness is overstated; look for detach, no_grad, or random numbers that a recomputation draws anew"
-    return error, [judged("gradient", error, EXACT, None if error is None else error < EXACT, means), same]
+            return _in_double(twin, scoring)
+        except LOST:
+            pass
+    error = single_error(model, interior(x, noise).to(x.dtype), noise)
+    exact = None if error is None else error < CLOSE
+    return error, [
+        judged(IN_SINGLE, error, CLOSE, exact, MEANS),
+        judged("same forward, float64", None, DOUBLE, None, SAME),
+    ]
 
 
-def _doubled(plan: Plan, chunk: int) -> DefendedClassifier | None:
-    if plan.score is not None and not isinstance(plan.score, nn.Module):
-        return None
-    try:
-        classifier = copy.deepcopy(plan.classifier).cpu().double()
-        score: ScoreModel | None = copy.deepcopy(plan.score).cpu().double() if plan.score is not None else None
-        return DefendedClassifier(classifier, plan.make_defense(score), chunk=chunk)
-    except (RuntimeError, TypeError, NotImplementedError):
-        return None
-
-
-def interior(x: Images, noise: Noise) -> Images:
-    """The images in float64, moved away from where purifiers have kinks: off the ends of [0, 1], and no two pixels equal."""
-    return 0.1 + 0.7 * x.double() + 0.1 * noise.of("check").uniform(x, step=2)
+def _in_double(twin: Twin, scoring: Scoring) -> tuple[float, list[Claim]]:
+    error = gradient_error(twin.model, twin.x, twin.noise)
+    forwards = twin.model(twin.x, twin.noise).detach(), scoring(twin.model, twin.x, twin.noise)
+    same = alike("same forward, float64", *forwards, SAME, bar=DOUBLE)
+    return error, [judged(IN_DOUBLE, error, EXACT, error < EXACT, MEANS), same]
 
 
 def gradient_error(model: DefendedClassifier, x: Images, noise: Noise) -> float:
@@ -116,7 +110,7 @@ def gradient_error(model: DefendedClassifier, x: Images, noise: Noise) -> float:
     direction = noise.of("check").normal(x)
     readout = noise.of("check").normal(model(x, noise), step=1)
     _, _, gradient = model.differentiate(
-        x, torch.zeros(len(x), dtype=torch.long), noise, lambda logits, _: (logits * readout).sum(dim=1)
+        x, torch.arange(len(x)), noise, lambda logits, rows: (logits * readout[rows]).sum(dim=1)
     )
     slope = (gradient * direction).sum(dim=(1, 2, 3))
     errors = torch.full_like(slope, torch.inf)

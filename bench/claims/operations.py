@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,9 +11,13 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from bench.records.claim import Claim, judged
+from bench.records.claim import FAILED, IN_DOUBLE, IN_SINGLE, PASSED, Claim, judged
 
 COARSE = {torch.float16, torch.bfloat16}
+RANDOM = "random operations"
+SETTLE = {"repeats", "other seed", "global state", "alone", "permuted", "batch size"}
+"""Checks that, where they all hold, show random operations to be functions of image and draw."""
+KEYED = "these operations drew the same for the same image and draw, whatever the seed, the batch and a recomputation; nothing is to be done"
 
 
 class Watch(TorchDispatchMode):
@@ -50,9 +55,22 @@ def operations(evaluate: Callable[[], Any]) -> list[Claim]:
     coarse, found = sorted(watch.coarse), sorted(watch.random)
     return [
         judged("precision", coarse, [], not coarse, "half precision inside hides small changes of the image from gradients and scores; compute in float32 and leave autocast off"),
-        judged("random operations", found, [], not found, "random numbers of torch inside depend on the batch or come out otherwise in a recomputation; draw from `noise` only"),
+        judged(RANDOM, found, [], not found, "random numbers of torch inside depend on the batch or come out otherwise in a recomputation; draw from `noise` only"),
         _switches(),
     ]  # fmt: skip
+
+
+def keyed(claims: Sequence[Claim]) -> list[Claim]:
+    """The claims, in which random operations that were measured to be keyed by image and draw are none to warn of.
+
+    Arguments:
+        claims: All that were measured; one of the gradient, if there is one, has to have passed as well, for recomputations.
+    """
+    passed = {claim.check for claim in claims if claim.verdict == PASSED}
+    slopes = [claim for claim in claims if claim.check in (IN_DOUBLE, IN_SINGLE)]
+    if SETTLE - passed or any(claim.verdict != PASSED for claim in slopes):
+        return list(claims)
+    return [replace(claim, verdict=PASSED, meaning=KEYED) if (claim.check, claim.verdict) == (RANDOM, FAILED) else claim for claim in claims]  # fmt: skip
 
 
 def _switches() -> Claim:

@@ -58,7 +58,7 @@ def repetition(scorer: Scorer, x: Images, noise: Noise) -> list[Claim]:
 def _neighbours(scorer: Scorer, x: Images, noise: Noise, together: Tensor) -> list[Claim]:
     """Alone and in reversed order, both in a batch of the same padded shape."""
     rows = torch.arange(len(x), device=x.device).flip(0)
-    means = "an image's logits must not depend on its neighbours, else the number depends on the batch size; sum per image, never over the batch"
+    means = "an image's logits must not depend on its neighbours, else the number depends on the batch size; sum per image, never over the batch, or give --batch-size 1, which goes image by image and is then part of the run id"
     return [
         alike("alone", together[:1], scorer(x[:1], noise[:1]), means),
         alike("permuted", together[rows], scorer(x[rows], noise[rows]), means),

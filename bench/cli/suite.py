@@ -16,7 +16,8 @@ from bench.errors import BenchError, UserError
 if TYPE_CHECKING:
     from bench.engines.options import EngineOptions
     from bench.registry.registry import Registry
-    from bench.suite.cells import Cell, SuiteFile
+    from bench.suite.cells import Cell
+    from bench.suite.file import SuiteFile
     from bench.suite.finished_cells import Known
     from bench.suite.outcome import Outcome
 
@@ -83,7 +84,7 @@ def suite_command(
     """
     from bench.engines.options import EngineOptions
     from bench.registry.tables import make_registry
-    from bench.suite.cells import find_suite, read_suite
+    from bench.suite.file import find_suite, read_suite
     from bench.suite.finished_cells import Known
 
     registry, path = make_registry(), find_suite(file)

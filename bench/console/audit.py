@@ -48,7 +48,7 @@ class AuditProgress:
 
     def prices_run(self) -> None:
         """Says that the run which has to be made first is timed and probed."""
-        self._say("", "pricing the run, as on an idle machine: timing a few steps of ascent")
+        self._say("", "pricing the run, as on an idle machine: timing a few gradient steps")
 
     def priced(self, total: dict[str, Any]) -> None:
         """Says what all checks that will be made cost together."""
@@ -165,7 +165,7 @@ def _cost(predicted: Mapping[str, Any]) -> str:
     most, unforeseen = predicted["seconds"], predicted.get("unforeseen", 0)
     likely = predicted.get("likely", most)
     both = likely < AGREE * most and duration(likely) != duration(most)
-    attacks = f"{counted(unforeseen, 'attack')} without a formula for the work"
+    attacks = f"{counted(unforeseen, 'attack')} without a bound on the work"
     return (
         (f"likely {duration(likely)}, " if both else "")
         + f"at most {duration(most)}"

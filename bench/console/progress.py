@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
 from bench.text.words import duration, percent
 
 if TYPE_CHECKING:
-    from bench.pace import TimeToGo
     from bench.records.lines import SampleRecord
 
 
@@ -31,9 +31,8 @@ class Progress:
             console=self.console, transient=True, disable=quiet or not self.console.is_terminal,
         )  # fmt: skip
         self.lines: list[SampleRecord] = []
-        self.total = 0
-        self.clock: TimeToGo | None = None
-        self.fields: dict[str, Any] = {}
+        self.total = self.begun = 0
+        self.through = self.since = 0.0
 
     def __enter__(self) -> Progress:
         self.bar.start()
@@ -44,13 +43,13 @@ class Progress:
         self.bar.stop()
 
     def started(self, lines: list[SampleRecord], total: int) -> None:
-        """Shows where the run goes on."""
-        from bench.pace import TimeToGo
+        """Shows how many images are done."""
         from bench.records.record import SHARD
 
-        self.lines, self.total, self.clock = list(lines), total, TimeToGo(total, len(lines))
-        self.fields = self._fields()
-        self.bar.update(self.task, description="attacking", total=total, completed=len(lines), **self.fields)
+        self.lines, self.total, self.begun = list(lines), total, len(lines)
+        self.through, self.since = float(len(lines)), time.monotonic()
+        self.bar.update(self.task, description="attacking", total=total, robust=self._robust())
+        self._move(len(lines), f"{len(lines)}/{total} images")
         if lines and len(lines) < total:
             self.console.print(f"going on after {len(lines)} of {total} images")
         elif len(lines) < total and not self.console.is_terminal:
@@ -58,40 +57,34 @@ class Progress:
 
     def working(self, done: float, standing: int, images: int) -> None:
         """Moves the bar inside a shard."""
-        if self.clock:
-            self.clock.working(done, images)
-        fields = self.fields | {
-            "images": f"{len(self.lines)}/{self.total} images; {standing} of the {images} at hand still stand", "left": self._left(),
-        }  # fmt: skip
-        self.bar.update(self.task, completed=min(len(self.lines) + done * images, self.total), **fields)
+        count = f"{len(self.lines)}/{self.total} images; {standing} of the {images} at hand still stand"
+        self._move(len(self.lines) + done * images, count)
 
     def finished(self, lines: list[SampleRecord]) -> None:
         """Counts a shard."""
         self.lines += lines
-        if self.clock:
-            self.clock.finished(len(lines))
-        self.fields = fields = self._fields()
-        self.bar.update(self.task, completed=len(self.lines), **fields)
+        count, robust = f"{len(self.lines)}/{self.total} images", self._robust()
+        self.bar.update(self.task, robust=robust)
+        left = self._move(max(self.through, len(self.lines)), count)  # what other workers have begun still counts
         if not self.console.is_terminal:
-            left = f", {fields['left']}" if fields["left"] else ""
-            self.console.print(f"{fields['images']}, {fields['robust']}{left}")
+            self.console.print(", ".join(part for part in (count, robust, left) if part))
 
-    def _left(self) -> str:
-        seconds = self.clock.seconds() if self.clock and len(self.lines) < self.total else None
-        return "" if seconds is None else f"{duration(seconds)} to go"
+    def _move(self, through: float, count: str) -> str:
+        """Shows how far the run is; the time to go, at the mean pace since its start."""
+        self.through = min(through, self.total)
+        made, left = self.through - self.begun, ""
+        if made and len(self.lines) < self.total:
+            left = f"{duration((time.monotonic() - self.since) * (self.total - self.through) / made)} to go"
+        self.bar.update(self.task, completed=self.through, images=count, left=left)
+        return left
 
-    def _fields(self) -> dict[str, Any]:
+    def _robust(self) -> str:
         if not self.lines:
-            return {"images": f"0/{self.total} images", "robust": "", "left": ""}
+            return ""
         from bench.figures.summary import shares
         from bench.stats.intervals import mean_share
 
-        robust = mean_share(shares(self.lines))
-        return {
-            "images": f"{len(self.lines)}/{self.total} images",
-            "robust": f"robust so far {percent(robust.as_dict())}",
-            "left": self._left(),
-        }
+        return f"robust so far {percent(mean_share(shares(self.lines)).as_dict())}"
 
 
 class Notices(logging.Handler):

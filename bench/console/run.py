@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.spoiled import GRADIENT, IMAGE
 from bench.text.columns import columns
-from bench.text.words import duration, passes_text, percent
+from bench.text.words import counted, duration, passes_text, percent
 
 if TYPE_CHECKING:
     from bench.figures.curve import Point
     from bench.plan.plan import Plan
     from bench.run.prediction import Forecast
+
+NOTED = {
+    GRADIENT: "NOTE    {count} of {n} images had gradients that are not finite, where the attack is weak",
+    IMAGE: "NOTE    {count} of {n} images became not finite in the attack, and were put back",
+}
+"""What is said of flags that bear on the number itself."""
 
 
 def headline(summary: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -44,9 +51,7 @@ def forecast_text(forecast: Forecast | None, planned: Plan) -> str:
     """What a run would cost, for people."""
     head = f"{planned.labels['defense']} under {planned.labels['attack']} · {planned.dataset.name} {planned.threat}"
     if forecast is None:
-        return (
-            f"{head}\n  cost    not foreseen: this attack states no formula for its work\n  nothing was run or stored"
-        )
+        return f"{head}\n  cost    not foreseen: this attack states no bound on its work\n  nothing was run or stored"
     images = forecast.most.images
     probe = f", as in a probe of {forecast.probed}" if forecast.probed else ""
     return "\n".join(
@@ -81,8 +86,13 @@ def _said_lines(summary: dict[str, Any]) -> list[str]:
         lines.append(
             f"  claimed {100 * summary['claimed_accuracy']:.1f} % by the attack itself, on its own draws: biased, not a score"
         )
-    if summary.get("flags"):
-        lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in summary["flags"].items()))
+    flags = dict(summary.get("flags", {}))
+    lines += [f"  {NOTED[flag].format(count=flags.pop(flag), n=summary['n'])}" for flag in NOTED if flag in flags]
+    if flags:
+        lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in flags.items()))
+    for name, values in summary.get("remarks", {}).items():
+        told = ", ".join(f"{value} ({counted(count, 'image')})" for value, count in values.items())
+        lines.append(f"  said    {name.replace('_', ' ')}: {told}")
     return lines
 
 
@@ -108,19 +118,25 @@ def _draw_lines(draws: dict[str, Any], knowledge: str | None) -> list[str]:
 
 
 def _checks_text(checks: dict[str, Any]) -> str:
-    from bench.figures.summary import EXACT
-    from bench.records.claim import failed_checks
+    from bench.records.claim import IN_DOUBLE, IN_SINGLE, failed_checks
 
     parts = ["deterministic, as measured" if checks.get("deterministic") else "stochastic, draws reproducible"]
-    error, bar = checks.get("gradient_error"), f"{EXACT:.0e}".replace("e-0", "e-")
+    failed = [name for name in failed_checks(checks.get("claims", [])) if name not in (IN_DOUBLE, IN_SINGLE)]
+    return " · ".join([*parts, _gradient_text(checks), *([f"FAILED: {', '.join(failed)}"] if failed else [])])
+
+
+def _gradient_text(checks: dict[str, Any]) -> str:
+    """The error of the gradient, in the precision that it could be measured in."""
+    from bench.figures.summary import EXACT
+    from bench.records.claim import gradient_bar, gradient_open
+
+    error, bar = checks.get("gradient_error"), gradient_bar(checks, EXACT)
     if not checks.get("differentiable", True):
-        parts.append("not differentiable")
-    elif error is None:
-        parts.append("gradient error not measured")
-    else:
-        parts.append(f"gradient error {error:.0e}" + ("" if error < EXACT else f" (NOT EXACT: expected below {bar})"))
-    failed = [name for name in failed_checks(checks.get("claims", [])) if name != "gradient"]
-    return " · ".join([*parts, *([f"FAILED: {', '.join(failed)}"] if failed else [])])
+        return "not differentiable"
+    if error is None:
+        return "gradient error NOT MEASURED" if gradient_open(checks) else "gradient error not measured"
+    told = f"gradient error {error:.0e}" + (" in float32" if bar > EXACT else "")
+    return told + ("" if error < bar else f" (NOT EXACT: expected below {bar:.0e})".replace("e-0", "e-"))
 
 
 def _cost_text(cost: dict[str, Any]) -> str:

@@ -97,6 +97,7 @@ def _place(verdict: str) -> tuple[bool, str]:
 def _environment(environment: Mapping[str, Any]) -> str:
     named = ("purebench", "torch")
     parts = [f"{name} {environment[name]}" for name in named if name in environment]
-    parts += [str(environment[name]) for name in ("device", "instructions") if name in environment]
+    parts += [str(environment[name]) for name in ("device", "device_name", "instructions") if name in environment]
+    parts += ["TF32 on"] if environment.get("tf32") else []
     parts += [f"batch {environment['batch_size']}"] if "batch_size" in environment else []
     return ", ".join([*parts, *([f"git {environment['git']}"] if environment.get("git") else [])])

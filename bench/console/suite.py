@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from bench.run.prediction import Prediction
     from bench.suite.cells import Cell
-    from bench.suite.outcome import Outcome, Outlook
+    from bench.suite.outcome import Outcome
+    from bench.suite.outlook import Outlook
 
 ROWS = 12
 """Of the live table: cells that are being made, then those that ended last."""
@@ -165,7 +166,7 @@ def outlook_text(outlooks: Sequence[Outlook], workers: int) -> str:
         )
         lines.append(f"likely {passes_text(total['likely']['passes'])}")
     if total["unpredicted"]:
-        lines.append(f"{total['unpredicted']} cells are not predicted: their attacks state no formula for their work")
+        lines.append(f"{total['unpredicted']} cells are not predicted: their attacks state no bound on their work")
     return "\n".join([*lines, "nothing was run or stored"])
 
 
@@ -174,15 +175,23 @@ def outlook_documents(outlooks: Sequence[Outlook], workers: int) -> dict[str, An
     cells = [
         {
             "cell": look.cell.label, "state": look.state, "missing": look.images, "error": str(look.error) if look.error else None,
-            "likely": look.likely and asdict(look.likely), "most": look.most and asdict(look.most),
+            **{which: cost and asdict(cost) for which, cost in _costs(look).items()},
         }
         for look in outlooks
     ]  # fmt: skip
-    unpredicted = sum(bool(look.images) and look.most is None for look in outlooks)
+    unpredicted = sum(bool(look.images) and look.forecast is None for look in outlooks)
+    costs = [look.forecast for look in outlooks if look.forecast]
     sums = {
-        which: _sum([getattr(look, which) for look in outlooks if look.most], workers) for which in ("likely", "most")
+        "likely": _sum([cost.likely for cost in costs], workers),
+        "most": _sum([cost.most for cost in costs], workers),
     }
     return {"cells": cells, "total": {**sums, "unpredicted": unpredicted}}
+
+
+def _costs(look: Outlook) -> dict[str, Prediction | None]:
+    if look.forecast is None:
+        return {"likely": None, "most": None}
+    return {"likely": look.forecast.likely, "most": look.forecast.most}
 
 
 def _sum(predictions: Sequence[Prediction], workers: int) -> dict[str, Any]:
@@ -195,7 +204,7 @@ def _sum(predictions: Sequence[Prediction], workers: int) -> dict[str, Any]:
 def _outlook_row(look: Outlook) -> tuple[str, ...]:
     if look.error:
         return look.cell.label, look.state, "", "", str(look.error)
-    costs = [duration(cost.seconds) if cost else "?" if look.images else "" for cost in (look.likely, look.most)]
+    costs = [duration(cost.seconds) if cost else "?" if look.images else "" for cost in _costs(look).values()]
     return look.cell.label, look.state, str(look.images or ""), *costs
 
 

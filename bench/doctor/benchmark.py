@@ -6,7 +6,8 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -17,15 +18,15 @@ from bench.gradient import GradientMode
 from bench.machine.device import pick_device
 from bench.machine.memory import synchronize
 from bench.models.stand_ins import StandIn, ddpm_cifar10, resnet50, small_imagenet_denoiser, wide_resnet
-from bench.passes import KINDS
 from bench.plan.cache import Shelf
 from bench.plan.plan import Plan, plan
 from bench.records.record import SHARD
 from bench.registry.entry import Entry
 from bench.registry.registry import Registry
-from bench.run.prediction import Prediction, predict
+from bench.run.prediction import Costs, Prediction, Trial, scored, tried
 from bench.run.worker import Worker
-from bench.suite.cells import Cell, cells_of, find_suite, read_suite
+from bench.suite.cells import Cell, cells_of
+from bench.suite.file import find_suite, read_suite
 from bench.suite.suite import cell_request
 
 LOG = logging.getLogger("bench.doctor.benchmark")
@@ -98,7 +99,7 @@ def benchmark(registry: Registry, device: str = "auto", settings: tuple[Setting,
         UserError: No such device here.
     """
     where = pick_device(device.partition(",")[0])
-    networks, cells, counted = [], [], dict[str, dict[str, float]]()
+    networks, cells, seen = [], [], dict[str, Trial]()
     for setting in settings:
         LOG.info("timing on %s what %s runs, then counting its passes", where, setting.suite)
         own = [
@@ -107,7 +108,7 @@ def benchmark(registry: Registry, device: str = "auto", settings: tuple[Setting,
         ]
         networks += own
         seconds = {kind: value for network in own for kind, value in network.seconds.items()}
-        cells += _cells(setting, registry, seconds, counted)
+        cells += _cells(setting, registry, seconds, seen)
     return {
         "device": str(where) if where.type != "cuda" else f"{where}: {torch.cuda.get_device_name(where)}",
         "networks": [asdict(network) for network in networks],
@@ -178,39 +179,35 @@ def _clocked(compute: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - started
 
 
-class _Counted:
-    """A clock for one plan: passes counted with small networks on small images, seconds from those of each pass."""
-
-    def __init__(self, planned: Plan, seconds: Mapping[str, float], counted: dict[str, dict[str, float]]) -> None:
-        self.plan, self.seconds, self.counted = planned, seconds, counted
-
-    def time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
-        """Seconds and passes of one image."""
-        key = f"{self.plan.spec.defense} {mode}"
-        if key not in self.counted:
-            worker = Worker(self.plan, torch.device("cpu"), CPU_IMAGES, lambda *_: None)
-            self.counted[key] = worker.time(mode)[1]
-        passes = self.counted[key]
-        return sum(passes.get(kind, 0) * self.seconds.get(kind, 0.0) for kind in KINDS), passes
-
-
 def _cells(
-    setting: Setting, registry: Registry, seconds: Mapping[str, float], counted: dict[str, dict[str, float]]
+    setting: Setting, registry: Registry, seconds: Mapping[str, float], seen: dict[str, Trial]
 ) -> list[CellCost]:
+    """What each cell of a suite costs: passes counted with small networks on small images, times those of each pass."""
     path = find_suite(setting.suite)
     small, shelf = _small(registry, setting), Shelf()
     costs = []
     for cell in cells_of(read_suite(path), path):
         planned = plan(cell_request(cell), small, shelf)
-        costs.append(_cost(setting.suite, cell, planned, _Counted(planned, seconds, counted)))
+        costs.append(_cost(setting.suite, cell, planned, Costs(partial(_counted, planned, seconds, seen))))
     return costs
 
 
-def _cost(suite: str, cell: Cell, planned: Plan, clock: _Counted) -> CellCost:
+def _counted(planned: Plan, seconds: Mapping[str, float], seen: dict[str, Trial], mode: GradientMode) -> Trial:
+    key = f"{planned.spec.defense} {mode}"
+    if key not in seen:
+        seen[key] = tried(Worker(planned, torch.device("cpu"), CPU_IMAGES, lambda *_: None), mode)
+    passes = seen[key].passes
+    return replace(seen[key], seconds=sum(count * seconds.get(kind, 0.0) for kind, count in passes.items()))
+
+
+def _cost(suite: str, cell: Cell, planned: Plan, costs: Costs) -> CellCost:
     images = cell.samples or len(planned.dataset)
     if planned.whole_shards:
         images = -(-images // SHARD) * SHARD
-    least, most = (predict(planned, clock, images, least=choice) for choice in (True, False))
+    least, most = (
+        costs.of(images, scored(planned.work * share, planned), planned.gradient) if planned.work else None
+        for share in (0, 1)
+    )
     return CellCost(
         suite=suite, cell=f"{cell.text('defense')} under {cell.text('attack')}", images=images, least=least, most=most
     )

@@ -8,13 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import UserError
 from bench.figures.summary import shares
 from bench.records.lines import SampleRecord
 from bench.stats.intervals import Interval, mean_share
 from bench.threat import ThreatModel
-
-MOST = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,20 +38,6 @@ class Point:
             "threat": str(self.threat), "run_id": self.run_id, "n": self.n,
             "robust": self.robust.as_dict(), "worst": self.worst.as_dict(),
         }  # fmt: skip
-
-
-def parse_threats(text: str) -> list[ThreatModel]:
-    """Reads `linf:4/255,linf:8/255`: by norm, smallest radius first.
-
-    Raises:
-        UserError: A part is no threat, one stands twice, or there are more than 50.
-    """
-    threats = [ThreatModel.parse(part) for part in text.split(",")]
-    if len(set(threats)) < len(threats) or len(threats) > MOST:
-        raise UserError(
-            f"expected --threat as at most {MOST} different threats with commas between, got {text!r}; name each once"
-        )
-    return sorted(threats, key=lambda threat: (threat.norm, threat.eps))
 
 
 def curve(runs: Sequence[tuple[ThreatModel, str, Sequence[SampleRecord]]]) -> list[Point]:

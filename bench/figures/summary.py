@@ -14,6 +14,9 @@ from bench.records.record import Record
 from bench.stats.intervals import mean_share
 
 CLEAN, ROBUST = "clean", "adversarial"
+JUDGED = {"claimed", "flags"}
+"""Remarks on an image that have figures of their own; all others are counted and shown."""
+COMMONEST = 8
 EXACT = 1e-4
 """Largest relative error of a gradient, against a central difference, that counts as exact."""
 
@@ -64,7 +67,7 @@ def _claims(header: dict[str, Any], lines: Sequence[SampleRecord]) -> list[dict[
 
 
 def _remarks(lines: Sequence[SampleRecord]) -> dict[str, Any]:
-    """The accuracy that the attack itself claims, and its warnings; an image that it was not given was never right."""
+    """The accuracy that the attack itself claims, its warnings, and counts of its other remarks; an image that it was not given was never right."""
     remarks = [line.said for line in lines if line.said]
     figures: dict[str, Any] = {}
     if any("claimed" in remark for remark in remarks):
@@ -73,7 +76,18 @@ def _remarks(lines: Sequence[SampleRecord]) -> dict[str, Any]:
     if any("flags" in remark for remark in remarks):
         flags = Counter(flag for remark in remarks for flag in set(remark.get("flags", [])))
         figures["flags"] = dict(sorted(flags.items()))
-    return figures
+    names = sorted({name for remark in remarks for name in remark} - JUDGED)
+    counts = {name: _commonest(remarks, name) for name in names}
+    return figures | ({"remarks": counts} if any(counts.values()) else {})
+
+
+def _commonest(remarks: Sequence[dict[str, Any]], name: str) -> dict[str, int]:
+    """How many images have each of the commonest values of a remark, as texts, or the range of its numbers; None is left out."""
+    values = [remark[name] for remark in remarks if remark.get(name) is not None]
+    if values and all(type(value) in (int, float) for value in values) and min(values) < max(values):
+        return {f"{min(values):g} to {max(values):g}": len(values)}
+    counts = Counter(map(str, values))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:COMMONEST])
 
 
 def certified_radius(lines: Sequence[SampleRecord]) -> float | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 import torch
 
 from bench.errors import UserError
@@ -25,3 +27,8 @@ def pick_device(name: str) -> torch.device:
             f"expected --device auto, cpu, cuda, cuda:N or mps as this machine has it, got {name!r}; see: bench doctor"
         ) from error
     return device
+
+
+def own_generators(device: torch.device) -> AbstractContextManager[None]:
+    """A context after which torch's global generators, the CPU's and that of a GPU that is used, are as before."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])

@@ -6,41 +6,145 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
+from bench.foreign import blamed
+from bench.machine.device import own_generators
 from bench.protocols import Images
 
 TOLERANCE = 1e-3
-"""Of logits, relative to the largest: rounding differs between batch shapes by about 1e-6."""
+"""Of logits, relative to the largest, between batches of one shape: rounding differs by nothing, or by about 1e-6."""
+ROUNDED = 0.05
+"""The same between batches of other shapes, whose kernels round otherwise: in half precision by about 1e-2."""
+SIZES = (1, 2, 8, 16, 32, 50, 64)
+"""Batches that are tried where one of another size failed."""
 
 
 def inspect_classifier(network: nn.Module, x: Images, name: str) -> None:
-    """Raises `UserError` if a classifier is in train mode, returns probabilities, or mixes the rows of a batch.
+    """Raises `UserError`, with what was seen, if the logits of a classifier are not those of each image alone.
+
+    Seen are modules in train mode, writes into the images, other logits in a second call, probabilities, and logits that
+    depend on the other images of a batch, on its order or its size.
 
     Arguments:
         network: Images in [0, 1] to logits, after `eval()`.
         x: A few images, well inside [0, 1] and without equal pixels.
         name: What to call it.
     """
+    _check_mode(network, name)
+    logits = _check_input(network, x, name)
+    _check_repeats(network, x, logits, name)
+    if are_probabilities(logits):
+        raise UserError(
+            f"expected logits from {name}, got probabilities (no negative numbers, and they sum to 1); return what goes into its softmax"
+        )
+    if len(x) > 1:
+        _check_neighbours(network, x, logits, name)
+        _check_alone(network, x, logits, name)
+
+
+def are_probabilities(logits: Tensor) -> bool:
+    """Whether what should be logits, `(B, classes)`, has no negative numbers and rows that sum to 1."""
+    return bool((logits >= 0).all()) and bool(((logits.sum(dim=1) - 1).abs() < TOLERANCE).all())
+
+
+def advice_on(network: nn.Module, x: Images) -> str:
+    """What to do about a classifier that cannot be called with these images: found out by other batches, and its weights' type."""
+    takes = [size for size in SIZES if size != len(x) and _runs(network, x[:1].repeat(size, 1, 1, 1))]
+    if takes:
+        return f"it takes batches of {takes[0]}: let it take any number of images (a view(-1, ...), an export with a dynamic batch axis)"
+    types = {str(tensor.dtype).removeprefix("torch.") for tensor in network.parameters() if tensor.is_floating_point()}
+    other = types - {str(x.dtype).removeprefix("torch.")}
+    if len(types) == 1 and other:
+        return f"its weights are {other.pop()}: call .float() on it, or convert images and logits in its forward"
+    return "choose another --classifier"
+
+
+def _logits(network: nn.Module, x: Images) -> Tensor:
+    """In single precision, of a copy of the images."""
+    return network(x.clone()).detach().to(x)
+
+
+def _runs(network: nn.Module, x: Images) -> bool:
+    try:
+        _logits(network, x)
+    except Exception:  # it is asked whether there is one
+        return False
+    return True
+
+
+def _check_mode(network: nn.Module, name: str) -> None:
     training = [path or "itself" for path, module in network.named_modules() if module.training]
     if training:
         raise UserError(
             f"expected {name} in inference mode after eval(), got {len(training)} modules in train mode, such as {training[0]}; "
             "let its train() reach them"
         )
-    logits = network(x).detach()
-    if are_probabilities(logits):
+
+
+def _check_input(network: nn.Module, x: Images, name: str) -> Tensor:
+    """Logits, of a call that leaves the images as they are."""
+    handed = x.clone()
+    logits = network(handed).detach().to(x)
+    written = float((handed - x).abs().max())
+    if written or handed._version:  # which counts the writes, those that change nothing too: autograd forbids them
         raise UserError(
-            f"expected logits from {name}, got probabilities (no negative numbers, and they sum to 1); return what goes into its softmax"
+            f"expected {name} to leave the images as they are, got them changed by up to {written:.1e}; "
+            "let it compute on a copy: x = x - mean, not x -= mean or x.sub_(mean)"
         )
-    if len(x) > 1:
-        alone = torch.cat([network(row).detach() for row in x.split(1)])
-        difference = float((alone - logits).abs().max() / logits.abs().max().clamp_min(1e-12))
-        if difference > TOLERANCE:
-            raise UserError(
-                f"expected each row of logits of {name} to depend on its own image alone, got others in a batch than alone "
-                f"(by {difference:.1e} of the largest); put batch normalisation into inference mode"
-            )
+    return logits
 
 
-def are_probabilities(logits: Tensor) -> bool:
-    """Whether what should be logits, `(B, classes)`, has no negative numbers and rows that sum to 1."""
-    return bool((logits >= 0).all()) and bool(((logits.sum(dim=1) - 1).abs() < TOLERANCE).all())
+def _check_repeats(network: nn.Module, x: Images, logits: Tensor, name: str) -> None:
+    with own_generators(x.device):
+        again = [_logits(network, x) for _ in range(2)]
+        with own_generators(x.device):
+            one = _logits(network, x)
+        seeded = torch.equal(one, _logits(network, x))  # both from one state of the generators
+    apart = _apart(logits, again[0])
+    if apart and _apart(*again):
+        cause = (
+            "it draws from the random generators of torch: switch off dropout and noise at inference (F.dropout(..., training=self.training))"
+            if seeded
+            else "it draws random numbers or keeps a state between calls: take that out"
+        )
+        raise UserError(
+            f"expected the same logits from {name} whenever it is called, got others in a second call (by {apart:.1e} of the largest); {cause}"
+        )
+
+
+def _check_neighbours(network: nn.Module, x: Images, logits: Tensor, name: str) -> None:
+    """Other images around each, and another order, in a batch of the same shape."""
+    around = torch.cat([_logits(network, row.repeat(len(x), 1, 1, 1))[:1] for row in x.split(1)])
+    turned = _logits(network, x.flip(0)).flip(0)
+    apart = max(_apart(logits, around), _apart(logits, turned))
+    if apart > TOLERANCE:
+        batch = [path for path, module in network.named_modules() if getattr(module, "running_mean", module) is None]
+        advice = (
+            f"let batch normalisation keep running statistics ({batch[0]} has none), or put it into inference mode"
+            if batch
+            else "put batch normalisation into inference mode; take sums, means and scales (dynamic quantisation) over one image, never over the batch"
+        )
+        raise UserError(
+            f"expected each row of logits of {name} to depend on its own image alone, got others in a batch than alone (by {apart:.1e} of the largest); {advice}"
+        )
+
+
+def _check_alone(network: nn.Module, x: Images, logits: Tensor, name: str) -> None:
+    """A batch of one."""
+    with blamed(f"{name} to take one image as it takes {len(x)}", "let it take batches of any size"):
+        rows = [_logits(network, row) for row in x.split(1)]
+    shape = (1, logits.shape[1])
+    if rows[0].shape != shape:
+        raise UserError(
+            f"expected logits {shape} from {name} for one image, got {tuple(rows[0].shape)}; do not squeeze the batch away: flatten(1), not squeeze()"
+        )
+    apart = _apart(logits, torch.cat(rows))
+    if apart > ROUNDED:
+        raise UserError(
+            f"expected the same logits from {name} for an image alone as in a batch, got others (by {apart:.1e} of the largest); "
+            "let nothing depend on the size of the batch"
+        )
+
+
+def _apart(one: Tensor, other: Tensor) -> float:
+    """The largest difference, relative to the largest logit."""
+    return float((one - other).abs().max() / one.abs().max().clamp_min(1e-12))

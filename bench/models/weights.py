@@ -123,7 +123,11 @@ def read_card(path: Path) -> dict:
     """
     file = path.with_suffix(".json")
     if not file.exists():
-        _read(file)  # says so
+        _read(path)  # says so if that is what is missing
+        raise UserError(
+            f"expected weights that bench train wrote, with their card {file.name} beside them, got {path} without one; "
+            "for any other checkpoint write a factory, a function that returns the network, and name it as FILE.py:FUNCTION"
+        )
     card = read_json(file)
     recipe = card.get("recipe") if isinstance(card, dict) else None
     parts = (

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from bench.data.dataset import Dataset
 from bench.errors import BenchError, UserError
+from bench.foreign import blamed, own_folder
+from bench.models.adapter import Adapter, adapted
+from bench.models.contained import networks_behind, networks_in
+from bench.models.fingerprint import fingerprint
 from bench.protocols import Defense, ScoreModel
 from bench.records.spec import Component
 from bench.registry.arguments import complete, label, plain, takes
-from bench.registry.registry import Found
+from bench.registry.registry import Found, Registry
 
 LATER = {"votes": 1, "budget": None}
 """Arguments that came later, at values that change nothing: a spec leaves them out, so that the run ids of old specs stay as they are."""
+LOOK = 2
+"""Images on which a classifier is tried when it is loaded: one would not tell a batch from a single image."""
 
 
 class Part:
@@ -26,9 +34,9 @@ class Part:
     def __init__(self, found: Found, arguments: Mapping[str, Mapping[str, Any]], flag: str) -> None:
         self.found, self.flag = found, flag
         self.target = found.load()
-        if not callable(self.target):
+        if not callable(self.target) or isinstance(self.target, nn.Module):
             raise UserError(
-                f"expected {found.name} to be a class or a function, got {type(self.target).__name__}; name another object"
+                f"expected {found.name} to be a class or a function, got {type(self.target).__name__}; name another object, or a function that returns this one"
             )
         given = {**found.entry.args, **arguments.get(found.kind, {})}
         self.values = complete(self.target, given, what=found.name, flag=flag)
@@ -47,6 +55,13 @@ class Part:
         )
 
 
+def surrogate_of(attack: Part, registry: Registry) -> Part | None:
+    """The classifier that a transfer attack names."""
+    if not takes(attack.target, "surrogate"):
+        return None
+    return Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A")
+
+
 def load_dataset(part: Part, data_dir: Path | None) -> Dataset:
     """The images; raises `UserError` if the factory gives something else."""
     dataset = _build(part, **({"data_dir": data_dir} if takes(part.target, "data_dir") else {}))
@@ -58,7 +73,7 @@ def load_dataset(part: Part, data_dir: Path | None) -> Dataset:
 
 
 def load_classifier(part: Part, setting: Mapping[str, Any]) -> nn.Module:
-    """A network that is evaluated, its parameters without gradients.
+    """A network that is evaluated, its parameters without gradients, adapted to how a run calls it.
 
     Arguments:
         part: Its factory.
@@ -67,13 +82,17 @@ def load_classifier(part: Part, setting: Mapping[str, Any]) -> nn.Module:
     Raises:
         UserError: The factory fails, gives something else, or what it gives is for images of another shape.
     """
-    network = _build(part, **_wanted(part, setting))
-    if not isinstance(network, nn.Module):
-        raise UserError(
-            f"expected {part.found.name} to return a torch.nn.Module, got {type(network).__name__}; correct the factory"
+    network, name, dataset = _build(part, **_wanted(part, setting)), part.found.name, setting["run_dataset"]
+    if not callable(network) or isinstance(network, type):
+        advice = (
+            "build the network in it and load this into it" if isinstance(network, Mapping) else "correct the factory"
         )
-    _check_images(part, network, setting["run_dataset"])
-    return network.eval().requires_grad_(False)
+        raise UserError(f"expected {name} to return a torch.nn.Module, got {type(network).__name__}; {advice}")
+    _check_images(part, network, dataset)
+    for inner in [network] if isinstance(network, nn.Module) else networks_behind(network):
+        _freeze(inner, name)
+    x = torch.from_numpy(dataset.floats(np.arange(LOOK) % len(dataset)))
+    return adapted(network, x, len(dataset.classes), f"the classifier {name}")
 
 
 def load_score(part: Part, setting: Mapping[str, Any]) -> ScoreModel:
@@ -85,8 +104,20 @@ def load_score(part: Part, setting: Mapping[str, Any]) -> ScoreModel:
         )
     _check_images(part, score, setting["run_dataset"])
     if isinstance(score, nn.Module):
-        score.eval().requires_grad_(False)
+        _freeze(score, part.found.name)
     return score
+
+
+def check_weights(part: object, name: str) -> None:
+    """Raises `UserError` if a network in an object has parameters that hold no values yet."""
+    for _, network in networks_in(part):
+        tensors = [*network.named_parameters(), *network.named_buffers()]
+        empty = [path for path, tensor in tensors if is_lazy(tensor) or tensor.is_meta]
+        if empty:
+            raise UserError(
+                f"expected {name} with all its weights, got no values yet for {empty[0]} (a lazy layer, or the meta device); "
+                "give the layer its sizes, or load the weights before it is returned"
+            )
 
 
 def make_defense(part: Part, score: ScoreModel | None) -> Defense:
@@ -113,30 +144,28 @@ def remarks(part: Part, model: object) -> list[str]:
 
 def hashed(model: Any) -> tuple[Any, str | None]:
     """A model and its fingerprint."""
-    return model, fingerprint(model)
-
-
-def fingerprint(model: object) -> str | None:
-    """Hash of a network's architecture-independent state: names, types, shapes and bytes of its tensors; None if it has none."""
-    if not isinstance(model, nn.Module):
-        return None
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return model, fingerprint(model.state if isinstance(model, Adapter) else model)
 
 
 def _build(part: Part, **roles: object) -> Any:
     """Calls what may be another's code, whose errors are the user's to correct."""
     try:
-        return part.target(**roles, **part.values)
+        with own_folder(part.target):
+            return part.target(**roles, **part.values)
     except BenchError:
         raise
     except Exception as error:
         raise UserError(
             f"expected to build {part.found.name}, got {type(error).__name__}: {error}; correct it or its {part.flag} arguments"
         ) from error
+
+
+def _freeze(network: nn.Module, name: str) -> None:
+    check_weights(network, name)
+    with blamed(f"eval() of {name} to work", "return the network that it was made from"):
+        network.eval()
+    for parameter in network.parameters():  # compiled scripts have no requires_grad_() of their own
+        parameter.requires_grad_(False)
 
 
 def _wanted(part: Part, setting: Mapping[str, Any]) -> dict[str, Any]:

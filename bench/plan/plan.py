@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,30 @@ from bench.errors import UserError
 from bench.gradient import GradientMode
 from bench.pace import Work
 from bench.plan.cache import Shelf
-from bench.plan.parts import Part, hashed, load_classifier, load_dataset, load_score, make_defense, notes, remarks
+from bench.plan.parts import (
+    Part,
+    check_weights,
+    hashed,
+    load_classifier,
+    load_dataset,
+    load_score,
+    make_defense,
+    notes,
+    remarks,
+    surrogate_of,
+)
 from bench.plan.request import Request
 from bench.plan.rules import (
     check_attack,
     check_defense_class,
+    check_gradients,
     check_suits,
     check_votes,
     default_threat,
     gradient_of,
     knowledge_of,
     name_of,
+    release_of,
     scored_draws,
     trait,
 )
@@ -57,8 +69,6 @@ class Plan:
         known: The number of scored draws that the attacker knows, 0 if it has to draw its own.
         whole_shards: Whether the attack is another package's, whose result depends on the shard: only whole ones run.
         work: What the attack does to an image that never breaks; None if it does not say.
-        least: What it does to one that breaks at once.
-        first_step: Gives the length of the attack's first step, pixel units; None if the attack does not say.
         request: What was asked for, by name: what another process plans the same run from.
     """
 
@@ -75,8 +85,6 @@ class Plan:
     known: int = 0
     whole_shards: bool = False
     work: Work | None = None
-    least: Work = Work()  # noqa: RUF009 - frozen
-    first_step: Callable[[], float | None] = lambda: None
     request: Request = field(default_factory=Request)
 
 
@@ -94,13 +102,15 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
     parts = _find(request, registry)
     attack, defense, draws = parts.attack, parts.defense, parts.draws
     loaded = _load(parts, request.data_dir, shelf or Shelf())
+    attacked = loaded.classifier if loaded.surrogate is None else loaded.surrogate
+    check_gradients(parts.surrogate or parts.classifier, attacked, parts.gradient, registry)
     make = partial(make_defense, defense)
     built = make(loaded.score)  # the values themselves are checked now, before any work
     check_signature(type(built).__name__, built)
+    check_weights(built, defense.found.name)
     check_votes(built, defense)
     roles = {} if parts.surrogate is None else {"surrogate": loaded.surrogate}
-    estimate = partial(_estimate, parts, classes=len(loaded.dataset.classes))
-    return Plan(
+    planned = Plan(
         spec=_spec(parts, loaded, request.seed),
         labels={"defense": defense.label, "attack": attack.label, "dataset": parts.images.found.name},
         notes=[*notes(built, defense, attack), *remarks(parts.classifier, loaded.classifier)],
@@ -113,10 +123,22 @@ def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Pl
         gradient=parts.gradient,
         known=draws if parts.knowledge == "known" else 0,
         whole_shards=bool(trait(attack, "package")),
-        work=estimate("work"),
-        least=estimate("least") or Work(),
-        first_step=partial(estimate, "first_step", threat=parts.threat),
+        work=_work(parts, classes=len(loaded.dataset.classes)),
         request=request,
+    )
+    return image_by_image(planned) if request.image_by_image else planned
+
+
+def image_by_image(planned: Plan) -> Plan:
+    """The plan of the same run with each image alone in its network calls, which is then part of the run id."""
+    if planned.spec.batch_size:
+        return planned
+    note = f"image by image: what {planned.spec.defense.name} gives depends on the batch, so that a batch size of 1 is part of this run"
+    return replace(
+        planned,
+        spec=planned.spec.model_copy(update={"batch_size": 1}),
+        notes=[*planned.notes, note],
+        request=replace(planned.request, image_by_image=True),
     )
 
 
@@ -170,7 +192,7 @@ def _find(request: Request, registry: Registry) -> _Parts:
         attack=attack,
         classifier=classifier,
         score=score,
-        surrogate=_surrogate(attack, registry),
+        surrogate=surrogate_of(attack, registry),
         threat=threat,
         gradient=gradient,
         knowledge=knowledge,
@@ -207,7 +229,7 @@ def _spec(parts: _Parts, loaded: _Loaded, seed: int) -> RunSpec:
             sha256=loaded.sha256["surrogate"],
             gradient=parts.gradient.value,
             knowledge="known" if parts.knowledge == "known" else None,
-            package=_release(parts.attack),
+            package=release_of(parts.attack),
         ),
         classifier=parts.classifier.component(sha256=loaded.sha256["classifier"]),
         score_model=parts.score.component(sha256=loaded.sha256["score"]) if parts.score else None,
@@ -218,24 +240,11 @@ def _spec(parts: _Parts, loaded: _Loaded, seed: int) -> RunSpec:
     )
 
 
-def _release(attack: Part) -> str | None:
-    package = trait(attack, "package")
-    return f"{package} {version(package)}" if package else None
-
-
-def _surrogate(attack: Part, registry: Registry) -> Part | None:
-    """The classifier that a transfer attack names."""
-    if not takes(attack.target, "surrogate"):
-        return None
-    return Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A")
-
-
-def _estimate(parts: _Parts, name: str, **setting: Any) -> Any:
-    """The value of the attack's own formula of this name, None without one; with known draws every estimate takes all of them."""
+def _work(parts: _Parts, *, classes: int) -> Work | None:
+    """The value of the attack's function `work`, None without one; with known draws every estimate takes all of them."""
     attack = parts.attack
-    module = sys.modules[attack.target.__module__] if hasattr(attack.target, "__module__") else None
-    formula = getattr(module, name, None)
+    formula = getattr(sys.modules.get(getattr(attack.target, "__module__", "")), "work", None)
     if not callable(formula):
         return None
     known = {"eot": parts.draws} if parts.knowledge == "known" and "eot" in attack.values else {}
-    return formula(**(attack.values | known), deterministic=parts.defense.target.deterministic, **setting)
+    return formula(**(attack.values | known), deterministic=parts.defense.target.deterministic, classes=classes)

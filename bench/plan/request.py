@@ -26,6 +26,7 @@ class Request:
         seed: Seed of all draws.
         data_dir: Where data sets lie or are downloaded to.
         arguments: Arguments by kind of component (`defenses`, `attacks`, `classifiers`, `score_models`).
+        image_by_image: Whether the run id holds that every image runs alone, for a defense whose result depends on the batch.
     """
 
     defense: str = "dpsam"
@@ -38,6 +39,7 @@ class Request:
     seed: int = 0
     data_dir: Path | None = None
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    image_by_image: bool = False
 
 
 def request_of(header: Mapping[str, Any], data_dir: Path | None = None, *, defaults: bool = False) -> Request:
@@ -63,4 +65,5 @@ def request_of(header: Mapping[str, Any], data_dir: Path | None = None, *, defau
         seed=spec["seed"],
         data_dir=data_dir,
         arguments=arguments | ({"score_models": score["args"]} if score else {}),
+        image_by_image=spec.get("batch_size") is not None,
     )

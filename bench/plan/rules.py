@@ -1,17 +1,19 @@
-"""The rules of a run, checked before anything heavy is loaded: what suits what, and how many draws are scored."""
+"""The rules of a run: what suits what, and how many draws are scored; all but `check_gradients` before anything heavy is loaded."""
 
 from __future__ import annotations
 
 import inspect
+from importlib.metadata import version
 from typing import Any
 
-from bench.errors import UserError
+from bench.errors import NoGradientError, UserError
 from bench.gradient import GradientMode
+from bench.passes import has_gradients
 from bench.plan.parts import Part
 from bench.plan.request import Request
 from bench.protocols import Defense
 from bench.registry.arguments import takes
-from bench.registry.registry import Found
+from bench.registry.registry import Found, Registry
 from bench.threat import ThreatModel
 
 STOCHASTIC_DRAWS, MOST_DRAWS = 10, 10_000
@@ -40,6 +42,12 @@ def knowledge_of(attack: Part) -> str:
     if knowledge not in ("fresh", "known"):
         raise UserError(f"expected the attack's knowledge to be fresh or known, got {knowledge!r}; correct the attack")
     return knowledge
+
+
+def release_of(attack: Part) -> str | None:
+    """Name and release of another package whose attack this is; None for an attack of its own."""
+    package = trait(attack, "package")
+    return f"{package} {version(package)}" if package else None
 
 
 def check_votes(built: Defense, defense: Part) -> None:
@@ -97,6 +105,17 @@ def check_attack(attack: Part) -> None:
             f"expected {attack.found.name} to be an attack, a function of {', '.join(ATTACK_INPUTS)} and keyword-only arguments, got: {error}; "
             "correct its signature"
         ) from error
+
+
+def check_gradients(part: Part, network: object, gradient: GradientMode, registry: Registry) -> None:
+    """Raises `NoGradientError` if an attack follows gradients and the classifier that it attacks, loaded from `part`, has none."""
+    if gradient is not GradientMode.NONE and not has_gradients(network):
+        entries = registry.tables["attacks"].items()
+        without = [f"--attack {name}" for name, entry in entries if entry.gradient == GradientMode.NONE.value]
+        raise NoGradientError(
+            f"expected logits with gradients from the classifier {part.found.name} for this attack, got none (no_grad, inference_mode or NumPy inside); "
+            f"keep the graph, or use {' or '.join(without)}, which see the logits alone"
+        )
 
 
 def name_of(request: Request, data: Found, role: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 PASSED, FAILED, OPEN = "passed", "failed", "not measured"
+IN_DOUBLE, IN_SINGLE = "gradient", "gradient, float32"
+"""Names of the check of the gradient, in double precision and where that is impossible."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,3 +43,19 @@ def judged(check: str, value: Any, threshold: Any, passed: bool | None, meaning:
 def failed_checks(claims: Iterable[Mapping[str, Any]]) -> list[str]:
     """Names of the claims of a record, or of a summary, that failed."""
     return [claim["check"] for claim in claims if claim["verdict"] == FAILED]
+
+
+def gradient_bar(checks: Mapping[str, Any], usual: float) -> float:
+    """What a record's `gradient_error` was held against: that of the precision in which it was measured.
+
+    Arguments:
+        checks: Of a header or a summary.
+        usual: The bar in double precision, which alone records of before had.
+    """
+    bars = [claim.get("threshold") for claim in checks.get("claims", []) if claim["check"] == IN_SINGLE]
+    return next((bar for bar in bars if isinstance(bar, float)), usual)
+
+
+def gradient_open(checks: Mapping[str, Any]) -> bool:
+    """Whether a defense has a derivative whose exactness could not be measured; records that never say so are not meant."""
+    return bool(checks.get("differentiable", True)) and checks.get("gradient_error", 0.0) is None

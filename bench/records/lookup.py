@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.files.documents import printable
 from bench.files.links import check_inside
+from bench.records.archive import unpacked
 
 MOST_NAMED = 3
 """Ids that an error names."""
@@ -37,11 +38,12 @@ def find_record(results: Path, run: str) -> Path:
 
 
 def record_paths(results: Path) -> list[Path]:
-    """The folders of all records below `results`, sorted.
+    """The folders of all records below `results`, sorted; a folder that is only there as a zip file is unpacked first.
 
     Raises:
-        UserError: A link below `results` leads out of it.
+        UserError: A link below `results` leads out of it, or its zip file is damaged.
     """
+    results = unpacked(results)
     root = results.resolve()
     paths = sorted(file.parent for file in results.glob("*/*/*/run.json"))
     for path in paths:

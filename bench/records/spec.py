@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
@@ -44,10 +44,13 @@ class Component(BaseModel):
 class RunSpec(BaseModel):
     """Defense, attack, models, data, threat, draws and seed. Device, batch size, engine and n are not part of it.
 
+    But for a defense whose result depends on the batch: it runs image by image, and its spec says so.
+
     Arguments:
         threat: Canonical text of the threat model.
         draws: Fresh draws per image in the score.
         seed: Seed of all draws.
+        batch_size: 1 for a run that goes image by image, since its number depends on it; else None, and left out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +63,12 @@ class RunSpec(BaseModel):
     threat: str
     draws: int
     seed: int
+    batch_size: Literal[1] | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_batch_size(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves it out where it is not part of the run, so that all other run ids stay as they are."""
+        return {name: value for name, value in dump(self).items() if value is not None or name != "batch_size"}
 
     @property
     def run_id(self) -> str:

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import UserError
+from bench.foreign import importing
 from bench.registry.entry import KINDS, Entry
 from bench.registry.sources import source_sha256
 
@@ -189,7 +190,8 @@ def own_package(name: str, attribute: str) -> ModuleType:
 
 def _import(module: str) -> ModuleType:
     if not module.endswith(".py"):
-        return importlib.import_module(module)
+        with importing(module):
+            return importlib.import_module(module)
     path = Path(module).resolve()
     name = f"purebench_file_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     if name not in sys.modules:
@@ -199,7 +201,8 @@ def _import(module: str) -> ModuleType:
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[name] = loaded
         try:
-            spec.loader.exec_module(loaded)
+            with importing(name):
+                spec.loader.exec_module(loaded)
         except BaseException:
             del sys.modules[name]
             raise

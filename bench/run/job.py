@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from typing_extensions import Self
 
-from bench.errors import UserError
+from bench.errors import CoupledError, UserError
 from bench.figures.summary import summarise
 from bench.machine.environment import check_environment
-from bench.plan.plan import Plan
+from bench.plan.plan import Plan, image_by_image
+from bench.records.archive import unpacked
 from bench.records.header import FORMAT
 from bench.records.held import Held
 from bench.records.lines import SampleRecord
@@ -36,14 +37,23 @@ class Job:
     """
 
     def __init__(self, plan: Plan, options: Options, engine: Engine) -> None:
-        self.plan, self.options = plan, options
+        self.plan, self.options = begun(plan, options), options
         self.count = images_asked(options.samples, len(plan.dataset))
         self.total = _rounded(plan, self.count)
-        self.path = record_path(plan, options.results)
-        self.record = self._complete() or self._opened(engine)
+        try:
+            self.record = self._open(engine)
+        except CoupledError:
+            if options.batch_size != 1:
+                raise
+            self.plan = image_by_image(plan)
+            self.record = self._open(engine)
         finished = {line.id for line in self.record.lines}
         self.tasks = [Task(self, shard, positions) for shard, positions in _missing(plan, self.total, finished)]
         self.left = len(self.tasks)
+
+    def _open(self, engine: Engine) -> Record | RecordWriter:
+        self.path = record_path(self.plan, self.options.results)
+        return self._complete() or self._opened(engine)
 
     def _complete(self) -> Record | None:
         """The record if it lacks nothing; it is only read, so its folder may be read-only or written by others."""
@@ -113,7 +123,14 @@ class Job:
 
 def record_path(plan: Plan, results: Path) -> Path:
     """`results/<dataset>/<threat>/<run id>`."""
-    return results / plan.dataset.name / plan.threat.slug / plan.spec.run_id
+    return unpacked(results) / plan.dataset.name / plan.threat.slug / plan.spec.run_id
+
+
+def begun(plan: Plan, options: Options) -> Plan:
+    """The plan that a record was begun with: image by image if a batch size of 1 is asked for and that is how it was."""
+    alone = image_by_image(plan)
+    there = (record_path(alone, options.results) / "run.json").exists()
+    return alone if options.batch_size == 1 and there else plan
 
 
 def images_asked(samples: int | None, size: int) -> int:
@@ -134,7 +151,7 @@ def images_missing(plan: Plan, options: Options) -> tuple[int, int]:
         UserError: The data set has fewer, or the record is damaged.
     """
     total = _rounded(plan, images_asked(options.samples, len(plan.dataset)))
-    path = record_path(plan, options.results)
+    path = record_path(begun(plan, options), options.results)
     finished = {line.id for line in read_record(path).lines} if (path / "run.json").exists() else set()
     return sum(len(positions) for _, positions in _missing(plan, total, finished)), total
 

@@ -25,7 +25,7 @@ class Local:
     workers = 1
 
     def __init__(self) -> None:
-        self.made: tuple[Plan, Options] | None = None
+        self.made: tuple[Plan, Options, Worker] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +59,5 @@ class Local:
     def _worker(self, plan: Plan, options: Options) -> Worker:
         """The worker of a plan, kept for as long as the same one is asked for."""
         if self.made is None or self.made[0] is not plan or self.made[1] is not options:
-            self.worker = Worker(plan, pick_device(options.device), options.batch_size, lambda *_: None)
-            self.made = plan, options
-        return self.worker
+            self.made = plan, options, Worker(plan, pick_device(options.device), options.batch_size, lambda *_: None)
+        return self.made[2]

@@ -1,18 +1,29 @@
-"""What a run will cost, before it begins: the attack's own formula, what one chunk costs here, and who falls at once."""
+"""What a run will cost, before it begins: the attack's own bound on its work, times what one chunk costs on this machine."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import partial
+from typing import Any
 
+import numpy as np
+
+from bench.ball import project, steepest
 from bench.gradient import GradientMode
+from bench.machine.memory import synchronize
+from bench.margin import margin
 from bench.pace import Work
+from bench.passes import KINDS, has_gradients
+from bench.plan.plan import Plan
 from bench.records.spec import canonical
+from bench.run.worker import Worker
 
-if TYPE_CHECKING:
-    from bench.plan.plan import Plan
+CALLS, STEPS = 2, 4
+"""Timed calls, of which the shortest counts; and gradient steps, where a broken image may rest: half a radius each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +43,12 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a run will cost if every image stands, and if as many fall at once as in a probe.
+    """What a run will cost: at most, and if as many images break at once as in a probe.
 
     Arguments:
         done: Images that the record has already.
-        most: The cost of the others if all of them stand to the end.
-        likely: Their cost if the share `standing` of them stands to the end.
+        most: The cost of the others if no image ever breaks.
+        likely: Their cost if only the share `standing` of them is attacked to the end.
         standing: Share of the probed images that a few gradient steps did not break.
         probed: The number of probed images.
     """
@@ -53,107 +64,105 @@ class Forecast:
         return asdict(self)
 
 
-class Clock(Protocol):
-    """What knows the cost of one image: a worker, or who has counted and timed before."""
-
-    def time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
-        """Seconds and passes that an image takes, evaluated (`NONE`) or differentiated (any other mode)."""
-
-
-class Prober(Clock, Protocol):
-    """A clock that can also try who falls at once."""
-
-    def probe(self, count: int) -> tuple[float, int]:
-        """The share of the first images that stand after a few gradient steps, and how many were tried."""
-
-
-class Remembering:
-    """A prober that tries nothing twice: runs of the same parts cost the same an image, whatever attacks them.
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """What one chunk of images costs, and how many of them break at once.
 
     Arguments:
-        prober: What times and probes.
-        plan: The run it is for.
-        seen: What was found before, on the same device and in the same batch size; what is found is added.
+        seconds: Time of one image.
+        passes: Passes of one image through each network.
+        standing: Share of the images that are right, and stay so under a few gradient steps where an attack may rest.
+        images: The number of images tried.
     """
 
-    def __init__(self, prober: Prober, plan: Plan, seen: dict[str, tuple[float, Any]]) -> None:
-        self.prober, self.plan, self.seen = prober, plan, seen
-
-    def time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
-        """As the prober's, the first time."""
-        return self._once(["time", mode.value], ("attack", "threat", "draws", "seed"), lambda: self.prober.time(mode))
-
-    def probe(self, count: int) -> tuple[float, int]:
-        """As the prober's, the first time for this threat, gradient and knowledge."""
-        view = ["probe", count, self.plan.gradient.value, self.plan.known]
-        return self._once(view, ("attack", "seed"), lambda: self.prober.probe(count))
-
-    def _once(
-        self, what: list[Any], apart: tuple[str, ...], find: Callable[[], tuple[float, Any]]
-    ) -> tuple[float, Any]:
-        spec = {part: value for part, value in self.plan.spec.model_dump().items() if part not in apart}
-        key = canonical([*what, spec])
-        if key not in self.seen:
-            self.seen[key] = find()
-        return self.seen[key]
+    seconds: float
+    passes: dict[str, float]
+    standing: float = 1.0
+    images: int = 0
 
 
-def predict(plan: Plan, worker: Clock, images: int, *, least: bool = False) -> Prediction | None:
-    """The cost of some images of a plan, from one chunk that is evaluated and one that is differentiated here.
+def tried(worker: Worker, mode: GradientMode) -> Trial:
+    """Evaluates one chunk of the first images (`NONE`), or takes a few gradient steps on it (any other mode).
+
+    The seconds are those of the shortest call: another process only ever makes a call longer.
+    """
+    if not has_gradients(worker.plan.classifier):
+        mode = GradientMode.NONE  # the gradients that the attack takes are another network's
+    return worker._fitting(partial(_tried, worker, mode))
+
+
+def _tried(worker: Worker, mode: GradientMode) -> Trial:
+    threat, count = worker.plan.threat, min(worker.batch, len(worker.plan.dataset))
+    view, x, y, noise = worker.look(mode, np.arange(count))
+    z, noise, seconds = x, noise.of("score"), math.inf
+    rests = view.decisive and mode is not GradientMode.NONE
+    standing = worker.margins(view, x, y, noise)[:, 0] > 0  # loads the kernels, too
+    for _ in range(STEPS if rests else CALLS):
+        view.tally.counts.clear()
+        started = time.monotonic()
+        if mode is GradientMode.NONE:
+            worker.logits(view, x, noise)
+        else:
+            _, values, slope = view.differentiate(z, y, noise, lambda logits, y: -margin(logits, y))
+            standing &= (values <= 0) | (not rests)
+            z = project(z + threat.radius / 2 * steepest(slope, threat), x, threat)
+        synchronize(worker.device)
+        seconds = min(seconds, time.monotonic() - started)
+    passes = {kind: sum(view.tally.of(sample)[kind] for sample in noise.ids.tolist()) / count for kind in KINDS}
+    return Trial(seconds=seconds / count, passes=passes, standing=float(standing.float().mean()), images=count)
+
+
+class Costs:
+    """The cost of images, from chunks that are tried when they are first asked for.
+
+    Arguments:
+        trial: Tries a chunk under a gradient mode.
+        chunk: Rows that the last of the images is padded to; 1 where draws fill the chunks.
+    """
+
+    def __init__(self, trial: Callable[[GradientMode], Trial], chunk: int = 1) -> None:
+        self.trial, self.chunk = trial, chunk
+        self.trials: dict[GradientMode, Trial] = {}
+
+    def of(self, images: int, work: Work, mode: GradientMode) -> Prediction:
+        """The cost of so many images, each given this much work under a gradient mode."""
+        seconds, passes = 0.0, Counter[str]()
+        rows = -(-images // self.chunk) * self.chunk
+        for view, each in ((GradientMode.NONE, work.evaluations), (mode, work.gradients)):
+            if each and images:
+                trial = self.under(view)
+                seconds += trial.seconds * each * rows
+                passes.update({kind: round(count * each * images) for kind, count in trial.passes.items()})
+        return Prediction(images=images, passes=dict(passes), seconds=seconds)
+
+    def under(self, mode: GradientMode) -> Trial:
+        """The chunk that was tried under a gradient mode."""
+        if mode not in self.trials:
+            self.trials[mode] = self.trial(mode)
+        return self.trials[mode]
+
+
+def scored(work: Work, plan: Plan) -> Work:
+    """An attack's work on an image, and the score of the image before and after it."""
+    return work + Work(evaluations=2 * plan.spec.draws)
+
+
+def forecast(plan: Plan, costs: Costs, *, images: int, done: int) -> Forecast | None:
+    """The cost of what is missing of a run; None for an attack that states no bound on its work.
 
     Arguments:
         plan: The run.
-        worker: Where it is timed.
-        images: How many are to be run.
-        least: Whether every image breaks at once, instead of none ever.
-
-    Returns:
-        None for an attack without a formula.
-    """
-    if plan.work is None:
-        return None
-    return _Costs(plan, worker).of(images, plan.least if least else plan.work)
-
-
-def forecast(plan: Plan, worker: Prober, *, images: int, done: int, probe: int) -> Forecast | None:
-    """The cost of what is missing of a run, by the formula and a probe: a few gradient steps on the first images.
-
-    Arguments:
-        plan: The run.
-        worker: Where it is timed and probed.
+        costs: What chunks of it cost.
         images: How many are missing.
         done: How many the record has.
-        probe: How many to probe, at most; none are for an attack that takes no gradients.
-
-    Returns:
-        None for an attack without a formula.
     """
     if plan.work is None:
         return None
-    costs, count = _Costs(plan, worker), min(probe, images)
-    standing, probed = (1.0, 0) if plan.gradient is GradientMode.NONE or not count else worker.probe(count)
-    average = plan.work * standing + plan.least * (1 - standing)
-    return Forecast(
-        done=done, most=costs.of(images, plan.work), likely=costs.of(images, average), standing=standing, probed=probed
-    )
+    probe = costs.under(plan.gradient) if images else Trial(seconds=0.0, passes={})
+    most, likely = (costs.of(images, scored(plan.work * share, plan), plan.gradient) for share in (1.0, probe.standing))
+    return Forecast(done=done, most=most, likely=likely, standing=probe.standing, probed=probe.images)
 
 
-class _Costs:
-    """Seconds and passes of an image's evaluation and of its gradient, timed when they are first asked for."""
-
-    def __init__(self, plan: Plan, worker: Clock) -> None:
-        self.plan, self.worker = plan, worker
-        self.timed: dict[GradientMode, tuple[float, dict[str, float]]] = {}
-
-    def of(self, images: int, work: Work) -> Prediction:
-        """The cost of images that are each given this much work by the attack, the scoring of both versions included."""
-        counts = (GradientMode.NONE, work.evaluations + 2 * self.plan.spec.draws), (self.plan.gradient, work.gradients)
-        seconds, passes = 0.0, Counter[str]()
-        for mode, count in counts:
-            if count and images:
-                if mode not in self.timed:
-                    self.timed[mode] = self.worker.time(mode)
-                took, made = self.timed[mode]
-                seconds += took * count * images
-                passes.update({kind: round(number * count * images) for kind, number in made.items()})
-        return Prediction(images=images, passes=dict(passes), seconds=seconds)
+def shared(plan: Plan) -> str:
+    """A key that runs have in common whose chunks cost the same, whatever attacks them."""
+    return canonical([plan.gradient.value, plan.known, plan.spec.model_dump(exclude={"attack", "seed"})])

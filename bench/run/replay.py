@@ -60,9 +60,17 @@ def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int 
         planned: Its plan.
         device: As on the command line.
         batch_size: Images in one network call; the record's if left out.
+
+    Raises:
+        UserError: The run goes image by image, and another batch size is given.
     """
+    alone = planned.spec.batch_size
+    if alone and batch_size not in (None, alone):
+        raise UserError(
+            f"expected --batch-size {alone}, which is part of run {run.run_id}, got {batch_size}; leave it out"
+        )
     worker = Worker(planned, pick_device(device), batch_size, lambda *_: None)
-    if batch_size is None:
+    if batch_size is None and not alone:
         recorded = (part.get("batch_size") for part in run.header["environments"].values())
         worker.batch = next((size for size in recorded if size), worker.batch)
     return worker

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,18 +11,15 @@ from bench.figures.curve import Point, curve
 from bench.machine.device import pick_device
 from bench.plan.plan import Plan
 from bench.records.lines import SampleRecord
-from bench.records.record import SHARD, read_record
+from bench.records.record import read_record
 from bench.run.engine import Engine, Failed, Task
 from bench.run.job import Job, first_lines, images_missing, record_path
 from bench.run.local import Local
 from bench.run.options import Options
-from bench.run.prediction import Forecast, Remembering, forecast
+from bench.run.prediction import Costs, Forecast, forecast, shared, tried
 from bench.run.worker import Worker
 
 __all__ = ["Options", "Reporter", "Silent", "foresee", "record_path", "run", "security_curve"]
-
-PROBED_SHARDS = 2
-"""Shards on whose images a forecast tries which ones fall at once."""
 
 
 class Reporter(Protocol):
@@ -99,22 +97,21 @@ class Flights:
         self.flying.pop(task, None)
 
 
-def foresee(plan: Plan, options: Options, seen: dict[str, tuple[float, Any]] | None = None) -> Forecast | None:
-    """The cost of the images that a record lacks; nothing is written. None for an attack without a formula.
+def foresee(plan: Plan, options: Options, seen: dict[str, Costs] | None = None) -> Forecast | None:
+    """The cost of the images that a record lacks; nothing is written. None for an attack without a bound.
 
     Arguments:
         plan: The run.
         options: How it would be executed.
-        seen: Times and probes of earlier forecasts under the same options but for the samples; new ones are added.
+        seen: Costs of chunks in earlier forecasts under the same options but for the samples; new ones are added.
 
     Raises:
         UserError: The options are wrong.
     """
     missing, total = images_missing(plan, options)
-    device = pick_device(options.device.partition(",")[0])
-    worker = Worker(plan, device, options.batch_size, lambda done, standing, images: None)
-    prober = worker if seen is None else Remembering(worker, plan, seen)
-    return forecast(plan, prober, images=missing, done=total - missing, probe=PROBED_SHARDS * SHARD)
+    worker = Worker(plan, pick_device(options.device.partition(",")[0]), options.batch_size, lambda *_: None)
+    costs = ({} if seen is None else seen).setdefault(shared(plan), Costs(partial(tried, worker)))
+    return forecast(plan, costs, images=missing, done=total - missing)
 
 
 def security_curve(summaries: Sequence[dict[str, Any]], plans: Sequence[Plan]) -> list[Point]:

@@ -12,18 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.ball import project, steepest
 from bench.claims.checks import IMAGES, verify_claims
-from bench.defended import DefendedClassifier
+from bench.defended import VOTING_ROWS, DefendedClassifier
 from bench.errors import AttackError, BenchError, UserError
-from bench.foreign import out_of_memory
+from bench.foreign import kept_folder, out_of_memory
 from bench.gradient import GradientMode
 from bench.machine.environment import check_environment, commit, environment_of
-from bench.machine.memory import peak, reset_peak, synchronize
+from bench.machine.memory import peak, reset_peak
 from bench.margin import margin
 from bench.noise import Noise
 from bench.pace import Pace
-from bench.passes import CountedScoreModel, Tally
+from bench.passes import CountedScoreModel, Tally, has_gradients
 from bench.plan.plan import Plan
 from bench.protocols import Images
 from bench.records.lines import SampleRecord, checked_line
@@ -39,10 +38,6 @@ FULL_BATCH = SHARD
 """The same where calls are wide (GPU), or where the draws of a stochastic defense fill them."""
 FRESH_DRAW = 1000
 """Number of the draw by which a verification looks at a stochastic defense anew."""
-TIMED, ENOUGH = 3, 1.0
-"""Calls that are timed at most, and the seconds after which no further one is."""
-PROBE_STEPS = 6
-"""Of half a radius each: what they break, an attack breaks early."""
 
 
 class Worker:
@@ -51,7 +46,7 @@ class Worker:
     Arguments:
         plan: The parts of the run.
         device: Where to compute.
-        batch_size: Images in one network call; None for auto.
+        batch_size: Images in one network call; None for auto; 1 in any case for a run that goes image by image.
         working: Told the share of an attack's work that is done, how many images stand, and of how many.
     """
 
@@ -59,8 +54,9 @@ class Worker:
         self, plan: Plan, device: torch.device, batch_size: int | None, working: Callable[[float, int, int], None]
     ) -> None:
         self.plan, self.device, self.working = plan, device, working
-        self.auto, self.git = batch_size is None, commit()
-        self.batch = batch_size or _largest_batch(plan, device)
+        alone = plan.spec.batch_size
+        self.auto, self.git = batch_size is None and not alone, commit()
+        self.batch = alone or batch_size or _largest_batch(plan, device)
         self.pace = Pace()
         plan.classifier.to(device)
         if isinstance(plan.score, nn.Module):
@@ -115,65 +111,11 @@ class Worker:
     def _claims(self) -> dict[str, Any]:
         positions = np.arange(min(IMAGES, len(self.plan.dataset)))
         x, _, noise = self._inputs(positions)
-        differentiable = getattr(self.plan.make_defense(self.plan.score), "differentiable", True)
+        defense = self.plan.make_defense(self.plan.score)
+        differentiable = getattr(defense, "differentiable", True) and has_gradients(self.plan.classifier)
         mode = GradientMode.FULL if differentiable else GradientMode.NONE
         model = self._model(mode, Tally(), len(x), chunk=min(self.batch, IMAGES))
         return verify_claims(self.plan, model, scored, x, noise)
-
-    def time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
-        """Seconds and passes that an image takes in one full chunk, evaluated (`NONE`) or differentiated (any other mode).
-
-        The seconds are the least of up to four calls, the first of which also loads kernels: another process only ever makes
-        a call longer, so that the shortest is nearest to what the chunk itself costs.
-        """
-        return self._fitting(lambda: self._time(mode))
-
-    def _time(self, mode: GradientMode) -> tuple[float, dict[str, float]]:
-        tally = Tally()
-        x, y, noise = self._inputs(np.arange(min(self.batch, len(self.plan.dataset))))
-        view = self._model(mode, tally, len(x))
-
-        def once() -> float:
-            tally.counts.clear()
-            started = time.monotonic()
-            if mode is GradientMode.NONE:
-                view.sample(x, noise.of("check"))
-            else:
-                view.differentiate(x, y, noise.of("check"), lambda logits, y: logits.logsumexp(dim=1))
-            synchronize(self.device)
-            return time.monotonic() - started
-
-        with torch.no_grad() if mode is GradientMode.NONE else torch.enable_grad():
-            took: list[float] = []
-            least = once()
-            while len(took) < TIMED and sum(took) < ENOUGH:
-                took.append(once())
-        counts = [tally.of(sample) for sample in noise.ids.tolist()]
-        passes = {kind: sum(count[kind] for count in counts) / len(x) for kind in counts[0]}
-        return min(least, *took) / len(x), passes
-
-    def probe(self, count: int) -> tuple[float, int]:
-        """The share of the first images that stand after a few steps of plain ascent, and how many were tried.
-
-        An image counts as standing while some draw of it is right; where the attacker cannot see what the score will see,
-        no attack lets an image rest, so all that are right before the attack count.
-        """
-        return self._fitting(lambda: self._probe(count))
-
-    def _probe(self, count: int) -> tuple[float, int]:
-        x, y, noise = self._inputs(np.arange(count))
-        view, threat = self._model(self.plan.gradient, Tally(), count), self.plan.threat
-        deployed, scored, z = view.view(GradientMode.NONE), noise.of("score"), x
-        standing = (self._score(deployed, x, y, noise)[0] == y[:, None]).any(dim=1)
-        for _ in range(PROBE_STEPS if view.decisive else 0):
-            rows = torch.nonzero(standing)[:, 0]
-            if not len(rows):
-                break
-            _, values, slope = view.differentiate(z[rows], y[rows], scored[rows], lambda logits, y: -margin(logits, y))
-            standing[rows] = values <= 0
-            moved = project(z[rows] + threat.radius / 2 * steepest(slope, threat), x[rows], threat)
-            z = z.index_copy(0, rows, moved)
-        return float(standing.float().mean()), count
 
     def rescore(self, positions: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Predictions and margins, each `(B, k)`, of images that stand in for those of the data set, scored as in a run.
@@ -224,7 +166,7 @@ class Worker:
         _, y, noise = self._inputs(positions)
         deployed = self._model(GradientMode.NONE, Tally(), len(y))
         with torch.no_grad():
-            return deployed.purify(torch.from_numpy(images).to(self.device), noise.of("score")).cpu().numpy()
+            return deployed.shown(torch.from_numpy(images).to(self.device), noise.of("score")).cpu().numpy()
 
     def _execute(self, positions: np.ndarray) -> tuple[list[SampleRecord], np.ndarray]:
         started = time.monotonic()
@@ -248,8 +190,9 @@ class Worker:
         key = self.environment_key
         rows_of = zip(*(column.tolist() for column in columns), strict=True)
         words = dict(zip(rows.tolist(), _by_image(said, len(rows), self.plan.spec.attack.name), strict=True))
+        told = [view.spoiled.words(sample, words.get(row, {})) for row, sample in enumerate(noise.ids.tolist())]
         lines = [
-            self._line((*values, radii[row]), tally, seconds, key, words.get(row, {}), memory)
+            self._line((*values, radii[row]), tally, seconds, key, told[row], memory)
             for row, values in enumerate(rows_of)
         ]
         return lines, adversarial.cpu().numpy()
@@ -283,7 +226,8 @@ class Worker:
         name = self.plan.spec.attack.name
         view.pace.start()
         try:
-            result = self.plan.attack(view, x, y, self.plan.threat, noise)
+            with kept_folder():
+                result = self.plan.attack(view, x, y, self.plan.threat, noise)
         except BenchError:
             raise
         except Exception as error:
@@ -324,7 +268,7 @@ class Worker:
         self.pace.working = lambda done, standing: self.working(done, standing, images)
         return DefendedClassifier(
             self.plan.classifier, self.plan.make_defense(score), mode=mode, chunk=chunk or self.batch, tally=tally,
-            pace=self.pace, known=self.plan.known, said=said,
+            pace=self.pace, known=self.plan.known, said=said, voting_rows=self.plan.spec.batch_size or VOTING_ROWS,
         )  # fmt: skip
 
     def _inputs(self, positions: np.ndarray) -> tuple[Images, Tensor, Noise]:

@@ -1,4 +1,4 @@
-"""A suite file: a matrix of runs in TOML, as the cells it stands for."""
+"""The cells of a suite: one run each."""
 
 from __future__ import annotations
 
@@ -6,70 +6,17 @@ import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Any
 
 from bench.errors import UserError
-from bench.files.documents import printable, read_toml
+from bench.files.documents import printable
 from bench.registry.entry import KIND_OF
 from bench.registry.registry import suggest
+from bench.suite.file import AXES, Axes, Named, SuiteFile
 from bench.threat import ThreatModel
 
-AXES = ("dataset", "threat", "classifier", "score_model", "defense", "attack", "seed")
-"""Keys of which the matrix is the product, the slowest first."""
 MOST_CELLS = 100_000
-
-Value = str | int | float | bool | list[str | int | float | bool]
-Named = str | dict[str, Value]
-Names = Named | list[Named]
-Samples = Annotated[int, Field(ge=1)] | Literal["all"]
-
-
-class _Settings(BaseModel):
-    """Keys that every part of a suite file takes."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    samples: Samples | None = None
-    draws: Annotated[int, Field(ge=1)] | None = None
-    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
-    no_evidence: bool | None = None
-    defense_args: dict[str, Value] = {}
-    attack_args: dict[str, Value] = {}
-    classifier_args: dict[str, Value] = {}
-    score_args: dict[str, Value] = {}
-
-
-class _Axes(_Settings):
-    defense: Names | None = None
-    attack: Names | None = None
-    dataset: Names | None = None
-    classifier: Names | None = None
-    score_model: Names | None = None
-    threat: str | list[str] | None = None
-    seed: int | list[int] | None = None
-
-
-class _Adjust(_Settings):
-    where: dict[str, str | list[str]]
-
-
-class SuiteFile(_Axes):
-    """A suite file: axes and settings of all cells, then what is added, left out, and set for some of them."""
-
-    summary: str = ""
-    data_dir: Path | None = None
-    results: Path = Path("results")
-    device: str = "auto"
-    engine: str = "local"
-    workers: int | None = None
-    mix_environments: bool = False
-    include: list[_Axes] = []
-    exclude: list[dict[str, str | list[str]]] = []
-    adjust: list[_Adjust] = []
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -123,39 +70,6 @@ class Cell:
         )
 
 
-def find_suite(name: str) -> Path:
-    """The file of a suite given by its path, or by the name of one inside the package.
-
-    Raises:
-        UserError: There is no such file and no such name.
-    """
-    inside = {
-        file.name.removesuffix(".toml"): Path(str(file))
-        for file in files("bench.suite.ready").iterdir()
-        if file.name.endswith(".toml")
-    }
-    if name in inside and not Path(name).is_file():
-        return inside[name]
-    if not Path(name).is_file():
-        raise UserError(
-            f"expected a suite file or one of {', '.join(sorted(inside))}, got {printable(name)!r}{suggest(name, list(inside))}; check the path"
-        )
-    return Path(name)
-
-
-def read_suite(file: Path) -> SuiteFile:
-    """The content of a suite file.
-
-    Raises:
-        UserError: It is no TOML, or has keys or values that a suite does not take.
-    """
-    content = read_toml(file)
-    try:
-        return SuiteFile.model_validate(content)
-    except ValidationError as error:
-        raise UserError(_first_mistake(file, error)) from error
-
-
 def cells_of(suite: SuiteFile, file: Path) -> list[Cell]:
     """The cells of a suite in its order, each once.
 
@@ -194,7 +108,7 @@ def patterns_of(only: list[str]) -> dict[str, str | list[str]]:
     return {**patterns}
 
 
-def _product(suite: SuiteFile, axes: _Axes) -> Iterator[Cell]:
+def _product(suite: SuiteFile, axes: Axes) -> Iterator[Cell]:
     """The cells of one part, which takes from the file what it does not say itself."""
     values = [
         _values(axis, getattr(axes, axis) if getattr(axes, axis) is not None else getattr(suite, axis)) for axis in AXES
@@ -284,14 +198,3 @@ def _check_patterns(file: Path, patterns: list[dict[str, str | list[str]]]) -> N
             raise UserError(
                 f"expected patterns of {', '.join(AXES)} in {printable(file)}, got {printable(axis)!r}{suggest(axis, list(AXES))}; correct the key"
             )
-
-
-def _first_mistake(file: Path, error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    keys = {*SuiteFile.model_fields, *_Adjust.model_fields}
-    extra = first["type"] == "extra_forbidden"
-    place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in keys or extra)
-    if extra:
-        known = list(SuiteFile.model_fields)
-        return f"expected keys of a suite in {printable(file)}, got {printable(place)!r}{suggest(place, known)}; see: bench suite --help"
-    return f"expected a value that fits {printable(place)!r} in {printable(file)}, got {printable(first['input'])[:80]!r} ({first['msg'].lower()}); correct it"

@@ -197,8 +197,9 @@ class Suite:
 
 def cell_request(cell: Cell) -> Request:
     """What a cell asks for, by name."""
+    names: dict[str, Any] = dict(cell.names)
     return Request(
-        **cell.names,
+        **names,
         threat=cell.threat,
         draws=cell.draws,
         seed=cell.seed,

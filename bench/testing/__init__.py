@@ -19,6 +19,8 @@ __all__ = ["THREATS", "Check", "ContractError", "check_attack", "check_defense",
 THREATS = ("linf:8/255", "l2:0.5")
 INDEPENDENT = "independent of batch size, order and neighbours"
 LEAD = len("FAIL  ")
+LEAST = 4
+"""Images, so that each has others beside it in every order."""
 Rules = Mapping[str, tuple[Callable[[], str], tuple[str, ...]]]
 """By its name what each check measures, as what is wrong, and which others have to hold first."""
 
@@ -81,7 +83,7 @@ def report(check: Callable[..., list[Check]], subject: object, **options: Any) -
 
 
 def check_defense(defense: Defense, *, images: Images | None = None) -> list[Check]:
-    """Checks a purifier: shape, range, determinism, independence of the batch, global randomness, exact gradient.
+    """Checks a purifier: shape, range, determinism, independence of the batch, global randomness, a gradient that is finite, exact and not zero.
 
     Arguments:
         defense: An instance, as the harness would build it.
@@ -92,10 +94,12 @@ def check_defense(defense: Defense, *, images: Images | None = None) -> list[Che
 
     Raises:
         ContractError: At least one check failed.
+        UserError: These are no such images.
     """
     _check_is_defense(defense)
-    x = default_images() if images is None else images
-    subject = DefenseSubject(defense, x)
+    if images is not None:
+        _check_are_images(images)
+    subject = DefenseSubject(defense, images)
     images_first, claim_first = ("shape, dtype and range",), ("shape, dtype and range", "determinism claim")
     rules: Rules = {
         "shape, dtype and range": (subject.output, ()),
@@ -103,6 +107,7 @@ def check_defense(defense: Defense, *, images: Images | None = None) -> list[Che
         "determinism claim": (subject.determinism, images_first),
         INDEPENDENT: (subject.independence, claim_first),
         "global randomness untouched": (subject.global_randomness, claim_first),
+        "finite gradient": (subject.finite_gradient, (*claim_first, "input left alone")),
         "full gradient": (subject.gradient, (*claim_first, "input left alone", INDEPENDENT)),
     }
     return _verdict(type(defense).__name__, rules)
@@ -163,6 +168,18 @@ def _check_is_defense(defense: object) -> None:
         check_signature(type(defense).__name__, defense)  # type: ignore[arg-type]
     except UserError as error:
         raise ContractError(str(error)) from error
+
+
+def _check_are_images(images: Images) -> None:
+    shape, kind = tuple(getattr(images, "shape", ())), getattr(images, "dtype", type(images).__name__)
+    if len(shape) != 4 or len(images) < LEAST or str(kind) != "torch.float32":
+        raise UserError(
+            f"expected images= of at least {LEAST} float32 images (B, C, H, W), got {kind} of shape {shape}; write torch.rand(6, 3, 32, 32)"
+        )
+    if not (images.min() >= 0 and images.max() <= 1):
+        raise UserError(
+            f"expected images= with pixels in [0, 1], got [{float(images.min()):g}, {float(images.max()):g}]; scale them"
+        )
 
 
 def _verdict(name: str, rules: Rules) -> list[Check]:

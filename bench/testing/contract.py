@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import cached_property
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from bench.ball import uniform_in_ball
-from bench.claims.gradient import gradient_error, interior
+from bench.claims.batch import SINGLE, pixel_differences
+from bench.claims.finite import ARISES
+from bench.claims.gradient import gradient_error
 from bench.claims.repetition import global_state, same_state
+from bench.claims.single_precision import CLOSE, single_error
+from bench.claims.twin import interior, resolves
 from bench.defended import LEAVE_X, DefendedClassifier
-from bench.errors import UserError
+from bench.errors import BenchError, UserError
 from bench.figures.summary import EXACT
-from bench.gradient import GradientMode
+from bench.gradient import GradientMode, spoiled_rows
 from bench.margin import margin
 from bench.noise import ForbiddenNoise, Noise
 from bench.protocols import Attack, Defense, Images
@@ -30,6 +35,10 @@ CHANGED = f"expected the input to be left alone, got it changed in place; {LEAVE
 DREW_GLOBALLY = ", and the global random state changed, as torch.randn changes it"
 NO_GRAPH = ("does not require grad", "not have been used in the graph")
 """What autograd says where nothing leads from an output back to its input."""
+ROUGH = (
+    "expected a gradient that can be measured, got a function too rough for differences in float32; let purify compute in the dtype of x, so that "
+    "it is measured in float64"
+)
 
 
 def default_images(count: int = 6) -> Images:
@@ -38,13 +47,30 @@ def default_images(count: int = 6) -> Images:
     return nn.functional.interpolate(noise, scale_factor=4, mode="bicubic").mul(0.4).add(0.5).clamp(0, 1)
 
 
-class DefenseSubject:
-    """A defense, the images that it purifies, and a copy of it in double precision."""
+def probes(x: Images) -> dict[str, Images]:
+    """Images on which derivatives go wrong: by name, of the number, shape and type of `x`."""
+    grey = torch.arange(len(x), device=x.device).view(-1, 1, 1, 1).expand_as(x) * 17 / 255
+    striped = torch.where(torch.arange(x.shape[3], device=x.device) % 4 < 2, x.round(), 0)
+    return {
+        "the images": x, "8-bit images": (255 * x).round() / 255, "images with flat parts": (4 * x).round() / 4,
+        "images of one grey": grey.to(x.dtype), "black images": torch.zeros_like(x), "white images": torch.ones_like(x),
+        "black and white stripes": striped,
+    }  # fmt: skip
 
-    def __init__(self, defense: Defense, x: Images) -> None:
-        self.defense, self.x = defense, x
+
+class DefenseSubject:
+    """A defense, the images that it purifies, and a copy of it in double precision.
+
+    Arguments:
+        defense: The defense.
+        images: What it purifies; None for `default_images`.
+    """
+
+    def __init__(self, defense: Defense, images: Images | None = None) -> None:
+        self.defense, self.x = defense, default_images() if images is None else images
+        self.others = "" if images is not None else f"; for other images than {tuple(self.x.shape)} give your own: check_defense(..., images=...), float32 (B, C, H, W) in [0, 1]"  # fmt: skip
         self.double = _doubled(defense)
-        self.noise = Noise(7, torch.arange(100, 100 + len(x)))
+        self.noise = Noise(7, torch.arange(100, 100 + len(self.x)))
 
     def purify(self, x: Images, noise: Noise, *, double: bool = False) -> Images:
         """Purified images; a defense that says it never draws is handed a noise that raises."""
@@ -54,7 +80,13 @@ class DefenseSubject:
 
     def output(self) -> str:
         """Whether it gives images, whatever it claims of its draws."""
-        y = _images(self.defense.purify(self.x.clone(), self.noise))
+        try:
+            y = _images(self.defense.purify(self.x.clone(), self.noise))
+        except BenchError:
+            raise
+        except Exception as error:
+            told = f"{type(error).__name__}: {error}".removesuffix(": ")
+            return f"expected purify to take images of shape {tuple(self.x.shape)}, got {told}{self.others}"
         if y.shape != self.x.shape or y.dtype != self.x.dtype:
             return f"expected {self.x.dtype} of shape {tuple(self.x.shape)}, got {y.dtype} of shape {tuple(y.shape)}; keep shape and dtype"
         if not torch.isfinite(y).all():
@@ -81,21 +113,71 @@ class DefenseSubject:
         return ""
 
     def independence(self) -> str:
-        """Whether other images change nothing."""
+        """Whether other images change nothing: in double precision, or in float32 up to what rounding explains."""
+        if self.doubled is None:
+            return _independent(lambda rows: self.purify(self.x[rows], self.noise[rows]), len(self.x), single=True)
         x = self.x.double()
         return _independent(lambda rows: self.purify(x[rows], self.noise[rows], double=True), len(x))
+
+    @cached_property
+    def doubled(self) -> DefendedClassifier | None:
+        """A linear classifier after the copy in double precision; None where code, or rounding on its way, is of float32."""
+        model = self._before_classes(self.double)
+        try:
+            return model if resolves(model, interior(self.x, self.noise), self.noise) else None
+        except Exception:  # whatever float32 code ends in, given float64
+            return None
+
+    def _before_classes(self, defense: Defense) -> DefendedClassifier:
+        mode = GradientMode.FULL if getattr(defense, "differentiable", True) else GradientMode.NONE
+        return DefendedClassifier(_Linear(self.x[0].numel()), defense, mode=mode, chunk=len(self.x))
 
     def global_randomness(self) -> str:
         """Whether the global generators are neither used nor changed."""
         return _global_randomness(lambda: self.purify(self.x, self.noise))
 
-    def gradient(self) -> str:
-        """Whether autograd gives the derivative, if it says that it has one."""
-        if not getattr(self.defense, "differentiable", True):
+    def finite_gradient(self) -> str:
+        """Whether the gradient is finite, if it says that it has one, on flat, black, white and 8-bit images as well."""
+        if not self.differentiable:
             return ""
-        model = DefendedClassifier(_Linear(self.x[0].numel()), self.double, chunk=len(self.x))
+        spoiled = [name for name, x in probes(self.x).items() if self._spoiled(x)]
+        return (
+            f"expected a finite gradient, got NaN, infinity or a norm that overflows on {', '.join(spoiled)}; {ARISES}"
+            if spoiled
+            else ""
+        )
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether it says that it has a derivative."""
+        return getattr(self.defense, "differentiable", True)
+
+    def _spoiled(self, x: Images) -> bool:
+        readout = self.noise.of("check").normal(x)
+        slope = self._slope(x, readout)
+        return slope is not None and spoiled_rows(slope) is not None
+
+    def _slope(self, x: Images, readout: Tensor) -> Tensor | None:
+        """The gradient of a projection of the purified images; None if nothing leads back to them."""
+        noise = self.noise
+        if self.defense.deterministic:
+            noise = ForbiddenNoise(noise.seed, noise.ids, noise.purpose, noise.draw)
+        leaf = x.clone().requires_grad_()
+        y = self.defense.purify(leaf, noise)
+        return torch.autograd.grad(y, leaf, readout, allow_unused=True)[0] if y.requires_grad else None
+
+    def gradient(self) -> str:
+        """Whether autograd gives the derivative, if it says that it has one, and one that is not zero."""
+        if not self.differentiable:
+            return ""
+        double, inner = self.doubled, interior(self.x, self.noise)
+        bar = CLOSE if double is None else EXACT
+        error: float | None
         try:
-            error = gradient_error(model, interior(self.x, self.noise), self.noise)
+            if double is None:
+                error = single_error(self._before_classes(self.defense), inner.to(self.x.dtype), self.noise)
+            else:
+                error = gradient_error(double, inner, self.noise)
         except RuntimeError as lost:
             if any(words in str(lost) for words in NO_GRAPH):
                 return (
@@ -103,10 +185,16 @@ class DefenseSubject:
                     "numpy and integers cut; keep the graph, or say `differentiable = False`"
                 )
             raise
+        if error is None:
+            return ROUGH
+        slope = self._slope(inner.to(self.x.dtype), self.noise.of("check").normal(self.x))
+        zero = 0 if slope is None else int((slope.flatten(1) == 0).all(dim=1).sum())
+        if zero:
+            return f"expected a gradient that is not zero, got zero in every pixel on {zero} of {len(inner)} images, which rounding, comparisons and clipping cause; say `differentiable = False`, or give it a derivative"
         return (
             ""
-            if error < EXACT
-            else f"expected a relative error below {EXACT:g} against a central difference, got {error:.1e}; "
+            if error < bar
+            else f"expected a relative error below {bar:g} against a central difference, got {error:.1e}; "
             "look for detach, no_grad, rounding, or random numbers that a recomputation draws anew"
         )
 
@@ -193,7 +281,7 @@ class _Linear(nn.Module):
         self.weight = Noise(11, torch.arange(2), "check").normal(torch.empty(2, pixels, dtype=torch.float64))
 
     def forward(self, x: Images) -> Tensor:
-        return (x.flatten(1) - 0.5) @ self.weight.T + torch.tensor([0.0, 3.0], dtype=x.dtype)
+        return (x.flatten(1) - 0.5) @ self.weight.T.to(x.dtype) + torch.tensor([0.0, 3.0], dtype=x.dtype)
 
 
 class FourClasses(_Linear):
@@ -227,8 +315,11 @@ def _doubled(defense: Defense) -> Defense:
     return twin
 
 
-def _independent(function: Callable[[Tensor], Images], count: int) -> str:
-    """Whether each row of `function(rows)` is the same alone, in another order and among other neighbours."""
+def _independent(function: Callable[[Tensor], Images], count: int, *, single: bool = False) -> str:
+    """Whether each row of `function(rows)` is the same alone, in another order and among other neighbours.
+
+    In single precision the root mean square over pixels decides, since rounding at a kink may move a few far.
+    """
     together = function(torch.arange(count))
     orders = {
         "alone": torch.tensor([1]),
@@ -236,8 +327,9 @@ def _independent(function: Callable[[Tensor], Images], count: int) -> str:
         "among fewer": torch.arange(1, count, 2),
     }
     for name, rows in orders.items():
-        difference = float((function(rows) - together[rows]).abs().max())
-        if not difference <= SAME:
+        one, other = function(rows), together[rows]
+        difference = float((pixel_differences(one, other) if single else (one - other).abs()).max())
+        if not difference <= (SINGLE if single else SAME):
             return f"expected an image to give the same {name} as in its batch, got a difference of {difference:.1e}; sum per image, never over the batch"
     return ""
 

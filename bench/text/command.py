@@ -37,6 +37,7 @@ def run_words(
         words += ["--score-model", spec["score_model"]["name"], *_all(spec["score_model"], "-S")]
     words += ["--draws", str(spec["draws"])] if spec["draws"] > 1 else []
     words += ["--seed", str(spec["seed"])] if spec["seed"] else []
+    words += ["--batch-size", str(spec["batch_size"])] if spec.get("batch_size") else []
     return words + (["--results", results] if results not in (None, "results") else [])
 
 

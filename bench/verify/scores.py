@@ -28,7 +28,7 @@ MOST_SHARDS = 8
 ELSEWHERE = f"in another environment than the record's, predictions may differ where a margin is below {CLOSE:g}"
 NOT_RUN = "that the named attack made these images, and that no stronger one exists: none was run (bench audit attacks some again, and by others)"
 AUDITED = "the audit that came with it: its maker's word (bench audit makes one here)"
-TAKEN = "costs, times, checks, notes, environments and what the attack said: taken as recorded"
+TAKEN = "certified radii, costs, times, checks, notes, environments and what the attack said: taken as recorded"
 RECODED = "the bytes of its file, or of a module that it imports, are others: even a comment does that"
 
 

@@ -127,7 +127,7 @@ def _content(run: Run) -> list[Finding]:
 
 
 def _lines(run: Run) -> Finding:
-    """As many draws as the spec says, and margins whose signs fit the predictions."""
+    """As many draws as the spec says, environments that the header holds, and margins whose signs fit the predictions."""
     if not len(run):
         return Finding(check="lines", passed=False, detail="there are none")
     draws, margins = run.spec["draws"], np.array([line.margin for line in run.lines])
@@ -136,6 +136,11 @@ def _lines(run: Run) -> Finding:
             check="lines", passed=False, detail=f"{run.clean.shape[1]} draws in the lines, {draws} in the spec"
         )
     right = run.adversarial == run.labels[:, None]
+    nowhere = [line.id for line in run.lines if line.environment not in run.header["environments"]]
+    if nowhere:
+        return Finding(
+            check="lines", passed=False, detail=f"images {nowhere[:5]} name an environment that run.json lacks"
+        )
     odd = run.ids[((margins < 0) & right | (margins > 0) & ~right).any(axis=1)].tolist()
     detail = (
         f"margins of images {odd[:5]} do not fit their predictions"

@@ -232,7 +232,7 @@ def test_parts_of_an_attack_compute_where_the_images_are():
 
     x, _ = inputs()
     built = adapter._build(
-        "AutoAttack", package().AutoAttack, adapter.KeyedRows(view(), NOISE), x, THREATS["linf"], NOISE, {}
+        "AutoAttack", package().AutoAttack, adapter.KeyedRows(view(), NOISE, x), x, THREATS["linf"], NOISE, {}
     )
     assert {part.device for part in built._autoattack.attacks} == {x.device}
 

@@ -48,7 +48,7 @@ def state():
 
 
 def test_row_i_of_call_j_has_draw_j_of_image_i():
-    module, x = KeyedRows(view(Noisy()), NOISE), images(3)
+    module, x = KeyedRows(view(Noisy()), NOISE, images(3)), images(3)
     for call in range(2):
         expected = (x + NOISE.at(call).normal(x)).flatten(1)
         torch.testing.assert_close(module(x), expected, rtol=0, atol=0)
@@ -56,7 +56,7 @@ def test_row_i_of_call_j_has_draw_j_of_image_i():
 
 
 def test_more_rows_than_images_are_more_calls():
-    module, x = KeyedRows(view(Noisy()), NOISE), images(7)
+    module, x = KeyedRows(view(Noisy()), NOISE, images(3)), images(7)
     parts = [x[start : start + 3] for start in (0, 3, 6)]
     expected = [part + NOISE[: len(part)].at(call).normal(part) for call, part in enumerate(parts)]
     torch.testing.assert_close(module(x), torch.cat(expected).flatten(1), rtol=0, atol=0)
@@ -64,7 +64,7 @@ def test_more_rows_than_images_are_more_calls():
 
 
 def test_the_module_has_no_parameters_and_infers():
-    module = KeyedRows(view(), NOISE)
+    module = KeyedRows(view(), NOISE, images(3))
     assert list(module.parameters()) == []
     assert not module.training
 
@@ -78,7 +78,7 @@ def test_the_run_computes_in_its_own_dtype_and_logits_are_float32():
             return super().forward(x)
 
     model = DefendedClassifier(Watching(), Identity(), chunk=2)
-    logits = KeyedRows(model, NOISE, torch.float64)(images(2))
+    logits = KeyedRows(model, NOISE, images(3, torch.float64))(images(2))
     assert (seen, logits.dtype) == ([torch.float64], torch.float32)
 
 
@@ -92,21 +92,21 @@ def test_logits_may_be_overwritten():
             return self.logits
 
     classifier = Remembering()
-    KeyedRows(DefendedClassifier(classifier, Identity(), chunk=2), NOISE)(images(2)).zero_()
+    KeyedRows(DefendedClassifier(classifier, Identity(), chunk=2), NOISE, images(3))(images(2)).zero_()
     assert torch.equal(classifier.logits, torch.ones(2, 4))
 
 
 def test_gradients_pass():
     x = images(3).requires_grad_()
-    logits = KeyedRows(view(Noisy()), NOISE)(x)
+    logits = KeyedRows(view(Noisy()), NOISE, x)(x)
     logits[:, 1].sum().backward()
     assert torch.equal(x.grad.flatten(1), torch.tensor([[0.0, 1.0, 0.0, 0.0]]).expand(3, 4))
-    assert not KeyedRows(view(mode=GradientMode.NONE), NOISE)(x).requires_grad
+    assert not KeyedRows(view(mode=GradientMode.NONE), NOISE, x)(x).requires_grad
 
 
 def test_passes_are_shared_out_evenly():
     tally = Tally()
-    module = KeyedRows(view(tally=tally), NOISE)
+    module = KeyedRows(view(tally=tally), NOISE, images(3))
     for count in (3, 1, 1):
         module(images(count))
     ids = NOISE.ids.tolist()

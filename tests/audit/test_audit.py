@@ -440,7 +440,7 @@ def test_a_dry_run_of_a_defense_prices_the_run_that_has_to_be_made_first(tmp_pat
     assert main([*words, "--dry-run"]) == 0
     captured = capsys.readouterr()
     said = captured.out
-    assert "pricing the run, as on an idle machine: timing a few steps of ascent\n" in captured.err
+    assert "pricing the run, as on an idle machine: timing a few gradient steps\n" in captured.err
     assert "bit-depth under pgd-bpda" in said
     assert "4 images to run, 0 done" in said
     assert "the checks of the audit are priced when this run is made" in said

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from audited import REGISTRY, Heard, examined, made
 
-from bench.audit.price import Load, Prices, summed
+from bench.audit.price import Load, priced, summed
 from bench.audit.rival import Rival
 from bench.audit.session import Scope, foresee
 from bench.audit.subject import Subject
@@ -16,19 +14,20 @@ from bench.figures.runs import read_run
 from bench.gradient import GradientMode
 from bench.pace import Work
 from bench.run.options import Options
+from bench.run.prediction import Costs, Trial
 from bench.run.replay import replan
 
 
-class Clock:
+def clock(mode):
     """A second for an evaluation, ten for a gradient."""
-
-    def time(self, mode):
-        return (1.0, {"forward": 1.0}) if mode is GradientMode.NONE else (10.0, {"forward": 1.0, "backward": 1.0})
+    if mode is GradientMode.NONE:
+        return Trial(seconds=1.0, passes={"forward": 1.0, "backward": 0.0})
+    return Trial(seconds=10.0, passes={"forward": 1.0, "backward": 1.0})
 
 
 def test_a_likely_price_stands_beside_the_highest():
     most, likely = Work(evaluations=2, gradients=20), Work(evaluations=2, gradients=5)
-    price = Prices(Clock()).of([Load(4, most, likely=likely), Load(1, Work(evaluations=3)), Load(2, None)])
+    price = priced(Costs(clock), [Load(4, most, likely=likely), Load(1, Work(evaluations=3)), Load(2, None)])
     assert price == {
         "seconds": 4 * (2 + 200) + 3.0, "likely": 4 * (2 + 50) + 3.0, "passes": {"forward": 4 * 22 + 3, "backward": 80},
         "unforeseen": 1,
@@ -37,10 +36,10 @@ def test_a_likely_price_stands_beside_the_highest():
 
 
 def test_a_padded_chunk_costs_as_much_as_a_full_one():
-    prices = Prices(Clock(), 16)
-    assert prices.of([Load(8, Work(evaluations=1))])["seconds"] == 16.0
-    assert prices.of([Load(33, Work(evaluations=1))])["seconds"] == 48.0
-    assert prices.of([Load(8, Work(evaluations=1))])["passes"] == {"forward": 8}
+    costs = Costs(clock, 16)
+    assert priced(costs, [Load(8, Work(evaluations=1))])["seconds"] == 16.0
+    assert priced(costs, [Load(33, Work(evaluations=1))])["seconds"] == 48.0
+    assert priced(costs, [Load(8, Work(evaluations=1))])["passes"] == {"forward": 8}
 
 
 def subject(path):
@@ -78,14 +77,6 @@ def test_only_who_knows_the_draws_lets_broken_images_rest(attack, rests, tmp_pat
     kept = share(part.shares if rests else part.clean)
     assert share(part.shares) < share(part.clean)
     assert part.load(other).likely.gradients == pytest.approx(kept * part.plan(other).work.gradients)
-
-
-def test_what_an_attack_does_to_an_image_that_breaks_at_once_is_counted(tmp_path):
-    part = subject(made(tmp_path, samples=32, threat="linf:0.01"))
-    other = Rival("pgd-full", {"steps": 7})
-    plain = part.load(other).likely
-    part.plans = {key: replace(planned, least=Work(gradients=2)) for key, planned in part.plans.items()}
-    assert part.load(other).likely.gradients - plain.gradients == pytest.approx(2 * (1 - share(part.shares)))
 
 
 def test_the_likely_seconds_are_data(tmp_path):

@@ -1,6 +1,6 @@
 """How far off the time to go is, while a run is under way. Bar: within 30 % after the first tenth of the time.
 
-Whatever a report says is to go is added to the time that has passed, and compared with what the run took in the end.
+The time that has passed, divided by the share of the images that are done, is compared with what the run took in the end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.pace import TimeToGo
+from bench.console.progress import Progress
 from bench.plan.plan import plan
 from bench.plan.request import Request
 from bench.registry.tables import make_registry
@@ -25,33 +25,27 @@ RUNS = [
 ]
 
 
-class Watch:
-    """Notes what is to go at every report."""
+class Watch(Progress):
+    """Notes how far the run is at every report: the seconds passed, and the share of the images."""
 
     def started(self, lines, total) -> None:
-        self.began, self.clock, self.said = time.monotonic(), TimeToGo(total, 0), []
+        self.said = []
+        super().started(lines, total)
 
-    def working(self, done, standing, images) -> None:
-        self.clock.working(done, images)
-        self.note()
-
-    def finished(self, lines) -> None:
-        self.clock.finished(len(lines))
-        self.note()
-
-    def note(self) -> None:
-        self.said.append((time.monotonic() - self.began, self.clock.seconds()))
+    def _move(self, through, count) -> str:
+        left = super()._move(through, count)
+        self.said.append((time.monotonic() - self.since, self.through / self.total))
+        return left
 
 
 def main() -> None:
     samples = int(sys.argv[1]) if len(sys.argv) > 1 else 150
     for defense, attack, arguments in RUNS:
         planned = plan(Request(defense=defense, attack=attack, arguments={"attacks": arguments}), make_registry())
-        watch = Watch()
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, Watch(quiet=True) as watch:
             run(planned, Options(samples=samples, results=Path(folder)), watch)
-        whole = time.monotonic() - watch.began
-        off = [(at + left) / whole - 1 for at, left in watch.said if left is not None and whole / 10 < at < whole]
+        whole = time.monotonic() - watch.since
+        off = [at / share / whole - 1 for at, share in watch.said if share and whole / 10 < at < whole]
         print(
             f"{defense:13s} {attack:16s} {whole:6.1f} s   off by {100 * min(off):+.0f} to {100 * max(off):+.0f} %"
             f"   mean {100 * sum(map(abs, off)) / len(off):.0f} %   (bar 30 %)",

@@ -26,7 +26,7 @@ from bench.records.evidence import read_shard
 from bench.records.lookup import find_record, record_paths
 from bench.records.record import read_record
 from bench.records.writer import RecordWriter
-from bench.suite.cells import read_suite
+from bench.suite.file import read_suite
 
 ESCAPE = "\x1b]0;owned\x07\x1b[31m"
 

@@ -168,7 +168,7 @@ def test_a_dry_run_tells_the_cost_and_leaves_nothing(bench):
     told = json.loads(bench(command + " -n 8 --dry-run --json").out)
     assert not Path("results").exists()
     forecast = told["forecast"]
-    assert (forecast["done"], forecast["most"]["images"], forecast["probed"]) == (0, 8, 8)
+    assert (forecast["done"], forecast["most"]["images"], forecast["probed"]) == (0, 8, 16)
     summary = json.loads(bench(command + " -n 8 --json").out)
     assert told["run_id"] == summary["run_id"]
     for kind in ("classifier_forward", "classifier_backward"):

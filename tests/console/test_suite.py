@@ -9,10 +9,11 @@ from rich.console import Console
 
 from bench.console.suite import SuiteProgress, outcome_documents, outcome_text, outlook_documents, outlook_text
 from bench.errors import UserError
-from bench.run.prediction import Prediction
+from bench.run.prediction import Forecast, Prediction
 from bench.suite.cells import Cell
 from bench.suite.finished_cells import Figures
-from bench.suite.outcome import Outcome, Outlook
+from bench.suite.outcome import Outcome
+from bench.suite.outlook import Outlook
 
 CELLS = [
     Cell(names={"defense": name, "attack": "null", "dataset": "d"}, samples=100) for name in ("a", "b\x1b[31m", "c")
@@ -96,14 +97,18 @@ def test_the_summary():
     assert (first["run_id"], first["n"], second["error"], second["state"]) == ("123", 100, "so", "failed")
 
 
-def prediction(seconds):
-    return Prediction(images=10, passes={"score_forward": 1000, "score_hvp": 0}, seconds=seconds)
+def forecast(most, likely):
+    most, likely = (
+        Prediction(images=10, passes={"score_forward": 1000, "score_hvp": 0}, seconds=seconds)
+        for seconds in (most, likely)
+    )
+    return Forecast(done=90, most=most, likely=likely, standing=0.5, probed=16)
 
 
 def test_the_outlook():
     looks = [
         Outlook(CELLS[0]),
-        Outlook(CELLS[0], 10, 100, prediction(600.0), prediction(300.0)),
+        Outlook(CELLS[0], 10, 100, forecast(600.0, 300.0)),
         Outlook(CELLS[2], 100, 100),
         Outlook(CELLS[2], error=UserError("so")),
     ]
@@ -117,7 +122,7 @@ def test_the_outlook():
         "4 cells: 1 done, 1 begun, 1 new, 1 wrong",
         "likely 2.5 min, at most 5.0 min on 2 workers",
         "likely 1,000 score forward",
-        "1 cells are not predicted: their attacks state no formula for their work",
+        "1 cells are not predicted: their attacks state no bound on their work",
         "nothing was run or stored",
     ]
     document = outlook_documents(looks, 1)

@@ -14,9 +14,9 @@ import pytest
 import typer
 
 from bench.cli.main import CLICK_ERROR, app, main
-from bench.figures.curve import parse_threats
 from bench.registry.arguments import parse_options
 from bench.registry.tables import make_registry
+from bench.threat import parse_threats
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

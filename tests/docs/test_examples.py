@@ -49,7 +49,7 @@ def test_examples_are_short(path):
 
 def test_the_defense_honours_the_contract_and_is_two_passes():
     defense = example("two_shots").TwoShots(score=fashion_mnist_score_model())
-    assert len(check_defense(defense)) == 6
+    assert len(check_defense(defense)) == 7
 
     class Half:
         def denoise(self, y, sigma):
@@ -121,6 +121,6 @@ def test_the_package_honours_the_contract(name, part, monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "tests" / "example_package"))
     package = importlib.import_module("purebench_example")
     if name == "defense":
-        assert len(check_defense(package.Blur())) == 6
+        assert len(check_defense(package.Blur())) == 7
     else:
         assert len(check_attack(package.corners, gradient="none", optimal=False)) == 5

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli.main import main
-from bench.suite.cells import cells_of, read_suite
+from bench.suite.cells import cells_of
+from bench.suite.file import read_suite
 
 ROOT = Path(__file__).parent.parent.parent
 README, SCALE = ((ROOT / page).read_text() for page in ("README.md", "docs/scale.md"))
@@ -28,10 +29,10 @@ def test_the_snippet_is_short_passes_the_kit_and_runs(tmp_path, monkeypatch, cap
     check, attack = block("snippet commands").splitlines()
     assert check == "python median.py"
     done = subprocess.run([sys.executable, "median.py"], capture_output=True, text=True, check=True)
-    assert done.stdout.count("ok    ") == 6
+    assert done.stdout.count("ok    ") == 7
     (tmp_path / "broken.py").write_text(snippet.replace("return x\n", "return x.detach()\n"))
     done = subprocess.run([sys.executable, "broken.py"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr, done.stdout.count("ok    ")) == (1, "", 5)
+    assert (done.returncode, done.stderr, done.stdout.count("ok    ")) == (1, "", 6)
     words = attack.removeprefix("bench ").split()
     assert main([*words[:-1], "2", "-A", "steps=2", "--quiet"]) == 0
     assert "median.py:Median rounds=2 under pgd-full steps=2" in capsys.readouterr().out

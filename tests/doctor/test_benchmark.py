@@ -1,6 +1,7 @@
 """What the suites for larger data sets would cost: from the times of networks and the passes of each cell."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from bench.models.stand_ins import DDPM_CIFAR10, SIDE, small_classifier, small_d
 from bench.plan.plan import plan
 from bench.plan.request import Request
 from bench.registry.tables import make_registry
-from bench.run.prediction import predict
+from bench.run.prediction import Costs, forecast, tried
 from bench.run.worker import Worker
 from bench.threat import ThreatModel
 
@@ -70,9 +71,13 @@ def test_passes_are_those_of_a_dry_run():
     registry, threat = make_registry(), ThreatModel.parse("linf:8/255")
     real = plan(Request(defense="dpsam", threat=threat), registry)
     small = plan(Request(defense="dpsam", dataset="cifar10", threat=threat), subject._small(registry, SETTINGS[0]))
-    dry = predict(real, Worker(real, torch.device("cpu"), 2, lambda *_: None), 100)
-    assert predict(small, subject._Counted(small, {}, {}), 100).passes == dry.passes
-    assert dry.passes["score_hvp"] > 0
+    trials = (
+        partial(tried, Worker(real, torch.device("cpu"), 2, lambda *_: None)),
+        partial(subject._counted, small, {}, {}),
+    )
+    dry, counted = (forecast(real, Costs(trial), images=100, done=0).most.passes for trial in trials)
+    assert counted == dry
+    assert dry["score_hvp"] > 0
 
 
 def test_bounds_and_suites(document):

@@ -104,7 +104,7 @@ def test_a_forecast():
     assert "takes whole shards" in forecast_text(
         Forecast(done=0, most=most, likely=likely, standing=0, probed=0), Whole
     )
-    assert "states no formula" in forecast_text(None, Planned)
+    assert "states no bound" in forecast_text(None, Planned)
 
 
 def test_a_curve():

@@ -30,7 +30,8 @@ from bench.records.evidence import read_shard
 from bench.records.lines import checked_line
 from bench.records.record import read_record
 from bench.records.writer import RecordWriter
-from bench.suite.cells import cells_of, read_suite
+from bench.suite.cells import cells_of
+from bench.suite.file import read_suite
 
 SPEC = {
     "defense": {"name": "none", "args": {"a": [1, "b"]}}, "attack": {"name": "null"}, "classifier": {"name": "cnn"},

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bench.errors import UserError
-from bench.figures.curve import curve, parse_threats
+from bench.figures.curve import curve
 from bench.records.lines import SampleRecord
-from bench.threat import ThreatModel
+from bench.threat import ThreatModel, parse_threats
 
 
 def line(sample, *adversarial):

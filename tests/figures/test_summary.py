@@ -101,3 +101,14 @@ def test_a_vote_is_right_only_with_most_of_the_draws():
     draws = summarise(record(lines), lines)["draws"]
     assert (draws["majority"], draws["null_majority"]) == (0, 1)
     assert np.isclose(draws["mean"], 1 / 3)
+
+
+def test_remarks_are_counted_and_numbers_ranged(lines):
+    """Three images say who broke them, two how often; None says nothing, and what has a figure of its own is no remark."""
+    told = [
+        {"fallen_to": "square", "tries": 3, "claimed": True}, {"fallen_to": "apgd", "tries": 12}, {"fallen_to": "square"}, {"fallen_to": None},
+    ]  # fmt: skip
+    said = [structs.replace(line, said=words) for line, words in zip(lines, told, strict=True)]
+    document = summarise(record(said), said)
+    assert document["remarks"] == {"fallen_to": {"square": 2, "apgd": 1}, "tries": {"3 to 12": 2}}
+    assert "remarks" not in summarise(record(lines), lines)

@@ -20,7 +20,7 @@ from leaderboards.boards import collect
 from leaderboards.classes import attack_class, caveats, required_of
 from leaderboards.columns import believed_text
 from leaderboards.entries import row_verdict
-from leaderboards.paper import papers
+from leaderboards.papers import make as papers
 
 KEYS = {
     "defense", "attack", "dataset", "threat", "n", "clean", "robust", "worst_case", "believed", "flags", "run_ids",

@@ -14,7 +14,7 @@ from records_for_tables import full_set, header, record
 from bench.cli.main import main
 from bench.errors import UserError
 from leaderboards.formats.latex import escape
-from leaderboards.paper.papers import make
+from leaderboards.papers.make import make
 
 LONG = 40
 COLUMNS = """
@@ -177,7 +177,7 @@ def test_ready_figures_are_a_pdf_and_a_png_of_a_columns_width(name, results, tmp
 def test_the_points_of_figures_are_those_of_the_lines(results):
     """What is handed to the plot, not what the picture looks like."""
     from leaderboards.boards import collect
-    from leaderboards.paper.figures import _curve, _scatter
+    from leaderboards.papers.figures import _curve, _scatter
 
     class Axes:
         def __init__(self):

@@ -12,7 +12,7 @@ from recomputed_cells import curves_of, percent, row_cells, run_cells, says
 from recomputed_statistics import holm, paired, share_interval
 
 import leaderboards
-from leaderboards.paper.papers import make
+from leaderboards.papers.make import make
 from leaderboards.tables import plain
 
 SPECS = Path(leaderboards.__file__).parent / "specs"
@@ -296,7 +296,7 @@ def errors(interval):
 def test_points_of_figures(recomputed):
     """Robust against clean and against cost: a point a row, hollow where it is incomplete, with its errors."""
     from leaderboards.boards import collect
-    from leaderboards.paper.figures import _cost, _scatter
+    from leaderboards.papers.figures import _cost, _scatter
 
     results = recomputed[0]
     (board, *_) = boards_for_papers(recomputed)
@@ -320,7 +320,7 @@ def test_points_of_figures(recomputed):
 def test_security_curves_of_figures(recomputed):
     """A curve a defense, classifier and number of draws: its clean accuracy at radius 0, then the worst case at each radius."""
     from leaderboards.boards import collect
-    from leaderboards.paper.figures import _curve
+    from leaderboards.papers.figures import _curve
 
     axes, curves = Axes(), curves_of([board for board in recomputed[3] if board["threat"].startswith("linf")])
     _curve(axes, [board for board in collect(recomputed[0]) if board.threat.startswith("linf")], 8)

@@ -304,11 +304,20 @@ def test_a_flipped_byte(weights):
         read_weights(path)
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
-def test_a_missing_file(weights, suffix):
+@pytest.mark.parametrize(
+    ("suffix", "sentence"),
+    [
+        (".safetensors", r"expected the weights file .*model\.safetensors, got: No such file"),
+        (
+            ".json",
+            r"expected weights that bench train wrote, with their card model\.json beside them, got .*FILE\.py:FUNCTION",
+        ),
+    ],
+)
+def test_a_missing_file(weights, suffix, sentence):
     path = weights[1]
     path.with_suffix(suffix).unlink()
-    with pytest.raises(UserError, match=rf"expected the weights file .*model\{suffix}, got: No such file"):
+    with pytest.raises(UserError, match=sentence):
         read_weights(path)
 
 

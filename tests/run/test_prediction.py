@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from bench.gradient import GradientMode
+from bench.pace import Work
 from bench.plan.plan import plan
 from bench.plan.request import Request
 from bench.registry.tables import make_registry
-from bench.run.prediction import Remembering, predict
-from bench.run.runner import Options, run
+from bench.run.prediction import Costs, Trial, forecast, tried
+from bench.run.runner import Options, foresee, run
 from bench.run.worker import Worker
 from bench.threat import ThreatModel
 
@@ -31,8 +33,12 @@ class Silent:
         self.lines = lines
 
 
+def worker(planned):
+    return Worker(planned, torch.device("cpu"), 8, lambda *_: None)
+
+
 def predicted(planned, images):
-    return predict(planned, Worker(planned, torch.device("cpu"), 8, lambda *_: None), images)
+    return forecast(planned, Costs(partial(tried, worker(planned))), images=images, done=0).most
 
 
 @pytest.mark.parametrize("attack", ["pgd-full", "pgd-bpda", "square"])
@@ -52,8 +58,9 @@ def test_where_no_image_breaks_the_passes_are_those_that_were_predicted(attack, 
         assert said[kind] == pytest.approx(spent[kind], rel=0.15, abs=2 * len(standing)), kind
 
 
-def test_an_attack_without_a_formula_is_not_predicted():
-    assert predicted(replace(plan(Request(defense="none"), make_registry()), work=None), 10) is None
+def test_an_attack_without_a_bound_is_not_predicted():
+    planned = replace(plan(Request(defense="none"), make_registry()), work=None)
+    assert forecast(planned, Costs(pytest.fail), images=10, done=0) is None
 
 
 def test_nothing_to_do_costs_nothing():
@@ -67,71 +74,77 @@ def test_the_time_grows_with_the_images():
 
 
 class Stalled:
-    """A clock by which calls of the worker take these seconds, and as long as the last one from then on."""
+    """A clock by which calls of the worker take these seconds, one after the other."""
 
     def __init__(self, *seconds):
-        self.seconds, self.calls, self.now, self.running = seconds, 0, 0.0, False
+        self.seconds, self.now, self.running = list(seconds), 0.0, False
 
     def monotonic(self):
         if self.running:
-            self.now += self.seconds[min(self.calls, len(self.seconds) - 1)]
-            self.calls += 1
+            self.now += self.seconds.pop(0)
         self.running = not self.running
         return self.now
 
 
 @pytest.mark.parametrize(
-    ("seconds", "calls", "least"),
+    ("mode", "seconds"),
     [
-        ((0.4, 0.9, 0.02, 0.3), 4, 0.02),  # a busy moment in the timed call
-        ((0.4, 0.3, 0.3, 0.3), 4, 0.3),
-        ((0.9, 0.6, 0.5, 0.1), 3, 0.5),  # a second is spent
-        ((2.0, 9.0), 2, 2.0),  # a long call is not repeated, and the first one counts
+        (GradientMode.NONE, (0.4, 0.02)),
+        (GradientMode.NONE, (0.02, 9.0)),
+        (GradientMode.FULL, (0.4, 0.9, 0.02, 0.3)),
+        (GradientMode.FULL, (0.3, 0.3, 0.3, 0.02)),
     ],
 )
-@pytest.mark.parametrize("mode", [GradientMode.NONE, GradientMode.FULL])
-def test_a_price_is_the_least_of_several_timings_and_counts_one_call(mode, seconds, calls, least, monkeypatch):
+def test_a_trial_takes_the_shortest_of_several_calls_and_counts_one(mode, seconds, monkeypatch):
     planned = plan(Request(defense="none"), make_registry())
-    worker, clock = Worker(planned, torch.device("cpu"), 8, lambda *_: None), Stalled(*seconds)
-    monkeypatch.setattr("bench.run.worker.time", clock)
-    took, passes = worker.time(mode)
-    assert (clock.calls, took) == (calls, pytest.approx(least / 8))
+    monkeypatch.setattr("bench.run.prediction.time", Stalled(*seconds))
+    trial = tried(worker(planned), mode)
+    assert trial.seconds == pytest.approx(0.02 / 8)
     backward = float(mode is GradientMode.FULL)
-    assert {kind: count for kind, count in passes.items() if count} == {
+    assert {kind: count for kind, count in trial.passes.items() if count} == {
         "classifier_forward": 1.0, **({"classifier_backward": 1.0} if backward else {}),
     }  # fmt: skip
 
 
-class Counting:
-    """A prober that counts how often it is asked."""
-
-    def __init__(self):
-        self.asked = []
-
-    def time(self, mode):
-        self.asked.append(mode.value)
-        return float(len(self.asked)), {"classifier_forward": 1.0}
-
-    def probe(self, count):
-        self.asked.append(count)
-        return 0.5, count
+@pytest.mark.parametrize(("defense", "attack"), [("none", "pgd-full"), ("none", "pgd-blind"), ("smoothing", "pgd-eot")])
+def test_only_images_that_may_rest_count_as_broken_at_once(defense, attack):
+    """Without a defense nothing survives 32/255; fresh draws and a blind view keep every right image under attack."""
+    request = Request(defense=defense, attack=attack, threat=ThreatModel.parse("linf:32/255"))
+    planned = plan(request, make_registry())
+    right = tried(worker(planned), GradientMode.NONE).standing
+    trial = tried(worker(planned), planned.gradient)
+    assert right > 0.5
+    assert trial.images == 8
+    assert trial.standing == (0 if attack == "pgd-full" else right)
 
 
-def test_runs_of_the_same_parts_are_timed_once_and_probed_once_for_each_threat():
-    registry, prober, seen = make_registry(), Counting(), {}
-    asked = []
-    for defense, attack, threat, seed in [
-        ("tweedie", "pgd-full", "linf:8/255", 0), ("tweedie", "apgd-ce", "linf:8/255", 1), ("tweedie", "pgd-full", "linf:4/255", 0),
-        ("tweedie", "pgd-bpda", "linf:4/255", 0), ("none", "pgd-full", "linf:8/255", 0),
+def test_a_forecast_by_hand():
+    """Two evaluations for each score; of ten gradients a likely half."""
+    planned = replace(plan(Request(defense="none"), make_registry()), work=Work(evaluations=2, gradients=10))
+    own = {
+        GradientMode.NONE: Trial(seconds=1.0, passes={"forward": 1.0}),
+        planned.gradient: Trial(seconds=3.0, passes={"forward": 1.0, "backward": 2.0}, standing=0.5, images=16),
+    }
+    said = forecast(planned, Costs(own.get), images=4, done=6)
+    assert (said.done, said.standing, said.probed) == (6, 0.5, 16)
+    assert (said.most.seconds, said.likely.seconds) == (4 * (2 + 2 + 30), 4 * (2 + 1 + 15))
+    assert said.most.passes == {"forward": 4 * 14, "backward": 4 * 20}
+
+
+def test_runs_of_the_same_parts_are_tried_once_for_each_threat(monkeypatch, tmp_path):
+    asked, registry, seen = [], make_registry(), {}
+
+    def noted(worker, mode):
+        asked.append(mode.value)
+        return Trial(seconds=1.0, passes={})
+
+    monkeypatch.setattr("bench.run.runner.tried", noted)
+    for defense, attack, threat, seed, new in [
+        ("tweedie", "pgd-full", "linf:8/255", 0, ["full", "none"]), ("tweedie", "apgd-ce", "linf:8/255", 1, []),
+        ("tweedie", "pgd-full", "linf:4/255", 0, ["full", "none"]), ("tweedie", "pgd-bpda", "linf:4/255", 0, ["bpda", "none"]),
+        ("none", "pgd-full", "linf:8/255", 0, ["full", "none"]),
     ]:  # fmt: skip
         request = Request(defense=defense, attack=attack, threat=ThreatModel.parse(threat), seed=seed)
-        remembering = Remembering(prober, plan(request, registry), seen)
-        before = len(prober.asked)
-        found = remembering.time(GradientMode.NONE), remembering.time(remembering.plan.gradient), remembering.probe(10)
-        assert found == (
-            remembering.time(GradientMode.NONE),
-            remembering.time(remembering.plan.gradient),
-            remembering.probe(10),
-        )
-        asked.append(prober.asked[before:])
-    assert asked == [["none", "full", 10], [], [10], ["bpda", 10], ["none", "full", 10]]
+        asked.clear()
+        assert foresee(plan(request, registry), Options(results=tmp_path), seen).probed == 0
+        assert asked == new

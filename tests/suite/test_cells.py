@@ -8,7 +8,8 @@ from bench.errors import UserError
 from bench.registry.entry import KIND_OF
 from bench.registry.tables import make_registry
 from bench.registry.trust import require_permission, runs_code
-from bench.suite.cells import cells_of, find_suite, patterns_of, read_suite
+from bench.suite.cells import cells_of, patterns_of
+from bench.suite.file import find_suite, read_suite
 
 READY = ("smoke", "fashion-mnist-standard", "cifar10-standard", "imagenet-standard")
 

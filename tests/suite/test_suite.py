@@ -17,7 +17,8 @@ import bench.suite.finished_cells
 import bench.suite.suite
 from bench.cli.main import main
 from bench.registry.tables import make_registry
-from bench.suite.cells import cells_of, read_suite
+from bench.suite.cells import cells_of
+from bench.suite.file import read_suite
 from bench.suite.finished_cells import Figures, Known
 
 SUITE = """

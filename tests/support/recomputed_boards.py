@@ -156,7 +156,7 @@ def _row(runs, required):
     row["under"] = {kind: part for kind, part in under.items() if part}
     row["eot"] = _interval(row, [run for run in counted if _averages(run)])
     faced = set().union(*(run["fills"] for run in counted))
-    wrong = any((run["header"]["checks"].get("gradient_error") or 0) > 1e-4 for run in counted)
+    wrong = any(_wrong(run) for run in counted)
     if wrong:  # which is no full gradient, and stays so whatever is run
         faced -= {FULL}
     row["missing"] = [
@@ -185,8 +185,16 @@ def _row(runs, required):
 
 
 def _fills(run):
-    """A gradient that is wrong is no full one."""
-    return run["fills"] - ({FULL} if (run["header"]["checks"].get("gradient_error") or 0) > 1e-4 else set())
+    """A gradient that is wrong is no full one, and one that is not finite on more than 1 % of the images fills nothing."""
+    flagged = [flag for line in run["lines"] for flag in (line.get("said") or {}).get("flags", [])]
+    if sum(flag.endswith("not finite") for flag in flagged) > run["n"] / 100:
+        return set()
+    return run["fills"] - ({FULL} if _wrong(run) else set())
+
+
+def _wrong(run):
+    checks = run["header"]["checks"]
+    return (checks.get("gradient_error") or 0) > 1e-4 or checks.get("gradient_finite") is False
 
 
 def _seeds(runs, draws, needed):

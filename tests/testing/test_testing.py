@@ -31,7 +31,7 @@ def build(name):
 @pytest.mark.parametrize("name", ["none", "dpsam", "denoise-once"])
 def test_a_sound_defense_passes_every_check(name):
     """All built-in ones are checked on real images in test_defenses."""
-    assert len(check_defense(build(name))) == 6
+    assert len(check_defense(build(name))) == 7
 
 
 FAR_FROM_OPTIMAL = {"optimal": False}
@@ -215,6 +215,16 @@ class NoGraph(Blur):
         return super().purify(x.detach(), noise)
 
 
+class Rounds(Blur):
+    def purify(self, x, noise):
+        return torch.round(x * 15) / 15
+
+
+class Compares(Blur):
+    def purify(self, x, noise):
+        return (x > 0.5).to(x.dtype) + 0 * x
+
+
 class NoReturn(Blur):
     def purify(self, x, noise):
         super().purify(x, noise)
@@ -225,23 +235,25 @@ class NoNoise(Blur):
         return x
 
 
-SHAPE, INPUT, CLAIM, ALONE, GLOBAL, SLOPE = (
+SHAPE, INPUT, CLAIM, ALONE, GLOBAL, FINITE, SLOPE = (
     "shape, dtype and range", "input left alone", "determinism claim",
-    "independent of batch size, order and neighbours", "global randomness untouched", "full gradient",
+    "independent of batch size, order and neighbours", "global randomness untouched", "finite gradient", "full gradient",
 )  # fmt: skip
-NAMES = (SHAPE, INPUT, CLAIM, ALONE, GLOBAL, SLOPE)
+NAMES = (SHAPE, INPUT, CLAIM, ALONE, GLOBAL, FINITE, SLOPE)
 CAUSES = [
     (Blur, [], [], ""),
     (WrongShape, [SHAPE], NAMES[1:], "got torch.float32 of shape (6, 1, 14, 28); keep shape and dtype"),
     (WrongDtype, [SHAPE], NAMES[1:], "got torch.float16 of shape (6, 1, 28, 28); keep shape and dtype"),
     (OutOfRange, [SHAPE], NAMES[1:], "expected pixels in [0, 1], got [-0.5, 1.5]; clamp them"),
     (NoReturn, [SHAPE], NAMES[1:], "expected purify to return images, got NoneType; return them"),
-    (InPlace, [INPUT], [SLOPE], "got it changed in place; do not write into x: x = x * 0.5, not x *= 0.5"),
-    (Draws, [CLAIM], [ALONE, GLOBAL, SLOPE], "drew from its noise; set `deterministic = False`, or do not draw"),
-    (GlobalDraws, [CLAIM], [ALONE, GLOBAL, SLOPE], "got another, and the global random state changed, as torch.randn changes it; draw from `noise` only"),
-    (NeverDraws, [CLAIM], [ALONE, GLOBAL, SLOPE], "got the same; claim `deterministic = True`"),
+    (InPlace, [INPUT], [FINITE, SLOPE], "got it changed in place; do not write into x: x = x * 0.5, not x *= 0.5"),
+    (Draws, [CLAIM], [ALONE, GLOBAL, FINITE, SLOPE], "drew from its noise; set `deterministic = False`, or do not draw"),
+    (GlobalDraws, [CLAIM], [ALONE, GLOBAL, FINITE, SLOPE], "got another, and the global random state changed, as torch.randn changes it; draw from `noise` only"),
+    (NeverDraws, [CLAIM], [ALONE, GLOBAL, FINITE, SLOPE], "got the same; claim `deterministic = True`"),
     (BatchMean, [ALONE], [SLOPE], "sum per image, never over the batch"),
     (HiddenDetach, [SLOPE], [], "against a central difference, got "),
+    (Rounds, [SLOPE], [], "got zero in every pixel on 6 of 6 images, which rounding, comparisons and clipping cause"),
+    (Compares, [SLOPE], [], "got zero in every pixel on 6 of 6 images"),
     (NoGraph, [SLOPE], [], "expected a gradient through purify, got none: nothing leads from its output back to x, which detach, no_grad, .data, numpy "
      "and integers cut; keep the graph, or say `differentiable = False`"),
 ]  # fmt: skip
@@ -258,7 +270,7 @@ def test_the_report_says_the_cause_once_and_what_it_left_unmeasured(defense, fai
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     lines = [words(line) for line in re.split(r"\n(?=\S)", out.rstrip("\n"))]
-    assert len(lines) == 6
+    assert len(lines) == len(NAMES)
     for name, line in zip(NAMES, lines, strict=True):
         if name in failed:
             assert line.startswith(f"FAIL {name}: ")

@@ -31,7 +31,7 @@ PLANTS = Path(__file__).parent.parent / "plants"
 SIZE = 4
 BEFORE_A_RUN = [
     "detached", "hidden_no_grad", "generator_in_checkpoint", "claimed_deterministic", "global_draw", "reseeds", "batch_mean",
-    "slot_noise", "softmax", "dropout", "quantised", "grad_aware", "half", "lazy",
+    "slot_noise", "softmax", "dropout", "quantised", "guarded_late", "grad_aware", "half", "lazy",
 ]  # fmt: skip
 
 

@@ -138,7 +138,7 @@ def test_lines_fit_and_go_on_in_the_second_column(changed, original, record, mon
     told += [f"not checked: {what}" for what in report["unchecked"]]
     assert max(map(len, told)) > 80
     assert [words for words in told if words not in " ".join(text.split())] == []
-    assert "what the attack\n               said: taken as recorded\n" in text
+    assert "what the attack said: taken as recorded\n" in text
 
 
 def test_findings_and_images_that_are_too_long_for_a_line():

@@ -1,8 +1,8 @@
 """What twice the steps, more restarts and a longer step add to the run's own attack, with intervals.
 
 An attack that has converged gains nothing from more effort; a quick audit leaves out the longer step. Each variant changes one argument of the run's attack, and
-raises a budget that would cut it by the same factor. The longer step is twice the run's own: the one given, or the attack's default by its formula `first_step`;
-without one there is no such variant. The gain is the share of right draws that a variant takes away, with its 95 % interval.
+raises a budget that would cut it by the same factor. The longer step is twice the step size that was given; where the attack chooses its own, twice the radius,
+which is twice the first step of `pgd`. The gain is the share of right draws that a variant takes away, with its 95 % interval.
 
 References:
     On Evaluating Adversarial Robustness (Carlini et al., 2019)
@@ -51,9 +51,10 @@ def _rivals(subject: Subject) -> dict[str, Rival]:
             changes[f"twice the {word}"] = _times(2, word, args)
     if isinstance(args.get("restarts"), int):
         changes[f"{restarts} times the restarts"] = _times(restarts, "restarts", args)
-    step = args.get("step_size") or subject.planned.first_step()
-    if "step_size" in args and step and subject.full:
-        changes["twice the step size"] = {"step_size": 2 * step}
+    if "step_size" in args and subject.full:
+        given = args["step_size"]
+        words = "twice the step size" if given else "a step size of twice the radius"
+        changes[words] = {"step_size": 2 * (given or subject.planned.threat.radius)}
     return {words: Rival(name, args | change) for words, change in changes.items()}
 
 

@@ -3,7 +3,8 @@
 `randomized`: a defense that claims to be deterministic gives other logits the second time (largest difference over the largest
 logit above 1e-4). `softmax`: logits are not negative and sum to 1. `zero gradient`: share of images whose cross-entropy has
 a gradient of exactly 0 (judged by the check `indicators`). `classes`: logits, and classes of the data set. And what the run's
-own attack warned of.
+own lines warn of: more than 1 % of its images with a gradient, or an image of the attack, that was not finite, as a failed
+check `finite gradients` before the run, make the number suspect, since the attack was weak there.
 
 References:
     Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks (Croce, Hein, 2020)
@@ -19,6 +20,7 @@ from bench.audit.price import Load
 from bench.audit.subject import Subject
 from bench.losses import cross_entropy
 from bench.pace import Work
+from bench.spoiled import ALLOWED, share
 
 RANDOMIZED, SUMS_TO_ONE, IMAGES = 1e-4, 1e-3, 16
 
@@ -46,12 +48,25 @@ def check(subject: Subject) -> Finding:
         "classes": [logits.shape[1], len(subject.planned.dataset.classes)],
         "of the run's attack": dict(subject.run.flags),
     }
+    lost = subject.run.header["checks"].get("gradient_finite") is False
+    values["not finite"] = share(subject.run.flags, len(subject.run))
     raised = (["it is randomized where it should not be"] if values["randomized"] > RANDOMIZED else []) + (
         ["its logits are probabilities"] if values["softmax"] else []
     )
+    weak = values["not finite"] > ALLOWED or lost
     return Finding(
-        name="", verdict=SUSPECT if raised else PASS, values=values,
-        threshold=f"randomized {RANDOMIZED:g}; no softmax",
-        meaning=f"AutoAttack would warn of this defense: {' and '.join(raised)}; mend that first." if raised else "AutoAttack would not warn.",
+        name="", verdict=SUSPECT if raised or weak else PASS, values=values,
+        threshold=f"randomized {RANDOMIZED:g}; no softmax; not finite {ALLOWED:g}",
+        meaning=_meaning(raised, weak=weak),
         command=subject.command(subject.attacks.scores),
     )  # fmt: skip
+
+
+def _meaning(raised: list[str], *, weak: bool) -> str:
+    if weak:
+        return "Gradients of this defense are not finite, so that the attack was weak where they are not: make them finite and run again."
+    return (
+        f"AutoAttack would warn of this defense: {' and '.join(raised)}; mend that first."
+        if raised
+        else "AutoAttack would not warn."
+    )

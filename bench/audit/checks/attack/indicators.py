@@ -39,7 +39,7 @@ from bench.threat import ThreatModel
 LAST, MOVES, CHANGE, AROUND, HALF = 10, 0.05, 0.1, 4 / 255, 0.5
 UNBOUNDED_STEPS, UNBOUNDED_STEP = 20, 0.2
 WORDS = {
-    "I1": "the gradient is zero", "I2": "the loss jumps under small noise", "I3": "the ascent broke images that the run did not",
+    "I1": "the gradient is zero or not finite", "I2": "the loss jumps under small noise", "I3": "the ascent broke images that the run did not",
     "I4": "the loss still falls when the ascent ends", "I5": "what fools the attacked model does not fool the scored one",
     "I6": "an ascent without a bound fails",
 }  # fmt: skip

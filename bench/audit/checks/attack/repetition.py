@@ -19,10 +19,11 @@ import numpy as np
 
 from bench.audit.bar import ALLOWED, CLEAR, LEVEL, exceeds, power
 from bench.audit.finding import PASS, REFUTED, Finding
-from bench.audit.price import Load, scored
+from bench.audit.price import Load
 from bench.audit.subject import Subject
 from bench.figures.runs import same_environment
 from bench.records.record import SHARD
+from bench.run.prediction import scored
 
 QUICK_IMAGES, IMAGES = 16, 64
 SPARED = 0.25
@@ -43,7 +44,7 @@ def why_not(subject: Subject) -> str:
 def loads(subject: Subject) -> list[Load]:
     """What it computes at most."""
     planned = subject.planned
-    work = planned.work and scored(planned.work, planned.spec.draws)
+    work = planned.work and scored(planned.work, planned)
     return [Load(len(_opened(subject, 0)), work, planned.gradient)]
 
 

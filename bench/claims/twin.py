@@ -1,0 +1,79 @@
+"""The defended classifier in double precision, where the difference between a fault and rounding is plain."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from bench.defended import DefendedClassifier
+from bench.errors import UserError
+from bench.noise import Noise
+from bench.plan.plan import Plan
+from bench.protocols import Images, ScoreModel
+
+TINY = 1e-9
+"""Of a change of all pixels that float64 resolves and float32 does not: it is less than a hundredth of a float32's spacing."""
+STRAIGHT = 0.1
+"""Largest part of a tiny change that may differ from twice half of it, where rounding does not dominate."""
+LOST = (RuntimeError, TypeError, NotImplementedError, AssertionError, UserError)
+"""What code for float32 ends in when it is given float64; the last is what the harness says of what came out."""
+
+
+@dataclass(frozen=True, eq=False)
+class Twin:
+    """A copy in float64, on the CPU, and what it is evaluated on.
+
+    Arguments:
+        model: Under full gradients.
+        x: The images, moved off the kinks.
+        noise: Their draws.
+    """
+
+    model: DefendedClassifier
+    x: Images
+    noise: Noise
+
+
+def twin_of(plan: Plan, x: Images, noise: Noise, chunk: int) -> Twin | None:
+    """The copy; None for networks that cannot be copied or run in double, and for code that rounds to float32 on its way.
+
+    Arguments:
+        plan: The parts of the run.
+        x: A few images.
+        noise: Their draws.
+        chunk: Images in one network call.
+    """
+    if plan.score is not None and not isinstance(plan.score, nn.Module):
+        return None
+    draws = Noise(noise.seed, noise.ids.cpu(), noise.purpose)
+    inner = interior(x.cpu(), draws)
+    try:
+        classifier = copy.deepcopy(plan.classifier).cpu().double()
+        score: ScoreModel | None = copy.deepcopy(plan.score).cpu().double() if plan.score is not None else None
+        model = DefendedClassifier(classifier, plan.make_defense(score), chunk=chunk)
+        return Twin(model, inner, draws) if resolves(model, inner, draws) else None
+    except LOST:
+        return None
+
+
+def interior(x: Images, noise: Noise) -> Images:
+    """The images in float64, moved away from where purifiers have kinks: off the ends of [0, 1], and no two pixels equal."""
+    return 0.1 + 0.7 * x.double() + 0.1 * noise.of("check").uniform(x, step=2)
+
+
+def resolves(model: DefendedClassifier, x: Images, noise: Noise) -> bool:
+    """Whether twice a tiny change of the images changes the logits twice as much, which a float32 on the way would swallow.
+
+    Arguments:
+        model: Given float64.
+        x: Images, float64.
+        noise: Their draws.
+    """
+    direction = TINY * noise.of("check").normal(x, step=3)
+    with torch.random.fork_rng(devices=[]):
+        still, once, twice = (model(x + times * direction, noise).detach() for times in (0, 1, 2))
+    one, two = once - still, twice - still
+    return float((two - 2 * one).norm()) <= STRAIGHT * float(two.norm())

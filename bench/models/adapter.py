@@ -1,0 +1,141 @@
+"""Classifiers as they come: what a run needs of them, found by one look when they are loaded."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.errors import UserError
+from bench.machine.device import own_generators
+from bench.models.contained import networks_behind
+from bench.protocols import Images
+
+LOGITS = "logits"
+"""The attribute or key that names the logits where a classifier returns more than them."""
+TRAITS = ("image_shape", "provenance")
+"""What a classifier may say of itself."""
+
+
+class Adapter(nn.Module):
+    """A classifier that returns more than a tensor, has no gradients, or is no `torch.nn.Module`: as a run calls it.
+
+    Arguments:
+        network: Images to logits, or to something that holds them.
+        key: Attribute, key or position of the logits in what it returns; None if that is the logits.
+        differentiable: Whether the logits have a gradient to the images.
+    """
+
+    def __init__(self, network: Callable[[Images], Any], *, key: str | int | None, differentiable: bool) -> None:
+        super().__init__()
+        self.network, self.key, self.differentiable = network, key, differentiable
+        self.held = nn.ModuleList() if isinstance(network, nn.Module) else nn.ModuleList(networks_behind(network))
+        self.training = self.held.training = False  # and the network's own modules as they are
+        for trait in TRAITS:
+            if hasattr(network, trait):
+                setattr(self, trait, getattr(network, trait))
+
+    @property
+    def state(self) -> nn.Module | None:
+        """What has the weights: the network, or the networks that a plain callable holds; None if none are known."""
+        return self.network if isinstance(self.network, nn.Module) else self.held if len(self.held) else None
+
+    def forward(self, x: Images) -> Tensor:
+        """Logits `(B, classes)`."""
+        logits = _tensor(_taken(self.network(x), self.key))
+        # a tensor made in inference mode may not be written to, nor saved for a gradient
+        return logits if self.differentiable else logits.detach().clone()
+
+
+def adapted(network: Any, x: Images, classes: int, name: str) -> nn.Module:
+    """The network itself if it maps images to a tensor with gradients, else an `Adapter` of it.
+
+    Where it returns more than one tensor, the logits are what it calls `logits`, else the only tensor of shape `(B, n)`,
+    else the only one with as many columns as there are classes. Where it cannot be called here, as if made for another device,
+    it is taken to be in order.
+
+    Arguments:
+        network: Images to logits, or to something that holds them; in inference mode.
+        x: A few images, `(B, C, H, W)`.
+        classes: Of the data set.
+        name: What to call it.
+
+    Raises:
+        UserError: It returns no tensor, or several of which any may be the logits.
+    """
+    own = isinstance(network, nn.Module)
+    device = next((tensor.device for tensor in network.parameters()), x.device) if own else x.device
+    leaf = x.to(device).requires_grad_()
+    try:
+        with own_generators(device), torch.enable_grad():
+            answer = network(leaf.clone())  # which it may write into
+    except Exception:  # a check before the run says why, on the run's own device
+        return network if own else Adapter(network, key=None, differentiable=True)
+    key = _key(answer, len(x), classes, name)
+    differentiable = _has_gradient(_tensor(_taken(answer, key)), leaf)
+    if own and key is None and isinstance(answer, Tensor) and differentiable:
+        return network
+    return Adapter(network, key=key, differentiable=differentiable)
+
+
+def _has_gradient(logits: Tensor, leaf: Tensor) -> bool:
+    """Whether there is a path from the logits to the images; it may be that its derivative is not implemented."""
+    if not logits.requires_grad:
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of kernels without a derivative
+            return torch.autograd.grad(logits.sum(), leaf, allow_unused=True)[0] is not None
+    except (RuntimeError, NotImplementedError):
+        return False
+
+
+def _key(answer: Any, rows: int, classes: int, name: str) -> str | int | None:
+    """Where in an answer the logits are."""
+    if isinstance(answer, Tensor | np.ndarray):
+        return None
+    parts = _parts(answer)
+    if _is_array(parts.get(LOGITS)):
+        return LOGITS
+    shapes = {key: tuple(part.shape) for key, part in parts.items() if _is_array(part)}
+    fitting = [key for key, shape in shapes.items() if len(shape) == 2 and shape[0] == rows]
+    named = [key for key in fitting if shapes[key][1] == classes]
+    if len(fitting) != 1 and len(named) != 1:
+        told = ", ".join(f"{key}: {shape}" for key, shape in shapes.items()) or "no tensors"
+        raise UserError(
+            f"expected one tensor of logits (images, classes) from {name}, got a {type(answer).__name__} with {told}; "
+            "return its logits alone, or name them .logits"
+        )
+    return (fitting if len(fitting) == 1 else named)[0]
+
+
+def _parts(answer: Any) -> dict[Any, Any]:
+    """What an answer holds, by key, position or attribute."""
+    if isinstance(answer, Mapping):
+        return dict(answer)
+    if hasattr(answer, "_asdict"):  # a named tuple
+        return dict(answer._asdict())
+    if isinstance(answer, list | tuple):
+        return dict(enumerate(answer))
+    return dict(getattr(answer, "__dict__", {})) | (
+        {LOGITS: answer.logits} if hasattr(answer, LOGITS) else {}  # which may be a property
+    )
+
+
+def _taken(answer: Any, key: str | int | None) -> Any:
+    if key is None:
+        return answer
+    return answer[key] if isinstance(answer, Mapping) or isinstance(key, int) else getattr(answer, key)
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, Tensor | np.ndarray)
+
+
+def _tensor(value: Any) -> Any:
+    """NumPy's arrays, which inference sessions return, as tensors; all else as it is."""
+    return torch.from_numpy(value) if isinstance(value, np.ndarray) else value

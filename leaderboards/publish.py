@@ -1,0 +1,121 @@
+"""Writes what is published of the committed records: the board, the page, the paper's tables, and what the documents quote.
+
+    python -m leaderboards.publish            # writes them
+    python -m leaderboards.publish --check    # exit code 1, with their names, if any would change
+    python -m leaderboards.publish --pack     # writes the zip files of the records anew, after a run has added some
+
+In a document, a command and what it printed stand between two marks; a fence around it stays:
+
+    <!-- from: bench compare 4c11 86fe --results results/fashion-mnist-standard -->
+    <!-- end -->
+
+A fence after the following mark holds that file:
+
+    <!-- the file examples/two_shots.py -->
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import io
+import os
+import re
+import runpy
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.cli.main import main
+from bench.records.archive import pack_results
+
+ROOT = Path(__file__).parent.parent
+RESULTS = "results/fashion-mnist-standard"
+RECORDS = f"--results {RESULTS}"
+FILES = {
+    "leaderboards/board.md": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient"',
+    "leaderboards/site/index.html": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient" --format html --images 4',
+    "results/tables/main.md": "bench table results/tables/main.toml --format md",
+    "results/tables/main.tex": "bench table results/tables/main.toml --format latex",
+    "results/tables/ablation.md": "bench table results/tables/ablation.toml --format md",
+    "results/tables/ablation.tex": "bench table results/tables/ablation.toml --format latex",
+}
+DOCUMENTS = ("README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")))
+BLOCK = re.compile(
+    r"(?P<head><!-- from: (?P<command>(?:bench|python) [^\n]*) -->\n)(?P<body>.*?)(?P<foot><!-- end -->)", re.DOTALL
+)
+SHOWN = re.compile(r"(?P<head><!-- the file (?P<file>\S+) -->\n```\w+\n).*?(?P<foot>^```$)", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"\A\n*(```\w*\n).*?(```\n)\n*\Z", re.DOTALL)
+
+
+def published() -> Iterator[tuple[Path, str]]:
+    """Each file, and what it has to hold."""
+    for name, command in FILES.items():
+        yield ROOT / name, printed(command)
+    for name in DOCUMENTS:
+        yield ROOT / name, SHOWN.sub(_shown, BLOCK.sub(_filled, (ROOT / name).read_text()))
+
+
+@functools.cache
+def printed(command: str) -> str:
+    """What a command prints, run at the root of the checkout."""
+    (program, *words), heard, here = shlex.split(command), io.StringIO(), Path.cwd()
+    os.chdir(ROOT)
+    try:
+        with contextlib.redirect_stdout(heard):
+            code = main(words) if program == "bench" else _script(*words)
+    finally:
+        os.chdir(here)
+    if code:
+        raise SystemExit(f"expected exit code 0, got {code}; see: {command}")
+    return heard.getvalue().rstrip("\n") + "\n"
+
+
+def _script(flag: str, module: str) -> int:
+    try:
+        runpy.run_module(module, run_name="__main__")
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def _filled(block: re.Match[str]) -> str:
+    fence = FENCE.match(block["body"])
+    before, after, shown = (*fence.groups(), "$ {}\n") if fence else ("\n", "\n", "`{}`\n\n")
+    command = block["command"]
+    return f"{block['head']}{before}{shown.format(command)}{printed(command)}{after}{block['foot']}"
+
+
+def _shown(block: re.Match[str]) -> str:
+    return f"{block['head']}{(ROOT / block['file']).read_text()}{block['foot']}"
+
+
+def publish(*, check: bool) -> list[str]:
+    """Writes the files that differ, or only names them."""
+    changed = []
+    for path, text in published():
+        if path.exists() and path.read_text() == text:
+            continue
+        changed.append(str(path.relative_to(ROOT)))
+        if not check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+    return changed
+
+
+def pack() -> None:
+    """Writes the zip files that are committed: the records of the boards, and apart from them the runs behind the audits."""
+    pack_results(ROOT / RESULTS, ROOT / f"{RESULTS}.zip")
+    if (ROOT / RESULTS / "audits").is_dir():
+        pack_results(ROOT / RESULTS / "audits", ROOT / f"{RESULTS}-audits.zip")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--pack"]:
+        pack()
+        sys.exit()
+    only_check = sys.argv[1:] == ["--check"]
+    names = publish(check=only_check)
+    print("\n".join(names) or "nothing changed")
+    sys.exit(int(only_check and bool(names)))
