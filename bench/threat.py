@@ -73,6 +73,11 @@ class ThreatModel:
         return float(self.eps)
 
     @property
+    def order(self) -> float:
+        """The order of the norm, as NumPy and PyTorch take it: infinity, 2 or 1."""
+        return math.inf if self.norm == "linf" else float(self.norm.removeprefix("l"))
+
+    @property
     def furthest(self) -> float:
         """The largest distance that counts as inside the ball, rounding included."""
         return self.radius * (1 + TOLERANCE) + 1e-7

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.figures.runs import read_run, read_runs
-from bench.records.lookup import find_record
+from bench.records.lookup import find_record, results_of
 from bench.threat import ThreatModel
 from leaderboards.classes import AUTO
 from leaderboards.imported import FOLDER, Imported
@@ -48,7 +48,7 @@ def _row_of(results: Path, run: str) -> Row:
     path = find_record(results, run)
     spec = read_run(path).spec
     board = [
-        other for other in read_runs(path.parents[2])
+        other for other in read_runs(results_of(path))
         if (other.spec["dataset"], other.spec["threat"]) == (spec["dataset"], spec["threat"])
     ]  # fmt: skip
     rows = [row for row in rows_of(board) if any(part.run_id == path.name for part in row.runs)]

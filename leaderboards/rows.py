@@ -257,7 +257,7 @@ def _flags(entries: Sequence[Entry], group: _Group) -> list[str]:
 
 def _commands(group: _Group, missing: Sequence[str], deterministic: bool) -> list[str]:
     header = group.counted[0].header
-    results = str(group.runs[0].path.parents[2])
+    results = str(group.runs[0].results)
     count, more = max(len(group.ids), FEW), group.counted if IMAGES in missing else []
     wrong = group.lost | ({FULL} if not all(map(exact, group.counted)) else set())  # which no run mends
     wanted = [kind for kind in missing if kind not in {IMAGES, *wrong}]

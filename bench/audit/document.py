@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.audit.finding import Finding, flags_of, verdict_of
 from bench.errors import UserError
+from bench.files.atomic import write_whole
 from bench.files.documents import printable, read_json
-from bench.records.record import write_whole
 from bench.records.seal import AUDIT, OWN_HASH, own_hash
 
 FORMAT = 1
@@ -90,7 +90,7 @@ def write_audit(
         "checks": [finding.as_dict() for finding in findings],
     }  # fmt: skip
     document[OWN_HASH] = own_hash(document)
-    write_whole(path / AUDIT, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
+    write_whole(path / AUDIT, json.dumps(document, indent=1, allow_nan=False) + "\n")
     return document
 
 

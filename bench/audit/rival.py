@@ -6,8 +6,9 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.run.job import Job
-from bench.run.local import Here
+from bench.plan.plan import Plan
+from bench.run.local import Local
+from bench.run.options import Options
 from bench.text.command import argument_text
 from bench.threat import ThreatModel
 
@@ -97,13 +98,13 @@ class Choice:
         return replace(self.reference, args={**self.reference.args, **shortened})
 
 
-class Trusting(Here):
+class Trusting(Local):
     """One worker for other attacks on a defense whose claims were verified when the audited run was made."""
 
     def __init__(self, checks: dict[str, Any]) -> None:
         super().__init__()
         self.checks = checks
 
-    def claims(self, job: Job) -> dict[str, Any]:
+    def claims(self, plan: Plan, options: Options) -> dict[str, Any]:
         """What was verified then."""
         return self.checks

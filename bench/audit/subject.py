@@ -24,12 +24,12 @@ from bench.machine.device import pick_device
 from bench.noise import Noise
 from bench.plan.cache import Shelf
 from bench.plan.plan import Plan, plan
+from bench.plan.request import request_of
 from bench.protocols import Images
 from bench.records.evidence import Evidence, read_evidence
 from bench.registry.registry import Registry
 from bench.run.options import Options
 from bench.run.prediction import scored
-from bench.run.replay import request_of
 from bench.run.runner import Reporter, Silent, record_path, run
 from bench.run.worker import Worker
 from bench.text.command import run_words

@@ -212,7 +212,8 @@ def _planned(registry: Registry, wanted: dict[str, Any], quiet: bool) -> Plan:
     """The run of the defense under its right attack."""
     from bench.audit.right import right_attack
     from bench.console.progress import Progress
-    from bench.plan.plan import Request, plan
+    from bench.plan.plan import plan
+    from bench.plan.request import Request
     from bench.threat import ThreatModel
 
     level = None if wanted["threat"] is None else ThreatModel.parse(wanted["threat"])

@@ -87,9 +87,9 @@ def check_command(
         report = session.check(read_baseline(baseline), make=make)
     except UserError as error:
         if junit:
-            from bench.records.record import write_whole
+            from bench.files.atomic import write_whole
 
-            write_whole(junit, error_junit(str(error)).encode())
+            write_whole(junit, error_junit(str(error)))
         raise
     publish(report, junit=junit, summary=os.environ.get("GITHUB_STEP_SUMMARY"))
     text = as_text(report) + renewal(report, baseline, results)

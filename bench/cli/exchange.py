@@ -103,12 +103,12 @@ def _import_record(file: Path, results: Path) -> None:
 
 
 def _import_rows(files: list[Path], results: Path, threat: str | None) -> None:
-    from bench.records.record import write_whole
+    from bench.files.atomic import write_whole
     from bench.registry.registry import own_package
     from bench.threat import ThreatModel
 
     level = None if threat is None else str(ThreatModel.parse(threat))
     reference_row = own_package("leaderboards", "FORMATS").reference_row
     for target, text in [reference_row(file, results, level) for file in files]:
-        write_whole(target, text.encode())
+        write_whole(target, text)
         print(target)

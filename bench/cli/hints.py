@@ -32,7 +32,7 @@ def hint(words: Sequence[str], option: str) -> str:
 
 def _parts(words: Sequence[str], argument: str) -> Iterator[tuple[str, str, str]]:
     """The named parts that take an argument: what each is, its name, and its flag."""
-    from bench.plan.plan import Request
+    from bench.plan.request import Request
     from bench.registry.arguments import adjustable
     from bench.registry.entry import FLAGS, KIND_OF
     from bench.registry.tables import make_registry

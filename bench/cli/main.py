@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from itertools import takewhile
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -17,9 +17,6 @@ from bench.errors import BenchError, InterruptedRunError
 from bench.files.documents import printable
 from bench.machine.interrupt import stopping
 from bench.text.encoding import widen
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(name="bench", add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 

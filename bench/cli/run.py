@@ -128,7 +128,8 @@ def run_command(
     )  # fmt: skip
     with Progress(quiet=quiet) as progress:
         from bench.plan.cache import Shelf
-        from bench.plan.plan import Request, plan
+        from bench.plan.plan import plan
+        from bench.plan.request import Request
         from bench.run.runner import Options, foresee, run
 
         shelf = Shelf()

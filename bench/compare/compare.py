@@ -9,9 +9,9 @@ from typing import Any
 
 from bench.compare.changes import change_of, flips
 from bench.compare.findings import Change, Flip
-from bench.compare.pairs import PREDICTIONS, Pair, pair_up, same_bits
+from bench.compare.pairs import PREDICTIONS, Pair, pair_up
 from bench.errors import UserError
-from bench.figures.runs import Run, read_run, read_runs
+from bench.figures.runs import Run, read_run, read_runs, same_environment
 from bench.records.lookup import find_record
 from bench.records.spec import brief_differences, differences
 from bench.stats.paired import holm, paired_p
@@ -96,7 +96,7 @@ def _conflict(a: Run, b: Run, differing: Sequence[Flip]) -> str:
     if a.run_id != b.run_id or not differing:
         return ""
     images = len({flip.sample for flip in differing})
-    alike = same_bits([part for run in (a, b) for part in run.header["environments"].values()])
+    alike = same_environment(*a.environments, *b.environments)
     unless = "" if alike else ", unless it is rounding: they are not of one environment"
     return (
         f"both claim to be run {a.run_id}, and predict {images} image{'s' if images > 1 else ''} otherwise: "

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from bench.figures.runs import CLEAN, ROBUST, Run, same_environment
+from bench.figures.runs import CLEAN, ROBUST, Run
 from bench.records.spec import differences, of_code
 
 PREDICTIONS = (CLEAN, ROBUST)
@@ -70,12 +69,6 @@ def row_name(run: Run) -> str:
     spec, labels = run.spec, run.header["labels"]
     seed = f", seed {spec['seed']}" if spec["seed"] else ""
     return f"{labels['defense']} under {labels['attack']} ({spec['dataset']['name']} {spec['threat']}{seed})"
-
-
-def same_bits(environments: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether all of these environments compute the same bits."""
-    known = list(environments)
-    return bool(known) and all(same_environment(known[0], other) for other in known)
 
 
 def pair_up(before: Sequence[Run], after: Sequence[Run]) -> list[Pair]:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.records.lookup import results_of
+
 DEFAULT_IMAGES, MORE_IMAGES = 100, 1_000
 
 
@@ -25,7 +27,7 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
     base = shlex.join(["bench", "run", *words])
     count = f" -n {summary['n']}" if summary["n"] != DEFAULT_IMAGES else ""
     if failed_checks(summary["checks"].get("claims", [])):
-        at, run = elsewhere(Path(summary["path"]).parents[2]), summary["run_id"]
+        at, run = elsewhere(results_of(Path(summary["path"]))), summary["run_id"]
         return steps_text(
             [
                 (f"bench show {run}{at}", "which checks failed, and what to mend: this number rests on them"),
@@ -45,7 +47,7 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
         known = shlex.join(["bench", "run", *_without(words, "-A", "--attack"), "--attack", "pgd-known"])
         steps.append((f"{known}{count}", "an attacker who knows the draws that are scored"))
     if summary["spec"]["attack"]["name"] != "null":
-        results = Path(summary["path"]).parents[2]
+        results = results_of(Path(summary["path"]))
         audit = audit_line(summary["run_id"], results, allow_code=allow_code)
         steps.append((f"bench leaderboard{elsewhere(results)}", "this run beside the others"))
         steps.append((audit, "can this number be believed?"))

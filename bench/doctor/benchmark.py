@@ -27,7 +27,7 @@ from bench.run.prediction import Costs, Prediction, Trial, scored, tried
 from bench.run.worker import Worker
 from bench.suite.cells import Cell, cells_of
 from bench.suite.file import find_suite, read_suite
-from bench.suite.suite import request_of
+from bench.suite.suite import cell_request
 
 LOG = logging.getLogger("bench.doctor.benchmark")
 CPU_IMAGES, GPU_IMAGES, REPEATS = 2, SHARD, 3
@@ -187,7 +187,7 @@ def _cells(
     small, shelf = _small(registry, setting), Shelf()
     costs = []
     for cell in cells_of(read_suite(path), path):
-        planned = plan(request_of(cell), small, shelf)
+        planned = plan(cell_request(cell), small, shelf)
         costs.append(_cost(setting.suite, cell, planned, Costs(partial(_counted, planned, seconds, seen))))
     return costs
 

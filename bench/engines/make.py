@@ -18,9 +18,9 @@ def make_engine(options: EngineOptions, registry: Registry) -> Engine:
 
         return ray_engine(options, registry)
     if options.count == 1 and options.shard_timeout is None:
-        from bench.run.local import Here
+        from bench.run.local import Local
 
-        return Here()
+        return Local()
     from bench.engines.processes import process_engine
 
     return process_engine(options, registry)

@@ -14,9 +14,11 @@ from typing_extensions import Self
 from bench.engines.session import Order, Result
 from bench.errors import WorkerError
 from bench.run.engine import PAUSE, Done, Failed, Task, Working
+from bench.run.job import record_path
 
 if TYPE_CHECKING:
-    from bench.run.job import Job
+    from bench.plan.plan import Plan
+    from bench.run.options import Options
 
 LEAST_PATIENCE, LONGEST_TIMES = 600.0, 20.0
 """Without `--shard-timeout`: seconds that a shard always has, and times the longest shard so far."""
@@ -67,7 +69,7 @@ class Crew(Protocol):
 
 @dataclass
 class Flight:
-    """An order on its way: for a task, or for the claims of a job."""
+    """An order on its way: for a task, or for the claims of a plan."""
 
     order: Order
     task: Task | None
@@ -106,12 +108,12 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.crew.stop()
 
-    def claims(self, job: Job) -> dict[str, Any]:
-        """What the defense claims, verified by a free worker while the others go on."""
+    def claims(self, plan: Plan, options: Options) -> dict[str, Any]:
+        """The claims of a plan's defense, measured by a free worker while the others work on."""
         while not self.free:
             self._look()
         self.told = None
-        self._send(_order(job, None), None)
+        self._send(_order(plan, options), None)
         while self.told is None:
             self._look()
         if isinstance(self.told, Exception):
@@ -130,7 +132,8 @@ class Pool:
                 task = next(coming, _NO_MORE)
                 more, asked = task is not _NO_MORE, task is None
                 if isinstance(task, Task):
-                    self._send(_order(task.job, task.positions), task)
+                    job = task.job
+                    self._send(_order(job.plan, job.options, job.record.header, task.positions), task)
             if self.flights:
                 self._look()
             elif asked and not self.results:
@@ -199,13 +202,20 @@ class Pool:
             self._land(worker, flight, WorkerError(sentence))
 
 
-def _order(job: Job, positions: np.ndarray | None) -> Order:
-    options = job.options
+def _order(
+    plan: Plan, options: Options, header: dict[str, Any] | None = None, positions: np.ndarray | None = None
+) -> Order:
+    """An order for some images of a record; for the claims without any."""
     return Order(
-        request=job.plan.request, run_id=job.plan.spec.run_id, device=options.device, batch_size=options.batch_size,
-        mix=options.mix_environments, path=job.path, positions=positions,
-        header=None if positions is None else job.record.header,
-    )  # fmt: skip
+        request=plan.request,
+        run_id=plan.spec.run_id,
+        device=options.device,
+        batch_size=options.batch_size,
+        mix=options.mix_environments,
+        path=record_path(plan, options.results),
+        header=header,
+        positions=positions,
+    )
 
 
 def _what(flight: Flight) -> str:

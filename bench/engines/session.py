@@ -12,7 +12,8 @@ import numpy as np
 from bench.errors import BenchError, WorkerError
 from bench.machine.device import pick_device
 from bench.plan.cache import Shelf
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.records.lines import SampleRecord
 from bench.registry.registry import Registry
 from bench.run.worker import Worker

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 from bench.errors import GateError, UserError
+from bench.files.atomic import replacing
 from bench.files.documents import printable
 from bench.files.links import check_links
 from bench.records.header import read_header
@@ -44,42 +44,34 @@ def pack(path: Path, target: Path) -> Path:
         raise GateError(
             f"expected {printable(path)} as it was sealed, got: {'; '.join(broken)}; restore it, or run it again"
         )
-    temporary = target.with_name(target.name + ".tmp")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_zip(path, temporary)
-        temporary.replace(target)
+        with replacing(target) as file:
+            write_zip(path, file)
     except OSError as error:
         raise UserError(
             f"expected to write {printable(target)}, got: {error.strerror}; choose another --out"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
     return target
 
 
-def write_zip(path: Path, target: Path) -> None:
+def write_zip(path: Path, target: BinaryIO) -> None:
     """Writes the files of a record in their canonical form.
 
     Arguments:
         path: The record's folder.
-        target: The zip file.
+        target: Takes the zip file.
     """
     files = {name: path / name for name in [*sealed_names(path), SEAL]}
     audits = [path / name for name in (AUDIT, MAKERS_AUDIT) if (path / name).exists()]
     if audits:
         files[MAKERS_AUDIT] = audits[0]
-    with open(target, "wb") as file:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            for name, source in sorted(files.items()):
-                member = zipfile.ZipInfo(name, EPOCH)
-                member.create_system, member.external_attr = 3, MODE << 16
-                member.file_size = source.stat().st_size
-                with open(source, "rb") as stream, archive.open(member, "w") as packed:
-                    shutil.copyfileobj(stream, packed, CHUNK)
-        file.flush()
-        os.fsync(file.fileno())
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for name, source in sorted(files.items()):
+            member = zipfile.ZipInfo(name, EPOCH)
+            member.create_system, member.external_attr = 3, MODE << 16
+            member.file_size = source.stat().st_size
+            with open(source, "rb") as stream, archive.open(member, "w") as packed:
+                shutil.copyfileobj(stream, packed, CHUNK)
 
 
 def is_canonical(archive: Path, unpacked: Path, room: Path) -> bool:
@@ -90,9 +82,9 @@ def is_canonical(archive: Path, unpacked: Path, room: Path) -> bool:
         unpacked: A folder with its content and nothing else.
         room: A folder for one more copy.
     """
-    again = room / "again.zip"
-    write_zip(unpacked, again)
-    with open(archive, "rb") as one, open(again, "rb") as other:
+    with open(archive, "rb") as one, open(room / "again.zip", "w+b") as other:
+        write_zip(unpacked, other)
+        other.seek(0)
         while part := one.read(CHUNK):
             if part != other.read(CHUNK):
                 return False

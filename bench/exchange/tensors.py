@@ -9,8 +9,8 @@ import numpy as np
 
 from bench.errors import UserError
 from bench.figures.runs import Run
+from bench.files.atomic import write_whole
 from bench.records.evidence import read_evidence
-from bench.records.record import write_whole
 from bench.records.seal import broken_seal
 
 

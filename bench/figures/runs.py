@@ -7,24 +7,27 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from bench.errors import UserError
 from bench.files.documents import printable, read_json
 from bench.records.header import read_header
-from bench.records.lines import SampleRecord
-from bench.records.lookup import record_paths
+from bench.records.lines import Cost, SampleRecord, plain_flags, read_fields
+from bench.records.lookup import record_paths, results_of
 from bench.records.record import read_record
 
 CLEAN, ROBUST = "clean", "adversarial"
+FIELDS = ("id", "label", CLEAN, ROBUST, "cost", "said", "certified")
+"""The fields of a line that become columns."""
 FINGERPRINT = ("torch", "device", "instructions", "batch_size")
-"""What has to be the same for the same bits: torch release, device kind, instruction set, images in one network call."""
+"""Keys of an environment that have to be equal for equal bits: torch release, device kind, instruction set, images in one network call."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,7 @@ class Run:
         adversarial: Predictions on the adversarial images, `(n, k)`, the same draws.
         cost: Passes per image and kind, each `(n,)`.
         certified: Certified l2 radius of each image, NaN where there is none, `(n,)`.
-        flags: What the attack warned of, and on how many images.
+        flags: Warnings of the attack, and the number of images with each.
     """
 
     path: Path
@@ -67,8 +70,18 @@ class Run:
 
     @property
     def spec(self) -> dict[str, Any]:
-        """What the run id is computed from."""
+        """The content of the run id."""
         return self.header["spec"]
+
+    @property
+    def environments(self) -> list[dict[str, Any]]:
+        """Where its images were made; one that fits no other if the header has none."""
+        return list(self.header["environments"].values()) or [{}]
+
+    @property
+    def results(self) -> Path:
+        """Folder of all records, in which this one lies."""
+        return results_of(self.path)
 
     def hits(self, which: str = ROBUST) -> np.ndarray:
         """Whether each draw of each image was right, bool `(n, k)`; `which` is `clean` or `adversarial`."""
@@ -103,10 +116,8 @@ def read_run(path: Path) -> Run:
     content = file.read_bytes() if file.exists() else b""
     whole = content if content.endswith(b"\n") else content[: content.rfind(b"\n") + 1]
     with _no_collection():
-        lines = _fast(whole)
-        if lines is None:
-            lines = read_record(path).lines
-        flags, columns = _flags(lines), _columns(file, lines)
+        lines = _read(path, whole)
+        flags, columns = _flags(path, lines), _columns(file, lines)
         del lines
     return Run(path, header, (path / "SHA256SUMS").exists(), _audit(path, header["run_id"]), flags, *columns)
 
@@ -120,19 +131,18 @@ def read_runs(results: Path) -> Iterator[Run]:
     return (run for run in map(read_run, record_paths(results)) if len(run))
 
 
-def same_environment(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two environments compute the same bits; one that does not name its instruction set never does."""
-    return all(one.get(key) == other.get(key) and one.get(key) is not None for key in FINGERPRINT)
+def same_environment(*environments: Mapping[str, Any]) -> bool:
+    """Whether all environments compute the same bits; one that does not name its instruction set never does."""
+    prints = [[environment.get(key) for key in FINGERPRINT] for environment in environments]
+    return bool(prints) and None not in prints[0] and all(other == prints[0] for other in prints)
 
 
-def _fast(content: bytes) -> Sequence[Any] | None:
-    """The lines by msgspec; None where the slower reader has to say what is wrong."""
-    import msgspec
-
+def _read(path: Path, content: bytes) -> Sequence[Any]:
+    """The fields of lines that become columns."""
     try:
-        return _decoder().decode_lines(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+        return read_fields(content, FIELDS, raw=["cost"])
+    except ValueError:
+        return read_record(path).lines  # which names the damaged line
 
 
 @contextmanager
@@ -147,26 +157,21 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-@cache
-def _decoder() -> Any:
-    import msgspec
-
-    fields: list[Any] = [
-        ("id", int), ("label", int), ("clean", list[int]), ("adversarial", list[int]), ("cost", msgspec.Raw),
-        ("said", dict[str, Any], {}), ("certified", float | None, None),
-    ]  # fmt: skip
-    return msgspec.json.Decoder(msgspec.defstruct("Line", fields, gc=False))
-
-
 def _columns(file: Path, lines: Sequence[Any]) -> tuple[Any, ...]:
     ids = list(map(attrgetter("id"), lines))
     if len(set(ids)) < len(ids):
         read_record(file.parent)  # which names the line
+    labels, clean, adversarial, costs, radii = (
+        list(map(attrgetter(name), lines)) for name in ("label", CLEAN, ROBUST, "cost", "certified")
+    )
     return (
-        np.array(ids, dtype=np.int64), np.fromiter(map(attrgetter("label"), lines), np.int64, len(lines)),
-        _matrix(file, list(map(attrgetter("clean"), lines))), _matrix(file, list(map(attrgetter("adversarial"), lines))),
-        _costs(file, list(map(attrgetter("cost"), lines))), _radii(list(map(attrgetter("certified"), lines))),
-    )  # fmt: skip
+        np.array(ids, dtype=np.int64),
+        np.array(labels, dtype=np.int64),
+        _matrix(file, clean),
+        _matrix(file, adversarial),
+        _costs(file, costs),
+        _radii(radii),
+    )
 
 
 def _radii(values: list[float | None]) -> np.ndarray:
@@ -187,13 +192,11 @@ def _matrix(file: Path, rows: list[list[int]]) -> np.ndarray:
 
 def _costs(file: Path, rows: list[Any]) -> dict[str, np.ndarray]:
     """Columns of the costs; a cost that several images share is read once."""
-    import msgspec
-
-    texts = [bytes(row) if isinstance(row, msgspec.Raw) else msgspec.json.encode(row) for row in rows]
+    texts = list(map(msgspec.json.encode, rows))
     places: dict[bytes, int] = {}
     place = np.fromiter((places.setdefault(text, len(places)) for text in texts), np.int64, len(texts))
     try:
-        costs = msgspec.json.decode(b"[" + b",".join(places) + b"]", type=list[dict[str, int]])
+        costs = msgspec.json.decode(b"[" + b",".join(places) + b"]", type=list[Cost])
     except msgspec.MsgspecError:
         read_record(file.parent)  # which names the line
         raise
@@ -201,10 +204,10 @@ def _costs(file: Path, rows: list[Any]) -> dict[str, np.ndarray]:
     return {kind: np.array([cost.get(kind, 0) for cost in costs], dtype=np.int64)[place] for kind in kinds}
 
 
-def _flags(lines: Sequence[Any]) -> dict[str, int]:
-    if not any(map(attrgetter("said"), lines)):
-        return {}
-    said = [line.said for line in lines if line.said]
+def _flags(path: Path, lines: Sequence[Any]) -> dict[str, int]:
+    said = list(filter(None, map(attrgetter("said"), lines)))
+    if not all(map(plain_flags, said)):
+        read_record(path)  # which names the line
     return dict(sorted(Counter(flag for words in said for flag in set(words.get("flags", []))).items()))
 
 

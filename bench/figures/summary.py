@@ -15,7 +15,7 @@ from bench.stats.intervals import mean_share
 
 CLEAN, ROBUST = "clean", "adversarial"
 JUDGED = {"claimed", "flags"}
-"""What an attack says of an image that has a figure of its own; all else is counted and shown."""
+"""Remarks on an image that have figures of their own; all others are counted and shown."""
 COMMONEST = 8
 EXACT = 1e-4
 """Largest relative error of a gradient, against a central difference, that counts as exact."""
@@ -52,7 +52,7 @@ def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None =
         "clean_accuracy": mean_share(shares(lines, CLEAN)).as_dict(),
         "robust_accuracy": mean_share(shares(lines)).as_dict(),
         "draws": {"k": k, **_rules(lines, ROBUST, ""), **_rules(lines, CLEAN, "null_")},
-        **_said(lines),
+        **_remarks(lines),
         **_certified(lines),
         "checks": {**header["checks"], "claims": _claims(header, lines)},
         "cost": {"seconds": round(sum(line.seconds for line in lines), 3), **_cost(lines)},
@@ -62,27 +62,28 @@ def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None =
 
 
 def _claims(header: dict[str, Any], lines: Sequence[SampleRecord]) -> list[dict[str, Any]]:
-    """Those that were measured before the run, and those that take its lines."""
+    """The claims that were measured before the run, and those that need its lines."""
     return [*header["checks"].get("claims", []), *(claim.as_dict() for claim in finished_claims(header["spec"], lines))]
 
 
-def _said(lines: Sequence[SampleRecord]) -> dict[str, Any]:
-    """What the attack claims for itself and warns of, if it says so; an image that it was not given was never right."""
-    told = [line.said for line in lines if line.said]
-    said: dict[str, Any] = {}
-    if any("claimed" in words for words in told):
-        survivors = sum(words.get("claimed") is False for words in told)
-        said["claimed_accuracy"] = survivors / len(lines)
-    if any("flags" in words for words in told):
-        flags = sorted({flag for words in told for flag in words.get("flags", [])})
-        said["flags"] = {flag: sum(flag in words.get("flags", []) for words in told) for flag in flags}
-    remarks = {name: _commonest(told, name) for name in sorted({name for words in told for name in words} - JUDGED)}
-    return said | ({"remarks": remarks} if any(remarks.values()) else {})
+def _remarks(lines: Sequence[SampleRecord]) -> dict[str, Any]:
+    """The accuracy that the attack itself claims, its warnings, and counts of its other remarks; an image that it was not given was never right."""
+    remarks = [line.said for line in lines if line.said]
+    figures: dict[str, Any] = {}
+    if any("claimed" in remark for remark in remarks):
+        survivors = sum(remark.get("claimed") is False for remark in remarks)
+        figures["claimed_accuracy"] = survivors / len(lines)
+    if any("flags" in remark for remark in remarks):
+        flags = Counter(flag for remark in remarks for flag in set(remark.get("flags", [])))
+        figures["flags"] = dict(sorted(flags.items()))
+    names = sorted({name for remark in remarks for name in remark} - JUDGED)
+    counts = {name: _commonest(remarks, name) for name in names}
+    return figures | ({"remarks": counts} if any(counts.values()) else {})
 
 
-def _commonest(told: Sequence[dict[str, Any]], name: str) -> dict[str, int]:
-    """How many images each of the commonest values of a remark has, as texts, or all numbers from the least to the largest; None says nothing."""
-    values = [words[name] for words in told if words.get(name) is not None]
+def _commonest(remarks: Sequence[dict[str, Any]], name: str) -> dict[str, int]:
+    """How many images have each of the commonest values of a remark, as texts, or the range of its numbers; None is left out."""
+    values = [remark[name] for remark in remarks if remark.get(name) is not None]
     if values and all(type(value) in (int, float) for value in values) and min(values) < max(values):
         return {f"{min(values):g} to {max(values):g}": len(values)}
     counts = Counter(map(str, values))

@@ -1,4 +1,4 @@
-"""Downloads that are checked, and that go on where they broke off."""
+"""Downloads that are checked, and that resume after an interruption."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def cache_folder(data_dir: Path | None) -> Path:
 def fetch(addresses: Sequence[str], path: Path, *, checksum: str, advice: str = "") -> Path:
     """The checked file at `path`, downloaded from the first address that gives it unless it is there already.
 
-    What arrives is kept in `path` with `.part` until it is whole and its checksum right; a later call asks for the rest only.
+    Received bytes are kept in `path` with `.part` until they are whole and the checksum is right; a later call asks for the rest only.
     One process at a time downloads; others wait for it.
 
     Arguments:
-        addresses: Where the very same file can be had, in the order in which they are tried.
-        path: Where it belongs; missing folders are made.
+        addresses: Places of the same file, in the order in which they are tried.
+        path: Its place; missing folders are made.
         checksum: `md5:...` or `sha256:...`, in hexadecimal digits; the first digits are enough.
         advice: What else to do where there is no network, as the end of a sentence.
 
@@ -112,7 +112,7 @@ def digest(path: Path, algorithm: str) -> str:
 
 
 def _receive(address: str, part: Path) -> None:
-    """Appends to `part` what it lacks; a server that cannot continue sends all of it again."""
+    """Appends the missing bytes to `part`; a server that cannot continue sends all of it again."""
     have = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "purebench"} | ({"Range": f"bytes={have}-"} if have else {})
     try:

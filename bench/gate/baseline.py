@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 import bench
 from bench.compare.pairs import Pair, pair_up
 from bench.errors import UserError
 from bench.figures.runs import Run
+from bench.files.atomic import write_whole
 from bench.files.documents import read_json
 from bench.records.claim import failed_checks
-from bench.records.record import copy_record, write_whole
+from bench.records.copy import copy_record
 
 HISTORY = "baseline.json"
 
@@ -94,7 +97,7 @@ def _differs(pair: Pair, samples: int | None) -> bool:
     if pair.after is None or _is_new(pair) or pair.changed or pair.before.run_id != pair.after.run_id:
         return pair.after is not None
     before, after = (
-        [line.model_dump(exclude={"seconds", "environment", "memory"}) for line in lines]
+        [structs.replace(line, seconds=0.0, environment="", memory=None) for line in lines]
         for lines in (pair.before.lines, pair.after.lines[:samples])
     )
     environments = [list(run.header["environments"].values()) for run in (pair.before, pair.after)]

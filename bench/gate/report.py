@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from bench.compare.findings import Finding, Flip, Report, RowReport, summed_up
 from bench.errors import UserError
-from bench.records.record import write_whole
+from bench.files.atomic import write_whole
 from bench.text.columns import folded
 from bench.text.words import counted
 

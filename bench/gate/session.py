@@ -102,7 +102,7 @@ class Session:
     def _made(self, old: Run) -> Run:
         """A run like a row, with its number of images and batch size, and the current defaults; an existing one is kept."""
         from bench.plan.plan import plan
-        from bench.run.replay import request_of
+        from bench.plan.request import request_of
         from bench.run.runner import Options, record_path, run
 
         planned = plan(request_of(old.header, self.data_dir, defaults=True), self.registry)

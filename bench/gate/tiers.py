@@ -7,7 +7,8 @@ from functools import cache
 
 from bench.compare.changes import changes, flips, words
 from bench.compare.findings import Change, Finding, judged
-from bench.compare.pairs import Pair, same_bits
+from bench.compare.pairs import Pair
+from bench.figures.runs import same_environment
 from bench.stats.paired import power
 from bench.text.words import counted
 
@@ -19,7 +20,7 @@ def is_exact(pair: Pair) -> bool:
     """Whether predictions must be equal: a deterministic defense, the same spec and code, the same environment."""
     if pair.after is None or not pair.deterministic or pair.changed or pair.recoded:
         return False
-    return same_bits([part for run in (pair.before, pair.after) for part in run.header["environments"].values()])
+    return same_environment(*pair.before.environments, *pair.after.environments)
 
 
 def exact(pair: Pair) -> Finding:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from bench.files.atomic import write_whole
+
 WIDTH, HEIGHT, MARGIN = 640, 320, 48
 
 
@@ -38,7 +40,8 @@ def write_card(out: Path, card: dict[str, Any], usage: str) -> Path:
         "## Use", "",
         f"`bench run {usage}`",
     ]  # fmt: skip
-    return _write(out / "README.md", "\n".join(lines) + "\n")
+    write_whole(out / "README.md", "\n".join(lines) + "\n")
+    return out / "README.md"
 
 
 def write_curve(out: Path, curve: list[float]) -> None:
@@ -49,8 +52,8 @@ def write_curve(out: Path, curve: list[float]) -> None:
         curve: Mean losses, one an epoch.
     """
     rows = ["epoch,loss", *(f"{epoch},{loss:g}" for epoch, loss in enumerate(curve, start=1))]
-    _write(out / "curve.csv", "\n".join(rows) + "\n")
-    _write(out / "curve.svg", _drawn(curve))
+    write_whole(out / "curve.csv", "\n".join(rows) + "\n")
+    write_whole(out / "curve.svg", _drawn(curve))
 
 
 def _table(rows: dict[str, Any]) -> list[str]:
@@ -79,9 +82,3 @@ def _drawn(curve: list[float]) -> str:
         f'<text x="{MARGIN}" y="{MARGIN - 12}">mean loss by epoch</text>\n'
         f'<polyline points="{points}" fill="none" stroke="#1f77b4" stroke-width="2"/>\n</svg>\n'
     )
-
-
-def _write(path: Path, text: str) -> Path:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    return temporary.replace(path)

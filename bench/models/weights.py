@@ -14,6 +14,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from bench.errors import UserError
+from bench.files.atomic import write_whole
 from bench.files.documents import read_json
 from bench.models.card import write_card
 from bench.models.hub import unet
@@ -83,10 +84,8 @@ def write_weights(model: nn.Module, path: Path, card: dict) -> Path:
         "parameters": sum(p.numel() for p in model.parameters()),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    for target, data in ((path, content), (path.with_suffix(".json"), json.dumps(card, indent=1).encode())):
-        temporary = target.with_name(target.name + ".tmp")
-        temporary.write_bytes(data)
-        temporary.replace(target)
+    for target, data in ((path, content), (path.with_suffix(".json"), json.dumps(card, indent=1))):
+        write_whole(target, data)
     return path
 
 

@@ -20,7 +20,7 @@ from bench.models.fingerprint import fingerprint
 from bench.protocols import Defense, ScoreModel
 from bench.records.spec import Component
 from bench.registry.arguments import complete, label, plain, takes
-from bench.registry.registry import Found
+from bench.registry.registry import Found, Registry
 
 LATER = {"votes": 1, "budget": None}
 """Arguments that came later, at values that change nothing: a spec leaves them out, so that the run ids of old specs stay as they are."""
@@ -53,6 +53,13 @@ class Part:
         return Component(
             name=self.found.name, args=plain(values), sha256=sha256 or self.found.source_sha256(), **traits
         )
+
+
+def surrogate_of(attack: Part, registry: Registry) -> Part | None:
+    """The classifier that a transfer attack names."""
+    if not takes(attack.target, "surrogate"):
+        return None
+    return Part(registry.find("classifiers", attack.values["classifier"]), {}, "-A")
 
 
 def load_dataset(part: Part, data_dir: Path | None) -> Dataset:
@@ -117,6 +124,22 @@ def make_defense(part: Part, score: ScoreModel | None) -> Defense:
     """The defense, from a score model if it takes one; raises `UserError` if its values are wrong."""
     roles = {"score": score} if takes(part.target, "score") else {}
     return _build(part, **roles)
+
+
+def notes(built: Defense, defense: Part, attack: Part) -> list[str]:
+    """The remarks of components on themselves: the attribute `provenance`, or a preset's entry; and a defense's `units`."""
+    texts = [
+        (part.found.name, getattr(part.target, "provenance", "") or part.found.entry.remark)
+        for part in (defense, attack)
+    ]
+    texts.insert(1, (defense.found.name, getattr(built, "units", "")))
+    return [f"{name}: {text}" for name, text in texts if text]
+
+
+def remarks(part: Part, model: object) -> list[str]:
+    """The remark of a loaded model on itself, its attribute `provenance`."""
+    text = getattr(model, "provenance", "")
+    return [f"{part.found.name}: {text}"] if text else []
 
 
 def hashed(model: Any) -> tuple[Any, str | None]:

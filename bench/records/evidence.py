@@ -13,8 +13,6 @@ from bench.errors import UserError
 from bench.files.documents import printable
 from bench.threat import ThreatModel
 
-ORDERS = {"linf": np.inf, "l2": 2, "l1": 1}
-
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -90,7 +88,7 @@ def distances(evidence: Evidence, dataset: Dataset, threat: ThreatModel) -> np.n
     """How far each image is from its original, in the threat's norm and in float64, `(n,)`."""
     originals = dataset.floats(positions_of(evidence.ids, dataset)).astype(np.float64)
     delta = (evidence.images.astype(np.float64) - originals).reshape(len(evidence), -1)
-    return np.linalg.norm(delta, ord=ORDERS[threat.norm], axis=1)
+    return np.linalg.norm(delta, ord=threat.order, axis=1)
 
 
 def positions_of(ids: np.ndarray, dataset: Dataset) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from bench.errors import UserError
 from bench.files.documents import printable, read_json
@@ -15,49 +15,122 @@ FORMAT = 1
 KEYS = {"format", "run_id", "spec", "labels", "checks", "environments"}
 
 
-class _Claim(BaseModel):
-    """One of the cheap checks, as data (`bench.claims`); records of before have none."""
+class _Part(BaseModel):
+    """A part of a header; keys that this release does not know are kept."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+class RecordedClaim(_Part):
+    """One of the cheap checks (`bench.claims`) as a record holds it; older records have none.
+
+    Arguments:
+        check: Its name.
+        value: The measured value.
+        threshold: The value that it was compared with.
+        verdict: `passed`, `failed` or `not measured`.
+        meaning: The consequence of a failure and what to do, in one sentence.
+    """
 
     check: str
+    value: Any = None
+    threshold: Any = None
     verdict: str
     meaning: str
 
 
-class _Checks(BaseModel):
-    """Those that are shown to people."""
+class Checks(_Part):
+    """The measurements on the defense before the first image.
 
-    model_config = ConfigDict(extra="allow")
+    Arguments:
+        deterministic: Whether it gave the same result twice.
+        range: Smallest and largest value of purified images; None if it was not measured.
+        differentiable: Whether the attacker gets its gradient.
+        gradient_finite: Whether it is finite everywhere.
+        gradient_nonzero: Share of images on which it is not zero.
+        gradient_error: Relative error of the gradient against a central difference; None if it was not measured.
+        claims: The cheap checks.
+    """
 
     deterministic: bool = False
+    range: list[float] | None = None
     differentiable: bool = True
+    gradient_finite: bool | None = None
+    gradient_nonzero: float | None = None
     gradient_error: float | None = None
-    claims: list[_Claim] = []
+    claims: list[RecordedClaim] = []
 
 
-class _Environment(BaseModel):
-    model_config = ConfigDict(extra="allow")
+class Environment(_Part):
+    """Where images were made; older records lack some of it.
+
+    Arguments:
+        purebench: Release.
+        torch: Release.
+        device: Kind, such as `cpu`.
+        device_name: Name of the device.
+        instructions: Instruction set and processor, or the GPU's architecture.
+        tf32: Whether matrices were multiplied in TF32 on a GPU.
+        batch_size: Images in one network call.
+        git: Commit of the checkout, if it was one.
+    """
 
     purebench: str | None = None
     torch: str | None = None
     device: str | None = None
+    device_name: str | None = None
+    instructions: str | None = None
+    tf32: bool | None = None
     batch_size: Annotated[int, Field(ge=1)] | None = None
+    git: str | None = None
 
 
-class _Labels(BaseModel):
+class Labels(_Part):
+    """Short names of defense and attack for tables, and the name by which the data set was asked for."""
+
     defense: str
     attack: str
     dataset: str = ""
 
 
-class _Header(BaseModel):
+class Header(_Part):
+    """The content of `run.json`.
+
+    Arguments:
+        format: Of the record.
+        run_id: The run's id.
+        spec: The content of the run id.
+        labels: Short names.
+        notes: Remarks of the parts that every table should carry.
+        checks: Measured before the first image.
+        environments: By the keys that lines name.
+    """
+
+    format: int
     run_id: Annotated[str, Field(pattern=r"^[\w.-]+$", max_length=100)]
     spec: RunSpec
-    labels: _Labels
+    labels: Labels
     notes: list[str] = []
-    checks: _Checks
-    environments: dict[str, _Environment]
+    checks: Checks
+    environments: dict[str, Environment]
+    _document: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the defense was found deterministic; in records without that check, whether one draw is scored."""
+        return self.checks.deterministic if "deterministic" in self.checks.model_fields_set else self.spec.draws == 1
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> Header:
+        """The header with this content; raises pydantic's `ValidationError` if it is none."""
+        header = cls.model_validate(document)
+        header._document = document
+        return header
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The content of `run.json` as it was read: older records have other keys, in another order."""
+        return self._document
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -83,7 +156,7 @@ def read_header(path: Path) -> dict[str, Any]:
             f"expected {printable(file)} to hold {', '.join(sorted(missing))}, got none of that; restore the file"
         )
     try:
-        _Header.model_validate(header)
+        Header.of(header)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise UserError(

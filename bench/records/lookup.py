@@ -51,6 +51,11 @@ def record_paths(results: Path) -> list[Path]:
     return paths
 
 
+def results_of(path: Path) -> Path:
+    """Folder of all records, in which the record of this folder lies: `<results>/<data set>/<threat>/<run id>`."""
+    return (path if len(path.parents) > 2 else path.absolute()).parents[2]
+
+
 def _none(results: Path, run: str, paths: Sequence[Path]) -> str:
     if run and Path(run).is_dir():
         return f"{EXPECTED}, got the folder {run!r}, which has no run.json; name a record below it"

@@ -39,7 +39,7 @@ def seal_text(path: Path, names: list[str] | None = None) -> bytes:
 
 
 def broken_seal(path: Path) -> list[str]:
-    """What is wrong with the files of a sealed record, as phrases; empty if every bit is as it was sealed.
+    """Faults in the files of a sealed record, as phrases; empty if every bit is as it was sealed.
 
     Arguments:
         path: The record's folder.
@@ -54,7 +54,7 @@ def broken_seal(path: Path) -> list[str]:
 
 
 def broken_audit(path: Path) -> list[str]:
-    """What is wrong with the audits beside a record; empty if there are none, or if they are as they were written."""
+    """Faults in the audits beside a record; empty if there are none, or if they are as they were written."""
     return [fault for name in (AUDIT, MAKERS_AUDIT) if (path / name).exists() for fault in _broken(path / name)]
 
 

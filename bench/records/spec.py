@@ -1,4 +1,4 @@
-"""What a run is: everything that may change a number, and nothing else."""
+"""The specification of a run: everything that may change a number, and nothing else."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Component(BaseModel):
 
     @model_serializer(mode="wrap")
     def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves out what came later and is not set, so that the run ids of old specs stay as they are."""
+        """Leaves out later fields that are not set, so that run ids of old specs do not change."""
         later = ("knowledge", "package")
         return {name: value for name, value in dump(self).items() if value is not None or name not in later}
 
@@ -82,7 +82,7 @@ def canonical(value: object) -> str:
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """What two specs differ in, as phrases: `attack steps 20 -> 5`, `classifier content e598fe93 -> 0a1b2c3d`.
+    """The differences of two specs, as phrases: `attack steps 20 -> 5`, `classifier content e598fe93 -> 0a1b2c3d`.
 
     Arguments:
         before: A spec as a record holds it.
@@ -92,7 +92,7 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 
 def brief_differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Likewise for people, where a part of another name is told by its name alone: `defense dpsam -> none`.
+    """The same for people, where a part of another name is one phrase: `defense dpsam -> none`.
 
     Arguments:
         before: A spec as a record holds it.
@@ -103,7 +103,7 @@ def brief_differences(before: dict[str, Any], after: dict[str, Any]) -> list[str
 
 
 def of_code(difference: str) -> bool:
-    """Whether a phrase of `differences` says that the code of a defense or an attack is another text, which may do the same."""
+    """Whether a phrase of `differences` is about source code only, which may compute the same."""
     return difference.startswith(("defense content ", "attack content "))
 
 

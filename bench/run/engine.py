@@ -10,8 +10,10 @@ import numpy as np
 from typing_extensions import Self
 
 if TYPE_CHECKING:
+    from bench.plan.plan import Plan
     from bench.records.lines import SampleRecord
     from bench.run.job import Job
+    from bench.run.options import Options
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +74,8 @@ class Engine(Protocol):
 
     def __exit__(self, *_: object) -> None: ...
 
-    def claims(self, job: Job) -> dict[str, Any]:
-        """What the defense of a new record claims, verified by one worker."""
+    def claims(self, plan: Plan, options: Options) -> dict[str, Any]:
+        """The claims of a plan's defense, as one worker measured them."""
         ...
 
     def execute(self, tasks: Iterable[Task | None], working: Working) -> Iterator[Done | Failed]:

@@ -1,9 +1,8 @@
-"""One record in the making: held, with what is missing of it."""
+"""One record that is being made: held, with the shards that it lacks."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,11 @@ from bench.machine.environment import check_environment
 from bench.plan.plan import Plan, image_by_image
 from bench.records.archive import unpacked
 from bench.records.header import FORMAT
+from bench.records.held import Held
 from bench.records.lines import SampleRecord
-from bench.records.record import SHARD, Record, RecordWriter, read_record
+from bench.records.record import SHARD, Record, read_record
 from bench.records.seal import SEAL
+from bench.records.writer import RecordWriter
 from bench.run.engine import Done, Engine, Task
 from bench.run.options import Options
 
@@ -31,7 +32,7 @@ class Job:
     Arguments:
         plan: The parts of the run.
         options: How it is executed.
-        engine: Verifies the claims of a new record.
+        engine: Measures the claims of a new record.
 
     Raises:
         BusyError: Another process holds the record.
@@ -59,10 +60,10 @@ class Job:
 
     def _open(self, engine: Engine) -> Record | RecordWriter:
         self.path = record_path(self.plan, self.options.results)
-        return self._complete() or RecordWriter(self.path, _header(self.plan), self._asking(engine))
+        return self._complete() or self._opened(engine)
 
     def _complete(self) -> Record | None:
-        """The record, if nothing is to be added to it: it is only read, from a folder that others write or that is read-only."""
+        """The record if it lacks nothing; it is only read, so its folder may be read-only or written by others."""
         if not (self.path / SEAL).exists() or not (self.path / "run.json").exists():
             return None
         record = read_record(self.path)
@@ -70,8 +71,15 @@ class Job:
         others = record.run_id != self.plan.spec.run_id
         return None if record.torn or others or _missing(self.plan, self.total, finished) else record
 
-    def _asking(self, engine: Engine) -> Callable[[], dict[str, Any]]:
-        return lambda: engine.claims(self)
+    def _opened(self, engine: Engine) -> RecordWriter:
+        """The record to add to; the claims of a new one are measured while its folder is held, before anything is written."""
+        held = Held(self.path)
+        try:
+            checks = {} if held.begun else engine.claims(self.plan, self.options)
+            return RecordWriter(held, _header(self.plan, checks))
+        except BaseException:
+            held.release()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -80,13 +88,13 @@ class Job:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the record."""
+        """Lets other processes write the record."""
         if isinstance(self.record, RecordWriter):
-            self.record.__exit__()
+            self.record.close()
 
     @property
     def writer(self) -> RecordWriter:
-        """What adds to the record.
+        """The writer of the record.
 
         Raises:
             TypeError: Nothing is to be added.
@@ -176,10 +184,14 @@ def first_lines(lines: list[SampleRecord], plan: Plan, count: int) -> list[Sampl
     return [by_id[sample] for sample in ids if sample in by_id]
 
 
-def _header(plan: Plan) -> dict[str, Any]:
-    """What `run.json` says, but for the checks and the environments."""
+def _header(plan: Plan, checks: dict[str, Any]) -> dict[str, Any]:
+    """The content of `run.json` before any image is done."""
     return {
-        "format": FORMAT, "run_id": plan.spec.run_id, "spec": plan.spec.model_dump(), "labels": plan.labels,
+        "format": FORMAT,
+        "run_id": plan.spec.run_id,
+        "spec": plan.spec.model_dump(),
+        "labels": plan.labels,
         "notes": plan.notes,
-        "checks": {}, "environments": {},
-    }  # fmt: skip
+        "checks": checks,
+        "environments": {},
+    }

@@ -14,27 +14,28 @@ from bench.run.engine import PAUSE, Done, Failed, Task, Working
 from bench.run.worker import Worker
 
 if TYPE_CHECKING:
+    from bench.plan.plan import Plan
     from bench.run.job import Job
+    from bench.run.options import Options
 
 
-class Here:
+class Local:
     """Executes one task after the other."""
 
     workers = 1
 
     def __init__(self) -> None:
-        self.job: Job | None = None
-        self.worker: Worker | None = None
+        self.made: tuple[Plan, Options, Worker] | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.job = self.worker = None
+        self.made = None
 
-    def claims(self, job: Job) -> dict[str, Any]:
-        """What the defense claims, verified here."""
-        return self._worker(job).claims()
+    def claims(self, plan: Plan, options: Options) -> dict[str, Any]:
+        """The claims of a plan's defense, measured in this process."""
+        return self._worker(plan, options).claims()
 
     def execute(self, tasks: Iterable[Task | None], working: Working) -> Iterator[Done | Failed]:
         """Executes tasks in their order; an error becomes a result."""
@@ -44,7 +45,7 @@ class Here:
                 time.sleep(PAUSE)
                 continue
             try:
-                worker = self._worker(task.job)
+                worker = self._worker(task.job.plan, task.job.options)
                 if task.job is not adopted:
                     worker.adopt(task.job.record.header, task.job.path, mix=task.job.options.mix_environments)
                     adopted = task.job
@@ -55,9 +56,8 @@ class Here:
             else:
                 yield Done(task, lines, images, worker.environment_key, worker.environment)
 
-    def _worker(self, job: Job) -> Worker:
-        if self.worker is None or self.job is not job or self.worker.plan is not job.plan:
-            device = pick_device(job.options.device)
-            self.worker = Worker(job.plan, device, job.options.batch_size, lambda *_: None)
-            self.job = job
-        return self.worker
+    def _worker(self, plan: Plan, options: Options) -> Worker:
+        """The worker of a plan, kept for as long as the same one is asked for."""
+        if self.made is None or self.made[0] is not plan or self.made[1] is not options:
+            self.made = plan, options, Worker(plan, pick_device(options.device), options.batch_size, lambda *_: None)
+        return self.made[2]

@@ -11,44 +11,12 @@ import numpy as np
 from bench.errors import UserError
 from bench.figures.runs import Run
 from bench.machine.device import pick_device
-from bench.plan.plan import Plan, Request, plan
+from bench.plan.plan import Plan, plan
+from bench.plan.request import request_of
 from bench.records.evidence import Evidence, positions_of
 from bench.records.spec import differences
 from bench.registry.registry import Registry
 from bench.run.worker import Worker
-from bench.text.command import given_arguments
-from bench.threat import ThreatModel
-
-
-def request_of(header: Mapping[str, Any], data_dir: Path | None = None, *, defaults: bool = False) -> Request:
-    """The request that made the record of this header.
-
-    Arguments:
-        header: The content of `run.json`.
-        data_dir: Where data sets lie.
-        defaults: Whether arguments of defense and attack that were left to their defaults take the current ones.
-    """
-    spec, labels = header["spec"], header["labels"]
-    score = spec["score_model"]
-    given = (lambda role: given_arguments(spec[role], labels[role])) if defaults else (lambda role: spec[role]["args"])
-    return Request(
-        defense=spec["defense"]["name"],
-        attack=spec["attack"]["name"],
-        dataset=labels.get("dataset", spec["dataset"]["name"]),
-        classifier=spec["classifier"]["name"],
-        score_model=score and score["name"],
-        threat=ThreatModel.parse(spec["threat"]),
-        draws=spec["draws"],
-        seed=spec["seed"],
-        data_dir=data_dir,
-        arguments={
-            "defenses": given("defense"),
-            "attacks": given("attack"),
-            "classifiers": spec["classifier"]["args"],
-            **({"score_models": score["args"]} if score else {}),
-        },
-        image_by_image=spec.get("batch_size") is not None,
-    )
 
 
 def replan(header: Mapping[str, Any], registry: Registry, data_dir: Path | None = None) -> Plan:

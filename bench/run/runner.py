@@ -1,4 +1,4 @@
-"""The one loop over shards: find what is missing, have it executed, append it, sum up."""
+"""The one loop over shards: find the missing ones, have them executed, append them, sum up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.records.lines import SampleRecord
 from bench.records.record import read_record
 from bench.run.engine import Engine, Failed, Task
 from bench.run.job import Job, first_lines, images_missing, record_path
-from bench.run.local import Here
+from bench.run.local import Local
 from bench.run.options import Options
 from bench.run.prediction import Costs, Forecast, forecast, shared, tried
 from bench.run.worker import Worker
@@ -23,10 +23,10 @@ __all__ = ["Options", "Reporter", "Silent", "foresee", "record_path", "run", "se
 
 
 class Reporter(Protocol):
-    """Receives what happens; only the command line prints it."""
+    """Receives the progress of a run; only the command line prints it."""
 
     def started(self, lines: list[SampleRecord], total: int) -> None:
-        """The run begins, or goes on after these lines, toward `total` images."""
+        """The run begins, or continues after these lines, toward `total` images."""
 
     def working(self, done: float, standing: int, images: int) -> None:
         """Attacks on `images` images are through the share `done` of their work; `standing` are not broken."""
@@ -49,7 +49,7 @@ class Silent:
 
 
 def run(plan: Plan, options: Options, reporter: Reporter, engine: Engine | None = None) -> dict[str, Any]:
-    """Makes what is missing of a record and returns its summary document.
+    """Runs the images that a record lacks and returns its summary document.
 
     Arguments:
         plan: The parts of the run.
@@ -62,7 +62,7 @@ def run(plan: Plan, options: Options, reporter: Reporter, engine: Engine | None 
         AttackError: The attack left the ball.
         WorkerError: A worker was lost or did not answer, again and again.
     """
-    engine = engine or Here()
+    engine = engine or Local()
     with Job(plan, options, engine) as job:
         reporter.started(job.lines, job.total)
         flights = Flights(reporter)
@@ -87,7 +87,7 @@ class Flights:
         self.flying: dict[Task, tuple[float, int, int]] = {}
 
     def working(self, task: Task, done: float, standing: int, images: int) -> None:
-        """A task goes on."""
+        """A task is in progress."""
         self.flying[task] = (done * images, standing, images)
         through, stand, total = (sum(part) for part in zip(*self.flying.values(), strict=True))
         self.reporter.working(through / total, stand, total)
@@ -98,12 +98,12 @@ class Flights:
 
 
 def foresee(plan: Plan, options: Options, seen: dict[str, Costs] | None = None) -> Forecast | None:
-    """What it would cost to make what is missing of a record; nothing is written. None for an attack without a bound.
+    """The cost of the images that a record lacks; nothing is written. None for an attack without a bound.
 
     Arguments:
         plan: The run.
         options: How it would be executed.
-        seen: What chunks cost other runs under the same options but for the samples; what is found is added.
+        seen: Costs of chunks in earlier forecasts under the same options but for the samples; new ones are added.
 
     Raises:
         UserError: The options are wrong.

@@ -15,8 +15,6 @@ from bench.protocols import Images
 from bench.run.certificate import certified_radii
 from bench.threat import ThreatModel
 
-ORDERS = {"linf": torch.inf, "l2": 2, "l1": 1}
-
 
 def scored(deployed: DefendedClassifier, x: Images, draws: Noise) -> Tensor:
     """Logits `(B, classes)` of one draw.
@@ -73,4 +71,4 @@ def certified(deployed: DefendedClassifier, x: Images, y: Tensor, noise: Noise) 
 
 def distance(delta: Tensor, threat: ThreatModel) -> Tensor:
     """The length of each perturbation in the threat's norm, `(B,)`."""
-    return torch.linalg.vector_norm(delta.flatten(1), ord=ORDERS[threat.norm], dim=1)
+    return torch.linalg.vector_norm(delta.flatten(1), ord=threat.order, dim=1)

@@ -24,7 +24,7 @@ from bench.pace import Pace
 from bench.passes import CountedScoreModel, Tally, has_gradients
 from bench.plan.plan import Plan
 from bench.protocols import Images
-from bench.records.lines import SampleRecord
+from bench.records.lines import SampleRecord, checked_line
 from bench.records.record import SHARD
 from bench.records.spec import RUN_ID_LENGTH, canonical
 from bench.run import scoring
@@ -179,7 +179,7 @@ class Worker:
         remarks = dict(zip(rows.tolist(), by_image(said, len(rows), self.plan.spec.attack.name), strict=True))
         columns = (noise.ids, y, clean, predictions, margins.double(), distances.double())
         lines = [
-            SampleRecord(
+            checked_line(
                 **dict(zip(COLUMNS, values, strict=True)),
                 **shared,
                 cost=tally.of(values[0]),

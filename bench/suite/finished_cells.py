@@ -20,6 +20,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 import bench
+from bench.files.atomic import replacing
 from bench.records.spec import canonical
 from bench.registry.entry import KIND_OF
 from bench.registry.registry import Registry, own_package
@@ -111,10 +112,8 @@ class Known:
 
     def _compact(self) -> None:
         """Drops what later lines replaced."""
-        temporary = self.file.with_suffix(f".{os.getpid()}.tmp")
-        with contextlib.suppress(OSError):
-            temporary.write_text("".join(canonical(entry) + "\n" for entry in self.entries.values()), encoding="utf-8")
-            temporary.replace(self.file)
+        with contextlib.suppress(OSError), replacing(self.file) as file:
+            file.write("".join(canonical(entry) + "\n" for entry in self.entries.values()).encode())
 
     def _parts(self, cell: Cell) -> list[Any] | None:
         """What the cell's run id depends on beside its text; None where that takes loading to know."""

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from bench.errors import BenchError, BusyError, InterruptedRunError, UserError
 from bench.plan.cache import Shelf
-from bench.plan.plan import Plan, Request, plan
+from bench.plan.plan import Plan, plan
+from bench.plan.request import Request
 from bench.registry.registry import Registry
 from bench.run.engine import Done, Engine, Failed, Task
 from bench.run.job import Job
@@ -155,7 +156,7 @@ class Suite:
 
     def plan(self, cell: Cell) -> Plan:
         """The plan of a cell."""
-        return plan(request_of(cell), self.registry, self.shelf)
+        return plan(cell_request(cell), self.registry, self.shelf)
 
     def _settle(self, job: Job) -> None:
         """Ends a cell of which nothing is on its way or to come."""
@@ -194,7 +195,7 @@ class Suite:
         self.reporter.ended(outcome)
 
 
-def request_of(cell: Cell) -> Request:
+def cell_request(cell: Cell) -> Request:
     """What a cell asks for, by name."""
     names: dict[str, Any] = dict(cell.names)
     return Request(

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.compare.findings import CLOSE, Flip
-from bench.compare.pairs import same_bits
 from bench.errors import UserError
-from bench.figures.runs import CLEAN, ROBUST, Run
+from bench.figures.runs import CLEAN, ROBUST, Run, same_environment
 from bench.plan.plan import Plan
 from bench.records.evidence import Evidence, distances, outside_ball, positions_of, read_shard
 from bench.records.record import SHARD
@@ -144,7 +143,7 @@ class Rescoring:
                 adversarial.append(self._score(evidence.ids, positions, evidence.images))
                 outside += self._outside(evidence)
                 fresh += [self.worker.redraw(positions, evidence.images)] if self.fresh else []
-        same = same_bits([*self.run.header["environments"].values(), self.worker.environment])
+        same = same_environment(*self.run.environments, self.worker.environment)
         found = [
             Rescored(self.run, which, same, *map(np.concatenate, zip(*parts, strict=True))) if parts else None
             for which, parts in ((CLEAN, clean), (ROBUST, adversarial))

@@ -18,7 +18,8 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 from bench.defended import DefendedClassifier
 from bench.gradient import GradientMode
 from bench.noise import Noise
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 
 IMAGES = 50

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.records.record import write_whole
+from bench.files.atomic import write_whole
 from bench.threat import ThreatModel
 from leaderboards.boards import Board, collect, only_one
 from leaderboards.classes import REQUIRED

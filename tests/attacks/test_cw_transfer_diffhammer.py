@@ -18,7 +18,8 @@ from bench.defended import DefendedClassifier
 from bench.errors import UserError
 from bench.margin import margin
 from bench.noise import Noise
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.entry import Entry
 from bench.registry.registry import Registry
 from bench.registry.tables import make_registry

@@ -12,7 +12,8 @@ from torch import nn
 
 from attacks import PROTOCOLS, TABLE
 from bench.data.dataset import Dataset
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.records.record import SHARD
 from bench.registry.tables import make_registry
 from bench.run.runner import Options, record_path, run

@@ -10,9 +10,10 @@ from audited import Heard, fired
 
 from bench.audit.right import right_attack
 from bench.audit.session import Scope, audit
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
-from bench.run.local import Here
+from bench.run.local import Local
 from bench.run.options import Options
 from bench.run.runner import Silent, record_path, run
 from defenses import TABLE
@@ -36,7 +37,7 @@ def test_no_check_fires_on_a_built_in_defense(defense, seed, tmp_path):
     attack = right_attack(REGISTRY, defense)
     arguments = LONGER.get(defense, SHORT) if attack == "pgd-known" else {}
     planned = plan(Request(defense=defense, attack=attack, seed=seed, arguments={"attacks": arguments}), REGISTRY)
-    run(planned, Options(results=tmp_path, samples=IMAGES), Silent(), Here())
+    run(planned, Options(results=tmp_path, samples=IMAGES), Silent(), Local())
     path = record_path(planned, tmp_path)
     document = audit(path, Scope(samples=IMAGES), REGISTRY, Heard(), options=Options(results=tmp_path))
     assert fired(document) <= TRUE.get(defense, set()), [c for c in document["checks"] if c["name"] in fired(document)]

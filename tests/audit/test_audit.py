@@ -27,7 +27,8 @@ from bench.defended import DefendedClassifier
 from bench.errors import UserError
 from bench.figures.runs import read_run
 from bench.noise import Noise
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.records.lookup import record_paths
 from bench.records.seal import broken_seal, own_hash
 from bench.run.options import Options

@@ -82,7 +82,7 @@ def test_the_choice_follows_from_the_secret(honest, monkeypatch):
 def test_elsewhere_a_few_may_fall(tmp_path, monkeypatch):
     path = made(tmp_path, **HONEST)
     spare(path, 2)
-    monkeypatch.setattr(repetition, "same_environment", lambda one, other: False)
+    monkeypatch.setattr(repetition, "same_environment", lambda *_: False)
     elsewhere = found(path, size="full", samples=4)
     monkeypatch.undo()
     here = found(path, size="full", samples=4, again=True)

@@ -19,7 +19,8 @@ from pathlib import Path
 import torch
 
 from bench.figures.summary import shares
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.records.record import read_record
 from bench.registry.tables import make_registry
 from bench.run.runner import Options, Silent, run

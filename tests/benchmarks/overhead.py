@@ -15,7 +15,8 @@ from stopwatch import seconds
 from bench.ball import project, steepest
 from bench.losses import carlini_wagner
 from bench.noise import ForbiddenNoise
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.runner import Options, Silent, run
 from bench.threat import ThreatModel

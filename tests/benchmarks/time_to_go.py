@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 
 from bench.console.progress import Progress
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.runner import Options, run
 

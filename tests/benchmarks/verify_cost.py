@@ -17,7 +17,8 @@ import numpy as np
 from stopwatch import seconds
 
 from bench.figures.runs import read_run
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.replay import worker_of
 from bench.run.runner import Options, Silent, record_path, run

@@ -21,7 +21,8 @@ from bench.figures.runs import read_run
 from bench.gradient import GradientMode
 from bench.machine.device import pick_device
 from bench.passes import Tally
-from bench.plan.plan import Request, image_by_image, plan
+from bench.plan.plan import image_by_image, plan
+from bench.plan.request import Request
 from bench.records.spec import RunSpec, canonical
 from bench.run.job import record_path
 from bench.run.options import Options

@@ -21,7 +21,8 @@ from bench.defended import DefendedClassifier
 from bench.errors import AttackError, UserError
 from bench.gradient import usable
 from bench.noise import Noise
-from bench.records.record import RecordWriter, read_record
+from bench.records.record import read_record
+from bench.records.writer import RecordWriter
 from bench.spoiled import GRADIENT, IMAGE, Spoiled
 from bench.testing import ContractError, check_defense
 from bench.threat import ThreatModel

@@ -21,7 +21,8 @@ from bench.figures.runs import read_run
 from bench.figures.summary import EXACT
 from bench.machine.device import pick_device
 from bench.noise import Noise
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.records.claim import gradient_bar, gradient_open
 from bench.run.job import record_path
 from bench.run.options import Options

@@ -12,7 +12,8 @@ from traps import COUNT, KINKS, TRAPS, Purifier, Stage, black, no_grad, purifier
 
 from bench.errors import UserError
 from bench.machine.device import pick_device
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.worker import Worker
 from bench.threat import ThreatModel

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 
 import bench.models.weights
-import bench.records.record
 import bench.run.runner
 from bench.cli.main import main
 
@@ -393,7 +392,7 @@ def test_a_full_disk_keeps_what_is_finished(capsys, monkeypatch):
 
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr(bench.records.record.os, "fsync", full)
+        patch.setattr(os, "fsync", full)
         assert run("-n", "4") == 3
     said(capsys, "expected space to write", "got a full disk; free some and repeat the same command")
     assert samples.read_bytes() == before

@@ -24,7 +24,8 @@ from bench.files.documents import check_printable, printable, read_json, read_to
 from bench.models.weights import read_weights
 from bench.records.evidence import read_shard
 from bench.records.lookup import find_record, record_paths
-from bench.records.record import RecordWriter, read_record
+from bench.records.record import read_record
+from bench.records.writer import RecordWriter
 from bench.suite.file import read_suite
 
 ESCAPE = "\x1b]0;owned\x07\x1b[31m"

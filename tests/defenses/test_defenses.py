@@ -14,7 +14,8 @@ from bench.errors import UserError
 from bench.models.embedded import fashion_mnist_score_model
 from bench.noise import ForbiddenNoise, Noise
 from bench.passes import CountedScoreModel, Tally
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.registry import Found
 from bench.testing import check_defense
 from defenses import TABLE

@@ -11,7 +11,8 @@ from bench.console.benchmark import benchmark_text
 from bench.doctor import benchmark as subject
 from bench.doctor.benchmark import SETTINGS, benchmark, primitives
 from bench.models.stand_ins import DDPM_CIFAR10, SIDE, small_classifier, small_denoiser, stand_in
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.prediction import Costs, forecast, tried
 from bench.run.worker import Worker

@@ -5,6 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 import bench.doctor.doctor
 from bench.console.progress import Progress
@@ -213,7 +214,7 @@ def test_progress_without_a_terminal_is_a_line_a_shard(capsys):
     )
     with Progress(quiet=False) as progress:
         progress.started([line], 3)
-        progress.finished([line.model_copy(update={"id": 2, "adversarial": [1]})])
+        progress.finished([structs.replace(line, id=2, adversarial=[1])])
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.splitlines() == [

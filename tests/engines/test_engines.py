@@ -22,10 +22,11 @@ from bench.engines.processes import Processes, _answer, serve
 from bench.engines.ray import Actors
 from bench.engines.session import Order, Result, Session, portable
 from bench.errors import UserError, WorkerError
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.job import Job
-from bench.run.local import Here
+from bench.run.local import Local
 from bench.run.runner import Flights, Options, record_path, run
 
 QUICK = {"attacks": {"steps": 2, "losses": ("cw",)}}
@@ -328,7 +329,7 @@ def test_options_that_do_not_fit(options, sentence):
 
 
 def test_one_worker_on_one_device_needs_no_other_process():
-    assert isinstance(make_engine(EngineOptions(), make_registry()), Here)
+    assert isinstance(make_engine(EngineOptions(), make_registry()), Local)
     assert EngineOptions(devices=("cuda:0", "cuda:1")).count == 2
 
 
@@ -434,7 +435,7 @@ def test_claims_are_told_while_others_work():
 
     def coming():
         yield tasks[0]
-        assert pool.claims(tasks[1].job) == {"deterministic": True}
+        assert pool.claims(tasks[1].job.plan, tasks[1].job.options) == {"deterministic": True}
         yield tasks[1]
 
     assert len(list(pool.execute(coming(), lambda *words: heard.append(words)))) == 2
@@ -482,8 +483,8 @@ def test_a_record_does_not_go_on_under_another_torch_on_a_worker():
 
 def test_a_shard_from_a_worker_with_another_torch_is_not_stored(tmp_path):
     parts = planned()
-    with Job(parts, Options(samples=60, results=tmp_path, device="cpu"), Here()) as job:
-        first, second = Here().execute(job.tasks, lambda *_: None)
+    with Job(parts, Options(samples=60, results=tmp_path, device="cpu"), Local()) as job:
+        first, second = Local().execute(job.tasks, lambda *_: None)
         job.store(first)
         other = replace(second, key="other", environment={**second.environment, "torch": "0.1"})
         with pytest.raises(

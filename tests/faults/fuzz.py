@@ -27,8 +27,9 @@ from bench.figures.summary import summarise
 from bench.files.archive import extract
 from bench.models.weights import read_weights
 from bench.records.evidence import read_shard
-from bench.records.lines import SampleRecord
-from bench.records.record import RecordWriter, read_record
+from bench.records.lines import checked_line
+from bench.records.record import read_record
+from bench.records.writer import RecordWriter
 from bench.suite.cells import cells_of
 from bench.suite.file import read_suite
 
@@ -115,7 +116,7 @@ class Targets:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         with RecordWriter(folder / "d" / "t" / "abc123", HEADER) as writer:
-            writer.append(0, [SampleRecord.model_validate(LINE)], np.zeros((1, 1, 2, 2), np.float32))
+            writer.append(0, [checked_line(**LINE)], np.zeros((1, 1, 2, 2), np.float32))
         self.record = folder / "d" / "t" / "abc123"
         self.evidence = next(self.record.glob("adversarial/*"))
         np.savez_compressed(folder / "a.npz", images=np.zeros((4, 2, 2), np.uint8), labels=np.arange(4) % 2)

@@ -18,7 +18,8 @@ from bench.data.fashion_mnist import fashion_mnist
 from bench.defended import DefendedClassifier
 from bench.models.embedded import fashion_mnist_classifier, fashion_mnist_score_model
 from bench.noise import Noise
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.runner import Options, Silent, record_path, run
 from bench.threat import ThreatModel

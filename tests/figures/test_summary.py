@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 from bench.figures.summary import CLEAN, hits, shares, summarise
 from bench.records.lines import SampleRecord
@@ -80,7 +81,7 @@ def test_one_draw_gives_proportions():
 
 
 def test_the_null_attack_changes_no_figure(lines):
-    same = [line.model_copy(update={"adversarial": line.clean}) for line in lines]
+    same = [structs.replace(line, adversarial=line.clean) for line in lines]
     document = summarise(record(same), same)
     assert document["clean_accuracy"] == document["robust_accuracy"]
     for rule in ("mean", "worst", "majority"):
@@ -107,7 +108,7 @@ def test_remarks_are_counted_and_numbers_ranged(lines):
     told = [
         {"fallen_to": "square", "tries": 3, "claimed": True}, {"fallen_to": "apgd", "tries": 12}, {"fallen_to": "square"}, {"fallen_to": None},
     ]  # fmt: skip
-    said = [line.model_copy(update={"said": words}) for line, words in zip(lines, told, strict=True)]
+    said = [structs.replace(line, said=words) for line, words in zip(lines, told, strict=True)]
     document = summarise(record(said), said)
     assert document["remarks"] == {"fallen_to": {"square": 2, "apgd": 1}, "tries": {"3 to 12": 2}}
     assert "remarks" not in summarise(record(lines), lines)

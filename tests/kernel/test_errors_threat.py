@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from bench.errors import AttackError, BenchError, GateError, InterruptedRunError, UserError
@@ -73,3 +74,8 @@ def test_l2_has_a_larger_range():
 def test_another_norm():
     with pytest.raises(UserError, match="expected a threat norm among linf, l2, l1, got 'l0'"):
         ThreatModel.parse("l0:0.5")
+
+
+@pytest.mark.parametrize(("text", "length"), [("linf:0.5", 4.0), ("l2:0.5", 5.0), ("l1:0.5", 7.0)])
+def test_the_order_of_a_norm(text, length):
+    assert np.linalg.norm([3.0, 4.0], ord=ThreatModel.parse(text).order) == length

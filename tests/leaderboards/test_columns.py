@@ -7,9 +7,10 @@ import pytest
 
 from bench.errors import UserError
 from bench.figures.runs import read_run, read_runs, same_environment
+from bench.records.copy import copy_record
 from bench.records.header import FORMAT
 from bench.records.lines import SampleRecord
-from bench.records.record import RecordWriter, copy_record
+from bench.records.writer import RecordWriter
 
 SPEC = {
     "defense": {"name": "none"}, "attack": {"name": "null"}, "classifier": {"name": "cnn"}, "score_model": None,
@@ -108,6 +109,10 @@ def test_environments_that_compute_the_same_bits():
     assert not same_environment(here, here | {"batch_size": 8})
     old = {key: value for key, value in here.items() if key != "instructions"}
     assert not same_environment(old, old)
+    assert same_environment(here, here, here | {"git": "b"})
+    assert not same_environment(here, here, here | {"torch": "2.8"})
+    assert not same_environment(here, {})
+    assert not same_environment({}, here)
 
 
 def test_a_copied_record_replaces_another(tmp_path):

@@ -14,7 +14,7 @@ from records_for_tables import full_set, header, line, record
 import leaderboards
 from bench.cli.main import main
 from bench.errors import UserError
-from bench.records.record import RecordWriter
+from bench.records.writer import RecordWriter
 from bench.stats.intervals import holm, mean_difference, mean_share, proportion
 from leaderboards.boards import collect
 from leaderboards.classes import attack_class, caveats, required_of

@@ -5,19 +5,23 @@ import fcntl
 import hashlib
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec.structs import asdict
 from safetensors.numpy import load_file
 
 import bench.files.lock
-import bench.records.record
+import bench.records.writer
 from bench.errors import BusyError, InterruptedRunError, UserError
 from bench.files.lock import hold, in_place
 from bench.records.header import FORMAT
-from bench.records.lines import SampleRecord
-from bench.records.lookup import find_record, record_paths
-from bench.records.record import RecordWriter, read_record
+from bench.records.held import Held
+from bench.records.lines import checked_line, encoded
+from bench.records.lookup import find_record, record_paths, results_of
+from bench.records.record import read_record
+from bench.records.writer import RecordWriter
 
 SPEC = {
     "defense": {"name": "none"}, "attack": {"name": "null"}, "classifier": {"name": "cnn"}, "score_model": None,
@@ -34,7 +38,7 @@ def line(sample, **changes):
         "id": sample, "label": 3, "clean": [3], "adversarial": [5], "margin": [-0.5], "distance": 0.03,
         "cost": {"classifier_forward": 2}, "seconds": 0.1, "environment": "e",
     }  # fmt: skip
-    return SampleRecord.model_validate(values | changes)
+    return checked_line(**(values | changes))
 
 
 def images(*values):
@@ -65,7 +69,9 @@ def test_what_was_appended_is_read(path):
 
 def test_one_json_object_a_line(path):
     write(path, 4)
-    assert json.loads((path / "samples.jsonl").read_text()) == line(4).model_dump()
+    assert json.loads((path / "samples.jsonl").read_text()) == {
+        key: value for key, value in asdict(line(4)).items() if value is not None
+    }
 
 
 def test_a_writer_goes_on(path):
@@ -100,7 +106,7 @@ def test_a_damaged_line_inside_is_an_error(path, damage):
 def test_an_image_twice_is_an_error(path):
     write(path, 1, 2)
     with open(path / "samples.jsonl", "a") as file:
-        file.write(line(1).model_dump_json() + "\n")
+        file.write(encoded(line(1)).decode())
     with pytest.raises(UserError, match=r"expected each image once in .*, got id 1 again in line 3;"):
         read_record(path)
 
@@ -196,7 +202,7 @@ def test_evidence_without_a_line_is_replaced(path, monkeypatch):
     with RecordWriter(path, HEADER) as writer:
         writer.append(0, [line(1)], images(0.25))
         with monkeypatch.context() as patch:
-            patch.setattr(SampleRecord, "model_dump_json", lambda self: 1 / 0)
+            patch.setattr(bench.records.writer, "encoded", lambda line: 1 / 0)
             with pytest.raises(ZeroDivisionError):
                 writer.append(0, [line(2)], images(0.5))
     with RecordWriter(path, HEADER) as writer:
@@ -229,7 +235,7 @@ def test_a_full_disk_keeps_the_earlier_lines(path, monkeypatch, evidence):
 def test_half_a_write_is_taken_back(path):
     with RecordWriter(path, HEADER) as writer:
         writer.append(0, [line(1)], None)
-        before, whole = (path / "samples.jsonl").read_bytes(), writer._file
+        before, whole = (path / "samples.jsonl").read_bytes(), writer._held.file
 
         class Half:
             def write(self, text):
@@ -238,7 +244,7 @@ def test_half_a_write_is_taken_back(path):
             def __getattr__(self, name):
                 return getattr(whole, name)
 
-        writer._file = Half()
+        writer._held.file = Half()
         with pytest.raises(InterruptedRunError, match="got a full disk"):
             writer.append(0, [line(2), line(3)], None)
         assert (path / "samples.jsonl").read_bytes() == before
@@ -250,9 +256,7 @@ def test_another_write_error_is_the_users(path, monkeypatch):
 
     with RecordWriter(path, HEADER) as writer:
         monkeypatch.setattr(os, "fsync", refused)
-        with pytest.raises(
-            UserError, match=r"expected to write the record .*, got: Input/output error; check the folder"
-        ):
+        with pytest.raises(UserError, match=r"expected to write .*, got: Input/output error; check the folder"):
             writer.append(0, [line(1)], None)
 
 
@@ -266,6 +270,19 @@ def three(tmp_path):
 
 def test_record_paths(three):
     assert [path.name for path in record_paths(three)] == ["abd456", "abc123", "fff789"]
+
+
+@pytest.mark.parametrize("folder", ["r", "r/a/t", "r/a/t/abc123"])
+def test_the_results_folder_of_a_record_wherever_it_is_named_from(folder, tmp_path, monkeypatch):
+    record = tmp_path / "r" / "a" / "t" / "abc123"
+    record.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / folder)
+    assert results_of(Path(os.path.relpath(record))).resolve() == tmp_path / "r"
+
+
+def test_a_relative_path_gives_a_relative_folder_of_results():
+    assert results_of(Path("r/a/t/abc123")) == Path("r")
+    assert results_of(Path("a/t/abc123")) == Path()
 
 
 @pytest.mark.parametrize("run", ["abc", "abc123"])
@@ -342,7 +359,7 @@ def test_a_sort_that_fails_keeps_the_lines(path, monkeypatch):
             raise OSError(errno.ENOSPC, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(bench.records.record.os, "fsync", full)
+            patch.setattr(os, "fsync", full)
             with pytest.raises(InterruptedRunError, match="got a full disk"):
                 writer.seal([2, 9])
         assert (path / "samples.jsonl").read_bytes() == before
@@ -360,29 +377,32 @@ def test_what_a_killed_process_left_is_cleared_away(path):
     assert not list(path.rglob("*.tmp"))
 
 
-def test_checks_are_asked_for_once_the_record_is_held(path):
-    asked = []
-
-    def checks():
+def test_a_folder_that_is_held_is_refused_until_it_is_released(path):
+    held = Held(path)
+    with pytest.raises(BusyError):
+        Held(path)
+    with RecordWriter(held, HEADER) as writer:
+        writer.append(0, [line(1)], None)
         with pytest.raises(BusyError):
-            RecordWriter(path, HEADER)
-        asked.append(1)
-        return {"deterministic": True}
-
-    for _ in range(2):
-        with RecordWriter(path, HEADER, checks) as writer:
-            assert writer.header["checks"] == {"deterministic": True}
-    assert asked == [1]
+            Held(path)
+    again = Held(path)
+    assert again.begun
+    again.release()
+    assert [line.id for line in read_record(path).lines] == [1]
 
 
-def test_checks_that_fail_leave_nothing(path, tmp_path):
-    with pytest.raises(ZeroDivisionError):
-        RecordWriter(path, HEADER, lambda: {"a": 1 / 0})
+def test_a_record_that_is_never_begun_leaves_nothing(path, tmp_path):
+    held = Held(path)
+    assert not held.begun
+    held.release()
+    held.release()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lines_without_a_header_are_kept(path):
     write(path, 1)
     (path / "run.json").unlink()
-    with pytest.raises(ZeroDivisionError):
-        RecordWriter(path, HEADER, lambda: {"a": 1 / 0})
+    Held(path).release()
     assert (path / "samples.jsonl").exists()
 
 
@@ -391,7 +411,7 @@ def test_an_interrupted_write_leaves_no_half_file(path, monkeypatch):
         raise KeyboardInterrupt
 
     with RecordWriter(path, HEADER) as writer, monkeypatch.context() as patch:
-        patch.setattr(bench.records.record.os, "fsync", interrupt)
+        patch.setattr(os, "fsync", interrupt)
         with pytest.raises(KeyboardInterrupt):
             writer.append(0, [line(1)], images(0.5))
     assert not list(path.rglob("*.tmp"))

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import bench
-import bench.records.record
 from bench.cli.main import main
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.runner import Options, Silent, run
 from bench.threat import ThreatModel
@@ -163,7 +163,7 @@ def test_a_full_disk_interrupts_a_suite_which_goes_on_later(capsys, monkeypatch)
         fsync(file)
 
     with monkeypatch.context() as patch:
-        patch.setattr(bench.records.record.os, "fsync", full)
+        patch.setattr(os, "fsync", full)
         command("suite suite.toml --allow-code --quiet --keep-going", 3)
     err = capsys.readouterr().err
     assert "got a full disk; free some and repeat the same command" in err

@@ -11,7 +11,8 @@ import torch
 
 from bench.gradient import GradientMode
 from bench.pace import Work
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.prediction import Costs, Trial, forecast, tried
 from bench.run.runner import Options, foresee, run

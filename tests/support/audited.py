@@ -5,7 +5,8 @@ from pathlib import Path
 
 from bench.audit.rival import Trusting
 from bench.audit.session import Scope, audit
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.job import record_path
 from bench.run.options import Options

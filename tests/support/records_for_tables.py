@@ -2,7 +2,7 @@
 
 from bench.records.header import FORMAT
 from bench.records.lines import SampleRecord
-from bench.records.record import RecordWriter
+from bench.records.writer import RecordWriter
 
 COST = {"classifier_forward": 2, "classifier_backward": 0, "score_forward": 6, "score_backward": 2, "score_hvp": 0}
 

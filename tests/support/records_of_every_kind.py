@@ -4,7 +4,7 @@ import json
 
 from records_for_tables import full_set, header, line, record
 
-from bench.records.record import RecordWriter
+from bench.records.writer import RecordWriter
 
 LONG = 40
 

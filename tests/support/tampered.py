@@ -2,7 +2,7 @@
 
 import json
 
-from bench.records.record import RecordWriter
+from bench.records.writer import RecordWriter
 
 
 def reseal(path):

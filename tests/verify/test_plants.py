@@ -20,7 +20,8 @@ from bench.cli.main import main
 from bench.data.dataset import Dataset
 from bench.errors import AttackError, UserError
 from bench.machine.device import pick_device
-from bench.plan.plan import Request, plan
+from bench.plan.plan import plan
+from bench.plan.request import Request
 from bench.registry.tables import make_registry
 from bench.run.runner import Options, Silent, run
 from bench.run.worker import Worker

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import UserError
+from bench.files.atomic import replacing
 from bench.models.card import write_curve
 from bench.models.training.objectives import Loss
 from bench.models.training.recipe import Recipe
@@ -145,9 +146,8 @@ class _Training:
             "epoch": self.epoch, "step": self.step, "curve": self.curve, "recipe": self.recipe.as_dict(),
             "data": self.data,
         }  # fmt: skip
-        temporary = self.path.with_suffix(".tmp")
-        torch.save(state, temporary)
-        temporary.replace(self.path)
+        with replacing(self.path) as file:
+            torch.save(state, file)
 
     def _restore(self, state: dict) -> None:
         if state.get("recipe", self.recipe.as_dict()) != self.recipe.as_dict():

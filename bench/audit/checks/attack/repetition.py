@@ -56,8 +56,7 @@ def check(subject: Subject) -> Finding:
     lines, _ = subject.worker.execute(positions)
     repeated = np.array([np.mean([guess == line.label for guess in line.adversarial]) for line in lines])
     broken = [line.id for line, fell in zip(lines, recorded - repeated >= CLEAR, strict=True) if fell]
-    environments = subject.run.header["environments"].values()
-    here = all(same_environment(part, subject.worker.environment) for part in environments)
+    here = same_environment(*subject.run.environments, subject.worker.environment)
     allowed = ALLOWED_HERE if here else ALLOWED
     p = exceeds(len(broken), len(lines), allowed)
     seen = power(len(lines), SPARED, allowed)

@@ -1,0 +1,69 @@
+"""A run as it is asked for, by names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.text.command import given_arguments
+from bench.threat import ThreatModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked for, by name; None stands for the default of the data set or of the defense.
+
+    Arguments:
+        defense: Name of the defense.
+        attack: Name of the attack.
+        dataset: Name of the data set.
+        classifier: Name of the classifier.
+        score_model: Name of the score model.
+        threat: Threat model.
+        draws: Fresh draws per image in the score.
+        seed: Seed of all draws.
+        data_dir: Where data sets lie or are downloaded to.
+        arguments: Arguments by kind of component (`defenses`, `attacks`, `classifiers`, `score_models`).
+        image_by_image: Whether the run id holds that every image runs alone, for a defense whose result depends on the batch.
+    """
+
+    defense: str = "dpsam"
+    attack: str = "pgd-full"
+    dataset: str = "fashion-mnist"
+    classifier: str | None = None
+    score_model: str | None = None
+    threat: ThreatModel | None = None
+    draws: int | None = None
+    seed: int = 0
+    data_dir: Path | None = None
+    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    image_by_image: bool = False
+
+
+def request_of(header: Mapping[str, Any], data_dir: Path | None = None, *, defaults: bool = False) -> Request:
+    """The request that made the record of this header.
+
+    Arguments:
+        header: The content of `run.json`.
+        data_dir: Where data sets lie.
+        defaults: Whether arguments of defense and attack that were left to their defaults take their defaults of today.
+    """
+    spec, labels = header["spec"], header["labels"]
+    score = spec["score_model"]
+    given = (lambda role: given_arguments(spec[role], labels[role])) if defaults else (lambda role: spec[role]["args"])
+    arguments = {"defenses": given("defense"), "attacks": given("attack"), "classifiers": spec["classifier"]["args"]}
+    return Request(
+        defense=spec["defense"]["name"],
+        attack=spec["attack"]["name"],
+        dataset=labels.get("dataset", spec["dataset"]["name"]),
+        classifier=spec["classifier"]["name"],
+        score_model=score and score["name"],
+        threat=ThreatModel.parse(spec["threat"]),
+        draws=spec["draws"],
+        seed=spec["seed"],
+        data_dir=data_dir,
+        arguments=arguments | ({"score_models": score["args"]} if score else {}),
+        image_by_image=spec.get("batch_size") is not None,
+    )

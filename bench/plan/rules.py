@@ -1,0 +1,138 @@
+"""The rules of a run: what suits what, and how many draws are scored; all but `check_gradients` before anything heavy is loaded."""
+
+from __future__ import annotations
+
+import inspect
+from importlib.metadata import version
+from typing import Any
+
+from bench.errors import NoGradientError, UserError
+from bench.gradient import GradientMode
+from bench.passes import has_gradients
+from bench.plan.parts import Part
+from bench.plan.request import Request
+from bench.protocols import Defense
+from bench.registry.arguments import takes
+from bench.registry.registry import Found, Registry
+from bench.threat import ThreatModel
+
+STOCHASTIC_DRAWS, MOST_DRAWS = 10, 10_000
+MOST_VOTES = 1000
+ATTACK_INPUTS = ("model", "x", "y", "threat", "noise")
+
+
+def trait(attack: Part, name: str) -> Any:
+    """An attack's value of an entry's field, which an attack given by its path may hold as an attribute instead."""
+    return getattr(attack.target, name, getattr(attack.found.entry, name))
+
+
+def gradient_of(attack: Part) -> GradientMode:
+    """The gradient mode that an attack names."""
+    name = trait(attack, "gradient")
+    try:
+        return GradientMode(name)
+    except ValueError as error:
+        modes = ", ".join(mode.value for mode in GradientMode)
+        raise UserError(f"expected the attack's gradient among {modes}, got {name!r}; correct the attack") from error
+
+
+def knowledge_of(attack: Part) -> str:
+    """`known` if an attack knows the draws that are scored, else `fresh`."""
+    knowledge = trait(attack, "knowledge")
+    if knowledge not in ("fresh", "known"):
+        raise UserError(f"expected the attack's knowledge to be fresh or known, got {knowledge!r}; correct the attack")
+    return knowledge
+
+
+def release_of(attack: Part) -> str | None:
+    """Name and release of another package whose attack this is; None for an attack of its own."""
+    package = trait(attack, "package")
+    return f"{package} {version(package)}" if package else None
+
+
+def check_votes(built: Defense, defense: Part) -> None:
+    """Raises `UserError` if a built defense votes too often."""
+    votes = getattr(built, "votes", 1)
+    if not isinstance(votes, int) or not 1 <= votes <= MOST_VOTES:
+        raise UserError(f"expected {defense.found.name} -D votes= in 1..{MOST_VOTES}, got {votes!r}; correct the value")
+
+
+def check_defense_class(defense: Part) -> None:
+    """Raises `UserError` if a defense lacks what the harness calls or reads."""
+    if not callable(getattr(defense.target, "purify", None)) or not isinstance(
+        getattr(defense.target, "deterministic", None), bool
+    ):
+        raise UserError(
+            f"expected {defense.found.name} to be a class with purify(x, noise) and `deterministic: ClassVar[bool]`, got {defense.target!r}; "
+            "add what is missing"
+        )
+
+
+def check_suits(attack: Part, defense: Part) -> None:
+    """Raises `UserError` if an attack is for deterministic defenses only, or for stochastic ones, and this is none."""
+    wanted = attack.found.entry.suits
+    kind = "deterministic" if defense.target.deterministic else "stochastic"
+    if wanted and wanted != kind:
+        raise UserError(
+            f"expected a {wanted} defense for {attack.found.name}, got {defense.found.name}, which is {kind}; use --attack {attack.found.entry.instead}"
+        )
+
+
+def scored_draws(request: Request, attack: Part, defense: Part) -> int:
+    """The number of scored draws: asked for, prescribed by a protocol, or the default."""
+    stochastic, prescribed = not defense.target.deterministic, attack.found.entry.draws
+    most = MOST_DRAWS if stochastic else 1
+    if request.draws is not None and not 1 <= request.draws <= most:
+        raise UserError(
+            f"expected --draws of at least 1, at most {MOST_DRAWS}, and 1 for a deterministic defense, got {request.draws} for {defense.found.name}; leave it out"
+        )
+    if stochastic and prescribed and request.draws not in (None, prescribed):
+        raise UserError(
+            f"expected {attack.found.name} to score {prescribed} draws, as its paper does, got --draws {request.draws}; leave it out"
+        )
+    if not 0 <= request.seed < 1 << 64:
+        raise UserError(f"expected --seed in [0, 2^64), got {request.seed}; choose a smaller one")
+    return request.draws or (prescribed or STOCHASTIC_DRAWS if stochastic else 1)
+
+
+def check_attack(attack: Part) -> None:
+    """Raises `UserError` if an attack cannot be called as the harness calls it."""
+    try:
+        roles = {"surrogate": None} if takes(attack.target, "surrogate") else {}
+        inspect.signature(attack.target).bind(*ATTACK_INPUTS, **roles, **attack.values)
+    except TypeError as error:
+        raise UserError(
+            f"expected {attack.found.name} to be an attack, a function of {', '.join(ATTACK_INPUTS)} and keyword-only arguments, got: {error}; "
+            "correct its signature"
+        ) from error
+
+
+def check_gradients(part: Part, network: object, gradient: GradientMode, registry: Registry) -> None:
+    """Raises `NoGradientError` if an attack follows gradients and the classifier that it attacks, loaded from `part`, has none."""
+    if gradient is not GradientMode.NONE and not has_gradients(network):
+        entries = registry.tables["attacks"].items()
+        without = [f"--attack {name}" for name, entry in entries if entry.gradient == GradientMode.NONE.value]
+        raise NoGradientError(
+            f"expected logits with gradients from the classifier {part.found.name} for this attack, got none (no_grad, inference_mode or NumPy inside); "
+            f"keep the graph, or use {' or '.join(without)}, which see the logits alone"
+        )
+
+
+def name_of(request: Request, data: Found, role: str) -> str:
+    """The name that was asked for, or the default of the data set; `role` is `classifier` or `score_model`."""
+    name = getattr(request, role) or data.entry.defaults.get(role)
+    if name is None:
+        flag = role.replace("_", "-")
+        raise UserError(
+            f"expected --{flag} for the data set {request.dataset}, got none; it has no default (see: bench list {flag}s)"
+        )
+    return name
+
+
+def default_threat(data: Found) -> ThreatModel:
+    """The first threat model of a data set."""
+    if not data.entry.threats:
+        raise UserError(
+            f"expected --threat for the data set {data.name}, got none; write for example --threat linf:8/255"
+        )
+    return ThreatModel.parse(data.entry.threats[0])
