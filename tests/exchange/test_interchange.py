@@ -140,7 +140,7 @@ def test_the_plugin_has_a_test_for_each_row(results, tmp_path, pytester):
         "--purebench-results",
         str(results),
     ]
-    plugin = [] if _installed() else ["-p", "bench.pytest_plugin"]
+    plugin = [] if _installed() else ["-p", "bench.gate.plugin"]
     pytester.runpytest_inprocess(*plugin, *words).assert_outcomes(passed=6)
     file = results / "toy" / "linf-8-255" / "b0" / "samples.jsonl"
     file.write_text(file.read_text().replace('"adversarial":[0]', '"adversarial":[1]'))
