@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bench.gradient import clamp
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 
@@ -19,7 +20,7 @@ class TwoShots:
     def purify(self, x: Images, noise: Noise) -> Images:
         """The twice denoised images."""
         for step, sigma in enumerate((self.sigma, self.sigma / 2)):
-            x = self.score.denoise(x + sigma * noise.normal(x, step=step), sigma).clamp(0, 1)
+            x = clamp(self.score.denoise(x + sigma * noise.normal(x, step=step), sigma))
         return x
 
 
