@@ -57,8 +57,8 @@ class Writes(NaN):
     def purify(self, x, noise): return x.mul_(0.5)
 class OwnNetwork(NaN):
     def __init__(self):
-        self.network = nn.Conv2d(1, 1, 1, bias=False).eval().requires_grad_(False)
-        nn.init.constant_(self.network.weight, 0.5)
+        self.network = nn.Conv2d(1, 1, 1).eval().requires_grad_(False)
+        for part in self.network.parameters(): nn.init.constant_(part, 0.5)
     def purify(self, x, noise): return (0.1 * self.network(x) + x).clamp(0, 1)
 class NoNoise(NaN):
     def purify(self, x): return x
