@@ -486,10 +486,10 @@ def test_the_command_writes_a_file_or_a_folder(results, tmp_path, capsys):
 
 
 def test_a_command_reproduces_its_run(tmp_path):
+    from bench.records.command import run_words
     from bench.records.spec import differences
     from bench.registry.tables import make_registry
     from bench.run.replay import replan
-    from bench.text.command import run_words
 
     reference = Path(__file__).parent.parent.parent / "results" / "fashion-mnist-standard"
     headers = [json.loads(file.read_text()) for file in sorted(reference.glob("*/*/*/run.json"))]
