@@ -14,7 +14,7 @@ from bench.protocols import Images
 from bench.records.claim import Claim, judged
 
 INWARD = 1e-3
-"""Largest relative error that counts as exact. Built-in purifiers give 1e-9 to 1e-4, one that loses black or white pixels .1 to 1."""
+"""Largest relative error that counts as exact. Built-in purifiers give 1e-9 to 1e-4, those that lose black or white pixels .5 and more."""
 SHARE = 0.1
 """Of the pixels between the flat parts: so many are made black, and so many white."""
 ROUNDING = 1e-6

@@ -18,7 +18,7 @@ from bench.claims.batch import SINGLE, pixel_differences
 from bench.claims.checks import measure_claims
 from bench.errors import CoupledError, UserError
 from bench.figures.runs import read_run
-from bench.gradient import GradientMode
+from bench.gradient import GradientMode, clamp
 from bench.machine.device import pick_device
 from bench.passes import Tally
 from bench.plan.plan import image_by_image, plan
@@ -117,7 +117,7 @@ class RoundsItsDraw(NeverDraws):
     """Its noise is rounded away."""
 
     def purify(self, x, noise):
-        return (x + (0.01 * noise.normal(x)).round()).clamp(0, 1)
+        return clamp(x + (0.01 * noise.normal(x)).round())
 
 
 class Draws(NeverDraws):
