@@ -1,4 +1,4 @@
-"""A defense of one's own: stochastic, with a score model, exact under full gradients without another line."""
+"""An example defense: stochastic, with a score model; full gradients through it are exact without more code."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,7 +10,7 @@ from bench.protocols import Images, ScoreModel
 
 @dataclass(frozen=True, kw_only=True)
 class TwoShots:
-    """Adds noise and denoises, and then both once more at half the level."""
+    """Adds noise and denoises, then repeats both at half the noise level."""
 
     deterministic: ClassVar[bool] = False
 
