@@ -81,9 +81,14 @@ def autoattack(
     network = _Network(model, noise, y, x, classes=classes, version=version)
     with global_seed(seed_of(noise)), _heard(network.note) as flags, _own_counters():
         code = AutoAttack(
-            network, attacks=list(attacks) if version == "custom" else None, device=str(x.device), eps=threat.radius,
-            norm=NORMS[threat.norm], seed=seed_of(noise), version=version,
-        )  # fmt: skip
+            network,
+            attacks=list(attacks) if version == "custom" else None,
+            device=str(x.device),
+            eps=threat.radius,
+            norm=NORMS[threat.norm],
+            seed=seed_of(noise),
+            version=version,
+        )
         for member in (code.apgd_targeted, code.fab):
             member.n_target_classes = min(member.n_target_classes, classes - 1)
         ends = [_ends(code.apgd), _ends(code.apgd_targeted)]

@@ -89,10 +89,17 @@ def _call(name: str, arguments: dict[str, int]) -> Callable[..., Images]:
         if name == "square":
             return square.square(model, x, y, threat, noise, queries=arguments["queries"], eot=arguments["eot"])
         return apgd.apgd(
-            model, x, y, threat, noise,
-            steps=arguments["steps"], targets=arguments["targets"], eot=arguments["eot"], loss=LOSS_OF[name],
+            model,
+            x,
+            y,
+            threat,
+            noise,
+            steps=arguments["steps"],
+            targets=arguments["targets"],
+            eot=arguments["eot"],
+            loss=LOSS_OF[name],
             start=_start_of(name),
-        )  # fmt: skip
+        )
 
     return attack
 

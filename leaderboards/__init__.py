@@ -91,9 +91,14 @@ def as_text(boards: Sequence[Board], output: str, *, brief: bool = False, width:
 
 
 def paper(
-    spec: str, *, results: Path | None = None, output: str | None = None, out: Path | None = None, dataset: str | None = None,
+    spec: str,
+    *,
+    results: Path | None = None,
+    output: str | None = None,
+    out: Path | None = None,
+    dataset: str | None = None,
     threat: str | None = None,
-) -> tuple[str, bool]:  # fmt: skip
+) -> tuple[str, bool]:
     """The text of a paper table, or the paths of a figure, and whether it was written; see `leaderboards.papers.make`."""
     from leaderboards.papers.make import make
 

@@ -147,8 +147,14 @@ def _board(
     complete, incomplete = _tested([*complete, *incomplete], reference, len(complete))
     name = reference.defense if reference else None
     return Board(
-        dataset=key[0], threat=key[1], required=required, reference=name, rows=complete, incomplete=incomplete, imported=imported
-    )  # fmt: skip
+        dataset=key[0],
+        threat=key[1],
+        required=required,
+        reference=name,
+        rows=complete,
+        incomplete=incomplete,
+        imported=imported,
+    )
 
 
 def _beside_undefended(rows: list[Row]) -> list[Row]:

@@ -12,9 +12,13 @@ REQUIRED = (FULL, AUTO, BLACK, TRANSFER)
 BPDA, KNOWN, NULL, OTHER = "BPDA", "known draws", "null", "other"
 
 EFFORT: Mapping[str, Mapping[str, int]] = {
-    FULL: {"steps": 10}, BPDA: {"steps": 10}, KNOWN: {"steps": 10}, TRANSFER: {"steps": 10}, BLACK: {"queries": 1000},
+    FULL: {"steps": 10},
+    BPDA: {"steps": 10},
+    KNOWN: {"steps": 10},
+    TRANSFER: {"steps": 10},
+    BLACK: {"queries": 1000},
     AUTO: {"steps": 100, "queries": 1000},
-}  # fmt: skip
+}
 """What an attack of a class takes at least, or the row says that it took less: with less, even an undefended classifier seems robust."""
 _AUTOATTACK = ("autoattack", "autoattack-plus", "autoattack-rand", "robustbench", "fixed-autoattack-2024")
 _LIKE_AUTOATTACK = ("autoattack-fast",)

@@ -15,9 +15,29 @@ from leaderboards.tables import Cell, Table, p_text, without_constant, without_e
 Column = tuple[str, Callable[[Row], Cell]]
 SAID_ONCE = ("classifier", "score model", "n", "seeds", "draws")
 LEAST = (
-    "score passes", "certified l2", "draws", "seeds", "± seeds", "Δ null attack", "Δ undefended", "class", "score model", "classifier",
-    "transfer %", "black box %", "EOT %", "known draws %", "AutoAttack %", "full gradient %", "p", "missing", "believed", "n", "flags", "clean %",
-)  # fmt: skip
+    "score passes",
+    "certified l2",
+    "draws",
+    "seeds",
+    "± seeds",
+    "Δ null attack",
+    "Δ undefended",
+    "class",
+    "score model",
+    "classifier",
+    "transfer %",
+    "black box %",
+    "EOT %",
+    "known draws %",
+    "AutoAttack %",
+    "full gradient %",
+    "p",
+    "missing",
+    "believed",
+    "n",
+    "flags",
+    "clean %",
+)
 """Columns in the order in which a narrow terminal does without them."""
 TELLING = ("classifier", "score model")
 """Columns that tell rows of one defense apart."""
@@ -82,9 +102,11 @@ def _incomplete(board: Board, heading: str) -> Table:
     table = _with_remarks(table, said, board, ranked=False)
     commands = list(dict.fromkeys(command for row in board.incomplete for command in row.commands))
     return Table(
-        title=table.title, columns=table.columns, groups=table.groups,
+        title=table.title,
+        columns=table.columns,
+        groups=table.groups,
         remarks=[why, *table.remarks, "What completes these rows:", "```sh\n" + "\n".join(commands) + "\n```", COST],
-    )  # fmt: skip
+    )
 
 
 def _of_rows(board: Board, title: str, rows: Sequence[Row]) -> tuple[Table, dict[str, str]]:
@@ -122,19 +144,25 @@ def _with_remarks(table: Table, said: dict[str, str], board: Board, *, ranked: b
         else ""
     )
     return Table(
-        title=table.title, columns=table.columns, groups=table.groups,
+        title=table.title,
+        columns=table.columns,
+        groups=table.groups,
         remarks=([f"All rows: {once}."] if once else []) + [notes + tied + against, *audits, *unaudited],
-    )  # fmt: skip
+    )
 
 
 def _imported(board: Board, heading: str) -> Table:
     cells = [
         [
-            Cell(row.name), Cell(None if row.clean is None else f"{100 * row.clean:.2f}"), Cell(f"{100 * row.robust:.2f}"),
-            Cell(row.source), Cell("unreliable" if row.unreliable else ""), Cell(row.link),
+            Cell(row.name),
+            Cell(None if row.clean is None else f"{100 * row.clean:.2f}"),
+            Cell(f"{100 * row.robust:.2f}"),
+            Cell(row.source),
+            Cell("unreliable" if row.unreliable else ""),
+            Cell(row.link),
         ]
         for row in board.imported
-    ]  # fmt: skip
+    ]
     names = ["defense", "clean %", "robust %", "imported from", "flags", "link"]
     remarks = ["Imported as published, by other protocols and on other images; never ranked with the rows above."]
     return without_empty(
@@ -146,12 +174,19 @@ def _runs(board: Board) -> Table:
     names = ["defense", "attack", "class", "n", "clean %", "robust %", "seed", "flags", "run"]
     cells = [
         [
-            Cell(row.defense), Cell(part.attack), Cell(part.attack_class), Cell(part.n), Cell(part.clean), Cell(part.robust),
-            Cell(part.seed), Cell(", ".join(part.flags)), Cell(f"`{part.run_id}`"),
+            Cell(row.defense),
+            Cell(part.attack),
+            Cell(part.attack_class),
+            Cell(part.n),
+            Cell(part.clean),
+            Cell(part.robust),
+            Cell(part.seed),
+            Cell(", ".join(part.flags)),
+            Cell(f"`{part.run_id}`"),
         ]
         for row in board.every
         for part in row.runs
-    ]  # fmt: skip
+    ]
     table = Table(title=f"{board.dataset}, {board.threat}: runs", columns=names, groups=[("", cells)])
     table, said = without_constant(table, ("n", "seed"))
     once = [f"All runs: {'; '.join(f'{title} {text}' for title, text in said.items())}."] if said else []

@@ -75,12 +75,23 @@ def entry(run: Run) -> Entry:
     """The run's figures, from its lines."""
     spec = run.spec
     return Entry(
-        run_id=run.run_id, attack=run.header["labels"]["attack"], attack_class=attack_class(spec), n=len(run),
-        draws=spec["draws"], seed=spec["seed"], clean=mean_share(run.shares(CLEAN)), robust=mean_share(run.shares()),
-        verdict=verdict(run), audited=_audited(run), flags=flags(run), passes=float(score_passes(run).mean()),
-        command=run_command(run.header, len(run)), audit=_audit(run), path=run.path.as_posix(),
+        run_id=run.run_id,
+        attack=run.header["labels"]["attack"],
+        attack_class=attack_class(spec),
+        n=len(run),
+        draws=spec["draws"],
+        seed=spec["seed"],
+        clean=mean_share(run.shares(CLEAN)),
+        robust=mean_share(run.shares()),
+        verdict=verdict(run),
+        audited=_audited(run),
+        flags=flags(run),
+        passes=float(score_passes(run).mean()),
+        command=run_command(run.header, len(run)),
+        audit=_audit(run),
+        path=run.path.as_posix(),
         shares=per_image(run),
-    )  # fmt: skip
+    )
 
 
 def _audited(run: Run) -> str:

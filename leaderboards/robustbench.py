@@ -48,9 +48,10 @@ def _row_of(results: Path, run: str) -> Row:
     path = find_record(results, run)
     spec = read_run(path).spec
     board = [
-        other for other in read_runs(results_of(path))
+        other
+        for other in read_runs(results_of(path))
         if (other.spec["dataset"], other.spec["threat"]) == (spec["dataset"], spec["threat"])
-    ]  # fmt: skip
+    ]
     rows = [row for row in rows_of(board) if any(part.run_id == path.name for part in row.runs)]
     if not rows:
         raise UserError(
@@ -63,14 +64,23 @@ def _document(row: Row, eps: str) -> dict[str, Any]:
     auto = row.under.get(AUTO)
     attacks = ", ".join(dict.fromkeys(part.attack for part in row.runs))
     return {
-        "link": "", "name": row.defense, "authors": "", "additional_data": False,
-        "number_forward_passes": round(row.passes or 0) + 1, "dataset": row.dataset, "venue": "Unpublished",
-        "architecture": row.classifier + (f" + {row.score_model}" if row.score_model else ""), "eps": eps,
-        "clean_acc": _percent(row.clean.value), "reported": "", "autoattack_acc": _percent(auto.value) if auto else "",
-        "external": _percent(row.worst_case.value), "unreliable": row.believed is False,
+        "link": "",
+        "name": row.defense,
+        "authors": "",
+        "additional_data": False,
+        "number_forward_passes": round(row.passes or 0) + 1,
+        "dataset": row.dataset,
+        "venue": "Unpublished",
+        "architecture": row.classifier + (f" + {row.score_model}" if row.score_model else ""),
+        "eps": eps,
+        "clean_acc": _percent(row.clean.value),
+        "reported": "",
+        "autoattack_acc": _percent(auto.value) if auto else "",
+        "external": _percent(row.worst_case.value),
+        "unreliable": row.believed is False,
         "footnote": f"{row.n} images; external: worst case per image over {attacks}"
         + (f"; mean over {row.draws} fresh draws" if row.draws > 1 else ""),
-    }  # fmt: skip
+    }
 
 
 def _percent(share: float) -> str:
@@ -99,9 +109,14 @@ def read_model_info(file: Path, threat: str | None = None) -> dict[str, Any]:
             f"expected RobustBench's model_info JSON in {file}, got {type(error).__name__}: {error}; check the path"
         ) from error
     row = Imported(
-        name=name, source="RobustBench", clean=clean, robust=robust, link=str(content.get("link") or ""),
-        unreliable=bool(content.get("unreliable")), note=str(content.get("footnote") or ""),
-    )  # fmt: skip
+        name=name,
+        source="RobustBench",
+        clean=clean,
+        robust=robust,
+        link=str(content.get("link") or ""),
+        unreliable=bool(content.get("unreliable")),
+        note=str(content.get("footnote") or ""),
+    )
     return {"dataset": dataset, "threat": threat or _threat(file, content), **asdict(row)}
 
 

@@ -218,18 +218,35 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
     deciding = _deciding(entries, group.seeds, worst.ids)
     return Row(
-        defense=header["labels"]["defense"], content=spec["defense"].get("sha256"), name=spec["defense"]["name"], arguments=spec["defense"]["args"],
+        defense=header["labels"]["defense"],
+        content=spec["defense"].get("sha256"),
+        name=spec["defense"]["name"],
+        arguments=spec["defense"]["args"],
         classifier=spec["classifier"]["name"],
-        score_model=spec["score_model"]["name"] if spec["score_model"] else None, dataset=spec["dataset"]["name"],
-        threat=spec["threat"], deterministic=deterministic, draws=group.draws, n=len(worst), seeds=group.seeds,
-        clean=mean_share(clean.shares), under={kind: part for kind, part in under.items() if part},
-        worst_case=worst_interval, spread=spread,
+        score_model=spec["score_model"]["name"] if spec["score_model"] else None,
+        dataset=spec["dataset"]["name"],
+        threat=spec["threat"],
+        deterministic=deterministic,
+        draws=group.draws,
+        n=len(worst),
+        seeds=group.seeds,
+        clean=mean_share(clean.shares),
+        under={kind: part for kind, part in under.items() if part},
+        worst_case=worst_interval,
+        spread=spread,
         worst_seed=mean_share(worst_seed.shares) if len(group.seeds) > 1 else worst_interval,
         eot=group.interval([run for run in group.counted if averages_draws(run.spec)]),
-        delta_null=mean_difference(worst.shares, clean.shares), passes=score_cost(runs), certified=_certified(group.counted), verdict=row_verdict([part.verdict for part in deciding]),
-        flags=_flags(entries, group), missing=missing, commands=_commands(group, missing, deterministic),
-        runs=entries, shares=worst, clean_shares=clean,
-    )  # fmt: skip
+        delta_null=mean_difference(worst.shares, clean.shares),
+        passes=score_cost(runs),
+        certified=_certified(group.counted),
+        verdict=row_verdict([part.verdict for part in deciding]),
+        flags=_flags(entries, group),
+        missing=missing,
+        commands=_commands(group, missing, deterministic),
+        runs=entries,
+        shares=worst,
+        clean_shares=clean,
+    )
 
 
 def _deciding(runs: Sequence[Entry], seeds: Sequence[int], ids: np.ndarray) -> list[Entry]:

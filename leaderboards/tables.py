@@ -85,9 +85,10 @@ def p_text(p: float | None) -> str:
 def without_empty(table: Table, keep: Sequence[str] = ()) -> Table:
     """The table without the columns that say nothing in any row."""
     used = [
-        place for place, title in enumerate(table.columns)
+        place
+        for place, title in enumerate(table.columns)
         if title in keep or any(row[place].value not in (None, "") for row in table.rows)
-    ]  # fmt: skip
+    ]
     return _only(table, used)
 
 

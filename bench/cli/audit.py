@@ -111,9 +111,16 @@ def audit_command(
     settings = Options(results=results, device=device)
     if run is None:
         wanted = {
-            "defense": defense, "dataset": dataset, "classifier": classifier, "score_model": score_model, "threat": threat,
-            "draws": draws, "seed": seed, "data_dir": data_dir, "arguments": {"defenses": options},
-        }  # fmt: skip
+            "defense": defense,
+            "dataset": dataset,
+            "classifier": classifier,
+            "score_model": score_model,
+            "threat": threat,
+            "draws": draws,
+            "seed": seed,
+            "data_dir": data_dir,
+            "arguments": {"defenses": options},
+        }
         planned = _planned(registry, wanted, quiet)
         if dry_run and _is_missing(planned, settings, scope.images):
             progress.prices_run()

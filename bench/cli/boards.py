@@ -90,9 +90,17 @@ def leaderboard_command(
     level = None if threat is None else str(ThreatModel.parse(threat))
     purifier = _purifier() if purified and wanted == "html" else None
     text = leaderboards.render(
-        results, wanted, dataset=dataset, threat=level, against=against, required=require, images=images, purifier=purifier,
-        brief=brief, width=width or _terminal(out),
-    )  # fmt: skip
+        results,
+        wanted,
+        dataset=dataset,
+        threat=level,
+        against=against,
+        required=require,
+        images=images,
+        purifier=purifier,
+        brief=brief,
+        width=width or _terminal(out),
+    )
     page = out is not None and wanted == "html" and out.suffix.lower() not in (".html", ".htm")
     deliver(text, out / "index.html" if out is not None and page else out, folder=page)
 

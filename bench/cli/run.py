@@ -112,9 +112,11 @@ def run_command(
         if name is not None:
             registry.find(kind, name)
     arguments = {
-        "defenses": parse_options(defense_args, "-D"), "attacks": parse_options(attack_args, "-A"),
-        "classifiers": parse_options(classifier_args, "-C"), "score_models": parse_options(score_args, "-S"),
-    }  # fmt: skip
+        "defenses": parse_options(defense_args, "-D"),
+        "attacks": parse_options(attack_args, "-A"),
+        "classifiers": parse_options(classifier_args, "-C"),
+        "score_models": parse_options(score_args, "-S"),
+    }
     threats = [None] if threat is None else parse_threats(threat)
     count, batch = number_or(samples, "--samples", "all"), number_or(batch_size, "--batch-size", "auto")
 
@@ -123,9 +125,13 @@ def run_command(
     from bench.engines.options import EngineOptions
 
     engine_options = EngineOptions(
-        name=engine, workers=workers, devices=tuple(device.split(",")), gpus_per_worker=gpus_per_worker, address=address,
+        name=engine,
+        workers=workers,
+        devices=tuple(device.split(",")),
+        gpus_per_worker=gpus_per_worker,
+        address=address,
         shard_timeout=shard_timeout,
-    )  # fmt: skip
+    )
     with Progress(quiet=quiet) as progress:
         from bench.plan.cache import Shelf
         from bench.plan.plan import plan
@@ -134,13 +140,24 @@ def run_command(
 
         shelf = Shelf()
         request = Request(
-            defense=defense, attack=attack, dataset=dataset, classifier=classifier, score_model=score_model,
-            draws=draws, seed=seed, data_dir=data_dir, arguments=arguments,
-        )  # fmt: skip
+            defense=defense,
+            attack=attack,
+            dataset=dataset,
+            classifier=classifier,
+            score_model=score_model,
+            draws=draws,
+            seed=seed,
+            data_dir=data_dir,
+            arguments=arguments,
+        )
         options = Options(
-            samples=count, results=results, device=device, batch_size=batch,
-            evidence=not no_evidence, mix_environments=mix_environments,
-        )  # fmt: skip
+            samples=count,
+            results=results,
+            device=device,
+            batch_size=batch,
+            evidence=not no_evidence,
+            mix_environments=mix_environments,
+        )
         plans = [plan(replace(request, threat=level), registry, shelf) for level in threats]
         if dry_run:
             seen: dict[str, Any] = {}
@@ -172,8 +189,11 @@ def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: boo
     say("\n\n".join([*texts, *([curve_text(points)] if points else [])]))
     if not quiet:
         steps = next_steps(
-            summaries[-1], _words_after("run"), dataset_size=len(plans[0].dataset), allow_code=_runs_code(summaries[-1], plans[-1].labels)
-        )  # fmt: skip
+            summaries[-1],
+            _words_after("run"),
+            dataset_size=len(plans[0].dataset),
+            allow_code=_runs_code(summaries[-1], plans[-1].labels),
+        )
         say("\n" + steps)
 
 

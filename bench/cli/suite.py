@@ -93,14 +93,20 @@ def suite_command(
     _check_names(registry, cells, file, allow_code, keep_going)
     devices = device or content.device
     engine_options = EngineOptions(
-        name=engine or content.engine, workers=workers or content.workers, devices=tuple(devices.split(",")),
-        gpus_per_worker=gpus_per_worker, address=address, shard_timeout=shard_timeout,
-    )  # fmt: skip
+        name=engine or content.engine,
+        workers=workers or content.workers,
+        devices=tuple(devices.split(",")),
+        gpus_per_worker=gpus_per_worker,
+        address=address,
+        shard_timeout=shard_timeout,
+    )
     known = Known(results or content.results, registry)
     execution = {
-        "results": results or content.results, "device": devices,
-        "mix_environments": content.mix_environments, "keep_going": keep_going,
-    }  # fmt: skip
+        "results": results or content.results,
+        "device": devices,
+        "mix_environments": content.mix_environments,
+        "keep_going": keep_going,
+    }
     work = _Work(cells, execution, registry, known, engine_options, quiet)
     if dry_run:
         _show_outlooks(work, as_json)

@@ -48,9 +48,17 @@ def train_classifier(
     Example: bench train classifier --out my-classifier, then bench run --classifier weights:my-classifier/model.safetensors
     """
     _train(
-        "classifier", dataset, quiet, out=out, data_dir=data_dir, epochs=epochs, seed=seed, device=device,
-        adversarial=adversarial, threat=threat,
-    )  # fmt: skip
+        "classifier",
+        dataset,
+        quiet,
+        out=out,
+        data_dir=data_dir,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        adversarial=adversarial,
+        threat=threat,
+    )
 
 
 def train_score(
@@ -73,9 +81,7 @@ def train_score(
     Example: bench train score --out my-score, then bench run --score-model weights:my-score/model.safetensors;
     or: bench train score --format diffusers --out my-score, then bench run --score-model diffusers:my-score
     """
-    _train(
-        "score", dataset, quiet, out=out, data_dir=data_dir, epochs=epochs, seed=seed, device=device, form=form
-    )  # fmt: skip
+    _train("score", dataset, quiet, out=out, data_dir=data_dir, epochs=epochs, seed=seed, device=device, form=form)
 
 
 def _train(kind: str, dataset: str, quiet: bool, *, threat: str | None = None, **options: Any) -> None:
@@ -89,7 +95,11 @@ def _train(kind: str, dataset: str, quiet: bool, *, threat: str | None = None, *
     from bench.models.training.recipes import train_network
 
     path = train_network(
-        kind, dataset=dataset, threat=parsed, registry=registry, **options,
+        kind,
+        dataset=dataset,
+        threat=parsed,
+        registry=registry,
+        **options,
         report=lambda line: None if quiet else print(line, file=sys.stderr, flush=True),
-    )  # fmt: skip
+    )
     print(path)

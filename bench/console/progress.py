@@ -26,10 +26,16 @@ class Progress:
 
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[images]}"),
-            TextColumn("{task.fields[robust]}"), TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
-            console=self.console, transient=True, disable=quiet or not self.console.is_terminal,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[images]}"),
+            TextColumn("{task.fields[robust]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self.console,
+            transient=True,
+            disable=quiet or not self.console.is_terminal,
+        )
         self.lines: list[SampleRecord] = []
         self.total = self.begun = 0
         self.through = self.since = 0.0

@@ -145,11 +145,13 @@ def outcome_documents(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
     """The same as JSON."""
     return [
         {
-            "cell": outcome.cell.label, "state": outcome.state, "error": str(outcome.error) if outcome.error else None,
+            "cell": outcome.cell.label,
+            "state": outcome.state,
+            "error": str(outcome.error) if outcome.error else None,
             **(_figures(outcome) if outcome.figures else {}),
         }
         for outcome in outcomes
-    ]  # fmt: skip
+    ]
 
 
 def outlook_text(outlooks: Sequence[Outlook], workers: int) -> str:
@@ -174,11 +176,14 @@ def outlook_documents(outlooks: Sequence[Outlook], workers: int) -> dict[str, An
     """The same as JSON."""
     cells = [
         {
-            "cell": look.cell.label, "state": look.state, "missing": look.images, "error": str(look.error) if look.error else None,
+            "cell": look.cell.label,
+            "state": look.state,
+            "missing": look.images,
+            "error": str(look.error) if look.error else None,
             **{which: cost and asdict(cost) for which, cost in _costs(look).items()},
         }
         for look in outlooks
-    ]  # fmt: skip
+    ]
     unpredicted = sum(bool(look.images) and look.forecast is None for look in outlooks)
     costs = [look.forecast for look in outlooks if look.forecast]
     sums = {
@@ -214,9 +219,12 @@ def _figures(outcome: Outcome) -> dict[str, Any]:
         return {}
     value, low, high = figures.robust
     return {
-        "run_id": figures.run_id, "path": figures.path, "n": figures.n, "clean": figures.clean,
+        "run_id": figures.run_id,
+        "path": figures.path,
+        "n": figures.n,
+        "clean": figures.clean,
         "robust": {"value": value, "low": low, "high": high},
-    }  # fmt: skip
+    }
 
 
 def _result(outcome: Outcome) -> str:

@@ -49,9 +49,16 @@ def _line(run: Run, other: Run) -> list[str]:
     labels, theirs = run.header["labels"], other.header["labels"]
     accuracies = [f"{100 * part.mean():.1f}" for part in (a, b)]
     return [
-        labels["defense"], run.spec["classifier"]["name"], labels["attack"], accuracies[0], theirs["attack"], accuracies[1],
-        str(len(ids)), str(int((a < b).sum())), str(int((a > b).sum())),
-    ]  # fmt: skip
+        labels["defense"],
+        run.spec["classifier"]["name"],
+        labels["attack"],
+        accuracies[0],
+        theirs["attack"],
+        accuracies[1],
+        str(len(ids)),
+        str(int((a < b).sum())),
+        str(int((a > b).sum())),
+    ]
 
 
 if __name__ == "__main__":

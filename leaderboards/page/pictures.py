@@ -56,9 +56,12 @@ class Pictures:
     ) -> dict[str, Any]:
         row = run.row_of[int(sample)]
         made: dict[str, Any] = {
-            "id": int(sample), "label": int(run.labels[row]), "clean": run.clean[row].tolist(),
-            "adversarial": run.adversarial[row].tolist(), "picture": _png(image),
-        }  # fmt: skip
+            "id": int(sample),
+            "label": int(run.labels[row]),
+            "clean": run.clean[row].tolist(),
+            "adversarial": run.adversarial[row].tolist(),
+            "picture": _png(image),
+        }
         if dataset is not None:
             (position,) = np.flatnonzero(dataset.ids == sample)
             original = dataset.floats(np.array([position]))[0]

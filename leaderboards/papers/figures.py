@@ -73,9 +73,17 @@ def _curve(axes: Any, boards: Sequence[Board], size: float) -> None:
         shares = [points[0][1].clean, *(row.worst_case for _, row in points)]
         errors = list(zip(*(_errors(share) for share in shares), strict=True))
         axes.errorbar(
-            radii, [100 * share.value for share in shares], yerr=errors, label=name, color=COLORS[number % len(COLORS)],
-            marker=MARKERS[number % len(MARKERS)], markersize=3.5, linewidth=1, elinewidth=0.7, capsize=1.5,
-        )  # fmt: skip
+            radii,
+            [100 * share.value for share in shares],
+            yerr=errors,
+            label=name,
+            color=COLORS[number % len(COLORS)],
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=3.5,
+            linewidth=1,
+            elinewidth=0.7,
+            capsize=1.5,
+        )
     axes.set_xticks([0.0, *sorted({255 * ThreatModel.parse(board.threat).radius for board in boards})])
     norms = {ThreatModel.parse(board.threat).norm for board in boards}
     _finish(axes, f"radius (pixel levels of 255, {', '.join(sorted(norms))})", size)
@@ -90,10 +98,19 @@ def _told_apart(key: tuple[str, ...], keys: Sequence[tuple[str, ...]]) -> str:
 def _point(axes: Any, x: float, row: Row, number: int, x_error: tuple[float, float] | None = None) -> None:
     low, high = _errors(row.worst_case)
     axes.errorbar(
-        [x], [100 * row.worst_case.value], yerr=[[low], [high]], xerr=x_error and [[x_error[0]], [x_error[1]]], label=row.defense,
-        color=COLORS[number % len(COLORS)], marker=MARKERS[number % len(MARKERS)], markersize=4, elinewidth=0.7, linestyle="none",
-        markerfacecolor="white" if row.missing else COLORS[number % len(COLORS)], zorder=3,
-    )  # fmt: skip
+        [x],
+        [100 * row.worst_case.value],
+        yerr=[[low], [high]],
+        xerr=x_error and [[x_error[0]], [x_error[1]]],
+        label=row.defense,
+        color=COLORS[number % len(COLORS)],
+        marker=MARKERS[number % len(MARKERS)],
+        markersize=4,
+        elinewidth=0.7,
+        linestyle="none",
+        markerfacecolor="white" if row.missing else COLORS[number % len(COLORS)],
+        zorder=3,
+    )
 
 
 def _errors(interval: Interval) -> tuple[float, float]:

@@ -15,9 +15,14 @@ TABLES, FIGURES = ("md", "latex", "csv"), ("pdf", "png")
 
 
 def make(
-    name: str, *, results: Path | None = None, output: str | None = None, out: Path | None = None, dataset: str | None = None,
+    name: str,
+    *,
+    results: Path | None = None,
+    output: str | None = None,
+    out: Path | None = None,
+    dataset: str | None = None,
     threat: str | None = None,
-) -> tuple[str, bool]:  # fmt: skip
+) -> tuple[str, bool]:
     """The text of a table, or the paths of a figure; and whether it was written already.
 
     A figure is written as PDF and as PNG, or as the one of them that `output` or the suffix of `out` names.

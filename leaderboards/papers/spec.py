@@ -11,9 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.errors import UserError
 
 VALUES = (
-    "clean", "worst_case", "eot", "delta_null", "delta_undefended", "score_passes", "n", "draws", "seeds", "classifier",
-    "score_model", "believed", "p",
-)  # fmt: skip
+    "clean",
+    "worst_case",
+    "eot",
+    "delta_null",
+    "delta_undefended",
+    "score_passes",
+    "n",
+    "draws",
+    "seeds",
+    "classifier",
+    "score_model",
+    "believed",
+    "p",
+)
 READY = Path(__file__).parent.parent / "specs"
 
 

@@ -57,9 +57,15 @@ def paper_table(spec: PaperSpec, board: Board) -> Table:
         for heading, group in groups
     ]
     return Table(
-        title=spec.caption or f"{board.dataset}, {board.threat}", columns=["Defense", *(column.title for column in spec.columns)],
-        groups=made, notes=flags, remarks=[_remark(spec, rows)], label=spec.label, decimals=spec.decimals, interval=spec.interval,
-    )  # fmt: skip
+        title=spec.caption or f"{board.dataset}, {board.threat}",
+        columns=["Defense", *(column.title for column in spec.columns)],
+        groups=made,
+        notes=flags,
+        remarks=[_remark(spec, rows)],
+        label=spec.label,
+        decimals=spec.decimals,
+        interval=spec.interval,
+    )
 
 
 def _groups(spec: PaperSpec, board: Board) -> Groups:
