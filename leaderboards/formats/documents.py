@@ -1,4 +1,4 @@
-"""Boards as JSON: one object per run, with what its row and its board say of it."""
+"""Boards as JSON: one object per run, with the figures of its row."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _of_run(part: Entry, row: Row) -> dict[str, Any]:
 
 
 def row_document(row: Row) -> dict[str, Any]:
-    """What the board says of the defense."""
+    """The figures of a row."""
     return {
         "rank": row.rank,
         "classifier": row.classifier,

@@ -1,4 +1,4 @@
-"""Tables and boards as comma-separated values, every interval as three columns."""
+"""Tables and boards as comma-separated values; an interval takes three columns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def boards_as_csv(boards: Iterable[Board]) -> str:
 
 
 def table_as_csv(table: Table) -> str:
-    """One line per row of a table, with the heading of its group where there are any."""
+    """One line per row of a table, with the heading of its group if the table has headings."""
     import pandas
 
     lines, spread = (

@@ -1,4 +1,4 @@
-"""Boards as the page's script reads them: short lists of numbers, every run once."""
+"""The data of the page's script: boards as short lists of numbers, and each run once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from leaderboards.page.pictures import Pictures
 from leaderboards.rows import Row
 
 DIGITS = 9
-"""Of shares; with fewer the page would round some of them twice, and say another last digit than the tables."""
+"""Digits of shares; with fewer, rounding twice could give another last digit than in the tables."""
 
 
 def page_data(boards: Sequence[Board], pictures: Pictures) -> dict[str, Any]:
-    """Everything that the page shows.
+    """All data of the page.
 
     Arguments:
-        boards: What it shows.
+        boards: The boards to show.
         pictures: Makes the pictures of runs that store images.
     """
     rows: list[dict[str, Any]] = []
@@ -97,7 +97,7 @@ def _row(row: Row, board: int) -> dict[str, Any]:
 
 
 def _audit(part: Entry) -> dict[str, Any] | None:
-    """What the run's audit found, check by check."""
+    """The findings of the run's audit, check by check; None without a readable audit."""
     try:
         found = read_audit(Path(part.path))
     except UserError:

@@ -36,7 +36,7 @@ _VALUES: dict[str, Callable[[Row], Cell]] = {
 
 
 def paper_table(spec: PaperSpec, board: Board) -> Table:
-    """The table, its flags as notes.
+    """The table, with flags as notes.
 
     Raises:
         UserError: A row or an argument of the spec is not on the board.
@@ -155,7 +155,7 @@ def _figure(column: ColumnSpec, row: Row) -> PerImage | None:
 
 
 def _best(figures: Sequence[PerImage | None]) -> set[int]:
-    """The best row of a column, and every one that is not significantly worse: paired, two-sided, Holm over the column."""
+    """The best row of a column and all that are not significantly worse (paired, two-sided, Holm over the column)."""
     there = [(place, part) for place, part in enumerate(figures) if part is not None]
     if len(there) < 2:
         return set()
