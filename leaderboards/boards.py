@@ -92,7 +92,7 @@ def collect(
             imports[key] += rows
     if not groups and not imports:
         raise UserError(
-            f"expected finished runs below {', '.join(map(str, folders))}, got none that match; make one: bench run --defense dpsam --attack pgd-full"
+            f"expected finished runs below {', '.join(map(str, folders))}, got none that fit; make one: bench run --defense dpsam --attack pgd-full"
         )
     names = sorted({run.header["labels"]["defense"] for runs in groups.values() for run in runs})
     if against and against not in names:
