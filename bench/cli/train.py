@@ -38,12 +38,12 @@ def train_classifier(
         bool, typer.Option("--adversarial", help="Train on adversarial examples (Madry et al. 2018).")
     ] = False,
     threat: Annotated[
-        Optional[str], typer.Option(help="Their ball, with --adversarial: linf:8/255, ... [default: the data set's]")
+        Optional[str], typer.Option(help="With --adversarial: its threat, linf:8/255, ... [default: the data set's]")
     ] = None,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Train a classifier; the same command again goes on after a kill.
+    """Train a classifier; after a kill, the same command resumes.
 
     Example: bench train classifier --out my-classifier, then bench run --classifier weights:my-classifier/model.safetensors
     """
@@ -76,7 +76,7 @@ def train_score(
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Train a score model; the same command again goes on after a kill.
+    """Train a score model; after a kill, the same command resumes.
 
     Example: bench train score --out my-score, then bench run --score-model weights:my-score/model.safetensors;
     or: bench train score --format diffusers --out my-score, then bench run --score-model diffusers:my-score
