@@ -121,8 +121,8 @@ def _start_of(name: str) -> str:
 
 
 def _check(members: tuple[str, ...], verdict: int) -> None:
-    known = (*LOSS_OF, "square")
-    if not members or not set(members) <= set(known) or verdict < 1:
+    names = (*LOSS_OF, "square")
+    if not members or not set(members) <= set(names) or verdict < 1:
         raise UserError(
-            f"expected members among {', '.join(known)} and verdict >= 1, got {','.join(members)!r} and {verdict}; correct the -A arguments"
+            f"expected members among {', '.join(names)} and verdict >= 1, got {','.join(members)!r} and {verdict}; correct the -A arguments"
         )

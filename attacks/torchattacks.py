@@ -77,7 +77,7 @@ def _classes() -> dict[str, type]:
 
 
 def _unknown(name: str) -> str:
-    names = {known.lower(): known for known in _classes()}
+    names = {other.lower(): other for other in _classes()}
     close = [names[low] for low in difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names.values())}"
     return f"expected an attack of torchattacks, got {name!r}; {hint}"

@@ -20,10 +20,10 @@ def members_of(version: str, attacks: tuple[str, ...]) -> tuple[str, ...]:
     Raises:
         UserError: The version or an attack does not exist.
     """
-    known = MEMBERS["plus"]
-    if version not in MEMBERS or (version == "custom") != bool(attacks) or not set(attacks) <= set(known):
+    names = MEMBERS["plus"]
+    if version not in MEMBERS or (version == "custom") != bool(attacks) or not set(attacks) <= set(names):
         raise UserError(
-            f"expected version {', '.join(MEMBERS)}, with attacks among {', '.join(known)} for custom alone, got {version!r} and {','.join(attacks)!r}; "
+            f"expected version {', '.join(MEMBERS)}, with attacks among {', '.join(names)} for custom alone, got {version!r} and {','.join(attacks)!r}; "
             "write for example --attack autoattack-custom -A attacks=apgd-ce,square"
         )
     return MEMBERS[version] or attacks

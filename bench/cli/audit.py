@@ -106,8 +106,8 @@ def audit_command(
     settings = Options(results=results, device=device)
     if run is None:
         parts = {"defense": defense, "dataset": dataset, "classifier": classifier, "score_model": score_model}
-        wanted = parts | {"threat": threat, "draws": draws, "seed": seed, "data_dir": data_dir}
-        wanted |= {"arguments": {"defenses": options}}
+        arguments = {"defenses": options}
+        wanted = {**parts, "threat": threat, "draws": draws, "seed": seed, "data_dir": data_dir, "arguments": arguments}
         first = FirstRun.of(registry, wanted, settings, scope.images, quiet=quiet)
         if dry_run and first.is_missing():
             progress.prices_run()

@@ -1,4 +1,4 @@
-"""What to write instead of an option that does not exist."""
+"""Suggestions for options that do not exist."""
 
 from __future__ import annotations
 
