@@ -81,7 +81,7 @@ def test_a_suite_makes_its_cells_and_then_what_is_missing(capsys):
     assert len(runs()) == 1
     out = capsys.readouterr().out
     assert "none · null · fashion-mnist" in out
-    assert "1 cell: 1 made; beside one another: bench leaderboard --results results" in out
+    assert "1 cell: 1 made; to compare them: bench leaderboard --results results" in out
     assert states(capsys) == ["done", "made", "made", "made"]
     assert len(runs()) == 4
     before = content()

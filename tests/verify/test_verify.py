@@ -117,7 +117,7 @@ def test_without_evidence_it_says_so(record, capsys):
     assert code == 0
     assert detail(report, "evidence").startswith("4 of 4 images have none stored")
     assert main(["verify", str(record)]) == 0
-    assert capsys.readouterr().out.endswith("verified, but for: evidence\n")
+    assert capsys.readouterr().out.endswith("verified, except: evidence\n")
 
 
 # --- what is printed
@@ -156,8 +156,8 @@ def test_findings_and_images_that_are_too_long_for_a_line():
     )
     assert " ".join(failed.split()).endswith(f"NOT VERIFIED: images {', '.join(map(str, range(10_000, 10_030)))}")
     assert but.splitlines()[-2:] == [
-        "verified, but for: check 0 of the parts, check 1 of the parts, check 2 of the",
-        "                   parts, check 3 of the parts, check 4 of the parts",
+        "verified, except: check 0 of the parts, check 1 of the parts, check 2 of the",
+        "                  parts, check 3 of the parts, check 4 of the parts",
     ]
 
 
