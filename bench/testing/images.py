@@ -20,7 +20,11 @@ def probes(x: Images) -> dict[str, Images]:
     grey = torch.arange(len(x), device=x.device).view(-1, 1, 1, 1).expand_as(x) * 17 / 255
     striped = torch.where(torch.arange(x.shape[3], device=x.device) % 4 < 2, x.round(), 0)
     return {
-        "the images": x, "8-bit images": (255 * x).round() / 255, "images with flat parts": (4 * x).round() / 4,
-        "images of one grey": grey.to(x.dtype), "black images": torch.zeros_like(x), "white images": torch.ones_like(x),
+        "the images": x,
+        "8-bit images": (255 * x).round() / 255,
+        "images with flat parts": (4 * x).round() / 4,
+        "images of one grey": grey.to(x.dtype),
+        "black images": torch.zeros_like(x),
+        "white images": torch.ones_like(x),
         "black and white stripes": striped,
-    }  # fmt: skip
+    }
