@@ -184,8 +184,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(capsys, monkeypatch):
 
 def test_networks_and_data_are_loaded_once(monkeypatch):
     loads = []
-    original = bench.plan.plan.load_classifier
-    monkeypatch.setattr(bench.plan.plan, "load_classifier", lambda *words: loads.append(1) or original(*words))
+    original = bench.plan.loaded.load_classifier
+    monkeypatch.setattr(bench.plan.loaded, "load_classifier", lambda *words: loads.append(1) or original(*words))
     suite()
     assert len(loads) == 1
 
