@@ -45,8 +45,12 @@ class Order:
     def as_dict(self) -> dict[str, Any]:
         """The comparison as JSON."""
         return {
-            "n": self.n, "violations": self.violations, "p": self.p, "gain": self.gain.as_dict(), "p_gain": self.p_gain,
-        }  # fmt: skip
+            "n": self.n,
+            "violations": self.violations,
+            "p": self.p,
+            "gain": self.gain.as_dict(),
+            "p_gain": self.p_gain,
+        }
 
 
 def order(strong: np.ndarray, weak: np.ndarray) -> Order:

@@ -85,10 +85,13 @@ def write_audit(
         wanted: Names of the checks that make it complete.
     """
     document: dict[str, Any] = {
-        "format": FORMAT, **head, "verdict": verdict_of(findings, wanted), "flags": flags_of(findings),
+        "format": FORMAT,
+        **head,
+        "verdict": verdict_of(findings, wanted),
+        "flags": flags_of(findings),
         "missing": [name for name in wanted if name not in {finding.name for finding in findings}],
         "checks": [finding.as_dict() for finding in findings],
-    }  # fmt: skip
+    }
     document[OWN_HASH] = own_hash(document)
     write_whole(path / AUDIT, json.dumps(document, indent=1, allow_nan=False) + "\n")
     return document

@@ -15,7 +15,7 @@ class Finding:
     """One check of one run.
 
     Arguments:
-        name: The check's name in the table.
+        name: The check's name in the table; empty until the session fills it in.
         verdict: `pass`; `suspect`: a symptom of a number that is too high; `refuted`: adversarial images or predictions in
             hand contradict the number; `skipped`: the check does not apply.
         values: What was measured.
@@ -28,7 +28,7 @@ class Finding:
         seconds: What it took.
     """
 
-    name: str
+    name: str = ""
     verdict: str
     values: dict[str, Any] = field(default_factory=dict)
     threshold: str = ""
@@ -51,7 +51,7 @@ class Finding:
 
 def skipped(why: str) -> Finding:
     """A check that does not apply; the session fills in the rest."""
-    return Finding(name="", verdict=SKIPPED, meaning=why)
+    return Finding(verdict=SKIPPED, meaning=why)
 
 
 def verdict_of(findings: Iterable[Finding], wanted: Iterable[str]) -> str:

@@ -26,15 +26,26 @@ def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, g
     """
     orders = {name: order(subject.shares, subject.rival(rival)) for name, rival in rivals.items()}
     return judge(
-        orders, {name: subject.command(rival) for name, rival in rivals.items()}, broken=broken, good=good,
-        verdicts=dict.fromkeys(orders, verdict), unit="points of success above the run's",
-    )  # fmt: skip
+        orders,
+        {name: subject.command(rival) for name, rival in rivals.items()},
+        broken=broken,
+        good=good,
+        verdicts=dict.fromkeys(orders, verdict),
+        unit="points of success above the run's",
+    )
 
 
 def judge(
-    orders: Mapping[str, Order], commands: Mapping[str, str], *, broken: str, good: str, verdicts: Mapping[str, str],
-    values: Mapping[str, Any] | None = None, unit: str = "points of success", beside: str = "",
-) -> Finding:  # fmt: skip
+    orders: Mapping[str, Order],
+    commands: Mapping[str, str],
+    *,
+    broken: str,
+    good: str,
+    verdicts: Mapping[str, str],
+    values: Mapping[str, Any] | None = None,
+    unit: str = "points of success",
+    beside: str = "",
+) -> Finding:
     """The finding of several comparisons: the worst verdict of those that are broken, and the command of the first.
 
     Arguments:
@@ -53,14 +64,12 @@ def judge(
     sizes = f" ({unit}: {'; '.join([*gains, *([beside] if beside else [])])})."
     if not failed:
         return Finding(
-            name="",
             verdict=PASS,
             values=found,
             threshold=WORDS,
             meaning=_unbroken(orders, good).removesuffix(".") + sizes,
         )
     return Finding(
-        name="",
         verdict=min((verdicts[name] for name in failed), key=("refuted", "suspect").index),
         values=found,
         threshold=WORDS,

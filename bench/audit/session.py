@@ -89,9 +89,16 @@ class Scope:
 
 
 def audit(
-    path: Path, scope: Scope, registry: Registry, listener: Listener, *, options: Options, data_dir: Path | None = None,
-    planned: Plan | None = None, shelf: Shelf | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    path: Path,
+    scope: Scope,
+    registry: Registry,
+    listener: Listener,
+    *,
+    options: Options,
+    data_dir: Path | None = None,
+    planned: Plan | None = None,
+    shelf: Shelf | None = None,
+) -> dict[str, Any]:
     """Examines a run and returns the content of its `audit.json`; what was done at this size or a greater one is kept.
 
     Arguments:
@@ -132,15 +139,25 @@ def foresee(
     subject = _subject(path, scope, registry, listener, options=options, data_dir=data_dir)
     prices = _Audit(subject, path, again=scope.again).foresee(scope.names)
     return {
-        "run_id": subject.run.run_id, "n": subject.n, "size": subject.size,
-        "checks": [price.as_dict() for price in prices], "total": total(prices),
-    }  # fmt: skip
+        "run_id": subject.run.run_id,
+        "n": subject.n,
+        "size": subject.size,
+        "checks": [price.as_dict() for price in prices],
+        "total": total(prices),
+    }
 
 
 def _subject(
-    path: Path, scope: Scope, registry: Registry, listener: Listener, *, options: Options, data_dir: Path | None,
-    planned: Plan | None = None, shelf: Shelf | None = None,
-) -> Subject:  # fmt: skip
+    path: Path,
+    scope: Scope,
+    registry: Registry,
+    listener: Listener,
+    *,
+    options: Options,
+    data_dir: Path | None,
+    planned: Plan | None = None,
+    shelf: Shelf | None = None,
+) -> Subject:
     run = read_run(path)
     if not len(run):
         raise UserError(
@@ -154,9 +171,16 @@ def _subject(
             f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again"
         )
     subject = Subject(
-        run, planned, registry, samples=scope.images, size=scope.size, options=options, data_dir=data_dir, shelf=shelf,
+        run,
+        planned,
+        registry,
+        samples=scope.images,
+        size=scope.size,
+        options=options,
+        data_dir=data_dir,
+        shelf=shelf,
         attacking=listener.attacking,
-    )  # fmt: skip
+    )
     listener.opens(run.run_id, scope.size, subject.n)
     return subject
 
@@ -220,18 +244,27 @@ class _Audit:
             finding = skipped(NO_GRADIENT)
         command = finding.command if finding.verdict != SKIPPED and finding.fired else ""
         return replace(
-            finding, name=price.name, n=subject.n, size=subject.size, predicted=price.predicted,
-            values=_rounded(finding.values), command=command, seconds=round(time.monotonic() - began, 2),
-        )  # fmt: skip
+            finding,
+            name=price.name,
+            n=subject.n,
+            size=subject.size,
+            predicted=price.predicted,
+            values=_rounded(finding.values),
+            command=command,
+            seconds=round(time.monotonic() - began, 2),
+        )
 
     def _write(self) -> dict[str, Any]:
         order = list(TABLE)
         findings = sorted(self.findings.values(), key=lambda finding: order.index(finding.name))
         spec = hashlib.sha256(canonical(self.subject.run.spec).encode()).hexdigest()
         head = {
-            "run_id": self.subject.run.run_id, "spec_sha256": spec, "n": self.subject.n, "size": self.subject.size,
+            "run_id": self.subject.run.run_id,
+            "spec_sha256": spec,
+            "n": self.subject.n,
+            "size": self.subject.size,
             "environment": self.subject.worker.environment,
-        }  # fmt: skip
+        }
         return write_audit(self.path, head, findings, order)
 
 

@@ -60,10 +60,18 @@ class Subject:
     """
 
     def __init__(
-        self, run: Run, planned: Plan, registry: Registry, *, samples: int, size: str, options: Options,
-        data_dir: Path | None = None, shelf: Shelf | None = None,
+        self,
+        run: Run,
+        planned: Plan,
+        registry: Registry,
+        *,
+        samples: int,
+        size: str,
+        options: Options,
+        data_dir: Path | None = None,
+        shelf: Shelf | None = None,
         attacking: Callable[[str], AbstractContextManager[Reporter]] = unheard,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.run, self.planned, self.registry, self.size = run, planned, registry, size
         self.options, self.data_dir, self.shelf = options, data_dir, shelf or Shelf()
         self.attacking = attacking
@@ -163,9 +171,12 @@ class Subject:
     def attacks(self) -> Choice:
         """Those that suit it."""
         return Choice(
-            full=self.full, deterministic=self.deterministic, differentiable=self.differentiable, knows=self.knows,
+            full=self.full,
+            deterministic=self.deterministic,
+            differentiable=self.differentiable,
+            knows=self.knows,
             norm=self.planned.threat.norm,
-        )  # fmt: skip
+        )
 
     def rival(self, other: Rival) -> np.ndarray:
         """The shares of right draws of the examined images under another attack: from a record that has them, or run now.

@@ -38,9 +38,17 @@ class Trace:
 
 
 def ascend(
-    view: DefendedClassifier, x: Images, y: Tensor, noise: Noise, threat: ThreatModel, *, steps: int, first: float | None = None,
-    objective: Objective = carlini_wagner, start: Images | None = None,
-) -> Trace:  # fmt: skip
+    view: DefendedClassifier,
+    x: Images,
+    y: Tensor,
+    noise: Noise,
+    threat: ThreatModel,
+    *,
+    steps: int,
+    first: float | None = None,
+    objective: Objective = carlini_wagner,
+    start: Images | None = None,
+) -> Trace:
     """Follows the gradient of one fixed draw.
 
     Arguments:

@@ -133,8 +133,13 @@ def _timed(setting: Setting, role: str, network: StandIn, device: torch.device) 
             batch //= 2
     module.to("cpu")
     return Network(
-        dataset=setting.dataset, role=role, text=network.text, parameters=network.parameters, batch=batch, seconds=seconds
-    )  # fmt: skip
+        dataset=setting.dataset,
+        role=role,
+        text=network.text,
+        parameters=network.parameters,
+        batch=batch,
+        seconds=seconds,
+    )
 
 
 def primitives(call: Callable[[Tensor], Tensor], x: Tensor, role: str) -> dict[str, float]:
@@ -217,9 +222,11 @@ def _small(registry: Registry, setting: Setting) -> Registry:
     """The same defenses and attacks, with small networks and images in the place of the data set's own."""
     own = "bench.models.stand_ins:"
     images = Entry(
-        f"{own}small_images", "", {"name": setting.dataset, "classes": setting.classes},
+        f"{own}small_images",
+        "",
+        {"name": setting.dataset, "classes": setting.classes},
         defaults={"classifier": "small", "score_model": "small"},
-    )  # fmt: skip
+    )
     return Registry(
         {
             **registry.tables,

@@ -135,11 +135,16 @@ def _cell(
             arguments[kind] = {**arguments.get(kind, {}), **own}
     threat = choice["threat"]
     return Cell(
-        names=names, arguments={kind: given for kind, given in arguments.items() if given},
-        threat=None if threat is None else ThreatModel.parse(threat), seed=choice["seed"] or 0, draws=settings["draws"],
-        samples=_number(settings["samples"], "all", 100), batch_size=_number(settings["batch_size"], "auto", None),
-        evidence=not settings["no_evidence"], data_dir=data_dir,
-    )  # fmt: skip
+        names=names,
+        arguments={kind: given for kind, given in arguments.items() if given},
+        threat=None if threat is None else ThreatModel.parse(threat),
+        seed=choice["seed"] or 0,
+        draws=settings["draws"],
+        samples=_number(settings["samples"], "all", 100),
+        batch_size=_number(settings["batch_size"], "auto", None),
+        evidence=not settings["no_evidence"],
+        data_dir=data_dir,
+    )
 
 
 def _adjusted(cell: Cell, suite: SuiteFile) -> Cell:
@@ -151,16 +156,22 @@ def _adjusted(cell: Cell, suite: SuiteFile) -> Cell:
                 if getattr(adjust, key):
                     arguments[kind] = {**arguments.get(kind, {}), **getattr(adjust, key)}
             cell = replace(
-                cell, arguments=arguments, draws=adjust.draws or cell.draws,
-                samples=_number(adjust.samples, "all", cell.samples), batch_size=_number(adjust.batch_size, "auto", cell.batch_size),
+                cell,
+                arguments=arguments,
+                draws=adjust.draws or cell.draws,
+                samples=_number(adjust.samples, "all", cell.samples),
+                batch_size=_number(adjust.batch_size, "auto", cell.batch_size),
                 evidence=cell.evidence if adjust.no_evidence is None else not adjust.no_evidence,
-            )  # fmt: skip
+            )
     return cell
 
 
 _ARGUMENTS = {
-    "defenses": "defense_args", "attacks": "attack_args", "classifiers": "classifier_args", "score_models": "score_args",
-}  # fmt: skip
+    "defenses": "defense_args",
+    "attacks": "attack_args",
+    "classifiers": "classifier_args",
+    "score_models": "score_args",
+}
 
 
 def _values(axis: str, given: Any) -> list[Any]:

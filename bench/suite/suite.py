@@ -59,9 +59,13 @@ class Execution:
     def options(self, cell: Cell) -> Options:
         """The options of one run."""
         return Options(
-            samples=cell.samples, results=self.results, device=self.device, batch_size=cell.batch_size,
-            evidence=cell.evidence, mix_environments=self.mix_environments,
-        )  # fmt: skip
+            samples=cell.samples,
+            results=self.results,
+            device=self.device,
+            batch_size=cell.batch_size,
+            evidence=cell.evidence,
+            mix_environments=self.mix_environments,
+        )
 
 
 class Suite:
@@ -212,9 +216,12 @@ def figures_of(summary: dict[str, Any]) -> Figures:
     """What a suite shows of a run's summary."""
     robust = summary["robust_accuracy"]
     return Figures(
-        summary["run_id"], summary["path"], summary["n"], summary["clean_accuracy"]["value"],
+        summary["run_id"],
+        summary["path"],
+        summary["n"],
+        summary["clean_accuracy"]["value"],
         (robust["value"], robust["low"], robust["high"]),
-    )  # fmt: skip
+    )
 
 
 def named(cell: Cell, error: Exception) -> Exception:

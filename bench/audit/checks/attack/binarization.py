@@ -65,11 +65,12 @@ def check(subject: Subject) -> Finding:
     fires = exceeds(failed, len(rows), FAILURES) < LEVEL
     values = {"images": len(rows), "found": len(rows) - failed, "not separable": images - len(rows)}
     return Finding(
-        name="", verdict=SUSPECT if fires else PASS, values=values,
+        verdict=SUSPECT if fires else PASS,
+        values=values,
         threshold="planted images missed on more than 5 % with p < .01",
         meaning=_meaning(failed, len(rows), fires=fires),
         command=subject.command(subject.attacks.scores),
-    )  # fmt: skip
+    )
 
 
 def _meaning(failed: int, n: int, *, fires: bool) -> str:

@@ -36,11 +36,13 @@ def loads(subject: Subject) -> list[Load]:
 def check(subject: Subject) -> Finding:
     """Compares the run with attacks that see no gradient of the purifier."""
     return against_run(
-        subject, _rivals(subject), verdict=REFUTED,
+        subject,
+        _rivals(subject),
+        verdict=REFUTED,
         broken="Images that the white box left standing fell to {names}, which sees less: the purifier's gradient is masked or wrong; "
         "rank the defense by the worst of all attacks.",
         good="What sees less than the white box breaks nothing more.",
-    )  # fmt: skip
+    )
 
 
 def _rivals(subject: Subject) -> dict[str, Rival]:

@@ -36,10 +36,12 @@ def loads(subject: Subject) -> list[Load]:
 def check(subject: Subject) -> Finding:
     """Compares the run with more of the same."""
     return against_run(
-        subject, _rivals(subject), verdict=REFUTED,
+        subject,
+        _rivals(subject),
+        verdict=REFUTED,
         broken="The attack has not converged: more images fell to {names}; raise that and report the lower number.",
         good="More of the same attack adds nothing that these images can show.",
-    )  # fmt: skip
+    )
 
 
 def _rivals(subject: Subject) -> dict[str, Rival]:

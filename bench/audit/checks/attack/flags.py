@@ -57,11 +57,12 @@ def check(subject: Subject) -> Finding:
     )
     weak = values["not finite"] > ALLOWED or lost
     return Finding(
-        name="", verdict=SUSPECT if raised or weak else PASS, values=values,
+        verdict=SUSPECT if raised or weak else PASS,
+        values=values,
         threshold=f"randomized {RANDOMIZED:g}; no softmax; not finite {ALLOWED:g}",
         meaning=WEAK if weak else _meaning(raised, values["zero gradient"], values["of the run's attack"]),
         command=subject.command(subject.attacks.scores),
-    )  # fmt: skip
+    )
 
 
 def _meaning(raised: Sequence[str], zero: float, warned: Mapping[str, int]) -> str:

@@ -44,12 +44,13 @@ def check(subject: Subject) -> Finding:
     weaker = "blind above BPDA"
     orders[weaker] = order(bpda["BPDA above full"] if bpda else subject.shares, blind)
     return judge(
-        orders, commands | {weaker: subject.command(subject.attacks.blind)},
+        orders,
+        commands | {weaker: subject.command(subject.attacks.blind)},
         verdicts={"BPDA above full": REFUTED, weaker: SUSPECT if bpda else REFUTED},
         broken="An attack with a poorer gradient broke more ({names}): the better one is masked or wrong; check the purifier's derivative "
         "and rank by the worst of both.",
         good="A better gradient breaks at least as many images.",
-    )  # fmt: skip
+    )
 
 
 def _bpda(subject: Subject) -> dict[str, Rival]:

@@ -40,10 +40,13 @@ from bench.threat import ThreatModel
 LAST, MOVES, CHANGE, AROUND, HALF = 10, 0.05, 0.1, 4 / 255, 0.5
 UNBOUNDED_STEPS, UNBOUNDED_STEP = 20, 0.2
 WORDS = {
-    "I1": "the gradient is zero or not finite", "I2": "the loss jumps under small noise", "I3": "the ascent broke images that the run did not",
-    "I4": "the loss still falls when the ascent ends", "I5": "what fools the attacked model does not fool the scored one",
+    "I1": "the gradient is zero or not finite",
+    "I2": "the loss jumps under small noise",
+    "I3": "the ascent broke images that the run did not",
+    "I4": "the loss still falls when the ascent ends",
+    "I5": "what fools the attacked model does not fool the scored one",
     "I6": "an ascent without a bound fails",
-}  # fmt: skip
+}
 
 
 def why_not(subject: Subject) -> str:
@@ -88,10 +91,11 @@ def _judge(counts: dict[str, tuple[int, int, float]], trace: Trace) -> Finding:
     raised = [name for name, value in values.items() if value["raised"]]
     values["margin by step"] = trace.margins.mean(dim=1).tolist()
     return Finding(
-        name="", verdict=SUSPECT if raised else PASS, values=values,
+        verdict=SUSPECT if raised else PASS,
+        values=values,
         threshold="I1, I3, I5, I6 on more than 2 % of the images, I2 and I4 on more than half, each with p < .01",
         meaning=_meaning({name: (count, n) for name, (count, n, _) in counts.items()}, raised),
-    )  # fmt: skip
+    )
 
 
 def _meaning(counts: Mapping[str, tuple[int, int]], raised: Sequence[str]) -> str:

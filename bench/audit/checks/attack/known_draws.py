@@ -39,10 +39,12 @@ def check(subject: Subject) -> Finding:
     name = "EOT above known draws"
     pair = (subject.shares, shares) if subject.knows else (shares, subject.shares)
     return judge(
-        {name: order(*pair)}, {name: subject.command(other)}, verdicts={name: REFUTED if subject.knows else SUSPECT},
+        {name: order(*pair)},
+        {name: subject.command(other)},
+        verdicts={name: REFUTED if subject.knows else SUSPECT},
         broken="An attacker who knows less broke more ({names}): the gradient under known draws is wrong; look for randomness that is not drawn from `noise`.",
         good="Knowing the draws costs the attacker nothing.",
-    )  # fmt: skip
+    )
 
 
 def _other(subject: Subject) -> Rival:

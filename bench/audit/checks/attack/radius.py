@@ -45,20 +45,24 @@ def check(subject: Subject) -> Finding:
     chance = subject.chance
     p = exceeds(left, subject.n, chance)
     found = judge(
-        orders, {name: subject.command(rival) for name, rival in rivals.items()}, verdicts={SMALLER: REFUTED, LARGER: SUSPECT},
+        orders,
+        {name: subject.command(rival) for name, rival in rivals.items()},
+        verdicts={SMALLER: REFUTED, LARGER: SUSPECT},
         broken="A smaller ball gave more adversarial images than a larger one that holds it ({names}): the defense knows the distance, or its gradient is masked.",
         good=f"Success does not fall as eps grows{_left(left, p, holds=_holds_grey(subject))}.",
         values={GREY: {"threat": str(rivals[GREY].threat), "standing": left, "chance": chance, "p": p}},
         beside=f"{left} of {subject.n} images stand in {rivals[GREY].threat}",
-    )  # fmt: skip
+    )
     found = replace(found, threshold=f"{WORDS}; standing in the unbounded ball above chance with p < .01")
     if found.verdict != PASS or p >= LEVEL or not _holds_grey(subject):
         return found
     return replace(
-        found, verdict=SUSPECT, command=subject.command(rivals[GREY]),
+        found,
+        verdict=SUSPECT,
+        command=subject.command(rivals[GREY]),
         meaning=f"{left} of {subject.n} images stand in a ball in which each can be turned grey: the attack fails, so what it does not break says nothing; "
         "the gradient is masked, or labels leak.",
-    )  # fmt: skip
+    )
 
 
 def _left(left: int, p: float, *, holds: bool) -> str:

@@ -32,10 +32,12 @@ def loads(subject: Subject) -> list[Load]:
 def check(subject: Subject) -> Finding:
     """Compares the run with the worst of many draws."""
     return against_run(
-        subject, {"random noise": _rival(subject)}, verdict=REFUTED,
+        subject,
+        {"random noise": _rival(subject)},
+        verdict=REFUTED,
         broken="Images that the run's attack left standing fell to {names}: the gradient is masked or the attack is broken; look at the gradient first.",
         good="No noise of the ball's size breaks what the attack did not.",
-    )  # fmt: skip
+    )
 
 
 def _rival(subject: Subject) -> Rival:

@@ -41,10 +41,12 @@ def loads(subject: Subject) -> list[Load]:
 def check(subject: Subject) -> Finding:
     """Compares the run with plain PGD."""
     return against_run(
-        subject, {subject.attacks.reference.attack: subject.attacks.reference}, verdict=REFUTED,
+        subject,
+        {subject.attacks.reference.attack: subject.attacks.reference},
+        verdict=REFUTED,
         broken="Images that the run's attack left standing fell to {names}: the attack is too weak for a number; report the other one.",
         good="The run's attack breaks what plain PGD with the right gradient breaks.",
-    )  # fmt: skip
+    )
 
 
 def _covers(own: Mapping[str, Any], least: Mapping[str, Any]) -> bool:

@@ -61,21 +61,33 @@ def check(subject: Subject) -> Finding:
     p = exceeds(len(broken), len(lines), allowed)
     seen = power(len(lines), SPARED, allowed)
     values = {
-        "images": len(lines), "opened": [line.id for line in lines], "broken": broken, "recorded": float(recorded.mean()), "repeated": float(repeated.mean()),
-        "same_environment": here, "p": p, "power": seen, "secret": str(secret),
-    }  # fmt: skip
+        "images": len(lines),
+        "opened": [line.id for line in lines],
+        "broken": broken,
+        "recorded": float(recorded.mean()),
+        "repeated": float(repeated.mean()),
+        "same_environment": here,
+        "p": p,
+        "power": seen,
+        "secret": str(secret),
+    }
     threshold = f"more than {100 * allowed:g} % of the images fall, with p < .01"
     if p >= LEVEL:
         return Finding(
-            name="", verdict=PASS, values=values, threshold=threshold,
+            verdict=PASS,
+            values=values,
+            threshold=threshold,
             meaning=f"Made again on {len(lines)} images chosen by chance, the attack breaks {len(broken)} that the record says stand; "
             f"had {100 * SPARED:g} % of them been spared, this would have shown it with probability {seen:.2f}.",
-        )  # fmt: skip
+        )
     return Finding(
-        name="", verdict=REFUTED, values=values, threshold=threshold, command=subject.again(),
+        verdict=REFUTED,
+        values=values,
+        threshold=threshold,
+        command=subject.again(),
         meaning=f"Of {len(lines)} images chosen by chance the recorded attack breaks {len(broken)} that the record says stand: it was not made by this attack; "
         "do not use it.",
-    )  # fmt: skip
+    )
 
 
 def _choices(subject: Subject) -> np.ndarray:

@@ -48,12 +48,18 @@ def check(subject: Subject) -> Finding:
     gap, p = mean_difference(own, fresh), paired_p(own, fresh) / 2
     fitted = not subject.knows and gap.value > GAP and p < LEVEL
     return Finding(
-        name="", verdict=SUSPECT if fitted else PASS,
-        values={"own": float(own.mean()), "fresh": float(fresh.mean()), "gap": gap.as_dict(), "p": p, "known": subject.knows},
+        verdict=SUSPECT if fitted else PASS,
+        values={
+            "own": float(own.mean()),
+            "fresh": float(fresh.mean()),
+            "gap": gap.as_dict(),
+            "p": p,
+            "known": subject.knows,
+        },
         threshold=f"gap {GAP:g} with p < .01",
         meaning=_meaning(gap, knows=subject.knows, fitted=fitted),
         command=subject.command(subject.attacks.eot if subject.differentiable else subject.attacks.bpda),
-    )  # fmt: skip
+    )
 
 
 def _meaning(gap: Interval, *, knows: bool, fitted: bool) -> str:

@@ -56,14 +56,15 @@ def check(subject: Subject) -> Finding:
         values["batch size"] = _other_size(subject, view, x, noise, pure)
         apart = apart or not values["batch size"] <= SINGLE
     return Finding(
-        name="", verdict=REFUTED if apart else PASS, values=values,
+        verdict=REFUTED if apart else PASS,
+        values=values,
         threshold=f"{SAME:g} pixels; batch size {SINGLE:g}, root mean square",
         meaning="An image is purified otherwise beside other images: the number depends on the batch; sum and average per image in the defense."
         if apart
         else f"Every image is purified for itself, to within {SAME:g} pixels"
         + ("." if "batch size" in values else "; the run goes image by image, as its spec says."),
         command=subject.again("--batch-size", "1"),
-    )  # fmt: skip
+    )
 
 
 def _other_size(subject: Subject, view: DefendedClassifier, x: Images, noise: Noise, pure: Images) -> float:

@@ -56,11 +56,12 @@ def check(subject: Subject) -> Finding:
         for name, rate in rates.items()
     }
     return Finding(
-        name="", verdict=SUSPECT if fires else PASS, values={**values, "standing": len(told), "magnified": magnified},
+        verdict=SUSPECT if fires else PASS,
+        values={**values, "standing": len(told), "magnified": magnified},
         threshold=f"adversarial rate of standing images {MAGNIFIES:g}",
         meaning=_meaning(values["random"], values["adversarial"], magnified, len(told), fires=fires),
         command=subject.command(subject.attacks.scores),
-    )  # fmt: skip
+    )
 
 
 def _rate(moved: Tensor, delta: Tensor) -> Tensor:

@@ -60,11 +60,12 @@ def check(subject: Subject) -> Finding:
     median = values[str(eot)]
     agree = f"median cosine {median:.2f} at {eot} draw{'s' if eot > 1 else ''}"
     return Finding(
-        name="", verdict=SUSPECT if noisy else PASS, values={"cosine by draws": values, "the attack's draws": eot},
+        verdict=SUSPECT if noisy else PASS,
+        values={"cosine by draws": values, "the attack's draws": eot},
         threshold=f"cosine {AGREES:g} at the attack's own number of draws, on half of the images (p < .01)",
         meaning=_meaning(agree, median, noisy=noisy),
         command=subject.command(_more(subject, eot)),
-    )  # fmt: skip
+    )
 
 
 def _meaning(agree: str, median: float, *, noisy: bool) -> str:

@@ -72,10 +72,12 @@ def check(subject: Subject) -> Finding:
     told = [UNMEASURED] if unmeasured else []
     told += [_meaning(values["growth"], lost=lost)] if values else []
     return Finding(
-        name="", verdict=SUSPECT if unmeasured or lost else PASS, values=values, threshold="growth of the median norm in [1e-3, 1e3]",
+        verdict=SUSPECT if unmeasured or lost else PASS,
+        values=values,
+        threshold="growth of the median norm in [1e-3, 1e3]",
         meaning=" ".join(told),
         command=subject.command(subject.attacks.bpda),
-    )  # fmt: skip
+    )
 
 
 def _along(subject: Subject) -> dict[str, Any]:
@@ -88,10 +90,11 @@ def _along(subject: Subject) -> dict[str, Any]:
         gradients.append(part.differentiate(x, y, noise.of("score"), carlini_wagner)[2].flatten(1))
     norms = [gradient.norm(dim=1) for gradient in gradients]
     return {
-        "steps": steps, "norms": [float(norm.median()) for norm in norms],
+        "steps": steps,
+        "norms": [float(norm.median()) for norm in norms],
         "growth": float((norms[-1] / norms[0].clamp_min(1e-30)).median()),
         "signs that agree": [_agreement(one, other) for one, other in pairwise(gradients)],
-    }  # fmt: skip
+    }
 
 
 def _meaning(growth: float, *, lost: bool) -> str:

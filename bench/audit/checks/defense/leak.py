@@ -53,11 +53,11 @@ def check(subject: Subject) -> Finding:
         ["noise of 1/1000 costs clean accuracy"] if shaky.broken else []
     )
     return Finding(
-        name="", verdict=REFUTED if leaks else PASS,
+        verdict=REFUTED if leaks else PASS,
         values={"grey": {"right": right, "chance": chance, "p": p}, "invisible noise": shaky.as_dict()},
         threshold=f"grey above chance with p < .01; {WORDS}",
         meaning=_meaning(leaks, right, subject.n, shaky),
-    )  # fmt: skip
+    )
 
 
 def _meaning(leaks: Sequence[str], right: int, n: int, shaky: Order) -> str:

@@ -61,11 +61,12 @@ def check(subject: Subject) -> Finding:
         off = abs(values["strength"]) > STRENGTH and values["p"] < LEVEL
         wrong += ["when it is scored and when it is attacked"] if off else []
     return Finding(
-        name="", verdict=REFUTED if wrong else PASS, values=values,
+        verdict=REFUTED if wrong else PASS,
+        values=values,
         threshold=f"pixels {SAME:g}; strength of the noise {STRENGTH:g} (log ratio) with p < .01",
         meaning=_meaning(wrong, values.get("strength")),
         command=f"bench verify {subject.run.run_id}",
-    )  # fmt: skip
+    )
 
 
 def _meaning(wrong: Sequence[str], strength: float | None) -> str:
