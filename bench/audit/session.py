@@ -1,4 +1,4 @@
-"""One audit: all checks priced before the first starts, then one after the other, each written down as soon as it is done."""
+"""One audit: predicts the cost of all checks, then runs one after the other and writes each result at once."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from bench.audit import TABLE
 from bench.audit.document import findings_in, read_audit, write_audit
-from bench.audit.finding import SKIPPED, Finding, skipped
+from bench.audit.finding import FULL, QUICK, SKIPPED, Finding, skipped
 from bench.audit.price import DONE, NEW, Price, priced, total
-from bench.audit.subject import FULL, QUICK, Subject
+from bench.audit.subject import Subject
 from bench.errors import NoGradientError, UserError
 from bench.figures.runs import read_run
 from bench.plan.cache import Shelf
@@ -34,33 +34,33 @@ NO_GRADIENT = "the classifier has no gradients"
 
 
 class Listener(Protocol):
-    """Hears what an audit does; only the command line prints it."""
+    """Receives the progress of an audit; only the command line prints it."""
 
     def opens(self, run: str, size: str, images: int) -> None:
-        """The run and its parts are loaded; its checks are priced next."""
+        """The run and its parts are loaded; the cost of its checks is predicted next."""
 
     def priced(self, total: dict[str, Any]) -> None:
-        """So many checks will be made, at this cost."""
+        """So many checks will run, at this cost."""
 
     def begins(self, name: str, summary: str, predicted: dict[str, Any]) -> None:
         """A check starts, at this cost."""
 
     def attacking(self, label: str) -> AbstractContextManager[Reporter]:
-        """Another attack is made inside a check; what is returned hears of it."""
+        """Another attack starts inside a check; returns its reporter."""
 
     def ends(self, finding: Finding, *, new: bool) -> None:
-        """A check is done, now or before."""
+        """A check is done, now or earlier."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """How much is examined.
+    """The extent of an audit.
 
     Arguments:
         size: `quick` or `full`.
         samples: Number of the run's first images; None for 32, or 128 in a full audit.
         only: Names of checks; empty for all.
-        again: Whether what is done is made again.
+        again: Whether finished checks run again.
     """
 
     size: str = QUICK
@@ -99,20 +99,20 @@ def audit(
     planned: Plan | None = None,
     shelf: Shelf | None = None,
 ) -> dict[str, Any]:
-    """Examines a run and returns the content of its `audit.json`; what was done at this size or a greater one is kept.
+    """Examines a run and returns the content of its `audit.json`; finished checks of at least this size are kept.
 
     Arguments:
         path: The run's folder.
-        scope: How much is examined.
-        registry: What the record's names stand for.
-        listener: Hears of it.
-        options: Results folder, for the records of other attacks, and device.
+        scope: The extent of the audit.
+        registry: Finds the names in the record.
+        listener: Receives the progress.
+        options: The results folder, also for the records of other attacks, and the device.
         data_dir: Where data sets lie.
-        planned: The run's plan, if it was made already.
-        shelf: Where its networks and data lie.
+        planned: The run's plan, if there is one already.
+        shelf: The cache of its networks and data.
 
     Raises:
-        UserError: The record cannot be read, or its parts are not here as they were.
+        UserError: The record cannot be read, or its parts are missing or changed.
     """
     subject = _subject(
         path, scope, registry, listener, options=options, data_dir=data_dir, planned=planned, shelf=shelf
@@ -123,18 +123,18 @@ def audit(
 def foresee(
     path: Path, scope: Scope, registry: Registry, listener: Listener, *, options: Options, data_dir: Path | None = None
 ) -> dict[str, Any]:
-    """What an audit would make, and its cost, check by check and in all; nothing is written.
+    """The cost of an audit, check by check and in all; nothing is written.
 
     Arguments:
         path: The run's folder.
-        scope: How much would be examined.
-        registry: What the record's names stand for.
-        listener: Hears when its parts are loaded.
-        options: Results folder and device.
+        scope: The extent of the audit.
+        registry: Finds the names in the record.
+        listener: Receives the progress.
+        options: The results folder and the device.
         data_dir: Where data sets lie.
 
     Raises:
-        UserError: The record cannot be read, or its parts are not here as they were.
+        UserError: The record cannot be read, or its parts are missing or changed.
     """
     subject = _subject(path, scope, registry, listener, options=options, data_dir=data_dir)
     prices = _Audit(subject, path, again=scope.again).foresee(scope.names)
@@ -186,26 +186,26 @@ def _subject(
 
 
 class _Audit:
-    """The findings so far, and how the next one is made.
+    """An audit in progress.
 
     Arguments:
         subject: The run.
         path: Its folder.
-        again: Whether earlier findings count for nothing.
+        again: Whether earlier findings are ignored.
     """
 
     def __init__(self, subject: Subject, path: Path, *, again: bool = False) -> None:
         self.subject, self.path = subject, path
-        before = [] if again else findings_in(read_audit(path))
-        self.findings = {finding.name: finding for finding in before if finding.name in TABLE}
+        earlier = [] if again else findings_in(read_audit(path))
+        self.findings = {finding.name: finding for finding in earlier if finding.name in TABLE}
         self.costs = Costs(partial(tried, subject.worker), subject.worker.batch if subject.deterministic else 1)
 
     def foresee(self, names: Sequence[str]) -> list[Price]:
-        """What becomes of each check."""
+        """The state and the cost of each check."""
         return [self._price(name) for name in names]
 
     def examine(self, names: Sequence[str], listener: Listener) -> dict[str, Any]:
-        """Makes what is missing, writing after each check."""
+        """Runs the missing checks, and writes the audit after each."""
         prices = self.foresee(names)
         listener.priced(total(prices))
         for price in prices:
@@ -218,8 +218,8 @@ class _Audit:
         return self._write()
 
     def _price(self, name: str) -> Price:
-        known = self.findings.get(name)
-        if known is not None and self._covers(known):
+        finished = self.findings.get(name)
+        if finished is not None and self._covers(finished):
             return Price(name, DONE)
         module = import_module(TABLE[name].target)
         why = module.why_not(self.subject)
@@ -231,9 +231,8 @@ class _Audit:
             return Price(name, SKIPPED, NO_GRADIENT)
 
     def _covers(self, finding: Finding) -> bool:
-        """Whether a finding was made at this size or a greater one."""
-        size = finding.size == FULL or not self.subject.full
-        return size and finding.n >= self.subject.n
+        """Whether a finding has at least this audit's size and images."""
+        return (finding.size == FULL or not self.subject.full) and finding.n >= self.subject.n
 
     def _make(self, price: Price) -> Finding:
         subject, check = self.subject, import_module(TABLE[price.name].target).check
@@ -269,7 +268,7 @@ class _Audit:
 
 
 def _rounded(value: Any) -> Any:
-    """Numbers with six significant digits, so that a document can be read; none that JSON lacks."""
+    """Numbers with six significant digits, easier to read; infinite and NaN, which JSON lacks, become None."""
     if isinstance(value, dict):
         return {key: _rounded(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
