@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.registry.registry import Registry
     from bench.suite.cells import Cell
     from bench.suite.file import SuiteFile
-    from bench.suite.finished_cells import Known
+    from bench.suite.finished_cells import FinishedCells
     from bench.suite.outcome import Outcome
 
 
@@ -85,7 +85,7 @@ def suite_command(
     from bench.engines.options import EngineOptions
     from bench.registry.tables import make_registry
     from bench.suite.file import find_suite, read_suite
-    from bench.suite.finished_cells import Known
+    from bench.suite.finished_cells import FinishedCells
 
     registry, path = make_registry(), find_suite(file)
     content = read_suite(path)
@@ -96,7 +96,7 @@ def suite_command(
         name=engine or content.engine, workers=workers or content.workers, devices=tuple(devices.split(",")),
         gpus_per_worker=gpus_per_worker, address=address, shard_timeout=shard_timeout,
     )  # fmt: skip
-    known = Known(results or content.results, registry)
+    known = FinishedCells(results or content.results, registry)
     execution = {
         "results": results or content.results, "device": devices,
         "mix_environments": content.mix_environments, "keep_going": keep_going,
@@ -113,7 +113,7 @@ class _Work:
     cells: list[Cell]
     execution: dict[str, Any]
     registry: Registry
-    known: Known
+    known: FinishedCells
     engine: EngineOptions
     quiet: bool
 

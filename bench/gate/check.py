@@ -1,4 +1,4 @@
-"""The gate as a whole: a baseline and results in, a report out."""
+"""The gate as a whole: compares results with a baseline and gives a report."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bench.gate.tiers import exact, is_exact, power_text, statistical
 
 @dataclass(frozen=True, kw_only=True)
 class Bars:
-    """How strict the gate is.
+    """The strictness of the gate.
 
     Arguments:
         alpha: Two-sided level of the statistical tier, after Holm; in (0, 1).
-        margin: Smallest change that fails it, in percentage points, in [0, 100).
+        margin: Smallest change that fails the gate, in percentage points, in [0, 100).
     """
 
     alpha: float = 0.01
@@ -62,8 +62,8 @@ def check(
     Arguments:
         before: The baseline's runs.
         after: The runs to judge.
-        bars: How strict to be.
-        stored: Gives the findings on stored images, of the `baseline` or the `result`.
+        bars: The strictness.
+        stored: Gives the findings on the stored images of a run, `baseline` or `result`.
         other_code: Gives the parts of a run whose code changed, as phrases.
     """
     pairs = pair_up(before, after)

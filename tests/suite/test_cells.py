@@ -109,7 +109,7 @@ def test_names_of_models_are_axes(tmp_path):
         ("", "expected cells in the suite .*, got none; name a defense and an attack"),
         ('defense = "none"', "got none; name a defense and an attack"),
         ('defence = "none"', r"expected keys of a suite in .*, got 'defence' \(did you mean defense\?\)"),
-        ('defense = 3\nattack = "null"', "expected a value that fits 'defense"),
+        ('defense = 3\nattack = "null"', "expected a valid value of 'defense"),
         ('defense = { rho = 0 }\nattack = "null"', "expected the defense {'rho': 0} with a name, got none; write"),
         ('defense = "none"\nattack = "null"\nsamples = 0', "fits 'samples"),
         ('defense = "none"\nattack = "null"\nthreat = "linf:9"', r"expected eps in \[1e-6, 1\] for linf"),
