@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from bench.audit.bar import WORDS, Order, order
-from bench.audit.finding import PASS, Finding
+from bench.audit.finding import PASS, REFUTED, SUSPECT, Finding
 from bench.audit.rival import Rival
 from bench.audit.subject import Subject
 from bench.text.brackets import bracketed
 
 
-def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, good: str, verdict: str) -> Finding:
+def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, good: str) -> Finding:
     """Compares the run with other attacks in the same ball: do they break images that the run's attack did not?
 
     Arguments:
@@ -22,7 +22,6 @@ def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, g
         rivals: Other attacks, by the names that the finding uses.
         broken: The conclusion if some do, with `{names}` in place of their names.
         good: The conclusion if none breaks more images, singly or on average.
-        verdict: The verdict if one does.
     """
     orders = {name: order(subject.shares, subject.rival(rival)) for name, rival in rivals.items()}
     return judge(
@@ -30,7 +29,7 @@ def against_run(subject: Subject, rivals: Mapping[str, Rival], *, broken: str, g
         {name: subject.command(rival) for name, rival in rivals.items()},
         broken=broken,
         good=good,
-        verdicts=dict.fromkeys(orders, verdict),
+        verdicts=dict.fromkeys(orders, REFUTED),
         unit="points of success above the run's",
     )
 
@@ -62,19 +61,13 @@ def judge(
     found = {name: part.as_dict() for name, part in orders.items()} | dict(values or {})
     gains = [f"{name} {bracketed(part.gain, signed=True)}" for name, part in orders.items()]
     sizes = f" ({unit}: {'; '.join([*gains, *([beside] if beside else [])])})."
-    if not failed:
-        return Finding(
-            verdict=PASS,
-            values=found,
-            threshold=WORDS,
-            meaning=_unbroken(orders, good).removesuffix(".") + sizes,
-        )
+    meaning = broken.format(names=" and ".join(failed)) if failed else _unbroken(orders, good)
     return Finding(
-        verdict=min((verdicts[name] for name in failed), key=("refuted", "suspect").index),
+        verdict=min((verdicts[name] for name in failed), key=(REFUTED, SUSPECT).index, default=PASS),
         values=found,
         threshold=WORDS,
-        meaning=broken.format(names=" and ".join(failed)).removesuffix(".") + sizes,
-        command=commands[failed[0]],
+        meaning=meaning.removesuffix(".") + sizes,
+        command=commands[failed[0]] if failed else "",
     )
 
 

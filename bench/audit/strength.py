@@ -1,4 +1,4 @@
-"""How large an error an audit can exclude, by the number of its images."""
+"""The largest error that an audit does not exclude, by the number of its images."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from bench.threat import ThreatModel
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The iterates of a projected gradient ascent under a cosine schedule; broken images go on, too.
+    """The iterates of a projected gradient ascent under a cosine schedule; broken images continue, too.
 
     Arguments:
         margins: The negative objective at every iterate, with the first and the last, `(steps + 1, B)`.

@@ -64,10 +64,14 @@ def update(
         old = None if _is_new(pair) else pair.before.path
         copy_record((pair.after or pair.before).path, baseline, replacing=old, samples=samples)
     if changed:
-        entry = {"reason": reason.strip(), "purebench": bench.__version__, "changed": phrases}
-        file = baseline / HISTORY
-        write_whole(file, (json.dumps({"history": [*_history(file), entry]}, indent=1) + "\n").encode())
+        _note(baseline / HISTORY, reason.strip(), phrases)
     return phrases
+
+
+def _note(file: Path, reason: str, changed: list[str]) -> None:
+    """Adds a change to the history of a baseline."""
+    entry = {"reason": reason, "purebench": bench.__version__, "changed": changed}
+    write_whole(file, (json.dumps({"history": [*_history(file), entry]}, indent=1) + "\n").encode())
 
 
 def _history(file: Path) -> list[dict[str, Any]]:

@@ -19,12 +19,12 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a record is verified.
+    """The options of a verification.
 
     Arguments:
         device: As on the command line.
         batch_size: Images in one network call; the record's if left out.
-        data_dir: Where data sets lie.
+        data_dir: Folder of the data sets.
         allow_code: Whether code that the record names by path or module may run.
     """
 

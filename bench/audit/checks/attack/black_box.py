@@ -12,7 +12,7 @@ References:
 
 from __future__ import annotations
 
-from bench.audit.finding import REFUTED, Finding
+from bench.audit.finding import Finding
 from bench.audit.ordered import against_run
 from bench.audit.price import Load
 from bench.audit.rival import Rival
@@ -38,7 +38,6 @@ def check(subject: Subject) -> Finding:
     return against_run(
         subject,
         _rivals(subject),
-        verdict=REFUTED,
         broken="Images that the white box left unbroken fell to {names}, which sees less: the purifier's gradient is masked or wrong; "
         "rank the defense by the worst of all attacks.",
         good="Attacks that see less than the white box break no more images.",

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.audit.finding import REFUTED, Finding
+from bench.audit.finding import Finding
 from bench.audit.ordered import against_run
 from bench.audit.price import Load
 from bench.audit.rival import Rival
@@ -39,7 +39,6 @@ def check(subject: Subject) -> Finding:
     return against_run(
         subject,
         _rivals(subject),
-        verdict=REFUTED,
         broken="The attack has not converged: more images fell to {names}; raise it and report the lower number.",
         good="More effort of the same attack adds nothing that these images can show.",
     )

@@ -54,14 +54,14 @@ def check(subject: Subject) -> Finding:
         values={GREY: {"threat": str(rivals[GREY].threat), "standing": left, "chance": chance, "p": p}},
         beside=f"{left} of {subject.n} images are unbroken in {rivals[GREY].threat}",
     )
-    found = replace(found, threshold=f"{WORDS}; standing in the unbounded ball above chance with p < .01")
+    found = replace(found, threshold=f"{WORDS}; unbroken in the unbounded ball above chance with p < .01")
     if found.verdict != PASS or p >= LEVEL or not _holds_grey(subject):
         return found
     return replace(
         found,
         verdict=SUSPECT,
         command=subject.command(rivals[GREY]),
-        meaning=f"{left} of {subject.n} images stand in a ball in which each can be turned grey: the attack fails, so what it does not break says nothing; "
+        meaning=f"{left} of {subject.n} images are unbroken in a ball in which each can be turned grey: the attack fails, so its unbroken images prove nothing; "
         "the gradient is masked, or labels leak.",
     )
 

@@ -10,7 +10,7 @@ References:
 
 from __future__ import annotations
 
-from bench.audit.finding import REFUTED, Finding
+from bench.audit.finding import Finding
 from bench.audit.ordered import against_run
 from bench.audit.price import Load
 from bench.audit.rival import Rival
@@ -34,7 +34,6 @@ def check(subject: Subject) -> Finding:
     return against_run(
         subject,
         {"random noise": _rival(subject)},
-        verdict=REFUTED,
         broken="Images that the run's attack left unbroken fell to {names}: the gradient is masked or the attack is broken; look at the gradient first.",
         good="Noise in the ball breaks no image that the attack did not break.",
     )

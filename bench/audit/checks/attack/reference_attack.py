@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.audit.finding import REFUTED, Finding
+from bench.audit.finding import Finding
 from bench.audit.ordered import against_run
 from bench.audit.price import Load
 from bench.audit.subject import Subject
@@ -43,7 +43,6 @@ def check(subject: Subject) -> Finding:
     return against_run(
         subject,
         {subject.attacks.reference.attack: subject.attacks.reference},
-        verdict=REFUTED,
         broken="Images that the run's attack left unbroken fell to {names}: the attack is too weak for a number; report the lower one.",
         good="The run's attack breaks all that plain PGD with the right gradient breaks.",
     )

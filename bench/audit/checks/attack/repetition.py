@@ -71,22 +71,24 @@ def check(subject: Subject) -> Finding:
         "power": seen,
         "secret": str(secret),
     }
-    threshold = f"more than {100 * allowed:g} % of the images fall, with p < .01"
-    if p >= LEVEL:
-        return Finding(
-            verdict=PASS,
-            values=values,
-            threshold=threshold,
-            meaning=f"Repeated on {len(lines)} images chosen by chance, the attack breaks {len(broken)} that are unbroken in the record; "
-            f"if {100 * SPARED:g} % of them had been spared, this would show with probability {seen:.2f}.",
-        )
     return Finding(
-        verdict=REFUTED,
+        verdict=PASS if p >= LEVEL else REFUTED,
         values=values,
-        threshold=threshold,
+        threshold=f"more than {100 * allowed:g} % of the images fall, with p < .01",
+        meaning=_meaning(len(broken), len(lines), seen, refuted=p < LEVEL),
         command=subject.again(),
-        meaning=f"Of {len(lines)} images chosen by chance the recorded attack breaks {len(broken)} that are unbroken in the record: it was not made by this "
-        "attack; do not use it.",
+    )
+
+
+def _meaning(broken: int, n: int, seen: float, *, refuted: bool) -> str:
+    if refuted:
+        return (
+            f"Of {n} images chosen by chance the recorded attack breaks {broken} that are unbroken in the record: "
+            "it was not made by this attack; do not use it."
+        )
+    return (
+        f"Repeated on {n} images chosen by chance, the attack breaks {broken} that are unbroken in the record; "
+        f"if {100 * SPARED:g} % of them had been spared, this would show with probability {seen:.2f}."
     )
 
 
