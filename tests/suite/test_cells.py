@@ -111,10 +111,10 @@ def test_names_of_models_are_axes(tmp_path):
         ('defence = "none"', r"expected keys of a suite in .*, got 'defence' \(did you mean defense\?\)"),
         ('defense = 3\nattack = "null"', "expected a valid value of 'defense"),
         ('defense = { rho = 0 }\nattack = "null"', "expected the defense {'rho': 0} with a name, got none; write"),
-        ('defense = "none"\nattack = "null"\nsamples = 0', "fits 'samples"),
+        ('defense = "none"\nattack = "null"\nsamples = 0', "valid value of 'samples"),
         ('defense = "none"\nattack = "null"\nthreat = "linf:9"', r"expected eps in \[1e-6, 1\] for linf"),
         ('defense = "none"\nattack = "null"\n[[exclude]]\ndefenses = "a"', r"got 'defenses' \(did you mean defense\?\)"),
-        ('defense = "none"\nattack = "null"\n[[adjust]]\nsamples = 3', "fits 'adjust.0.where'"),
+        ('defense = "none"\nattack = "null"\n[[adjust]]\nsamples = 3', "valid value of 'adjust.0.where'"),
         ('defense = "none"\nattack = "null"\nseed = ' + str(list(range(400))) + "\ndraws = 1\n[[include]]\nseed = " + str(list(range(100_001))), "at most 100000 cells"),
     ],
 )  # fmt: skip
