@@ -96,8 +96,8 @@ def audit_command(
 
     progress = AuditProgress(quiet=quiet)
     progress.loads(Path(run).name if run else str(defense))
+    from bench.audit.finding import FULL, QUICK
     from bench.audit.session import Scope
-    from bench.audit.subject import FULL, QUICK
     from bench.cli.first_run import FirstRun
     from bench.records.lookup import find_record
     from bench.run.options import Options
@@ -150,10 +150,9 @@ def _show_audit(work: _Work, as_json: bool, asked: str) -> None:
 
 
 def _next(work: _Work, found: dict[str, Any], asked: str) -> str:
-    """The commands to run after an audit."""
-    from bench.audit.finding import BELIEVED
+    """What to do after an audit: for whoever doubts the number, and for whoever made it."""
+    from bench.audit.finding import BELIEVED, QUICK
     from bench.audit.session import FULL_IMAGES
-    from bench.audit.subject import QUICK
     from bench.console.steps import audit_line, elsewhere, steps_text
     from bench.figures.runs import read_run
 
