@@ -138,6 +138,5 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"expected the weights file {path}, got: {error.strerror}; reinstall purebench or train them"
-        ) from error
+        advice = "reinstall purebench" if EMBEDDED in path.parents else "check the path, or write them with bench train"
+        raise UserError(f"expected the weights file {path}, got: {error.strerror}; {advice}") from error
