@@ -19,7 +19,7 @@ from bench.audit.price import DONE, NEW, Price, priced, total
 from bench.audit.subject import FULL, QUICK, Subject
 from bench.errors import NoGradientError, UserError
 from bench.figures.runs import read_run
-from bench.plan.cache import Shelf
+from bench.plan.cache import Cache
 from bench.plan.plan import Plan
 from bench.records.spec import canonical, differences
 from bench.registry.registry import Registry, suggest
@@ -90,7 +90,7 @@ class Scope:
 
 def audit(
     path: Path, scope: Scope, registry: Registry, listener: Listener, *, options: Options, data_dir: Path | None = None,
-    planned: Plan | None = None, shelf: Shelf | None = None,
+    planned: Plan | None = None, cache: Cache | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Examines a run and returns the content of its `audit.json`; what was done at this size or a greater one is kept.
 
@@ -102,13 +102,13 @@ def audit(
         options: Results folder, for the records of other attacks, and device.
         data_dir: Where data sets lie.
         planned: The run's plan, if it was made already.
-        shelf: Where its networks and data lie.
+        cache: Where its networks and data lie.
 
     Raises:
         UserError: The record cannot be read, or its parts are not here as they were.
     """
     subject = _subject(
-        path, scope, registry, listener, options=options, data_dir=data_dir, planned=planned, shelf=shelf
+        path, scope, registry, listener, options=options, data_dir=data_dir, planned=planned, cache=cache
     )
     return _Audit(subject, path, again=scope.again).examine(scope.names, listener)
 
@@ -139,14 +139,14 @@ def foresee(
 
 def _subject(
     path: Path, scope: Scope, registry: Registry, listener: Listener, *, options: Options, data_dir: Path | None,
-    planned: Plan | None = None, shelf: Shelf | None = None,
+    planned: Plan | None = None, cache: Cache | None = None,
 ) -> Subject:  # fmt: skip
     run = read_run(path)
     if not len(run):
         raise UserError(
             f"expected a run with finished images in {path}, got none yet; repeat the command that began it"
         )
-    shelf = shelf or Shelf()
+    cache = cache or Cache()
     planned = planned or replan(run.header, registry, data_dir)
     changed = differences(run.spec, planned.spec)
     if changed:
@@ -154,7 +154,7 @@ def _subject(
             f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again"
         )
     subject = Subject(
-        run, planned, registry, samples=scope.images, size=scope.size, options=options, data_dir=data_dir, shelf=shelf,
+        run, planned, registry, samples=scope.images, size=scope.size, options=options, data_dir=data_dir, cache=cache,
         attacking=listener.attacking,
     )  # fmt: skip
     listener.opens(run.run_id, scope.size, subject.n)

@@ -22,7 +22,7 @@ from bench.figures.runs import CLEAN, Run, read_run
 from bench.gradient import GradientMode
 from bench.machine.device import pick_device
 from bench.noise import Noise
-from bench.plan.cache import Shelf
+from bench.plan.cache import Cache
 from bench.plan.plan import Plan, plan
 from bench.plan.request import request_of
 from bench.protocols import Images
@@ -55,17 +55,17 @@ class Subject:
         size: `quick` or `full`.
         options: Results folder and device.
         data_dir: Where data sets lie.
-        shelf: Where plans leave the networks and data that they share.
+        cache: Where plans leave the networks and data that they share.
         attacking: Gives what hears of another attack, by its label, while it is made.
     """
 
     def __init__(
         self, run: Run, planned: Plan, registry: Registry, *, samples: int, size: str, options: Options,
-        data_dir: Path | None = None, shelf: Shelf | None = None,
+        data_dir: Path | None = None, cache: Cache | None = None,
         attacking: Callable[[str], AbstractContextManager[Reporter]] = unheard,
     ) -> None:  # fmt: skip
         self.run, self.planned, self.registry, self.size = run, planned, registry, size
-        self.options, self.data_dir, self.shelf = options, data_dir, shelf or Shelf()
+        self.options, self.data_dir, self.cache = options, data_dir, cache or Cache()
         self.attacking = attacking
         self.n = min(samples, len(run))
         self.plans: dict[str, Plan] = {}
@@ -215,7 +215,7 @@ class Subject:
             request = request_of(self.run.header, self.data_dir)
             arguments = {**request.arguments, "attacks": dict(other.args)}
             asked = replace(request, attack=other.attack, threat=other.threat or request.threat, arguments=arguments)
-            self.plans[key] = plan(asked, self.registry, self.shelf)
+            self.plans[key] = plan(asked, self.registry, self.cache)
         return self.plans[key]
 
     # Looking at it

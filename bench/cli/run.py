@@ -127,12 +127,12 @@ def run_command(
         shard_timeout=shard_timeout,
     )  # fmt: skip
     with Progress(quiet=quiet) as progress:
-        from bench.plan.cache import Shelf
+        from bench.plan.cache import Cache
         from bench.plan.plan import plan
         from bench.plan.request import Request
         from bench.run.runner import Options, foresee, run
 
-        shelf = Shelf()
+        cache = Cache()
         request = Request(
             defense=defense, attack=attack, dataset=dataset, classifier=classifier, score_model=score_model,
             draws=draws, seed=seed, data_dir=data_dir, arguments=arguments,
@@ -141,7 +141,7 @@ def run_command(
             samples=count, results=results, device=device, batch_size=batch,
             evidence=not no_evidence, mix_environments=mix_environments,
         )  # fmt: skip
-        plans = [plan(replace(request, threat=level), registry, shelf) for level in threats]
+        plans = [plan(replace(request, threat=level), registry, cache) for level in threats]
         if dry_run:
             seen: dict[str, Any] = {}
             costs = [foresee(planned, options, seen) for planned in plans]

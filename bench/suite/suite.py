@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.errors import BenchError, BusyError, InterruptedRunError, UserError
-from bench.plan.cache import Shelf
+from bench.plan.cache import Cache
 from bench.plan.plan import Plan, plan
 from bench.plan.request import Request
 from bench.registry.registry import Registry
@@ -79,7 +79,7 @@ class Suite:
         self, cells: list[Cell], execution: Execution, registry: Registry, known: Known, reporter: SuiteReporter
     ) -> None:
         self.cells, self.execution, self.registry, self.reporter = cells, execution, registry, reporter
-        self.known, self.shelf = known, Shelf()
+        self.known, self.cache = known, Cache()
         self.outcomes = {
             number: Outcome(cell, "done", figures) for number, cell in enumerate(cells) if (figures := known.find(cell))
         }
@@ -156,7 +156,7 @@ class Suite:
 
     def plan(self, cell: Cell) -> Plan:
         """The plan of a cell."""
-        return plan(cell_request(cell), self.registry, self.shelf)
+        return plan(cell_request(cell), self.registry, self.cache)
 
     def _settle(self, job: Job) -> None:
         """Ends a cell of which nothing is on its way or to come."""
