@@ -32,7 +32,7 @@ SAME = "the attacker's view and the score have to be the same function, else ano
 
 @dataclass(frozen=True, eq=False)
 class Slope:
-    """What the attacker sees in one gradient evaluation.
+    """One gradient evaluation by the attacker.
 
     Arguments:
         logits: Shape `(B, classes)`.
