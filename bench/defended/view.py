@@ -36,7 +36,7 @@ class DefendedClassifier:
         known: Number of scored draws that the attacker knows and attacks; 0 if it has to draw its own.
         later: Work that later attacks will do on every image that is still unbroken.
         said: Receives the remarks of attacks on each image.
-        votes: Purifications behind one prediction, whose class probabilities are averaged; None for the defense's own number.
+        votes: Purifications behind one prediction; their class probabilities are averaged. None: the defense's `votes`.
         voting_rows: Images in one network call when several votes are evaluated together.
         spoiled: Counts gradients that were not finite; the attacker gets a finite one instead.
     """
@@ -124,7 +124,7 @@ class DefendedClassifier:
         return votes if votes > 1 and self.stochastic else 1
 
     def advance(self, left: Work, standing: int, *, draws: int = 1) -> None:
-        """Reports an attack's progress: the work left for each unbroken image and draw, and the number of those images."""
+        """Reports an attack's progress: the work left for each unbroken image and draw, and how many are unbroken."""
         self.pace.report(left + self.later, standing, standing * draws, self.chunk)
 
     def remark(self, **columns: Sequence[Any]) -> None:

@@ -1,4 +1,4 @@
-"""What may change the rounding of a number, and under what a record may go on."""
+"""The environment of a run: everything that can change the rounding of a number."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ KEYS = ("device", "torch", "purebench")
 
 
 def environment_of(device: torch.device) -> dict[str, Any]:
-    """Releases, and the device with the kernels that run on it."""
+    """Releases of the software, and the device with its instruction set."""
     return {
-        "purebench": bench.__version__, "torch": torch.__version__, "device": device.type, "device_name": _device_name(device),
-        "instructions": _instructions(device), "tf32": torch.backends.cuda.matmul.allow_tf32,
-    }  # fmt: skip
+        "purebench": bench.__version__,
+        "torch": torch.__version__,
+        "device": device.type,
+        "device_name": _device_name(device),
+        "instructions": _instructions(device),
+        "tf32": torch.backends.cuda.matmul.allow_tf32,
+    }
 
 
 def commit() -> str | None:
-    """The commit of the checkout that purebench runs from, if it runs from one."""
+    """The git commit that purebench runs from; None outside a checkout."""
     root = Path(bench.__file__).parent.parent
     if not (root / ".git").exists():
         return None
@@ -38,18 +42,18 @@ def commit() -> str | None:
 
 
 def check_environment(header: dict[str, Any], now: dict[str, Any], path: Path) -> None:
-    """Raises `UserError` if a record was made under another device kind, torch or purebench than this.
+    """Raises `UserError` if a record was made with another kind of device, torch or purebench.
 
     Arguments:
         header: The record's header.
-        now: The environment in which it is to go on.
+        now: The environment that would continue it.
         path: The record's folder.
     """
     for before in header["environments"].values():
         for key in KEYS:
             if before.get(key) != now[key]:
                 raise UserError(
-                    f"expected to go on with {key} {before.get(key)}, under which {path} was begun, got {now[key]}; "
+                    f"expected to continue {path} with {key} {before.get(key)}, got {now[key]}; "
                     "pass --mix-environments, or choose another --results"
                 )
 
@@ -59,7 +63,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def _instructions(device: torch.device) -> str:
-    """What decides which kernels run: the processor's instruction set and model, or the GPU's architecture."""
+    """The processor's instruction set and model, or the GPU's architecture: they decide which kernels run."""
     if device.type == "cuda":
         return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
     if device.type != "cpu":
