@@ -84,7 +84,7 @@ class Search:
     def confirm(self, rows: Tensor, points: Images) -> None:
         """Compares candidate points of these rows with the best so far, on the same draws for all candidates.
 
-        Fresh draws for each candidate would let the luckiest one win. Estimates use none of these, unless they are known.
+        Fresh draws for each candidate would let the luckiest one win. No estimate uses these, unless they are known.
         """
         if len(rows):
             self._keep(rows, points, self.model.sample(points, self._shared(rows)))

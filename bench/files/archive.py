@@ -31,7 +31,7 @@ def extract(archive: Path, target: Path, *, wanted: str = RECORD_FILES, most: in
         most: Largest total size of the files, in bytes.
 
     Raises:
-        UserError: The zip file is damaged, holds other names, links, encrypted or oversized files, or cannot be unpacked.
+        UserError: The file is damaged, holds other names, links, encrypted or oversized files, or cannot be unpacked.
     """
     try:
         with zipfile.ZipFile(archive) as opened:

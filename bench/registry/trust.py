@@ -1,4 +1,4 @@
-"""Whose code runs: that of names in a file which somebody else may have written runs only when the user says so."""
+"""Permission to run code that is named in files of others: it runs only with `--allow-code`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.registry.registry import Registry
 
 
 def names_of(header: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Everything that a plan of a recorded run would look up, with its kind.
+    """All names that repeating a recorded run would look up, with their kinds.
 
     Arguments:
         header: The content of `run.json`.
@@ -24,10 +24,10 @@ def names_of(header: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def code_of(registry: Registry, header: Mapping[str, Any]) -> list[str]:
-    """The names by which a recorded run would import and call code when it is run again, be its file here or not; names that exist no more are none.
+    """The names of a recorded run that import code when it is repeated, even if their files are missing here.
 
     Arguments:
-        registry: What names stand for.
+        registry: Resolves names.
         header: The content of `run.json`.
     """
 
@@ -41,31 +41,31 @@ def code_of(registry: Registry, header: Mapping[str, Any]) -> list[str]:
 
 
 def file_of(name: str) -> str:
-    """The file that `path/file.py:object` names; empty for other names."""
+    """The file in `path/file.py:object`; empty for other names."""
     file = name.rpartition(":")[0]
     return file if file.endswith(".py") else ""
 
 
 def runs_code(registry: Registry, kind: str, name: str) -> bool:
-    """Whether a name is `module:object` or `path/file.py:object`, which imports and calls what it names.
+    """Whether a name is `module:object` or `path/file.py:object`, so that resolving it imports and calls code.
 
     Raises:
-        UserError: Nothing has this name.
+        UserError: The name is unknown.
     """
     return registry.find(kind, name).source == name
 
 
 def require_permission(registry: Registry, names: Iterable[tuple[str, str]], *, asker: str, allowed: bool) -> None:
-    """Refuses names that run code, unless that was allowed.
+    """Refuses names that run code, unless it is allowed.
 
     Arguments:
-        registry: What names stand for.
+        registry: Resolves names.
         names: Kinds of components and names.
-        asker: What names them, such as `the suite FILE`.
+        asker: The source of the names, such as `the suite FILE`.
         allowed: Whether `--allow-code` was given.
 
     Raises:
-        UserError: A name runs code and that was not allowed, or nothing has this name.
+        UserError: A name runs code without permission, or is unknown.
     """
     for kind, name in names:
         if runs_code(registry, kind, name) and not allowed:

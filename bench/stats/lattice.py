@@ -1,4 +1,4 @@
-"""Exact distributions of sums of lattice values by the discrete Fourier transform: resampling without random numbers."""
+"""Exact distributions of sums of lattice values, by the Fourier transform: resampling without random numbers."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def paired_p(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def mcnemar_p(only_a: np.ndarray | int, only_b: np.ndarray | int) -> np.ndarray:
-    """McNemar's two-sided exact p-value from the numbers of images that only one defense classifies correctly, elementwise."""
+    """McNemar's two-sided exact p-value from the numbers of images that only one of two gets right, elementwise."""
     from scipy.special import bdtr
 
     only_a, only_b = np.asarray(only_a), np.asarray(only_b)
@@ -104,7 +104,7 @@ def ranks(shares: np.ndarray, alpha: float = 0.05) -> list[int]:
 
 
 def power(n: int, change: float, discordance: float, *, alpha: float = 0.01, margin: float = 0.01) -> float:
-    """Probability that a gate on n images detects a change: McNemar's exact p below `alpha` and a change above `margin`.
+    """Probability that a gate on n images detects a change: McNemar's p below `alpha`, and more than `margin`.
 
     The sum runs over the number of images that change, and the number of those that get worse.
 
