@@ -11,9 +11,9 @@ import numpy as np
 
 from bench.figures.aggregate import PerImage, common_ids, over_seeds, per_image, worst_case
 from bench.figures.runs import CLEAN, ROBUST, Run
+from bench.records.command import run_command
 from bench.records.spec import canonical
 from bench.stats.intervals import Interval, mean_difference, mean_share
-from bench.text.command import run_command
 from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing, fills, required_of
 from leaderboards.entries import MANY, Entry, believed, entry, exact, filled, followed, row_verdict, score_passes
 
@@ -121,8 +121,8 @@ def rows_of(runs: Sequence[Run], required: tuple[str, ...] = REQUIRED) -> list[R
     """The rows of the runs of one board, unranked."""
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
-        spec = run.spec
-        groups[canonical([spec["defense"], spec["classifier"], spec["score_model"]])].append(run)
+        parts = (run.spec.defense, run.spec.classifier, run.spec.score_model)
+        groups[canonical([part and part.model_dump() for part in parts])].append(run)
     return [_row(part, required) for _, group in sorted(groups.items()) for part in _by_draws(group)]
 
 
@@ -138,7 +138,7 @@ def score_cost(runs: Sequence[Run]) -> float | None:
         plain = run.cost.get("classifier_backward", run.ids * 0) == 0
         score += int((score_passes(run) * plain).sum())
         forward += int((run.cost.get("classifier_forward", run.ids * 0) * plain).sum())
-    votes = runs[0].spec["defense"]["args"].get("votes", 1)
+    votes = runs[0].spec.defense.args.get("votes", 1)
     return votes * score / forward if forward else None
 
 
@@ -146,17 +146,17 @@ class _Group:
     """The runs of one row, the seeds that count, and the images that have faced what is required."""
 
     def __init__(self, runs: list[Run], required: tuple[str, ...]) -> None:
-        self.runs, self.spec, self.draws = runs, runs[0].spec, runs[0].spec["draws"]
-        differentiable = all(run.header["checks"].get("differentiable", True) for run in runs)
+        self.runs, self.spec, self.draws = runs, runs[0].spec, runs[0].spec.draws
+        differentiable = all(run.header.checks.differentiable for run in runs)
         self.required = required_of(self.spec, required, differentiable=differentiable)
         self.seeds = self._seeds()
-        self.counted = [run for run in runs if run.spec["draws"] == self.draws and run.spec["seed"] in self.seeds]
+        self.counted = [run for run in runs if run.spec.draws == self.draws and run.spec.seed in self.seeds]
         asked = [run for run in self.counted if filled(run) & set(self.required)]
         self.ids = common_ids([per_image(run) for run in asked or self.counted])
         self.overlap = len(self.ids) > 0
         if not self.overlap:
             self.counted = [max(self.counted, key=len)]
-            self.seeds, self.ids = [self.counted[0].spec["seed"]], self.counted[0].ids
+            self.seeds, self.ids = [self.counted[0].spec.seed], self.counted[0].ids
 
     def _seeds(self) -> list[int]:
         """Those that have faced all required classes, and whatever else the most attacked of them has: a mean over seeds is over the same attacks.
@@ -166,9 +166,9 @@ class _Group:
         faced: dict[int, set[str]] = defaultdict(set)
         classes: dict[int, set[str]] = defaultdict(set)
         for run in self.runs:
-            faced[run.spec["seed"]] |= filled(run)
-            classes[run.spec["seed"]].add(attack_class(run.spec))
-        own = sorted({run.spec["seed"] for run in self.runs if run.spec["draws"] == self.draws})
+            faced[run.spec.seed] |= filled(run)
+            classes[run.spec.seed].add(attack_class(run.spec))
+        own = sorted({run.spec.seed for run in self.runs if run.spec.draws == self.draws})
         complete = [seed for seed in own if faced[seed] >= set(self.required)]
         if not complete:
             return [max(own, key=lambda seed: (len(faced[seed] & set(self.required)), -seed))]
@@ -182,11 +182,11 @@ class _Group:
 
     def of(self, kind: str) -> list[Run]:
         """The runs of a class of attacks."""
-        return [run for run in self.runs if attack_class(run.spec) == kind and run.spec["seed"] in self.seeds]
+        return [run for run in self.runs if attack_class(run.spec) == kind and run.spec.seed in self.seeds]
 
     def figures(self, runs: Sequence[Run], which: str = ROBUST) -> tuple[PerImage, PerImage, float]:
         """The worst of some runs per image, of those that have it, then over seeds: mean, worst and deviation; on the images of the row."""
-        by_seed = [[per_image(run, which) for run in runs if run.spec["seed"] == seed] for seed in self.seeds]
+        by_seed = [[per_image(run, which) for run in runs if run.spec.seed == seed] for seed in self.seeds]
         return over_seeds([worst_case(parts, self.ids) for parts in by_seed if parts])
 
     def interval(self, runs: Sequence[Run]) -> Interval | None:
@@ -199,14 +199,14 @@ def _by_draws(group: list[Run]) -> list[list[Run]]:
     """The runs of each number of scored draws; those with known draws join all, since a protocol may prescribe their number."""
     fresh = [run for run in group if attack_class(run.spec) != KNOWN]
     known = [run for run in group if attack_class(run.spec) == KNOWN]
-    counts = sorted({run.spec["draws"] for run in fresh or known})
-    own = [[run for run in fresh or known if run.spec["draws"] == count] for count in counts]
+    counts = sorted({run.spec.draws for run in fresh or known})
+    own = [[run for run in fresh or known if run.spec.draws == count] for count in counts]
     return [part + [run for run in known if run not in part] for part in own]
 
 
 def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     group, spec, header = _Group(runs, required), runs[0].spec, runs[0].header
-    deterministic = bool(header["checks"].get("deterministic", group.draws == 1))
+    deterministic = header.deterministic
     worst, worst_seed, spread = group.figures(group.counted)
     clean, _, _ = group.figures(group.counted, CLEAN)
     worst_interval = mean_share(worst.shares)
@@ -218,10 +218,10 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
     deciding = _deciding(entries, group.seeds, worst.ids)
     return Row(
-        defense=header["labels"]["defense"], content=spec["defense"].get("sha256"), name=spec["defense"]["name"], arguments=spec["defense"]["args"],
-        classifier=spec["classifier"]["name"],
-        score_model=spec["score_model"]["name"] if spec["score_model"] else None, dataset=spec["dataset"]["name"],
-        threat=spec["threat"], deterministic=deterministic, draws=group.draws, n=len(worst), seeds=group.seeds,
+        defense=header.labels.defense, content=spec.defense.sha256, name=spec.defense.name, arguments=spec.defense.args,
+        classifier=spec.classifier.name,
+        score_model=spec.score_model.name if spec.score_model else None, dataset=spec.dataset.name,
+        threat=spec.threat, deterministic=deterministic, draws=group.draws, n=len(worst), seeds=group.seeds,
         clean=mean_share(clean.shares), under={kind: part for kind, part in under.items() if part},
         worst_case=worst_interval, spread=spread,
         worst_seed=mean_share(worst_seed.shares) if len(group.seeds) > 1 else worst_interval,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.plan.plan import Plan
+from bench.records.command import argument_text
 from bench.run.local import Local
 from bench.run.options import Options
-from bench.text.command import argument_text
 from bench.threat import ThreatModel
 
 BRIEF: Mapping[str, Any] = {"steps": 10, "losses": ("cw",)}

@@ -148,7 +148,7 @@ def _subject(
         )
     shelf = shelf or Shelf()
     planned = planned or replan(run.header, registry, data_dir)
-    changed = differences(run.spec, planned.spec.model_dump())
+    changed = differences(run.spec, planned.spec)
     if changed:
         raise UserError(
             f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again"
@@ -227,7 +227,7 @@ class _Audit:
     def _write(self) -> dict[str, Any]:
         order = list(TABLE)
         findings = sorted(self.findings.values(), key=lambda finding: order.index(finding.name))
-        spec = hashlib.sha256(canonical(self.subject.run.spec).encode()).hexdigest()
+        spec = hashlib.sha256(canonical(self.subject.run.header.document["spec"]).encode()).hexdigest()
         head = {
             "run_id": self.subject.run.run_id, "spec_sha256": spec, "n": self.subject.n, "size": self.subject.size,
             "environment": self.subject.worker.environment,

@@ -26,13 +26,13 @@ from bench.plan.cache import Shelf
 from bench.plan.plan import Plan, plan
 from bench.plan.request import request_of
 from bench.protocols import Images
+from bench.records.command import run_words
 from bench.records.evidence import Evidence, read_evidence
 from bench.registry.registry import Registry
 from bench.run.options import Options
 from bench.run.prediction import scored
 from bench.run.runner import Reporter, Silent, record_path, run
 from bench.run.worker import Worker
-from bench.text.command import run_words
 
 QUICK, FULL = "quick", "full"
 RIVALS = "audits"
@@ -69,7 +69,7 @@ class Subject:
         self.attacking = attacking
         self.n = min(samples, len(run))
         self.plans: dict[str, Plan] = {}
-        batch = next((part.get("batch_size") for part in run.header["environments"].values()), None)
+        batch = next((part.batch_size for part in run.header.environments.values()), None)
         self.worker = Worker(planned, pick_device(options.device.partition(",")[0]), batch, lambda *_: None)
         if not np.isin(self.ids, run.ids).all():
             raise UserError(
@@ -115,12 +115,12 @@ class Subject:
     @property
     def deterministic(self) -> bool:
         """The defense's claim."""
-        return self.run.spec["draws"] == 1 and bool(self.run.header["checks"].get("deterministic", True))
+        return self.run.spec.draws == 1 and self.run.header.deterministic
 
     @property
     def differentiable(self) -> bool:
         """Whether the defense has a derivative of its own."""
-        return bool(self.run.header["checks"].get("differentiable", True))
+        return self.run.header.checks.differentiable
 
     @property
     def mode(self) -> GradientMode:
@@ -135,7 +135,7 @@ class Subject:
     @property
     def undefended(self) -> bool:
         """Whether there is no purifier."""
-        return self.run.spec["defense"]["name"] == "none"
+        return self.run.spec.defense.name == "none"
 
     @property
     def takes_gradients(self) -> bool:
@@ -145,12 +145,12 @@ class Subject:
     @property
     def args(self) -> Mapping[str, Any]:
         """Arguments of the run's attack."""
-        return self.run.spec["attack"]["args"]
+        return self.run.spec.attack.args
 
     @property
     def attacked(self) -> bool:
         """Whether the run's attack looks for adversarial images at all."""
-        return self.run.spec["attack"]["name"] not in ("null", "random")
+        return self.run.spec.attack.name not in ("null", "random")
 
     @property
     def chance(self) -> float:
@@ -182,7 +182,7 @@ class Subject:
                     return self._of(there.ids, there.shares())
         options = replace(self.options, results=self._folder, samples=self.n, evidence=False)
         with self.attacking(planned.labels["attack"]) as reporter:
-            run(planned, options, reporter, Trusting(self.run.header["checks"]))
+            run(planned, options, reporter, Trusting(self.run.header.document["checks"]))
         there = read_run(record_path(planned, self._folder))
         return self._of(there.ids, there.shares())
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.claims.batch import batch_size, batch_size_in_double
 from bench.claims.draws import other_draws
+from bench.claims.ends import at_the_ends
 from bench.claims.finite import finite
 from bench.claims.gradient import SAME, Slope, gradient_error, look, nonzero, of_gradient
 from bench.claims.likeness import alike
@@ -145,12 +146,14 @@ def _of_gradient(
     model.tally.counts.clear()
     slope = _slope(plan, model, x, noise)
     error, exactness = of_gradient(model.sized(plan.spec.batch_size or IMAGES), x, noise, twin, scoring)
-    ends, zero = finite(model, x, noise, plan.threat, twin), nonzero(slope.gradient)
+    whole, zero = finite(model, x, noise, plan.threat, twin), nonzero(slope.gradient)
     figures = {
-        "gradient_finite": ends.verdict != FAILED, "gradient_nonzero": 1 - zero.value, "gradient_error": error,
+        "gradient_finite": whole.verdict != FAILED, "gradient_nonzero": 1 - zero.value, "gradient_error": error,
     }  # fmt: skip
     seen = alike("same forward", slope.logits, logits, SAME)
-    return figures, [seen, *exactness, ends, zero, work(model.defense, slope.passes, passes, model.ballots)]
+    ends = at_the_ends(twin if _none_failed(exactness) else None)
+    spent = work(model.defense, slope.passes, passes, model.ballots)
+    return figures, [seen, *exactness, ends, whole, zero, spent]
 
 
 def _counted(model: DefendedClassifier, evaluate: Callable[[], Tensor], noise: Noise) -> tuple[Tensor, dict[str, int]]:

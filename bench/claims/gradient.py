@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,10 +14,13 @@ from bench.claims.single_precision import CLOSE, single_error
 from bench.claims.twin import LOST, Twin, interior
 from bench.defended import DefendedClassifier
 from bench.figures.summary import EXACT
+from bench.gradient import PIXELS
 from bench.noise import Noise
 from bench.protocols import Images
 from bench.records.claim import IN_DOUBLE, IN_SINGLE, Claim, judged
 
+Quotient = Callable[[Callable[[float], Tensor], float], Tensor]
+"""Of a function and a step: its derivative at 0, nearly."""
 STEPS = (1e-6, 1e-7, 1e-8)
 """Of the central difference (float64): the first of them that no kink disturbs counts. Deep ReLU networks have one in every
 few 1e-7; smaller steps drown in rounding. A wrong gradient is wrong at each."""
@@ -107,21 +111,53 @@ def gradient_error(model: DefendedClassifier, x: Images, noise: Noise) -> float:
         x: Images, float64.
         noise: Their draws.
     """
-    direction = noise.of("check").normal(x)
+    return error_along(noise.of("check").normal(x), model, x, noise, central, EXACT)
+
+
+def error_along(
+    direction: Images,
+    model: DefendedClassifier,
+    x: Images,
+    noise: Noise,
+    quotient: Quotient,
+    bar: float,
+    floor: float = 0.0,
+) -> float:
+    """Largest relative error, over images, of the derivative along a direction against difference quotients, the best of `STEPS`.
+
+    Arguments:
+        direction: The shape of `x`.
+        model: A float64 model under full gradients.
+        x: Images, float64.
+        noise: Their draws.
+        quotient: Of differences.
+        bar: An error below it is good enough to stop.
+        floor: Part of the gradient's length, times the direction's, below which a derivative is rounding.
+    """
     readout = noise.of("check").normal(model(x, noise), step=1)
     _, _, gradient = model.differentiate(
         x, torch.arange(len(x)), noise, lambda logits, rows: (logits * readout[rows]).sum(dim=1)
     )
-    slope = (gradient * direction).sum(dim=(1, 2, 3))
+    slope = (gradient * direction).sum(dim=PIXELS)
+    least = (floor * gradient.flatten(1).norm(dim=1) * direction.flatten(1).norm(dim=1)).clamp_min(1e-12)
     errors = torch.full_like(slope, torch.inf)
     for step in STEPS:
-        ahead, behind = (_project_on(model, x + sign * step * direction, noise, readout) for sign in (1, -1))
-        difference = (ahead - behind) / (2 * step)
-        scale = torch.maximum(slope.abs(), difference.abs()).clamp_min(1e-12)
+        difference = quotient(lambda t: _project_on(model, x + t * direction, noise, readout), step)
+        scale = torch.maximum(torch.maximum(slope.abs(), difference.abs()), least)
         errors = torch.minimum(errors, (slope - difference).abs() / scale)
-        if float(errors.max()) < EXACT:
+        if float(errors.max()) < bar:
             break
     return float(errors.max())
+
+
+def central(function: Callable[[float], Tensor], step: float) -> Tensor:
+    """`(f(h) - f(-h)) / 2h`."""
+    return (function(step) - function(-step)) / (2 * step)
+
+
+def one_sided(function: Callable[[float], Tensor], step: float) -> Tensor:
+    """`(4 f(h) - 3 f(0) - f(2h)) / 2h`, exact for parabolas."""
+    return (4 * function(step) - 3 * function(0.0) - function(2 * step)) / (2 * step)
 
 
 def _project_on(model: DefendedClassifier, x: Images, noise: Noise, readout: Tensor) -> Tensor:

@@ -151,7 +151,7 @@ def _show_audit(work: _Work, as_json: bool, asked: str) -> None:
     if as_json:
         print_json(found)
     else:
-        say(audit_text(found, read_header(work.path)["labels"]))
+        say(audit_text(found, read_header(work.path).labels.model_dump()))
         if not work.progress.quiet:
             say(_next(work, found, asked))
     raise typer.Exit(1 if found["verdict"] in FIRED else 0)
@@ -184,7 +184,7 @@ def _show_outlook(work: _Work, as_json: bool) -> None:
     if as_json:
         print_json(outlook)
     else:
-        say(outlook_text(outlook, read_header(work.path)["labels"]))
+        say(outlook_text(outlook, read_header(work.path).labels.model_dump()))
 
 
 def _check_names(only: list[str], suggest: Any) -> None:
@@ -202,10 +202,11 @@ def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:
     """A record may be a stranger's: the code that it names runs only if that was allowed."""
     from bench.records.header import read_header
     from bench.records.lookup import find_record
-    from bench.registry.trust import names_of, require_permission
+    from bench.records.names import names_of
+    from bench.registry.trust import require_permission
 
     header = read_header(find_record(results, run))
-    require_permission(registry, names_of(header), asker=f"the run {header['run_id']}", allowed=allowed)
+    require_permission(registry, names_of(header), asker=f"the run {header.run_id}", allowed=allowed)
 
 
 def _planned(registry: Registry, wanted: dict[str, Any], quiet: bool) -> Plan:

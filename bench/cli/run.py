@@ -172,17 +172,18 @@ def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: boo
     say("\n\n".join([*texts, *([curve_text(points)] if points else [])]))
     if not quiet:
         steps = next_steps(
-            summaries[-1], _words_after("run"), dataset_size=len(plans[0].dataset), allow_code=_runs_code(summaries[-1], plans[-1].labels)
+            summaries[-1], _words_after("run"), dataset_size=len(plans[0].dataset), allow_code=_runs_code(summaries[-1])
         )  # fmt: skip
         say("\n" + steps)
 
 
-def _runs_code(summary: dict[str, Any], labels: dict[str, str]) -> bool:
+def _runs_code(summary: dict[str, Any]) -> bool:
     """Whether the audit of a run wants `--allow-code`."""
+    from bench.records.header import read_header
+    from bench.records.names import code_of
     from bench.registry.tables import make_registry
-    from bench.registry.trust import code_of
 
-    return bool(code_of(make_registry(), {"spec": summary["spec"], "labels": labels}))
+    return bool(code_of(make_registry(), read_header(Path(summary["path"]))))
 
 
 def _words_after(command: str) -> list[str]:

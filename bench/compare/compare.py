@@ -66,9 +66,9 @@ def _is_folder_of_results(path: Path) -> bool:
 
 
 def _one(a: Run, b: Run) -> Pair:
-    if a.spec["dataset"] != b.spec["dataset"]:
+    if a.spec.dataset != b.spec.dataset:
         raise UserError(
-            f"expected two runs on the same images, got the data sets {a.spec['dataset']['name']} and {b.spec['dataset']['name']}; choose others"
+            f"expected two runs on the same images, got the data sets {a.spec.dataset.name} and {b.spec.dataset.name}; choose others"
         )
     pair = Pair(a, b, differences(a.spec, b.spec))
     if not pair.common:

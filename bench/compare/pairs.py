@@ -37,7 +37,7 @@ class Pair:
     @property
     def deterministic(self) -> bool:
         """The defense's claim in the baseline."""
-        return bool(self.before.header["checks"].get("deterministic", self.before.spec["draws"] == 1))
+        return self.before.header.deterministic
 
     @property
     def common(self) -> list[int]:
@@ -66,9 +66,9 @@ class Pair:
 
 def row_name(run: Run) -> str:
     """Defense, attack, data set and threat of a run."""
-    spec, labels = run.spec, run.header["labels"]
-    seed = f", seed {spec['seed']}" if spec["seed"] else ""
-    return f"{labels['defense']} under {labels['attack']} ({spec['dataset']['name']} {spec['threat']}{seed})"
+    spec, labels = run.spec, run.header.labels
+    seed = f", seed {spec.seed}" if spec.seed else ""
+    return f"{labels.defense} under {labels.attack} ({spec.dataset.name} {spec.threat}{seed})"
 
 
 def pair_up(before: Sequence[Run], after: Sequence[Run]) -> list[Pair]:
@@ -96,4 +96,4 @@ def _pair(run: Run, candidates: Sequence[Run]) -> Pair:
 
 def _names(run: Run) -> tuple[str, ...]:
     spec = run.spec
-    return (spec["dataset"]["name"], spec["threat"], spec["defense"]["name"], spec["attack"]["name"], str(spec["seed"]))
+    return (spec.dataset.name, spec.threat, spec.defense.name, spec.attack.name, str(spec.seed))

@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from bench.engines.session import Order, Result
 from bench.errors import WorkerError
+from bench.records.header import Header
 from bench.run.engine import PAUSE, Done, Failed, Task, Working
 from bench.run.job import record_path
 
@@ -202,9 +203,7 @@ class Pool:
             self._land(worker, flight, WorkerError(sentence))
 
 
-def _order(
-    plan: Plan, options: Options, header: dict[str, Any] | None = None, positions: np.ndarray | None = None
-) -> Order:
+def _order(plan: Plan, options: Options, header: Header | None = None, positions: np.ndarray | None = None) -> Order:
     """An order for some images of a record; for the claims without any."""
     return Order(
         request=plan.request,

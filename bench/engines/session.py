@@ -14,6 +14,7 @@ from bench.machine.device import pick_device
 from bench.plan.cache import Shelf
 from bench.plan.plan import plan
 from bench.plan.request import Request
+from bench.records.header import Header
 from bench.records.lines import SampleRecord
 from bench.registry.registry import Registry
 from bench.run.worker import Worker
@@ -40,7 +41,7 @@ class Order:
     batch_size: int | None
     mix: bool
     path: Path
-    header: dict[str, Any] | None
+    header: Header | None
     positions: np.ndarray | None
 
 

@@ -15,7 +15,6 @@ from bench.files.documents import printable
 from bench.records.header import read_header
 from bench.records.lines import read_lines
 from bench.records.seal import MAKERS_AUDIT, SEAL, broken_seal
-from bench.records.spec import RunSpec
 from bench.threat import ThreatModel
 
 FOLDER_NAME = r"\w[^/\\]*"
@@ -76,10 +75,10 @@ def _place(archive: Path, folder: Path) -> Path:
             f"expected {printable(archive)} as it was packed, got: {printable('; '.join(broken))}; ask for it again"
         )
     header = read_header(folder)
-    spec = RunSpec.model_validate(header["spec"])
-    if spec.run_id != header["run_id"] or not _plain(spec.dataset.name):
+    spec = header.spec
+    if spec.run_id != header.run_id or not _plain(spec.dataset.name):
         raise UserError(
-            f"expected a record in {printable(archive)} whose id is the hash of its spec and whose data set has a plain name, got id {printable(header['run_id'])}, data set {printable(spec.dataset.name)}; do not use it"
+            f"expected a record in {printable(archive)} whose id is the hash of its spec and whose data set has a plain name, got id {printable(header.run_id)}, data set {printable(spec.dataset.name)}; do not use it"
         )
     return Path(spec.dataset.name) / ThreatModel.parse(spec.threat).slug / spec.run_id
 

@@ -100,7 +100,7 @@ def _differs(pair: Pair, samples: int | None) -> bool:
         [structs.replace(line, seconds=0.0, environment="", memory=None) for line in lines]
         for lines in (pair.before.lines, pair.after.lines[:samples])
     )
-    environments = [list(run.header["environments"].values()) for run in (pair.before, pair.after)]
+    environments = [list(run.header.environments.values()) for run in (pair.before, pair.after)]
     return before != after or environments[0] != environments[1]
 
 
@@ -117,7 +117,7 @@ def _phrase(pair: Pair, samples: int | None) -> str:
     """The change of a row."""
     run = pair.after or pair.before
     old = "" if _is_new(pair) else f"{_percent(pair.before)} to "
-    failed = failed_checks(run.header["checks"].get("claims", []))
+    failed = failed_checks(run.header.checks)
     more = [*pair.changed, *(f"failed check: {check}" for check in failed)]
     return f"{pair.name} [{run.run_id}]: {old}{_percent(run, samples)} robust" + (
         f" ({'; '.join(more)})" if more else ""

@@ -27,9 +27,9 @@ def spec_unchanged(pair: Pair) -> Finding:
 
 def same_claims(pair: Pair, run: Run) -> Finding:
     """Reports checks of the defense that fail now and did not fail in the baseline."""
-    claims, old = (one.header["checks"].get("claims", []) for one in (run, pair.before))
-    broken = set(failed_checks(claims)) - set(failed_checks(old))
-    meanings = "; ".join(f"{claim['check']} ({claim['meaning']})" for claim in claims if claim["check"] in broken)
+    checks, old = run.header.checks, pair.before.header.checks
+    broken = set(failed_checks(checks)) - set(failed_checks(old))
+    meanings = "; ".join(f"{claim.check} ({claim.meaning})" for claim in checks.claims if claim.check in broken)
     return judged(CLAIMS, f"failed now, and not in the baseline: {meanings}" if broken else "", "as they were")
 
 
@@ -83,7 +83,7 @@ def _on_images(ids: np.ndarray, problem: str) -> str:
 
 def undefended_near_zero(pair: Pair, run: Run) -> Finding | None:
     """Reports an undefended classifier that the attack no longer breaks; None for other rows."""
-    if pair.before.spec["defense"]["name"] != UNDEFENDED or pair.before.shares().mean() > NEAR_ZERO:
+    if pair.before.spec.defense.name != UNDEFENDED or pair.before.shares().mean() > NEAR_ZERO:
         return None
     found = clopper_pearson(int(run.shares().sum()), len(run))
     detail = f"{100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}] of {found.n} images"
@@ -95,14 +95,15 @@ def worst_cases(runs: Sequence[Run]) -> list[Finding]:
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         key = ("dataset", "threat", "classifier", "score_model", "defense", "draws", "seed")
-        groups[canonical([run.spec[name] for name in key])].append(run)
+        spec = run.spec.model_dump()
+        groups[canonical([spec[name] for name in key])].append(run)
     return [_worst_case(group) for _, group in sorted(groups.items()) if len(group) > 1]
 
 
 def _worst_case(group: list[Run]) -> Finding:
     worst = worst_case([per_image(run) for run in group])
     above = [run for run in group if (worst.shares > per_image(run).on(worst.ids)).any()]
-    name = group[0].header["labels"]["defense"]
-    problem = f"{name}: above that of {', '.join(run.header['labels']['attack'] for run in above)}" if above else ""
+    name = group[0].header.labels.defense
+    problem = f"{name}: above that of {', '.join(run.header.labels.attack for run in above)}" if above else ""
     good = f"{name}: {100 * worst.shares.mean():.1f} % over {len(group)} attacks"
     return judged("worst case <= each attack", problem, good)

@@ -110,7 +110,7 @@ class Session:
             samples=len(old),
             results=self.results,
             device=self.device,
-            batch_size=next((part["batch_size"] for part in old.header["environments"].values()), None),
+            batch_size=next((part.batch_size for part in old.header.environments.values()), None),
             evidence=_stores_images(old),
         )
         path = record_path(planned, self.results)
@@ -138,7 +138,7 @@ def _stores_images(run: Run) -> bool:
 def _on_the_floor(run: Run) -> list[str]:
     """A warning about a row that cannot show a loss of robustness."""
     robust = run.shares().mean()
-    if robust > FLOOR or run.spec["defense"]["name"] == UNDEFENDED:
+    if robust > FLOOR or run.spec.defense.name == UNDEFENDED:
         return []
     return [
         f"{row_name(run)} is {100 * robust:.1f} % robust: a loss of robustness cannot show there; use a smaller --threat"

@@ -32,7 +32,7 @@ def stored_images(
     if scores.adversarial is None:
         return [Finding(check=f"stored images ({whose})", passed=None, detail="none are stored")]
     ball = judge_ball(run, scores.outside, f"inside the ball ({whose})")
-    changed = differences(run.spec, planned.spec.model_dump())
+    changed = differences(run.spec, planned.spec)
     other = [phrase for phrase in changed if not of_code(phrase)]
     if other:
         return [ball, Finding(check=f"parts ({whose})", passed=False, detail="; ".join(other))]

@@ -1,4 +1,4 @@
-"""The environment of a run: everything that can change the rounding of a number."""
+"""The environment of a run, which can change the rounding of numbers, and the commit of the code."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from typing import Any
 import torch
 
 import bench
-from bench.errors import UserError
-
-KEYS = ("device", "torch", "purebench")
 
 
 def environment_of(device: torch.device) -> dict[str, Any]:
@@ -39,23 +36,6 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
-
-
-def check_environment(header: dict[str, Any], now: dict[str, Any], path: Path) -> None:
-    """Raises `UserError` if a record was made with another kind of device, torch or purebench.
-
-    Arguments:
-        header: The record's header.
-        now: The environment that would continue it.
-        path: The record's folder.
-    """
-    for before in header["environments"].values():
-        for key in KEYS:
-            if before.get(key) != now[key]:
-                raise UserError(
-                    f"expected to continue {path} with {key} {before.get(key)}, got {now[key]}; "
-                    "pass --mix-environments, or choose another --results"
-                )
 
 
 def _device_name(device: torch.device) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.text.command import given_arguments
+from bench.records.command import given_arguments
+from bench.records.header import Header
 from bench.threat import ThreatModel
 
 
@@ -42,28 +43,31 @@ class Request:
     image_by_image: bool = False
 
 
-def request_of(header: Mapping[str, Any], data_dir: Path | None = None, *, defaults: bool = False) -> Request:
+def request_of(header: Header, data_dir: Path | None = None, *, defaults: bool = False) -> Request:
     """The request that made the record of this header.
 
     Arguments:
-        header: The content of `run.json`.
+        header: The record's header.
         data_dir: Where data sets lie.
         defaults: Whether arguments of defense and attack that were left to their defaults take their defaults of today.
     """
-    spec, labels = header["spec"], header["labels"]
-    score = spec["score_model"]
-    given = (lambda role: given_arguments(spec[role], labels[role])) if defaults else (lambda role: spec[role]["args"])
-    arguments = {"defenses": given("defense"), "attacks": given("attack"), "classifiers": spec["classifier"]["args"]}
+    spec, labels, score = header.spec, header.labels, header.spec.score_model
+    given = given_arguments if defaults else (lambda part, _: part.args)
+    arguments = {
+        "defenses": given(spec.defense, labels.defense),
+        "attacks": given(spec.attack, labels.attack),
+        "classifiers": spec.classifier.args,
+    }
     return Request(
-        defense=spec["defense"]["name"],
-        attack=spec["attack"]["name"],
-        dataset=labels.get("dataset", spec["dataset"]["name"]),
-        classifier=spec["classifier"]["name"],
-        score_model=score and score["name"],
-        threat=ThreatModel.parse(spec["threat"]),
-        draws=spec["draws"],
-        seed=spec["seed"],
+        defense=spec.defense.name,
+        attack=spec.attack.name,
+        dataset=labels.dataset or spec.dataset.name,
+        classifier=spec.classifier.name,
+        score_model=score.name if score else None,
+        threat=ThreatModel.parse(spec.threat),
+        draws=spec.draws,
+        seed=spec.seed,
         data_dir=data_dir,
-        arguments=arguments | ({"score_models": score["args"]} if score else {}),
-        image_by_image=spec.get("batch_size") is not None,
+        arguments=arguments | ({"score_models": score.args} if score else {}),
+        image_by_image=spec.batch_size is not None,
     )

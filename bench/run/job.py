@@ -11,10 +11,9 @@ from typing_extensions import Self
 
 from bench.errors import CoupledError, UserError
 from bench.figures.summary import summarise
-from bench.machine.environment import check_environment
 from bench.plan.plan import Plan, image_by_image
 from bench.records.archive import unpacked
-from bench.records.header import FORMAT
+from bench.records.header import FORMAT, check_environment
 from bench.records.held import Held
 from bench.records.lines import SampleRecord
 from bench.records.record import SHARD, Record, read_record

@@ -17,13 +17,14 @@ from bench.defended import VOTING_ROWS, DefendedClassifier
 from bench.errors import UserError
 from bench.foreign import out_of_memory
 from bench.gradient import GradientMode
-from bench.machine.environment import check_environment, commit, environment_of
+from bench.machine.environment import commit, environment_of
 from bench.machine.memory import peak, reset_peak
 from bench.noise import Noise
 from bench.pace import Pace
 from bench.passes import CountedScoreModel, Tally, has_gradients
 from bench.plan.plan import Plan
 from bench.protocols import Images
+from bench.records.header import Header, check_environment
 from bench.records.lines import SampleRecord, checked_line
 from bench.records.record import SHARD
 from bench.records.spec import RUN_ID_LENGTH, canonical
@@ -76,7 +77,7 @@ class Worker:
         """A short hash of the environment, by which lines refer to it."""
         return hashlib.sha256(canonical(self.environment).encode()).hexdigest()[:RUN_ID_LENGTH]
 
-    def adopt(self, header: dict[str, Any], path: Path, *, mix: bool) -> None:
+    def adopt(self, header: Header, path: Path, *, mix: bool) -> None:
         """Checks that a record can be continued here, and takes over its batch size unless one was given.
 
         Raises:
@@ -84,9 +85,9 @@ class Worker:
         """
         if not mix:
             check_environment(header, self.environment, path)
-        for before in header["environments"].values():
+        for before in header.environments.values():
             if self.auto:
-                self.batch = before.get("batch_size") or self.batch
+                self.batch = before.batch_size or self.batch
 
     def execute(self, positions: np.ndarray) -> tuple[list[SampleRecord], np.ndarray]:
         """Lines and adversarial images of some positions of the data set; halves an automatic batch size on out-of-memory."""

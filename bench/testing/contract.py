@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bench.ball import uniform_in_ball
 from bench.claims.batch import SINGLE, pixel_differences
+from bench.claims.ends import BORDER, INWARD, inward_error
 from bench.claims.finite import ARISES
 from bench.claims.gradient import gradient_error
 from bench.claims.repetition import global_state, same_state
@@ -191,12 +192,12 @@ class DefenseSubject:
         zero = 0 if slope is None else int((slope.flatten(1) == 0).all(dim=1).sum())
         if zero:
             return f"expected a gradient that is not zero, got zero in every pixel on {zero} of {len(inner)} images, which rounding, comparisons and clipping cause; say `differentiable = False`, or give it a derivative"
-        return (
-            ""
-            if error < bar
-            else f"expected a relative error below {bar:g} against a central difference, got {error:.1e}; "
-            "look for detach, no_grad, rounding, or random numbers that a recomputation draws anew"
-        )
+        if not error < bar:
+            return (
+                f"expected a relative error below {bar:g} against a central difference, got {error:.1e}; "
+                "look for detach, no_grad, rounding, or random numbers that a recomputation draws anew"
+            )
+        return "" if double is None else _at_the_ends(inward_error(double, inner, self.noise))
 
 
 class AttackSubject:
@@ -298,6 +299,15 @@ class _Undefended:
 
     def purify(self, x: Images, noise: Noise) -> Images:
         return x
+
+
+def _at_the_ends(error: float) -> str:
+    """What is wrong with the gradient on the way inward from black and white pixels."""
+    return (
+        ""
+        if error < INWARD
+        else f"expected a relative error below {INWARD:g} on the way inward from black and white pixels, got {error:.1e}; {BORDER}"
+    )
 
 
 def _images(value: object) -> Images:

@@ -24,7 +24,7 @@ def judge_ball(run: Run, outside: Sequence[int], check: str = "ball and box") ->
         check: Name of the check.
     """
     problem = f"images {list(outside)[:5]} are outside the ball or [0, 1], or not at their recorded distance"
-    good = f"every stored image lies in {run.spec['threat']} around the data set's own"
+    good = f"every stored image lies in {run.spec.threat} around the data set's own"
     flips = [flip_of(run, sample, ROBUST) for sample in outside]
     return judged(check, problem if outside else "", good, flips)
 
@@ -64,7 +64,7 @@ def judge_fresh(scored: Rescored, predictions: np.ndarray) -> Finding:
     mean = fresh_mean(run.hits(ROBUST)[rows], predictions == run.labels[rows])
     expected = f"expected {100 * mean.low:.1f} to {100 * mean.high:.1f} %"
     detail = f"{100 * mean.value:.1f} % right, {expected} (an honest record fails once in {1 / LEVEL:.0f})"
-    if run.spec["attack"].get("knowledge") == "known":
+    if run.spec.attack.knowledge == "known":
         detail += "; the attack was made for the recorded draws"
         return Finding(check="fresh draws", passed=None, detail=detail)
     return Finding(check="fresh draws", passed=mean.inside, detail=detail)

@@ -15,6 +15,7 @@ from bench.errors import UserError
 from bench.figures.runs import CLEAN, ROBUST, Run, same_environment
 from bench.plan.plan import Plan
 from bench.records.evidence import Evidence, distances, outside_ball, positions_of, read_shard
+from bench.records.header import Environment
 from bench.records.record import SHARD
 from bench.run.worker import Worker
 
@@ -143,7 +144,7 @@ class Rescoring:
                 adversarial.append(self._score(evidence.ids, positions, evidence.images))
                 outside += self._outside(evidence)
                 fresh += [self.worker.redraw(positions, evidence.images)] if self.fresh else []
-        same = same_environment(*self.run.environments, self.worker.environment)
+        same = same_environment(*self.run.environments, Environment(**self.worker.environment))
         found = [
             Rescored(self.run, which, same, *map(np.concatenate, zip(*parts, strict=True))) if parts else None
             for which, parts in ((CLEAN, clean), (ROBUST, adversarial))

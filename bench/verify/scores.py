@@ -55,13 +55,9 @@ def score_again(run: Run, registry: Registry, options: Options, reporter: Report
 
 def _parts(run: Run, planned: Plan) -> tuple[list[Finding], list[str]]:
     """Names, arguments, and hashes of weights and data; a changed attack does not touch what is scored."""
-    now = planned.spec.model_dump()
-    changed, attack = (
-        differences(
-            *({key: value for key, value in spec.items() if (key == "attack") is whose} for spec in (run.spec, now))
-        )
-        for whose in (False, True)
-    )
+    phrases = differences(run.spec, planned.spec)
+    attack = [phrase for phrase in phrases if phrase.startswith("attack ")]
+    changed = [phrase for phrase in phrases if phrase not in attack]
     recoded = [RECODED] if any(map(of_code, changed)) else []
     detail = "; ".join(changed + recoded) or "defense, networks and data have the recorded arguments and hashes"
     notes = [f"the attack stands for something else here: {'; '.join(attack)}"] if attack else []

@@ -17,11 +17,11 @@ from bench.files.archive import extract
 from bench.files.documents import printable
 from bench.files.links import check_links
 from bench.records.lookup import find_record
+from bench.records.names import names_of
 from bench.records.seal import SEAL, broken_seal
-from bench.records.spec import RunSpec
 from bench.registry.entry import KINDS
 from bench.registry.registry import Registry
-from bench.registry.trust import file_of, names_of, require_permission
+from bench.registry.trust import file_of, require_permission
 from bench.verify.verification import Options, Reporter, Verification
 
 
@@ -115,9 +115,9 @@ def _links(path: Path) -> list[str]:
 
 def _content(run: Run) -> list[Finding]:
     """Checks the id against the spec, and the lines against the spec and in themselves."""
-    found = RunSpec.model_validate(run.spec).run_id
+    found = run.spec.run_id
     problem = f"the spec hashes to {found}, the record says {printable(run.run_id)}" if found != run.run_id else ""
-    images = f"{len(run)} images, draws each: {run.spec['draws']}"
+    images = f"{len(run)} images, draws each: {run.spec.draws}"
     return [judged("run id", problem, "the hash of the spec"), judged("lines", _wrong_lines(run), images)]
 
 
@@ -125,11 +125,11 @@ def _wrong_lines(run: Run) -> str:
     """Another number of draws than the spec's, an unknown environment, or margins whose signs do not fit the predictions."""
     if not len(run):
         return "there are none"
-    draws, margins = run.spec["draws"], np.array([line.margin for line in run.lines])
+    draws, margins = run.spec.draws, np.array([line.margin for line in run.lines])
     if run.clean.shape[1] != draws or run.adversarial.shape != margins.shape:
         return f"{run.clean.shape[1]} draws in the lines, {draws} in the spec"
     right = run.adversarial == run.labels[:, None]
-    nowhere = [line.id for line in run.lines if line.environment not in run.header["environments"]]
+    nowhere = [line.id for line in run.lines if line.environment not in run.header.environments]
     if nowhere:
         return f"images {nowhere[:5]} name an environment that run.json lacks"
     odd = run.ids[((margins < 0) & right | (margins > 0) & ~right).any(axis=1)].tolist()

@@ -83,7 +83,7 @@ def _audit(part: Entry) -> dict[str, Any] | None:
 
 
 def _run(part: Entry, row: int, pictures: Pictures) -> dict[str, Any]:
-    header = read_header(Path(part.path))
+    header = read_header(Path(part.path)).document
     return {
         "row": row, "attack": part.attack, "class": part.attack_class, "n": part.n, "draws": part.draws, "seed": part.seed,
         "clean": interval(part.clean), "robust": interval(part.robust), "verdict": part.verdict, "audit": _audit(part), "flags": part.flags,

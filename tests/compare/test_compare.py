@@ -6,7 +6,7 @@ import pytest
 from records_for_tables import header, record
 
 from bench.cli.main import main
-from bench.records.spec import brief_differences
+from bench.records.spec import RunSpec, brief_differences
 
 HERE = {"torch": "2", "device": "cpu", "instructions": "avx2", "batch_size": 50}
 RIGHT = "1" * 16 + "0" * 9
@@ -64,7 +64,7 @@ def test_a_part_of_another_name_is_told_by_its_name(results, capsys):
 )
 def test_arguments_and_hashes_are_told_where_the_names_are_the_same(change, phrases):
     spec = header("a0", "best")["spec"]
-    assert brief_differences(spec, spec | change) == phrases
+    assert brief_differences(RunSpec.model_validate(spec), RunSpec.model_validate(spec | change)) == phrases
 
 
 def test_images_that_changed_sides_are_apart_counted_and_sorted(tmp_path, capsys):

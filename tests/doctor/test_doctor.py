@@ -70,7 +70,7 @@ def test_summary_of_a_stochastic_defense():
     ("checks", "words"),
     [
         ({"deterministic": True, "differentiable": False}, "deterministic, as measured · not differentiable"),
-        ({"deterministic": True, "gradient_error": None}, "deterministic, as measured · gradient error not measured"),
+        ({"deterministic": True, "gradient_error": None}, "deterministic, as measured · gradient error NOT MEASURED"),
     ],
 )
 def test_summary_of_checks(checks, words):

@@ -307,7 +307,7 @@ def bench(tmp_path, monkeypatch, forget_files, capsys):
 
 def checks():
     (path,) = Path("results").glob("*/*/*")
-    return read_record(path).header["checks"]
+    return read_record(path).header.document["checks"]
 
 
 @pytest.mark.parametrize("name", ["half", "dictionary", "scripted"])

@@ -43,7 +43,7 @@ def check(subject: Subject) -> Finding:
 
 
 def _rivals(subject: Subject) -> dict[str, Rival]:
-    args, name = dict(subject.args), subject.run.spec["attack"]["name"]
+    args, name = dict(subject.args), subject.run.spec.attack.name
     restarts = RESTARTS if subject.full else QUICK_RESTARTS
     changes = {}
     for word in ("steps", "queries"):

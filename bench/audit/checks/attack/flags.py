@@ -50,7 +50,7 @@ def check(subject: Subject) -> Finding:
         "classes": [logits.shape[1], len(subject.planned.dataset.classes)],
         "of the run's attack": dict(subject.run.flags),
     }
-    lost = subject.run.header["checks"].get("gradient_finite") is False
+    lost = subject.run.header.checks.gradient_finite is False
     values["not finite"] = share(subject.run.flags, len(subject.run))
     raised = (["it is randomized where it should not be"] if values["randomized"] > RANDOMIZED else []) + (
         ["its logits are probabilities"] if values["softmax"] else []

@@ -125,7 +125,7 @@ def _changes(subject: Subject, x: Tensor, y: Tensor, noise: Any, around: int) ->
 
 def _silent(subject: Subject, trace: Trace, rows: Tensor) -> tuple[int, int, float] | None:
     """I3, where one draw tells whether the run's image is right."""
-    if subject.run.spec["draws"] > 1 or subject.planned.gradient is GradientMode.BLIND:
+    if subject.run.spec.draws > 1 or subject.planned.gradient is GradientMode.BLIND:
         return None
     stands = torch.from_numpy(subject.shares[rows.cpu().numpy()] == 1).to(trace.broken.device)
     return int((trace.broken & stands).sum()), len(rows), ALLOWED

@@ -27,7 +27,7 @@ RAISED = ("steps", "restarts", "eot")
 def why_not(subject: Subject) -> str:
     """Why the check does not apply; empty if it does."""
     reference = subject.attacks.reference
-    if subject.run.spec["attack"]["name"] != reference.attack:
+    if subject.run.spec.attack.name != reference.attack:
         return ""
     covers = _covers(subject.args, subject.plan(reference).spec.attack.args)
     return "the run's attack already is plain PGD with the right gradient, as long or longer" if covers else ""

@@ -22,6 +22,7 @@ from bench.audit.finding import PASS, REFUTED, Finding
 from bench.audit.price import Load
 from bench.audit.subject import Subject
 from bench.figures.runs import same_environment
+from bench.records.header import Environment
 from bench.records.record import SHARD
 from bench.run.prediction import scored
 
@@ -56,7 +57,7 @@ def check(subject: Subject) -> Finding:
     lines, _ = subject.worker.execute(positions)
     repeated = np.array([np.mean([guess == line.label for guess in line.adversarial]) for line in lines])
     broken = [line.id for line, fell in zip(lines, recorded - repeated >= CLEAR, strict=True) if fell]
-    here = same_environment(*subject.run.environments, subject.worker.environment)
+    here = same_environment(*subject.run.environments, Environment(**subject.worker.environment))
     allowed = ALLOWED_HERE if here else ALLOWED
     p = exceeds(len(broken), len(lines), allowed)
     seen = power(len(lines), SPARED, allowed)

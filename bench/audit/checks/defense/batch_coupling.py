@@ -52,7 +52,7 @@ def check(subject: Subject) -> Finding:
         "alone": float((pure[: len(alone)] - torch.cat(alone)).abs().max()),
     }
     apart = max(values.values()) > SAME
-    if not subject.run.spec.get("batch_size"):
+    if not subject.run.spec.batch_size:
         values["batch size"] = _other_size(subject, view, x, noise, pure)
         apart = apart or not values["batch size"] <= SINGLE
     return Finding(

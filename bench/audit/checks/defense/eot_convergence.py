@@ -79,7 +79,7 @@ def _more(subject: Subject, eot: int) -> Rival:
     """The run's attack on four times the draws, or one that averages at all."""
     if "eot" not in subject.args:
         return subject.attacks.eot
-    return Rival(subject.run.spec["attack"]["name"], {**subject.args, "eot": 4 * eot})
+    return Rival(subject.run.spec.attack.name, {**subject.args, "eot": 4 * eot})
 
 
 def _eot(subject: Subject) -> int:

@@ -44,7 +44,7 @@ def why_not(subject: Subject) -> str:
 
 def _unmeasured(subject: Subject) -> bool:
     """Whether the run rests on a gradient whose exactness could not be measured."""
-    return subject.planned.gradient is GradientMode.FULL and gradient_open(subject.run.header["checks"])
+    return subject.planned.gradient is GradientMode.FULL and gradient_open(subject.run.header.checks)
 
 
 def _no_path(subject: Subject) -> str:

@@ -35,13 +35,13 @@ def why_not(subject: Subject) -> str:
 
 def loads(subject: Subject) -> list[Load]:
     """What it computes at most."""
-    return [Load(subject.n, Work(evaluations=2 * subject.run.spec["draws"]))]
+    return [Load(subject.n, Work(evaluations=2 * subject.run.spec.draws))]
 
 
 def check(subject: Subject) -> Finding:
     """Classifies grey images, and clean ones under invisible noise."""
     view, x, y, noise = subject.look(GradientMode.NONE)
-    draws = noise.of("score").spread(subject.run.spec["draws"])
+    draws = noise.of("score").spread(subject.run.spec.draws)
     tremor = (x + INVISIBLE * (2 * noise.of("check").uniform(x, step=3) - 1)).clamp(0, 1)
     grey, shaken = (
         (subject.worker.margins(view, image, y, draws) > 0).double().mean(dim=1).cpu().numpy()
