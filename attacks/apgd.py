@@ -18,12 +18,12 @@ from bench.search import CONFIRMING, Search
 from bench.threat import ThreatModel
 
 FIRST_WINDOW, WINDOW_DECREASE, SHORTEST_WINDOW = 0.22, 0.03, 0.06
-"""Steps until the step size is looked at again, as shares of all steps."""
+"""Steps between two checks of the step size, as shares of all steps: the first, its decrease, and the least."""
 RISING = 0.75
-"""Share of the steps of a window that must raise the loss, else the step size is halved."""
+"""The share of a window's steps that must raise the loss; with fewer, the step size is halved."""
 INERTIA = 0.75
 WIDE = {3: 0.3, 2: 0.3}
-"""Balls, in radii, that a run with a wide start passes through, and the share of its steps in each."""
+"""The larger balls of a wide start, in radii, and the share of the steps that is taken in each."""
 
 
 def apgd(
@@ -41,11 +41,12 @@ def apgd(
     eot: int = 10,
     budget: int | None = None,
 ) -> Images:
-    """Ascends with momentum from the longest step; where a window of steps brought too little, the image halves its step
-    and goes on from its best point. An image rests once it is broken.
+    """Ascends the loss with momentum and a step size that each image halves when it makes too little progress.
 
-    The algorithm of the paper, but that a broken image leaves at once, that each image draws its own start, and that l1
-    takes the general steps of this package instead of the sparse schedule of its own.
+    The first step is the longest. After a halving, the image continues from its best point.
+
+    Differences from the paper: a broken image stops at once, each image draws its own start, and l1 uses the general
+    steps of this package instead of the paper's sparse ones.
 
     References:
         Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks (Croce, Hein, 2020)
@@ -60,11 +61,11 @@ def apgd(
         steps: Gradient steps per run, at least 1.
         restarts: Runs per loss or target, at least 1.
         loss: `ce`, `cw`, `dlr`, or `target`: the targeted ratio, once for each of the likeliest wrong classes.
-        targets: Their number, at least 1; at most all wrong classes are taken.
-        start: `random` (uniform in the ball), `zero` (the image), or `wide`: random, then first three tenths of the steps
-            in a ball of three radii and three in one of two (Croce, Hein, 2021, https://arxiv.org/abs/2103.01208).
-        eot: Fresh draws averaged in each gradient of a stochastic defense, at least 1; a deterministic one takes 1.
-        budget: Forward-equivalents per image (a gradient counts as three) that the steps are cut down to, if given.
+        targets: The number of target classes, at least 1; never more than there are wrong classes.
+        start: `random` (uniform in the ball), `zero` (the image), or `wide`: random, with the first 30 % of the steps in a
+            ball of three radii and the next 30 % in one of two (Croce, Hein, 2021, https://arxiv.org/abs/2103.01208).
+        eot: Fresh draws averaged in each gradient of a stochastic defense, at least 1; a deterministic one uses 1.
+        budget: The most forward-equivalents per image (a gradient counts as three); reduces the steps. No limit if None.
 
     Raises:
         UserError: An argument is out of its range.
@@ -99,7 +100,7 @@ def work(
     budget: int | None = None,
     **_: object,
 ) -> Work:
-    """What `apgd` does to an image that never breaks."""
+    """The work of `apgd` on an image that never breaks."""
     runs, draws = restarts * (min(targets, classes - 1) if loss == "target" else 1), 1 if deterministic else eot
     if budget is not None:
         steps = _within(budget, steps, runs * draws)
@@ -115,7 +116,7 @@ def _wide_steps(steps: int) -> list[int]:
 def _narrowed(
     search: Search, objective: Objective, labels: Tensor, threat: ThreatModel, z: Images, steps: int, later: int
 ) -> Images:
-    """The ends of runs in wider balls, pulled back into the ball: a start that looked beyond its border."""
+    """Runs in larger balls first, and projects where they end into the ball: a wide start."""
     for times, count in zip(WIDE, _wide_steps(steps), strict=True):
         wide = replace(threat, eps=times * threat.eps)
         ascent = _Ascent(search, objective, labels, wide, project(z, search.x, wide), outside=True)
@@ -125,7 +126,7 @@ def _narrowed(
 
 
 class _Ascent:
-    """One run from one start: each image's point, step size, and the best point by its loss."""
+    """One run from one start: the current point, step size and best point of each image."""
 
     def __init__(
         self,
@@ -185,10 +186,10 @@ class _Ascent:
 
     def _move(self, inertia: float) -> None:
         rows = self.search.active
-        here, x = self.z[rows], self.search.x[rows]
-        ahead = project(here + self.length[rows] * steepest(self.gradient[rows], self.threat), x, self.threat)
-        moved = here + inertia * (ahead - here) + (1 - inertia) * (here - self.old[rows])
-        self.old[rows], self.z[rows] = here, project(moved, x, self.threat)
+        z, x = self.z[rows], self.search.x[rows]
+        ahead = project(z + self.length[rows] * steepest(self.gradient[rows], self.threat), x, self.threat)
+        moved = z + inertia * (ahead - z) + (1 - inertia) * (z - self.old[rows])
+        self.old[rows], self.z[rows] = z, project(moved, x, self.threat)
 
     def _adapt(self, window: int) -> None:
         stuck = (self.rises <= RISING * window) | (~self.halved & (self.value_before >= self.best_value))
@@ -199,7 +200,7 @@ class _Ascent:
 
 
 def _pairs(search: Search, targets: int) -> list[Tensor]:
-    """Label and target for each of the likeliest wrong classes on the images themselves, one tensor `(B, 2)` per rank."""
+    """Pairs of label and target `(B, 2)`, one tensor for each of the likeliest wrong classes on the clean images."""
     rows = torch.arange(len(search.x), device=search.x.device)
     logits = search.model.sample(search.x, search.estimate(rows)).mean(dim=0)
     order = logits.scatter(1, search.y[:, None], torch.inf).argsort(dim=1, descending=True, stable=True)

@@ -1,4 +1,4 @@
-"""AutoAttack by its reference code, fed with keyed draws; what it reports becomes data."""
+"""AutoAttack by its reference code, with keyed draws; its warnings become data of the record."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from attacks.versions import MEMBERS, check_classes, cost, members_of
 from attacks.wrapped import KeyedRows, global_seed, seed_of
 from bench.ball import project
 from bench.defended import DefendedClassifier
-from bench.errors import UserError
 from bench.noise import Noise
 from bench.pace import Work
 from bench.protocols import Images
@@ -21,12 +21,6 @@ from bench.search import Search
 from bench.threat import ThreatModel
 
 NORMS = {"linf": "Linf", "l2": "L2", "l1": "L1"}
-MEMBERS = {
-    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
-    "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
-    "rand": ("apgd-ce", "apgd-dlr"),
-    "custom": (),
-}
 FLAGS = {
     "randomized defense": "randomized",
     "probability distribution": "softmax",
@@ -35,8 +29,7 @@ FLAGS = {
     "dynamic defense": "dynamic",
     "classes": "class count",
 }
-"""What occurs in the warnings of the reference code, and the word that the record gets for it."""
-STEPS, QUERIES, TARGETS, EOT, RESTARTS = 100, 5000, 9, 20, 5
+"""Words in the warnings of the reference code, and the flag that the record gets for each."""
 
 
 def autoattack(
@@ -49,13 +42,14 @@ def autoattack(
     version: str = "standard",
     attacks: tuple[str, ...] = (),
 ) -> Images:
-    """The reference code on one whole shard, unchanged but for a class count below ten; resumed by shards.
+    """Runs the reference code on one whole shard, changed only for fewer than ten classes.
 
-    Its draws are keyed by (shard, call, row), its seed by the shard; global random state and trace function are put back.
-    What it claims of each image and its warnings go to the record. Of a stochastic defense it calls an image robust or
-    broken after a single draw, hands the former back unchanged, and spares an image that one draw gets wrong before any
-    attack: there its runs of APGD are made on the spared ones too, and the ends of all runs are compared on draws of their
-    own. The score never uses its draws.
+    Its draws are keyed by (shard, call, row) and its seed by the shard. Global random state and the trace function are
+    restored. Its warnings, and its claim for each image, go to the record. The score never uses its draws.
+
+    On a stochastic defense, the reference code decides by a single draw: it returns an image unchanged if that draw is
+    right, and does not attack it at all if the draw is wrong before the attack. Here APGD also runs on the images that
+    were not attacked, and the results of all runs are compared on further draws.
 
     References:
         Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks (Croce, Hein, 2020)
@@ -75,15 +69,20 @@ def autoattack(
     """
     from pyautoattack import AutoAttack
 
-    members = _members(version, attacks)
+    members = members_of(version, attacks)
     classes = model.sample(x[:1], noise[:1]).shape[2]
-    _check_classes(members, classes)
+    check_classes(members, classes)
     network = _Network(model, noise, y, x, classes=classes, version=version)
     with global_seed(seed_of(noise)), _heard(network.note) as flags, _own_counters():
         code = AutoAttack(
-            network, attacks=list(attacks) if version == "custom" else None, device=str(x.device), eps=threat.radius,
-            norm=NORMS[threat.norm], seed=seed_of(noise), version=version,
-        )  # fmt: skip
+            network,
+            attacks=list(attacks) if version == "custom" else None,
+            device=str(x.device),
+            eps=threat.radius,
+            norm=NORMS[threat.norm],
+            seed=seed_of(noise),
+            version=version,
+        )
         for member in (code.apgd_targeted, code.fab):
             member.n_target_classes = min(member.n_target_classes, classes - 1)
         ends = [_ends(code.apgd), _ends(code.apgd_targeted)]
@@ -101,65 +100,51 @@ def autoattack(
 
 
 def work(*, deterministic: bool, classes: int, version: str, attacks: tuple[str, ...], **_: object) -> Work:
-    """What the reference code does to an image that never breaks."""
-    return sum((_cost(name, classes, version) for name in MEMBERS[version] or attacks), Work(evaluations=8))
+    """The work of the reference code on an image that never breaks."""
+    return sum((cost(name, classes, version) for name in MEMBERS[version] or attacks), Work(evaluations=8))
 
 
 class _Network(KeyedRows):
-    """The defended classifier as the reference code sees it; follows where in its schedule it is."""
+    """The defended classifier as the reference code sees it; reports how far its schedule has come."""
 
     def __init__(
         self, model: DefendedClassifier, noise: Noise, labels: Tensor, x: Images, *, classes: int, version: str
     ) -> None:
         super().__init__(model, noise, x)
-        self.labels, self.classes, self.version, self.standing = labels, classes, version, len(labels)
+        self.labels, self.classes, self.version, self.unbroken = labels, classes, version, len(labels)
         self.members: list[str] = []
         self.left = Work()
 
     def begin(self, members: tuple[str, ...]) -> None:
-        """The members that will run."""
+        """Sets the attacks that will run."""
         self.members = list(members)
 
     def note(self, message: str) -> None:
-        """Reads the log: which member begins, how many images stand."""
+        """Reads a line of the log: which attack begins, or how many images are unbroken."""
         if message.startswith("running "):
             name = message.removeprefix("running ")
             self.members = self.members[self.members.index(name) + 1 :]
             self.left = self._cost(name)
         elif message.endswith("successfully perturbed"):
             broken, _, _, count, *_ = message.rpartition(" - ")[2].split()
-            self.standing = int(count) - int(broken)
+            self.unbroken = int(count) - int(broken)
 
     def forward(self, x: Images) -> Tensor:
-        """Logits of rows without ids."""
+        """Logits of rows that have no ids."""
         logits = super().forward(x)
         done = Work(gradients=1) if x.requires_grad else Work(evaluations=1)
         self.left = Work(max(self.left.evaluations - done.evaluations, 0), max(self.left.gradients - done.gradients, 0))
         later = sum((self._cost(name) for name in self.members), Work())
-        self.model.before(later).advance(self.left, self.standing)
+        self.model.before(later).advance(self.left, self.unbroken)
         return logits
 
     def _cost(self, name: str) -> Work:
-        return _cost(name, self.classes, self.version)
-
-
-def _cost(name: str, classes: int, version: str) -> Work:
-    """Evaluations and gradients of one member for an image that it does not break."""
-    targets, eot = min(TARGETS, classes - 1), EOT if version == "rand" else 1
-    restarts = RESTARTS if version in ("plus", "custom") else 1  # custom keeps what its parts are built with
-    return {
-        "apgd-ce": Work(restarts, restarts * eot * (STEPS + 1)),
-        "apgd-dlr": Work(restarts, restarts * eot * (STEPS + 1)),
-        "apgd-t": Work(targets + 1, targets * eot * (STEPS + 1)),
-        "fab": Work(restarts * STEPS, restarts * STEPS * classes),
-        "fab-t": Work(targets * (STEPS + 3), targets * STEPS),
-        "square": Work(QUERIES + 3, 0),
-    }[name]
+        return cost(name, self.classes, self.version)
 
 
 @contextmanager
 def _heard(note: Callable[[str], None]) -> Iterator[set[str]]:
-    """The flags among the warnings of the reference code, whose log is read and goes nowhere else meanwhile."""
+    """Collects the flags among the warnings of the reference code; its log goes nowhere else meanwhile."""
     logger, flags = logging.getLogger("auto-attack"), set[str]()
 
     class Ear(logging.Handler):
@@ -184,7 +169,7 @@ def _heard(note: Callable[[str], None]) -> Iterator[set[str]]:
 
 @contextmanager
 def _own_counters() -> Iterator[None]:
-    """The check for dynamic defenses counts in a global: as if it had not run."""
+    """Restores the global counters of the reference code's check for dynamic defenses."""
     from pyautoattack.checks import funcs
 
     before = dict(funcs)
@@ -196,13 +181,13 @@ def _own_counters() -> Iterator[None]:
 
 
 def _ends(attack: Any) -> list[tuple[Tensor, Tensor]]:
-    """Fills, while it runs, with where each run of APGD began and ended: rows are told apart by their images."""
+    """A list that collects, while APGD runs, the images of each run and the points where it ended."""
     ends: list[tuple[Tensor, Tensor]] = []
     run = attack.attack_single_run
 
     def recorded(images: Tensor, labels: Tensor, x_init: Tensor | None = None) -> tuple[Tensor, ...]:
         result = run(images, labels, x_init=x_init)
-        best, _, _, broken = result  # of the highest loss, and the last that a draw got wrong
+        best, _, _, broken = result  # the point of the highest loss, and the last one that a draw got wrong
         ends.extend((images.detach().clone(), points.detach().clone()) for points in (best, broken))
         return result
 
@@ -213,7 +198,7 @@ def _ends(attack: Any) -> list[tuple[Tensor, Tensor]]:
 def _run_on_spared(
     apgd: Any, members: tuple[str, ...], ends: list[list[tuple[Tensor, Tensor]]], x: Images, y: Tensor
 ) -> None:
-    """Its runs of APGD on the images that have been in none: a lucky draw must not keep an image from being attacked."""
+    """Runs APGD on the images that it skipped, since one wrong draw must not keep an image from being attacked."""
     tried = {row.numpy(force=True).tobytes() for kind in ends for images, _ in kind for row in images}
     rows = [k for k, row in enumerate(x) if row.numpy(force=True).tobytes() not in tried]
     apgd.init_hyperparam(x)
@@ -224,7 +209,7 @@ def _run_on_spared(
 
 
 def _whole(ends: list[tuple[Tensor, Tensor]], x: Images) -> Iterator[Images]:
-    """Ends as points for all images; those that took no part stay where they are."""
+    """The ends of each run as points for all images: the image itself where it took no part."""
     index = {row.numpy(force=True).tobytes(): k for k, row in enumerate(x.float())}
     for images, points in ends:
         whole = x.clone()
@@ -236,25 +221,8 @@ def _whole(ends: list[tuple[Tensor, Tensor]], x: Images) -> Iterator[Images]:
 def _compared(
     model: DefendedClassifier, x: Images, y: Tensor, threat: ThreatModel, noise: Noise, candidates: list[Images]
 ) -> Images:
+    """The best candidate of each image, compared on fresh draws."""
     search, rows = Search(model, x, y, noise), torch.arange(len(x), device=x.device)
     for points in candidates:
         search.confirm(rows, project(points, x, threat))
     return search.best
-
-
-def _members(version: str, attacks: tuple[str, ...]) -> tuple[str, ...]:
-    known = MEMBERS["plus"]
-    if version not in MEMBERS or (version == "custom") != bool(attacks) or not set(attacks) <= set(known):
-        raise UserError(
-            f"expected version {', '.join(MEMBERS)}, with attacks among {', '.join(known)} for custom alone, got {version!r} and {','.join(attacks)!r}; "
-            "write for example --attack autoattack-custom -A attacks=apgd-ce,square"
-        )
-    return MEMBERS[version] or attacks
-
-
-def _check_classes(members: tuple[str, ...], classes: int) -> None:
-    for name, least in (("apgd-dlr", 3), ("apgd-t", 4)):
-        if name in members and classes < least:
-            raise UserError(
-                f"expected at least {least} classes for {name}, got {classes}; use --attack autoattack-custom -A attacks=apgd-ce,fab,square"
-            )

@@ -18,11 +18,11 @@ from bench.search import CONFIRMING, Search
 from bench.threat import ThreatModel
 
 INSIDE = 0.99
-"""Where black and white lie on the way of tanh to its limits: nearer to 1 they would hardly move in a hundred steps."""
+"""The value of tanh at black and white pixels: closer to 1 they would hardly move in a hundred steps."""
 DECAY, DECAY_OF_SQUARES, TINY = 0.9, 0.999, 1e-8
-"""Adam's."""
+"""Constants of Adam: decay of the mean, decay of the mean square, and the term in the denominator."""
 FACTOR = 10.0
-"""By which the constant is moved until it is known from both sides."""
+"""Multiplies or divides the constant until both a too small and a large enough one are found."""
 
 
 def cw(
@@ -41,14 +41,14 @@ def cw(
 ) -> Images:
     """Minimises `||z - x||^2 + c max(margin(z), -confidence)` over `z = (tanh(w) / 0.99 + 1) / 2` by Adam, searching c per image.
 
-    The closest point whose mean margin over the draws of its estimate is negative, and at most `-confidence`, is the
-    answer if it lies in the ball. Elsewhere, and where the attacker does not see what the score will see, it is drawn back
-    into the ball along its ray and compared with a second point, drawn back likewise: the one that promises the smallest
-    margin there if the margin changes linearly along the ray. No image rests, since a closer point may be found.
+    The result is the closest point whose mean margin is negative and at most `-confidence`, if it lies in the ball. Otherwise,
+    and always if the attacker cannot see what the score will see, it is compared with a second point: the one with the
+    smallest margin at the border of the ball, if the margin changes linearly along its ray. Both points are shortened along
+    their rays into the ball. No image stops early, since a closer point may still be found.
 
-    Changed from the paper: fewer steps; the 0.99, with z clamped to [0, 1], without which black and white pixels stand
-    still; c moves by factors of ten until it is known from both sides, then by geometric means, as it spans orders of
-    magnitude; the answer is drawn back into the ball.
+    Changes to the paper: fewer steps; the factor 0.99 with z clamped to [0, 1], since black and white pixels could not
+    move otherwise; c changes by factors of ten until it is bracketed, then by geometric means, since it spans orders of
+    magnitude; the result is shortened into the ball.
 
     References:
         Towards Evaluating the Robustness of Neural Networks (Carlini, Wagner, 2017)
@@ -64,10 +64,10 @@ def cw(
         noise: One stream per image.
         steps: Steps of Adam per constant, at least 1.
         searches: Constants tried per image, at least 1.
-        step_size: Adam's, in the space of w.
-        confidence: By how much the margin has to be below 0, in logits, at least 0.
+        step_size: Step size of Adam, in the space of w.
+        confidence: How far below 0 the margin has to be, in logits, at least 0.
         constant: The first c, above 0.
-        eot: Fresh draws averaged in each gradient of a stochastic defense, at least 1; a deterministic one takes 1.
+        eot: Fresh draws averaged in each gradient of a stochastic defense, at least 1; a deterministic one uses 1.
 
     Raises:
         UserError: The threat is not in l2, or an argument is out of its range.
@@ -85,9 +85,8 @@ def cw(
             mean, gradient = _margin_gradient(search, z, confidence)
             success |= found.note(z, mean, (mean < 0) & (mean <= -confidence))
             slope = 2 * (z - x) + c.view(-1, 1, 1, 1) * gradient
-            adam.descend(
-                usable(slope * (1 - t**2) / (2 * INSIDE))
-            )  # as if there were no clamp, so that a pixel can come back
+            # The derivative ignores the clamp, so that a pixel outside [0, 1] can come back.
+            adam.descend(usable(slope * (1 - t**2) / (2 * INSIDE)))
             search.report(Work(gradients=(searches - number) * steps - k - 1))
         high, low = torch.where(success, c, high), torch.where(success, low, c)
         c = torch.where(low == 0, c / FACTOR, torch.where(high == torch.inf, c * FACTOR, (low * high).sqrt()))
@@ -98,13 +97,13 @@ def cw(
 
 
 def work(*, deterministic: bool, steps: int, searches: int, eot: int, **_: object) -> Work:
-    """What `cw` does to an image, whether it breaks or not."""
+    """The work of `cw` on an image, whether it breaks or not."""
     draws, confirming = (1, 1) if deterministic else (eot, CONFIRMING)
     return Work(evaluations=2 * confirming, gradients=searches * steps * draws)
 
 
 class _Found:
-    """The closest adversarial point of each image, and the one that promises most inside the ball."""
+    """The closest adversarial point of each image, and the one with the smallest expected margin inside the ball."""
 
     def __init__(self, x: Images, radius: float) -> None:
         self.x, self.radius = x, radius
@@ -114,7 +113,7 @@ class _Found:
         self.first: Tensor | None = None
 
     def note(self, z: Images, mean: Tensor, adversarial: Tensor) -> Tensor:
-        """Takes what is better, given the mean margin at `z`; returns where `z` is adversarial, bool."""
+        """Keeps better points, given the mean margin at `z`; returns `adversarial`."""
         distance = _length(z - self.x)
         self.first = mean if self.first is None else self.first
         promise = self.first + (mean - self.first) * (self.radius / distance.clamp_min(self.radius))
@@ -147,7 +146,7 @@ def _margin_gradient(search: Search, z: Images, confidence: float) -> tuple[Tens
 
 
 def _drawn_back(points: Images, x: Images, threat: ThreatModel) -> Images:
-    """Points of the ball as they are, to the last bit; others where their ray leaves it."""
+    """Points inside the ball unchanged, to the last bit; others where their ray leaves the ball."""
     outside = _length(points - x) > threat.radius
     return torch.where(outside.view(-1, 1, 1, 1), project(points, x, threat), points)
 

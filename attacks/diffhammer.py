@@ -1,4 +1,4 @@
-"""DiffHammer: gradients of the draws that can be fooled together, carried through the purifier once a step."""
+"""DiffHammer: a gradient of the draws that can be fooled together, carried through the purifier once per step."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def diffhammer(
     em: int = 5,
     sharpness: float = 5.0,
 ) -> Images:
-    """Ascends each loss over the draws with a shared weakness, which expectation maximisation finds anew at every step.
+    """Ascends each loss over the draws that share a weakness; expectation maximisation finds them at every step.
 
-    With `L_i` the negative margin and `g_i` the gradient at the purified image of draw i, `em` rounds of
-    `q_i = sigmoid(sharpness (L_i + d.g_i))`, then `d = step_size steepest(sum_i q_i g_i)`, from d = 0. The weighted mean of
-    the `g_i` is carried back through the purification of one more draw (gradient grafting), and at step t = 1, 2, ...
-    enters `g <- t^-0.5 g + (1 - t^-0.5) g_before`, whose steepest direction is followed.
+    Let `L_i` be the negative margin and `g_i` the gradient at the purified image of draw i. From d = 0, each of `em` rounds
+    sets `q_i = sigmoid(sharpness (L_i + d.g_i))` and `d = step_size steepest(sum_i q_i g_i)`. The weighted mean of the `g_i`
+    is carried back through the purification of one more draw (gradient grafting). At step t = 1, 2, ... it enters the
+    momentum `g <- t^-0.5 g + (1 - t^-0.5) g_before`, and the step follows the steepest direction of that.
 
-    Kept of the paper: weights, rounds, sharpness, number of draws, grafting, momentum. Changed: the weights sum to one,
-    as otherwise those of an image far from broken underflow (the same direction but for the momentum); `L_i` is the negative
-    margin whatever the loss whose gradients are taken, so that above 0 means fooled; each loss has a run of its own from
-    the image, and the ends are compared on draws of their own; 20 steps of a quarter of eps.
+    Kept from the paper: weights, rounds, sharpness, number of draws, grafting, momentum. Changed: the weights sum to one,
+    since those of an image far from broken would underflow (apart from the momentum, the direction is the same). `L_i` is
+    the negative margin whichever loss gives the gradients, so that above 0 means fooled. Each loss has its own run from the
+    image, and the ends are compared on fresh draws. There are 20 steps of a quarter of eps.
 
     References:
         DiffHammer: Rethinking the Robustness of Diffusion-Based Adversarial Purification (Wang et al., 2024)
@@ -57,12 +57,12 @@ def diffhammer(
         steps: Gradient steps per loss, at least 1.
         step_size: Length of a step in the threat's norm, pixel units; by default `eps / 4`.
         losses: Tried one after the other: `cw` (margin), `ce` (cross-entropy), `dlr` (ratio of logit differences).
-        eot: Fresh draws weighted in each gradient of a stochastic defense, at least 1; a deterministic one takes 1.
+        eot: Fresh draws weighted in each gradient of a stochastic defense, at least 1; a deterministic one uses 1.
         em: Rounds of expectation maximisation, at least 1.
-        sharpness: How sharply the weights tell fooled from right draws (lambda), above 0.
+        sharpness: How sharply the weights separate fooled draws from right ones (lambda), above 0.
 
     Raises:
-        UserError: An argument is out of its range, or `dlr` is asked for with fewer than three classes.
+        UserError: An argument is out of its range, or `dlr` is requested with fewer than three classes.
     """
     if min(steps, eot, em) < 1 or sharpness <= 0 or (step_size is not None and step_size <= 0):
         raise UserError(
@@ -89,7 +89,7 @@ def diffhammer(
 
 
 def work(*, deterministic: bool, steps: int, losses: tuple[str, ...], eot: int, **_: object) -> Work:
-    """What `diffhammer` does to an image that never breaks, a BPDA gradient and a pull-back each counted as a gradient."""
+    """The work of `diffhammer` on an image that never breaks; a BPDA gradient and a pull-back each count as a gradient."""
     runs, draws = len(losses), 1 if deterministic else eot
     return Work(evaluations=runs * (1 if deterministic else CONFIRMING), gradients=runs * steps * (draws + 1))
 
@@ -97,7 +97,7 @@ def work(*, deterministic: bool, steps: int, losses: tuple[str, ...], eot: int, 
 def weights(
     losses: Tensor, gradients: Tensor, threat: ThreatModel, *, length: float, em: int, sharpness: float
 ) -> Tensor:
-    """How much each draw counts, by `em` rounds of expectation maximisation; they sum to one over the draws.
+    """The weight of each draw, by `em` rounds of expectation maximisation; the weights sum to one over the draws.
 
     Arguments:
         losses: Above 0 where the draw is fooled, `(draws, B)`.
@@ -127,7 +127,7 @@ def _gradient(
     em: int,
     sharp: float,
 ) -> tuple[Tensor, Tensor]:
-    """The rows that still stand, and the grafted gradient of each."""
+    """The rows that are still unbroken, and the grafted gradient of each."""
     model, y, count = search.model, search.y[rows], len(rows)
     estimate, draws = search.estimate(rows), _weighted(search)
     cheap = model.view(GradientMode.BPDA) if model.mode is GradientMode.FULL else model
@@ -143,6 +143,6 @@ def _gradient(
 
 
 def _weighted(search: Search) -> int:
-    """The draws that are weighted: all known ones, or all but the last of fresh ones, which carries the gradient."""
+    """The number of weighted draws: all known ones, or all fresh ones but the last, which carries the gradient."""
     fresh = search.model.stochastic and not search.model.known
     return search.draws - 1 if fresh else search.draws

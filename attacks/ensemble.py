@@ -1,4 +1,4 @@
-"""Several attacks in turn, each on the images that the ones before left standing."""
+"""Several attacks in turn, each on the images that the earlier ones left unbroken."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bench.threat import ThreatModel
 
 LOSS_OF = {"apgd-ce": "ce", "apgd-wide": "ce", "apgd-dlr": "dlr", "apgd-cw": "cw", "apgd-t": "target"}
 APART = 1 << 20
-"""Draws between the first ones of two members, so that none is used twice."""
+"""Distance between the first draws of two members, so that no draw is used twice."""
 
 
 def ensemble(
@@ -35,10 +35,10 @@ def ensemble(
     eot: int = 20,
     verdict: int = 20,
 ) -> Images:
-    """Attacks in the order of `members`; an image leaves once no draw gets it right.
+    """Attacks in the order of `members`; an image is finished once no draw gets it right.
 
-    Differs from the reference AutoAttack in this: broken images leave at once, every image has randomness of its own, and
-    there is no FAB, in whose place APGD starts once from balls of three and two radii; the members that are kept run as long.
+    Differences from the reference AutoAttack: a broken image stops at once, each image has its own random numbers, and FAB
+    is replaced by a run of APGD that starts in balls of three and two radii. The other members run as long as there.
 
     References:
         Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks (Croce, Hein, 2020)
@@ -55,7 +55,7 @@ def ensemble(
         targets: Target classes of `apgd-t`.
         queries: Evaluations of `square`.
         eot: Fresh draws averaged in each estimate of a stochastic defense.
-        verdict: Fresh draws over which the points of two members are compared there; an image goes on while one is right.
+        verdict: Fresh draws on which the points of two members are compared there; an image continues while one draw is right.
 
     Raises:
         UserError: An argument is out of its range.
@@ -79,7 +79,7 @@ def ensemble(
 
 
 def work(*, deterministic: bool, classes: int, members: tuple[str, ...], verdict: int, **arguments: int) -> Work:
-    """What `ensemble` does to an image that never breaks."""
+    """The work of `ensemble` on an image that never breaks."""
     confirming = Work(evaluations=len(members) * (1 if deterministic else verdict))
     return sum((_formula(name, arguments, deterministic, classes) for name in members), confirming)
 
@@ -89,10 +89,17 @@ def _call(name: str, arguments: dict[str, int]) -> Callable[..., Images]:
         if name == "square":
             return square.square(model, x, y, threat, noise, queries=arguments["queries"], eot=arguments["eot"])
         return apgd.apgd(
-            model, x, y, threat, noise,
-            steps=arguments["steps"], targets=arguments["targets"], eot=arguments["eot"], loss=LOSS_OF[name],
+            model,
+            x,
+            y,
+            threat,
+            noise,
+            steps=arguments["steps"],
+            targets=arguments["targets"],
+            eot=arguments["eot"],
+            loss=LOSS_OF[name],
             start=_start_of(name),
-        )  # fmt: skip
+        )
 
     return attack
 
@@ -114,8 +121,8 @@ def _start_of(name: str) -> str:
 
 
 def _check(members: tuple[str, ...], verdict: int) -> None:
-    known = (*LOSS_OF, "square")
-    if not members or not set(members) <= set(known) or verdict < 1:
+    names = (*LOSS_OF, "square")
+    if not members or not set(members) <= set(names) or verdict < 1:
         raise UserError(
-            f"expected members among {', '.join(known)} and verdict >= 1, got {','.join(members)!r} and {verdict}; correct the -A arguments"
+            f"expected members among {', '.join(names)} and verdict >= 1, got {','.join(members)!r} and {verdict}; correct the -A arguments"
         )

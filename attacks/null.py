@@ -12,10 +12,10 @@ from bench.threat import ThreatModel
 
 
 def null(model: DefendedClassifier, x: Images, y: Tensor, threat: ThreatModel, noise: Noise) -> Images:
-    """The images themselves, so that robust accuracy equals clean accuracy under the same scoring rule."""
+    """Returns the images unchanged, so that robust accuracy equals clean accuracy under the same scoring rule."""
     return x
 
 
 def work(**_: object) -> Work:
-    """What `null` does: nothing."""
+    """No work."""
     return Work()

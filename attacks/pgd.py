@@ -33,11 +33,10 @@ def pgd(
     eot: int = 10,
     budget: int | None = None,
 ) -> Images:
-    """Ascends each loss from each start; an image keeps the point of the smallest margin and rests once it is broken.
+    """Ascends each loss from each start; an image keeps the point of the smallest margin and stops once it is broken.
 
-    Where the attacker cannot see what the score will see (fresh draws of a stochastic defense, a blind view), no image
-    rests, and the ends of the runs are compared on draws of their own: by the share of draws that are right, then by
-    mean margin.
+    If the attacker cannot see what the score will see (fresh draws of a stochastic defense, a blind view), no image stops
+    early. The ends of the runs are then compared on fresh draws: by the share of draws that are right, then by mean margin.
 
     References:
         Towards Deep Learning Models Resistant to Adversarial Attacks (Madry, Makelov, Schmidt, Tsipras, Vladu, 2018)
@@ -58,8 +57,8 @@ def pgd(
         restarts: Starts per loss, at least 1.
         losses: Tried one after the other: `cw` (margin), `ce` (cross-entropy), `dlr` (ratio of logit differences).
         start: `random` (uniform in the ball) or `zero` (the image).
-        eot: Fresh draws averaged in each gradient of a stochastic defense, at least 1; a deterministic one takes 1.
-        budget: Forward-equivalents per image (a gradient counts as three) that the steps are cut down to, if given.
+        eot: Fresh draws averaged in each gradient of a stochastic defense, at least 1; a deterministic one uses 1.
+        budget: The most forward-equivalents per image (a gradient counts as three); reduces the steps. No limit if None.
 
     Raises:
         UserError: An argument is out of its range.
@@ -90,7 +89,7 @@ def work(
     budget: int | None,
     **_: object,
 ) -> Work:
-    """What `pgd` does to an image that never breaks."""
+    """The work of `pgd` on an image that never breaks."""
     runs, draws = restarts * len(losses), 1 if deterministic else eot
     steps = within(budget, steps, runs=runs, draws=draws)
     return Work(evaluations=runs * (1 if deterministic else 10), gradients=runs * steps * draws)
@@ -118,8 +117,8 @@ def _step(search: Search, z: Images, loss: Objective, threat: ThreatModel, lengt
     if not len(rows):
         return
     logits, _, gradient = search.model.expect(z[rows], search.y[rows], search.estimate(rows), loss)
-    standing = search.see(rows, z[rows], logits)
-    rows, gradient = rows[standing], gradient[standing]
+    unbroken = search.see(rows, z[rows], logits)
+    rows, gradient = rows[unbroken], gradient[unbroken]
     z[rows] = project(z[rows] + length * steepest(gradient, threat), search.x[rows], threat)
 
 

@@ -1,4 +1,4 @@
-"""Random search without any information but the labels."""
+"""Random search with no information except the labels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.threat import ThreatModel
 def random(
     model: DefendedClassifier, x: Images, y: Tensor, threat: ThreatModel, noise: Noise, *, tries: int = 100
 ) -> Images:
-    """The worst of `tries` uniform draws from the ball: what a gradient must beat.
+    """The worst of `tries` uniform draws from the ball: a lower bar for attacks with gradients.
 
     Arguments:
         model: The attacker's view.
@@ -43,5 +43,5 @@ def random(
 
 
 def work(*, tries: int, **_: object) -> Work:
-    """What `random` does to an image that never breaks."""
+    """The work of `random` on an image that never breaks."""
     return Work(evaluations=tries)

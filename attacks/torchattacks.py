@@ -1,4 +1,4 @@
-"""Every attack of the package torchattacks, under one contract: `torchattacks:PGD`, `torchattacks:CW`, and so on."""
+"""Every attack of the package torchattacks under one interface: `torchattacks:PGD`, `torchattacks:CW`, and so on."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from bench.threat import NORMS, ThreatModel
 _SPELLING = {"linf": "Linf", "l2": "L2", "l1": "L1"}
 _RADIUS = ("eps", "max_epsilon")
 _FILLED = (*_RADIUS, "model", "norm", "seed", "n_classes", "verbose")
-"""Arguments of their constructors that the run decides: threat, seed and data set."""
+"""Arguments of the constructors that follow from the run: threat, seed and data set."""
 
 
 def attack(name: str) -> Attack:
-    """The attack of this class, its keyword-only parameters those of the class's constructor with their defaults.
+    """The attack of this class; its keyword-only parameters and defaults are those of the class's constructor.
 
     Radius and norm come from the threat, the seed from the run, and the number of classes from the model. Classes without
-    a radius (CW, DeepFool) look for the smallest perturbation that breaks an image; one that is longer than the radius is
-    shortened to it.
+    a radius (CW, DeepFool) search for the smallest perturbation that breaks an image; a longer one is shortened to the
+    radius.
 
     References:
         Torchattacks: A PyTorch Repository for Adversarial Attacks (Kim, 2020)
@@ -65,7 +65,7 @@ def attack(name: str) -> Attack:
 
 
 def _classes() -> dict[str, type]:
-    """Attacks by name; wrappers of other attacks, which a command line cannot build, are left out."""
+    """The attacks by name, without wrappers of other attacks, which a command line cannot build."""
     try:
         import torchattacks
     except ImportError as error:
@@ -77,14 +77,14 @@ def _classes() -> dict[str, type]:
 
 
 def _unknown(name: str) -> str:
-    names = {known.lower(): known for known in _classes()}
+    names = {other.lower(): other for other in _classes()}
     close = [names[low] for low in difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names.values())}"
     return f"expected an attack of torchattacks, got {name!r}; {hint}"
 
 
 def _check_norm(name: str, kind: type, threat: ThreatModel) -> None:
-    """Refuses a threat whose norm is not the one that the class bounds or minimises, as its docstring says."""
+    """Refuses a threat whose norm is not among those in the docstring of the class."""
     measure = re.search(r"Distance Measure\s*:\s*(.*)", kind.__doc__ or "")
     norms = re.findall(r"l(?:inf|[012])", measure[1].lower()) if measure else list(NORMS)
     if "norm" in inspect.signature(kind).parameters:
@@ -112,7 +112,7 @@ def _build(
         filled["n_classes"] = module(x[:1]).shape[1]
     given = {key: value for key, value in filled.items() if key in takes} | arguments
     try:
-        with redirect_stdout(StringIO()):  # it says that it found no parameters, whose device it would take
+        with redirect_stdout(StringIO()):  # it prints that the model has no parameters to read a device from
             built = kind(module, **given)
     except (TypeError, ValueError, AssertionError) as error:
         raise UserError(f"expected arguments that torchattacks:{name} takes, got {error}; correct -A") from error
@@ -131,6 +131,6 @@ def _signature(run: Callable[..., Images], kind: type) -> inspect.Signature:
 
 
 def _annotation(parameter: inspect.Parameter, kind: type) -> Any:
-    """The type of the default; whole numbers that are not documented as such may be fractions too, as `c=1` of CW."""
+    """The type of the default; a whole number accepts fractions unless it is documented as an integer (`c=1` of CW)."""
     whole = re.search(rf"^\s*{parameter.name} \(int\)", kind.__doc__ or "", re.MULTILINE)
     return int | float if type(parameter.default) is int and not whole else type(parameter.default)

@@ -1,4 +1,4 @@
-"""Transfer: adversarial images of another classifier, without the purifier."""
+"""Transfer: adversarial images made on another classifier, without the purifier."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def transfer(
     losses: tuple[str, ...] = ("cw", "ce"),
     restarts: int = 1,
 ) -> Images:
-    """Crafts by projected gradient descent on another classifier alone; neither the defense nor its classifier is asked.
+    """Runs projected gradient descent on another classifier alone; neither the defense nor its classifier is queried.
 
-    No image rests, as the attacker cannot see what the score will see; of each image's ends the one is kept that has the
+    No image stops early, since the attacker cannot see what the score will see. Each image keeps the end of a run with the
     smallest margin under the other classifier.
 
     References:
@@ -35,7 +35,7 @@ def transfer(
         https://arxiv.org/abs/1605.07277
 
     Arguments:
-        model: The attacker's view, of which only the counts are used.
+        model: The attacker's view; only its counts are used.
         x: Images `(B, C, H, W)`.
         y: Labels `(B,)`.
         threat: The ball.
@@ -54,6 +54,6 @@ def transfer(
 
 
 def work(*, steps: int, losses: tuple[str, ...], restarts: int, **_: object) -> Work:
-    """What `transfer` does to every image, on the other classifier."""
+    """The work of `transfer` on any image, all of it on the other classifier."""
     runs = restarts * len(losses)
     return Work(evaluations=runs, gradients=runs * steps)

@@ -1,8 +1,8 @@
-"""What another package's attack is given: a plain module whose rows have no ids, and global random state of its own."""
+"""The model and the random state that attacks of other packages get: a plain module, and seeded global generators."""
 
 from __future__ import annotations
 
-import random  # noqa: TID251 - its state is kept from what foreign code does to it
+import random  # noqa: TID251 - its state is restored after foreign code
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -21,19 +21,19 @@ _SEED_BITS = 0x7FFFFFFF
 
 
 class KeyedRows(nn.Module):
-    """The attacker's view as a module from images to logits, for code that hands over rows and not image ids.
+    """The attacker's view as a module from images to logits, for code that passes rows without image ids.
 
-    Row i of call j has draw j of the shard's image i; more rows than the shard has images are so many more calls. A call
-    that repeats the shard's rows therefore meets fresh draws, and the draws depend on the shard alone.
+    Row i of call j uses draw j of the shard's image i. More rows than the shard has images count as further calls. So a
+    call that repeats the shard's rows gets fresh draws, and the draws depend on the shard alone.
 
-    The passes are counted as those of the images whose draws were taken: share them out with `Tally.level` afterwards.
-    What is not finite is counted for the image of the shard that lies nearest, which is what an attack began at; that image
-    stands in for a row with pixels that are not finite, and such a row gets no gradient.
+    Passes are counted for the images whose draws were used; distribute them evenly with `Tally.level` afterwards. A value
+    that is not finite is counted for the nearest image of the shard, since the attack started there. That image also
+    replaces a row with pixels that are not finite, and such a row gets no gradient.
 
     Arguments:
         model: The attacker's view.
         noise: One stream per image of the shard.
-        x: The shard's images `(B, C, H, W)`, of the type that the run computes in.
+        x: The shard's images `(B, C, H, W)`, in the dtype of the run.
     """
 
     def __init__(self, model: DefendedClassifier, noise: Noise, x: Images) -> None:
@@ -43,13 +43,13 @@ class KeyedRows(nn.Module):
         self.eval()
 
     def forward(self, x: Images) -> Tensor:
-        """Logits `(rows, classes)`, float32 and the caller's own, who may write into them."""
+        """Logits `(rows, classes)` in float32: a copy, which the caller may change."""
         size, x = len(self.noise), self._finite(x.to(self.x.dtype))
         parts = [self._part(x[start : start + size]) for start in range(0, len(x), size)]
         return torch.cat(parts).float()  # a copy
 
     def settled(self, found: Images) -> Images:
-        """What an attack found of each image of the shard; the image itself where that is not finite."""
+        """The results of an attack for the shard; the image itself where a result is not finite."""
         return self._finite(found.detach().to(self.x), list(range(len(self.x))))
 
     def _finite(self, x: Images, owners: list[int] | None = None) -> Images:
@@ -66,10 +66,10 @@ class KeyedRows(nn.Module):
 
 
 class _Owned(Spoiled):
-    """Counts for images of a shard what befell rows without ids.
+    """Counts values that are not finite for images of the shard, although the rows have no ids.
 
     Arguments:
-        spoiled: What counts.
+        spoiled: The counter.
         noise: One stream per image.
         x: The images.
     """
@@ -79,17 +79,17 @@ class _Owned(Spoiled):
         self.counts = spoiled.counts
 
     def nearest(self, rows: Images) -> list[int]:
-        """The places in the shard of the images nearest to these rows, by the pixels that are finite."""
+        """The positions in the shard of the images nearest to these rows, by their finite pixels."""
         return [int((row - self.x).nan_to_num(0, 0, 0).flatten(1).norm(dim=1).argmin()) for row in rows]
 
     def note(self, flag: str, ids: Iterable[int], images: Any = None) -> None:
-        """Something was not finite at these images, whatever the ids under which they were evaluated."""
+        """Counts the nearest images of the shard, whatever ids the rows were evaluated under."""
         self.spoiled.note(flag, [self.ids[place] for place in self.nearest(images)])
 
 
 @contextmanager
 def global_seed(seed: int) -> Iterator[None]:
-    """Seeds the global generators of torch, numpy and Python; restores them, and the trace function, even after an error.
+    """Seeds the global generators of torch, numpy and Python; restores them and the trace function at the end.
 
     Arguments:
         seed: In `[0, 2^31)`.
@@ -115,5 +115,5 @@ def global_seed(seed: int) -> Iterator[None]:
 
 
 def seed_of(noise: Noise) -> int:
-    """A seed in `[0, 2^31)` for foreign code, from the first image's stream; no draw of a defense shares its words."""
+    """A seed in `[0, 2^31)` for foreign code, from the first image's stream; no defense uses the same words."""
     return int(noise[:1].of("start").at(0).words(4)[0, 0, 0]) & _SEED_BITS

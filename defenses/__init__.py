@@ -1,4 +1,4 @@
-"""Purifiers. This table is the only place that names them."""
+"""Purifiers: this table is the only place that names them."""
 
 from bench.registry.entry import Entry
 

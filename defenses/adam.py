@@ -15,14 +15,14 @@ FIRST, SECOND, EPSILON = 0.9, 0.999, 1e-8
 
 
 def adam(loss: Callable[[int, Tensor], Tensor], z: Tensor, *, steps: int, step_size: float) -> Tensor:
-    """`z` after some steps of Adam; the gradient through it is exact, moments included, in the memory of one step.
+    """`z` after some steps of Adam; the gradient through them, moments included, is exact and takes the memory of one step.
 
     References:
         Adam: A Method for Stochastic Optimization (Kingma, Ba, 2015)
         https://arxiv.org/abs/1412.6980
 
     Arguments:
-        loss: Number of the step and images to one value per image, `(B,)`; differentiable twice.
+        loss: A function of the step number and the images that gives one value per image, `(B,)`; twice differentiable.
         z: The first iterate, shape `(B, ...)`.
         steps: Number of steps, at least 0.
         step_size: Step size.
@@ -45,6 +45,6 @@ def _step(
 
 
 def _root(x: Tensor) -> Tensor:
-    """The square root, with a derivative of 0 at 0, where a pixel has never had a gradient."""
+    """The square root, with derivative 0 at 0: there a pixel has not had a gradient yet."""
     positive = x > 0
     return torch.where(positive, torch.where(positive, x, 1).sqrt(), 0)

@@ -21,11 +21,12 @@ SHORTEST, LONGEST, STOP = 1e-5, 0.1, 1e-3
 
 @dataclass(frozen=True, kw_only=True)
 class ADP:
-    """Adds Gaussian noise and ascends the score `s`, with a step of `rate` times that to the mode of a Gaussian through `s(x)` and `s(x + probe s)`.
+    """Adds Gaussian noise and ascends the score `s`; each step goes a share `rate` of the way to the mode of a fitted Gaussian.
 
-    `step = rate probe / (1 - s(x + probe s) s(x) / ||s(x)||^2)`, clamped to [1e-5, .1]; an image stops when it is .001 or less; pixels
-    are clamped after each step. Pixel units, as in the paper, whose ten ensemble members are votes here. The paper's score
-    model was trained at several levels and asked for one; here that level is `level`. Gradients are exact, through the step sizes too.
+    The Gaussian is fitted to `s(x)` and `s(x + probe s)`: `step = rate probe / (1 - s(x + probe s) s(x) / ||s(x)||^2)`, clamped
+    to [1e-5, .1]. An image stops once its step is .001 or less. Pixels are clamped after each step. Everything is in pixel
+    units, as in the paper; the ten ensemble members of the paper are votes here. The paper's score model was trained at
+    several noise levels and evaluated at one; here that is `level`. Gradients are exact, through the step sizes too.
 
     References:
         Adversarial Purification with Score-based Generative Models (Yoon, Hwang, Lee, 2021)
@@ -33,10 +34,10 @@ class ADP:
 
     Arguments:
         score: The denoiser.
-        sigma: Noise that is added, pixel units.
-        level: Noise level at which the score is taken, pixel units, greater than 0.
-        steps: Largest number of steps, at least 0; each asks for two scores.
-        rate: Share of the way to the mode that a step goes, greater than 0.
+        sigma: Standard deviation of the added noise, pixel units.
+        level: Noise level at which the score is evaluated, pixel units, greater than 0.
+        steps: The most steps, at least 0; each evaluates two scores.
+        rate: Share of the way to the mode that one step goes, greater than 0.
         votes: Ensemble members, whose class probabilities are averaged.
 
     Raises:
@@ -70,7 +71,7 @@ class ADP:
         return 2 * self.steps
 
     def purify(self, x: Images, noise: Noise) -> Images:
-        """The ascended images; one draw of noise per image."""
+        """The images after the ascent; one draw of noise per image."""
         noisy = clamp(x + self.sigma * noise.normal(x))
         return chain([self._step] * self.steps, (noisy, torch.ones_like(x[:, :1, :1, :1])))[0]
 

@@ -13,7 +13,7 @@ from bench.protocols import Images, ScoreModel
 
 @dataclass(frozen=True, kw_only=True)
 class DenoiseOnce:
-    """Drowns the perturbation in Gaussian noise and denoises once: `D(x + sigma n)`, clamped to [0, 1].
+    """Hides the perturbation under Gaussian noise and denoises once: `D(x + sigma n)`, clamped to [0, 1].
 
     References:
         (Certified!!) Adversarial Robustness for Free! (Carlini, Tramer, Dvijotham, Rice, Sun, Kolter, 2023)

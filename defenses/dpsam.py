@@ -15,19 +15,19 @@ from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 
 BANK_SEED = 260206269
-"""Seed of the bank of noise vectors: part of the defense, known to every attacker."""
+"""Seed of the bank of noise vectors. It is part of the defense, and every attacker knows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DPSAM:
-    """Descends the expected reconstruction error of a denoiser to a flat minimum near the input, without randomness.
+    """Descends the expected reconstruction error of a denoiser to a flat minimum near the input, without random numbers.
 
-    With a fixed bank of M noise vectors, `ERE(x) = 1/M sum_m ||D(x + sigma n_m) - x||^2` (summed over pixels). One step:
-    `g = grad ERE(x)`, `x~ = x + rho g / ||g||`, `x' = proj(x - step_size grad ERE(x~))`, where `proj` goes to the ball of
-    `radius` around the *input*, then to [0, 1]. The gradient through all steps is exact and takes the memory of one step.
+    With a fixed bank of M noise vectors, `ERE(x) = 1/M sum_m ||D(x + sigma n_m) - x||^2` (summed over pixels). One step is
+    `g = grad ERE(x)`, `x~ = x + rho g / ||g||`, `x' = proj(x - step_size grad ERE(x~))`. Here `proj` projects onto the ball of
+    `radius` around the *input*, then onto [0, 1]. The gradient through all steps is exact and takes the memory of one step.
 
-    The published abstract fixes none of these numbers: every default here is this project's, chosen on held-out
-    training images, not the paper's.
+    The published abstract gives none of these numbers. Every default here is this project's, chosen on held-out training
+    images.
 
     References:
         PurSAMERE (Hoang, Krumscheid, Rauhut, Tempone, 2026)
@@ -38,11 +38,11 @@ class DPSAM:
     Arguments:
         score: The denoiser.
         sigma: Noise level of the reconstruction error, pixel units, greater than 0.
-        bank: Number M of noise vectors, in antithetic pairs: even; 0 reconstructs the image without noise. The gradient
-            of a small bank deviates from that of the expectation by a relative error of order `1 / sqrt(M)`.
+        bank: Number M of noise vectors, even, since they come in antithetic pairs; 0 reconstructs the image without noise.
+            The gradient of a bank differs from that of the expectation by a relative error of order `1 / sqrt(M)`.
         steps: Number K of descent steps, at least 0.
-        step_size: Step size eta, 0 or more; at 1/2 a step without SAM is one pass of a denoiser whose Jacobian is zero.
-        rho: Radius of the ascent step (l2, pixel units), 0 or more; 0 is the ablation without SAM.
+        step_size: Step size eta, 0 or more; for a denoiser with zero Jacobian, a step of 1/2 without SAM is one pass of it.
+        rho: Radius of the ascent step (l2, pixel units), 0 or more; 0 switches SAM off.
         radius: Largest distance of the result from the input, pixel units, 0 or more.
         norm: Norm of that distance: `linf` or `l2`.
 
@@ -81,7 +81,7 @@ class DPSAM:
         return self.steps * (2 if self.rho else 1) * max(1, self.bank)
 
     def purify(self, x: Images, noise: Noise) -> Images:
-        """The flat minimum near each image; shape and range of `x`."""
+        """The flat minimum near each image, in the shape and range of `x`."""
         bank = self.noise_bank(x)
         step, pullback = partial(self._step, bank), partial(self._pullback, bank)
         return unroll(step, x, x, steps=self.steps, pullback=pullback)
@@ -120,7 +120,7 @@ class DPSAM:
         return v - self.step_size * w, to_start
 
     def _gradient(self, bank: Tensor, x: Images, *, graph: bool = False) -> tuple[Tensor, Tensor]:
-        """A leaf with the value of `x`, and the gradient of `ERE` there, with its own graph if asked for."""
+        """A leaf with the value of `x`, and the gradient of `ERE` there, with a graph of its own if requested."""
         with torch.enable_grad():
             leaf = x.detach().requires_grad_()
             (gradient,) = torch.autograd.grad(self.error(bank, leaf).sum(), leaf, create_graph=graph)

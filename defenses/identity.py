@@ -1,4 +1,4 @@
-"""No purifier at all."""
+"""No purifier: the undefended classifier."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.protocols import Images
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """Shows the classifier the image as it is: the undefended row that every table needs."""
+    """Gives the classifier the unchanged image: the undefended row that every table needs."""
 
     deterministic: ClassVar[bool] = True
 

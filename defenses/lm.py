@@ -16,19 +16,19 @@ from defenses.diffusion.diffusion import to_pixels, to_signed
 
 @dataclass(frozen=True, kw_only=True)
 class LikelihoodMaximization:
-    """Raises a bound of the likelihood by Adam: the loss of a step is the mean square of `D(z + sigma n) - z`, at one draw of noise.
+    """Raises a bound of the likelihood by Adam: each step descends the mean square of `D(z + sigma n) - z` at one draw of noise.
 
-    Everything is in [-1, 1]. Each image draws its own noise level, uniform between `low` and `high`, at each step; the
-    published code draws one for the batch. Gradients are exact, through Adam's moments too.
+    Images and noise levels are in [-1, 1]. At each step, each image draws its own noise level, uniform between `low` and
+    `high`; the published code draws one for the whole batch. Gradients are exact, through Adam's moments too.
 
     References:
         Robust Classification via a Single Diffusion Model (Chen, Dong, Wang, Yang, Duan, Su, Zhu, 2024)
         https://arxiv.org/abs/2305.15241
 
     Arguments:
-        score: The denoiser; it is given a noise level for each image.
+        score: The denoiser; it receives one noise level per image.
         steps: Steps of Adam, at least 0.
-        step_size: Their size, in [-1, 1].
+        step_size: Step size of Adam, for images in [-1, 1].
         low: Smallest noise level, in [-1, 1], greater than 0.
         high: Largest noise level.
         votes: Purifications whose class probabilities are averaged.
@@ -64,7 +64,7 @@ class LikelihoodMaximization:
         return self.steps
 
     def purify(self, x: Images, noise: Noise) -> Images:
-        """Images of a higher likelihood; draws noise and a noise level once a step."""
+        """Images of a higher likelihood; each step draws noise and a noise level."""
 
         def loss(k: int, z: Tensor) -> Tensor:
             draw = noise.uniform(z[:, :1, :1, :1], step=2 * k)

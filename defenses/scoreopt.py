@@ -20,23 +20,24 @@ OBJECTIVES = ("image", "noise")
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreOpt:
-    """ScoreOpt: Adam on the image so that the denoiser reconstructs it (`image`, the paper's -O) or finds the noise in it (`noise`, -N).
+    """ScoreOpt: runs Adam on the image until the denoiser reconstructs it (`image`, the paper's -O) or finds its noise (`noise`, -N).
 
-    Everything is in [-1, 1]. `image`: the mean square of `D(z + sigma_k n_k) - z`, each step with noise of its own and a level
-    uniform in `sigma +- spread`. `noise`: starts at `z + sigma n`, descends the mean square of `(z - D(z)) / sigma - n` with `n` and
-    `sigma` kept, and denoises what it finds. The published code draws one level for a batch; here each image draws its own.
+    Images and noise levels are in [-1, 1]. `image` descends the mean square of `D(z + sigma_k n_k) - z`; each step has its own
+    noise and a level uniform in `sigma +- spread`. `noise` starts at `z + sigma n`, descends the mean square of
+    `(z - D(z)) / sigma - n` with fixed `n` and `sigma`, and denoises the result. The published code draws one level per batch;
+    here each image draws its own.
 
     References:
         Enhancing Adversarial Robustness via Score-Based Optimization (Zhang, Luo, Zhang, 2023)
         https://arxiv.org/abs/2307.04333
 
     Arguments:
-        score: The denoiser; for `image` it is given a noise level for each image.
+        score: The denoiser; for `image` it receives one noise level per image.
         objective: `image` or `noise`.
         steps: Steps of Adam, at least 0.
-        step_size: Their size, in [-1, 1].
+        step_size: Step size of Adam, for images in [-1, 1].
         sigma: Noise level, in [-1, 1], above 0.
-        spread: By how much the level varies for `image`, from 0 to less than `sigma`; `noise` keeps one level and does not use it.
+        spread: How far the level varies for `image`, at least 0 and below `sigma`; `noise` does not use it.
         votes: Purifications whose class probabilities are averaged.
 
     Raises:
@@ -77,7 +78,7 @@ class ScoreOpt:
         return self.steps + (self.objective != "image")
 
     def purify(self, x: Images, noise: Noise) -> Images:
-        """The optimised images; draws noise once a step, or once."""
+        """The optimised images; `image` draws noise at each step, `noise` once."""
         z = to_signed(x)
         if self.objective == "image":
             return to_pixels(adam(self._image_loss(noise), z, steps=self.steps, step_size=self.step_size))

@@ -15,11 +15,12 @@ from bench.stats.intervals import lower_bound
 
 @dataclass(frozen=True, kw_only=True)
 class Smoothing:
-    """Shows the classifier the image under Gaussian noise, several times, and averages the votes; certified in l2.
+    """Classifies the image under Gaussian noise several times and averages the votes; certified in l2.
 
-    The certificate is that of the classifier that takes the likeliest class under the noise: if that class is seen `hits` times in
-    `certify` draws, its chance is at least `p` (Clopper and Pearson, one-sided, error `alpha`), and no perturbation of an l2 length
-    below `sigma Phi^-1(p)` changes it, with that confidence. Pixels are clamped after the noise, which is part of the classifier.
+    The certificate holds for the smoothed classifier, which predicts the likeliest class under the noise. If that class occurs
+    `hits` times in `certify` draws, its probability is at least `p` (Clopper and Pearson, one-sided, error `alpha`). Then, with
+    confidence `1 - alpha`, no perturbation of l2 length below `sigma Phi^-1(p)` changes it. Pixels are clamped after the noise;
+    the clamp counts as part of the classifier.
 
     References:
         Certified Adversarial Robustness via Randomized Smoothing (Cohen, Rosenfeld, Kolter, 2019)
@@ -28,8 +29,8 @@ class Smoothing:
     Arguments:
         sigma: Noise level, pixel units, greater than 0.
         votes: Noisy copies whose class probabilities are averaged.
-        certify: Draws of the certificate, after another 100 that choose the class; 0 leaves it out.
-        alpha: Chance that an image's certificate is wrong, in (0, 1).
+        certify: Draws for the certificate, after another 100 that choose the class; 0 makes no certificate.
+        alpha: Probability that an image's certificate is wrong, in (0, 1).
 
     Raises:
         UserError: An argument is out of its range.
@@ -62,6 +63,6 @@ class Smoothing:
         return clamp(x + self.sigma * noise.normal(x))
 
     def certified_radius(self, hits: int) -> float:
-        """The l2 radius, pixel units, that follows from `hits` of `certify` draws; 0 abstains."""
+        """The certified l2 radius, pixel units, after `hits` in `certify` draws; 0 if there is none."""
         chance = lower_bound(hits, self.certify, self.alpha)
         return self.sigma * NormalDist().inv_cdf(chance) if chance > 0.5 else 0.0

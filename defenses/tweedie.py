@@ -12,7 +12,7 @@ from bench.protocols import Images, ScoreModel
 
 @dataclass(frozen=True, kw_only=True)
 class Tweedie:
-    """Takes the image for a noisy one and returns its posterior mean `x + sigma^2 score(x)`, clamped to [0, 1].
+    """Treats the image as a noisy one and returns its posterior mean `x + sigma^2 score(x)`, clamped to [0, 1].
 
     References:
         Tweedie's Formula and Selection Bias (Efron, 2011)
@@ -20,7 +20,7 @@ class Tweedie:
 
     Arguments:
         score: The denoiser.
-        sigma: Noise level that the image is taken to have, pixel units.
+        sigma: Assumed noise level of the image, pixel units.
     """
 
     deterministic: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Records to tables, pages and figures."""
+"""Tables, pages and figures from records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def render(
     brief: bool = False,
     width: int | None = None,
 ) -> str:
-    """The leaderboard of all records below `results` as text in one of `FORMATS`.
+    """The leaderboard of all records below `results`, as text in one of `FORMATS`.
 
     Arguments:
         results: Folder of all records, or several.
@@ -35,14 +35,14 @@ def render(
         dataset: Only this data set.
         threat: Only this threat.
         against: The defense to test the others against; None for the first row.
-        required: Classes of attacks that a row needs to be ranked; all if none are named.
-        images: For the page: images shown of each run that stores them.
-        purifier: For the page: gives the purified clean and adversarial images of a run and its evidence.
-        brief: For Markdown and LaTeX: leaves out the runs behind the rows.
-        width: For Markdown: characters of a line that it has to fit; as many as it takes, if left out.
+        required: Classes of attacks that a row needs to be ranked; all if empty.
+        images: For the page: the number of images shown for each run that stores images.
+        purifier: For the page: a function from a run and its evidence to the purified clean and adversarial images.
+        brief: For Markdown and LaTeX: omits the table of runs.
+        width: For Markdown: the most characters in a line; no limit if None.
 
     Raises:
-        UserError: There are no records, or a name is none of theirs.
+        UserError: There are no records, or a name is not among them.
     """
     from leaderboards.boards import collect
     from leaderboards.classes import REQUIRED
@@ -56,7 +56,7 @@ def render(
 
 
 def as_text(boards: Sequence[Board], output: str, *, brief: bool = False, width: int | None = None) -> str:
-    """Boards as text in one of `FORMATS` but `html`."""
+    """Boards as text in one of `FORMATS` except `html`."""
     if output == "json":
         from leaderboards.formats.documents import documents
 
@@ -75,7 +75,7 @@ def as_text(boards: Sequence[Board], output: str, *, brief: bool = False, width:
     made = [table for board in boards for table in tables(board, runs=not brief)]
     if output == "md" and width is not None:
         made = [fitted(table, width) for table in made]
-    if output == "latex":  # brackets would make it too wide for a page
+    if output == "latex":  # with brackets the table would be too wide for a page
         made = [
             replace(
                 table,
@@ -91,24 +91,29 @@ def as_text(boards: Sequence[Board], output: str, *, brief: bool = False, width:
 
 
 def paper(
-    spec: str, *, results: Path | None = None, output: str | None = None, out: Path | None = None, dataset: str | None = None,
+    spec: str,
+    *,
+    results: Path | None = None,
+    output: str | None = None,
+    out: Path | None = None,
+    dataset: str | None = None,
     threat: str | None = None,
-) -> tuple[str, bool]:  # fmt: skip
-    """The text of a paper table, or the paths of a figure, and whether it was written; see `leaderboards.papers.make`."""
+) -> tuple[str, bool]:
+    """The text of a paper table or the paths of a figure, and whether files were written; see `leaderboards.papers.make`."""
     from leaderboards.papers.make import make
 
     return make(spec, results=results, output=output, out=out, dataset=dataset, threat=threat)
 
 
 def model_info(results: Path, run: str, words: Mapping[str, str]) -> str:
-    """RobustBench's JSON of the defense that a run belongs to; see `leaderboards.robustbench`."""
+    """RobustBench's JSON for the defense of a run; see `leaderboards.robustbench`."""
     from leaderboards.robustbench import model_info as made
 
     return made(results, run, words)
 
 
 def reference_row(file: Path, results: Path, threat: str | None = None) -> tuple[Path, str]:
-    """Where a row of RobustBench belongs below the results, and what it says there; see `leaderboards.robustbench`."""
+    """The path and the content of an imported RobustBench row below the results; see `leaderboards.robustbench`."""
     from leaderboards.robustbench import reference_row as made
 
     return made(file, results, threat)

@@ -1,4 +1,4 @@
-"""Rows to boards: one per data set and threat, ranked, with the rows that are not ranked apart."""
+"""Boards: the rows of one data set and threat, ranked, and apart from them those that cannot be ranked."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Board:
         threat: Threat model.
         required: Classes of attacks that a row needs to be ranked.
         reference: The defense that the paired tests compare with; None if no row is ranked and none was named.
-        rows: The ranked ones, best worst case first.
-        incomplete: Those that have not faced all required classes, likewise.
-        imported: Figures from elsewhere, never ranked.
+        rows: The ranked rows, highest worst-case accuracy first.
+        incomplete: The rows that have not faced all required classes, in the same order.
+        imported: Rows of other leaderboards, never ranked.
     """
 
     dataset: str
@@ -72,14 +72,14 @@ def collect(
     """All boards below `results`.
 
     Arguments:
-        results: Folder of all records, or several: a run that lies in two of them counts once, where it has more images.
+        results: Folder of all records, or several; a run in two of them counts once, with the larger number of images.
         dataset: Only this data set.
         threat: Only this threat.
-        against: The defense to test the others against, as the table names it; None for the first row.
-        required: Classes of attacks that a row needs to be ranked, of `REQUIRED`.
+        against: The defense to test the others against, by its name in the table; None for the first row.
+        required: Classes of attacks that a row needs to be ranked, among `REQUIRED`.
 
     Raises:
-        UserError: No record fits, or a name is none of the boards.
+        UserError: No record matches, or a name is not on the boards.
     """
     unknown = [kind for kind in required if kind not in REQUIRED]
     if unknown:
@@ -106,7 +106,7 @@ def collect(
 
 
 def _groups(folders: Sequence[Path], dataset: str | None, threat: str | None) -> dict[tuple[str, str, str], list[Run]]:
-    """Runs by name of the data set, threat, and content of the data set."""
+    """The runs, grouped by name of the data set, threat, and content hash of the data set."""
     groups: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     longest: dict[str, Run] = {}
     for run in (run for folder in folders for run in read_runs(folder)):
@@ -118,8 +118,8 @@ def _groups(folders: Sequence[Path], dataset: str | None, threat: str | None) ->
     return groups
 
 
-def _told_apart(rows: Sequence[Row]) -> list[Row]:
-    """The same rows; of those that have one name and another content, as after an edit of the defense's file, each names its own."""
+def _distinct(rows: Sequence[Row]) -> list[Row]:
+    """Adds the content hash to rows of the same name but different code, as after an edit of the defense's file."""
     contents: dict[tuple[str, str, str | None], set[str | None]] = defaultdict(set)
     for row in rows:
         contents[row.defense, row.classifier, row.score_model].add(row.content)
@@ -135,9 +135,7 @@ def _board(
     key: tuple[str, str, str], runs: list[Run], imported: list[Imported], required: tuple[str, ...], against: str | None
 ) -> Board:
     rows = _beside_undefended(
-        sorted(
-            _told_apart(rows_of(runs, required)), key=lambda row: (-row.worst_case.value, row.defense, row.classifier)
-        )
+        sorted(_distinct(rows_of(runs, required)), key=lambda row: (-row.worst_case.value, row.defense, row.classifier))
     )
     complete, incomplete = [row for row in rows if not row.missing], [row for row in rows if row.missing]
     complete = sorted(_ranked(complete), key=lambda row: (row.rank or 0, -row.worst_case.value, row.defense))
@@ -147,12 +145,18 @@ def _board(
     complete, incomplete = _tested([*complete, *incomplete], reference, len(complete))
     name = reference.defense if reference else None
     return Board(
-        dataset=key[0], threat=key[1], required=required, reference=name, rows=complete, incomplete=incomplete, imported=imported
-    )  # fmt: skip
+        dataset=key[0],
+        threat=key[1],
+        required=required,
+        reference=name,
+        rows=complete,
+        incomplete=incomplete,
+        imported=imported,
+    )
 
 
 def _beside_undefended(rows: list[Row]) -> list[Row]:
-    """Every row's distance to the undefended classifier of the same name, on the images both have."""
+    """Adds to every row its difference from the undefended classifier of the same name, on the images of both."""
     undefended = {row.classifier: row for row in rows if row.defense == UNDEFENDED}
     return [_beside(row, undefended.get(row.classifier)) for row in rows]
 
@@ -174,7 +178,7 @@ def _ranked(rows: list[Row]) -> list[Row]:
 
 
 def _tested(rows: list[Row], reference: Row | None, complete: int) -> tuple[list[Row], list[Row]]:
-    """The paired p-values against the reference, Holm-corrected over all rows of the board."""
+    """Adds the paired p-values against the reference, Holm-corrected over all rows of the board."""
     if reference is None:
         return rows[:complete], rows[complete:]
     others = [place for place, row in enumerate(rows) if row is not reference]

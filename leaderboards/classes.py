@@ -1,4 +1,4 @@
-"""Classes of attacks: what a row must have faced before it is ranked."""
+"""Classes of attacks: a row is ranked once it has faced all required ones."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ REQUIRED = (FULL, AUTO, BLACK, TRANSFER)
 BPDA, KNOWN, NULL, OTHER = "BPDA", "known draws", "null", "other"
 
 EFFORT: Mapping[str, Mapping[str, int]] = {
-    FULL: {"steps": 10}, BPDA: {"steps": 10}, KNOWN: {"steps": 10}, TRANSFER: {"steps": 10}, BLACK: {"queries": 1000},
+    FULL: {"steps": 10},
+    BPDA: {"steps": 10},
+    KNOWN: {"steps": 10},
+    TRANSFER: {"steps": 10},
+    BLACK: {"queries": 1000},
     AUTO: {"steps": 100, "queries": 1000},
-}  # fmt: skip
-"""What an attack of a class takes at least, or the row says that it took less: with less, even an undefended classifier seems robust."""
+}
+"""The least effort of an attack in a class; with less, even an undefended classifier seems robust, so the row gets a flag."""
 _AUTOATTACK = ("autoattack", "autoattack-plus", "autoattack-rand", "robustbench", "fixed-autoattack-2024")
 _LIKE_AUTOATTACK = ("autoattack-fast",)
 
@@ -22,8 +26,8 @@ _LIKE_AUTOATTACK = ("autoattack-fast",)
 def attack_class(spec: RunSpec) -> str:
     """The class of a run's attack.
 
-    One step along the gradient, random points, and attacks of other packages whose kind the record does not tell are
-    `other`: they count in the worst case, and fill no required class.
+    A single gradient step, random points, and attacks of other packages whose kind is unknown are `other`: they count in
+    the worst case, but fill no required class.
     """
     attack = spec.attack
     name, gradient = attack.name, attack.gradient
@@ -41,11 +45,11 @@ def attack_class(spec: RunSpec) -> str:
 
 
 def fills(spec: RunSpec, *, exact: bool = True) -> set[str]:
-    """The required classes that a run fills: an exact gradient on the very draws that are scored is a full gradient too.
+    """The required classes that a run fills; an exact gradient on the scored draws also counts as a full gradient.
 
     Arguments:
-        spec: The run's.
-        exact: Whether its gradient is: one that was measured to be wrong is no full gradient.
+        spec: The specification of the run.
+        exact: Whether its gradient is exact; one that was measured to be wrong is not a full gradient.
     """
     kind = attack_class(spec)
     filled = {kind, FULL} if kind == KNOWN and spec.attack.gradient == "full" else {kind}
@@ -60,7 +64,7 @@ def averages_draws(spec: RunSpec) -> bool:
 
 
 def caveats(spec: RunSpec) -> list[str]:
-    """What a reader should know of an attack that fills its class less than fully."""
+    """Flags for an attack that is weaker than its class suggests."""
     name, kind, args = spec.attack.name, attack_class(spec), spec.attack.args
     short = [
         f"{word}={args[word]}" for word, least in EFFORT.get(kind, {}).items() if (args.get(word) or least) < least
@@ -73,8 +77,10 @@ def caveats(spec: RunSpec) -> list[str]:
 
 
 def required_of(spec: RunSpec, classes: tuple[str, ...], *, differentiable: bool) -> tuple[str, ...]:
-    """The classes that a row needs: nothing transfers to the undefended classifier from itself, and what has no
-    derivative is attacked by BPDA in place of the full gradient.
+    """The classes that a row needs.
+
+    The undefended classifier needs no transfer, which would be from itself. A defense without a derivative needs BPDA
+    instead of the full gradient.
     """
     undefended = spec.defense.name == UNDEFENDED
     needed = (kind for kind in classes if not (undefended and kind == TRANSFER))

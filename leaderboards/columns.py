@@ -1,4 +1,4 @@
-"""The columns of a board, and the tables that are made of it."""
+"""The columns of a board, and the tables that show it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,40 @@ from leaderboards.rows import FEW, Row
 from leaderboards.tables import Cell, Table, p_text, without_constant, without_empty
 
 Column = tuple[str, Callable[[Row], Cell]]
-SAID_ONCE = ("classifier", "score model", "n", "seeds", "draws")
+CONSTANT = ("classifier", "score model", "n", "seeds", "draws")
 LEAST = (
-    "score passes", "certified l2", "draws", "seeds", "± seeds", "Δ null attack", "Δ undefended", "class", "score model", "classifier",
-    "transfer %", "black box %", "EOT %", "known draws %", "AutoAttack %", "full gradient %", "p", "missing", "believed", "n", "flags", "clean %",
-)  # fmt: skip
-"""Columns in the order in which a narrow terminal does without them."""
-TELLING = ("classifier", "score model")
-"""Columns that tell rows of one defense apart."""
+    "score passes",
+    "certified l2",
+    "draws",
+    "seeds",
+    "± seeds",
+    "Δ null attack",
+    "Δ undefended",
+    "class",
+    "score model",
+    "classifier",
+    "transfer %",
+    "black box %",
+    "EOT %",
+    "known draws %",
+    "AutoAttack %",
+    "full gradient %",
+    "p",
+    "missing",
+    "believed",
+    "n",
+    "flags",
+    "clean %",
+)
+"""Columns in the order in which a narrow terminal drops them."""
+DISTINGUISHING = ("classifier", "score model")
+"""Columns that distinguish rows of the same defense."""
 COST = "Minutes to hours each: `--dry-run` says how many; `--attack autoattack-fast` takes less than the reference."
 TITLES = {kind: f"{kind} %" for kind in REQUIRED}
 
 
 def believed_text(verdict: str | None) -> str:
-    """`yes`, `passed` of too few images to be believed, `suspect`, `refuted`, or `unchecked` where no audit was made."""
+    """`yes`, `passed` (too few images to be believed), `suspect`, `refuted`, or `unchecked` without an audit."""
     return {None: UNCHECKED, BELIEVED: "yes"}.get(verdict, str(verdict))
 
 
@@ -58,7 +78,7 @@ def columns(board: Board) -> list[Column]:
 
 
 def tables(board: Board, *, runs: bool = True) -> list[Table]:
-    """The ranked rows, the incomplete ones, the imported ones, and the runs behind them if asked for: those that there are."""
+    """The tables of ranked, incomplete and imported rows and, if requested, of the runs; empty tables are omitted."""
     heading = f"{board.dataset}, {board.threat}"
     made = [_ranked(board, heading)] if board.rows else []
     made += [_incomplete(board, heading)] if board.incomplete else []
@@ -71,31 +91,33 @@ def _under(kind: str) -> Callable[[Row], Cell]:
 
 
 def _ranked(board: Board, heading: str) -> Table:
-    table, said = _of_rows(board, heading, board.rows)
-    return _with_remarks(table, said, board, ranked=True)
+    table, constant = _of_rows(board, heading, board.rows)
+    return _with_remarks(table, constant, board, ranked=True)
 
 
 def _incomplete(board: Board, heading: str) -> Table:
     title = f"{heading}: incomplete" if board.rows else heading
     why = f'Incomplete, so not ranked: a row needs attacks of the classes {", ".join(board.required)}, and {FEW} images. Other classes: --require, as in --require "full gradient".'
-    table, said = _of_rows(board, title, board.incomplete)
-    table = _with_remarks(table, said, board, ranked=False)
+    table, constant = _of_rows(board, title, board.incomplete)
+    table = _with_remarks(table, constant, board, ranked=False)
     commands = list(dict.fromkeys(command for row in board.incomplete for command in row.commands))
     return Table(
-        title=table.title, columns=table.columns, groups=table.groups,
+        title=table.title,
+        columns=table.columns,
+        groups=table.groups,
         remarks=[why, *table.remarks, "What completes these rows:", "```sh\n" + "\n".join(commands) + "\n```", COST],
-    )  # fmt: skip
+    )
 
 
 def _of_rows(board: Board, title: str, rows: Sequence[Row]) -> tuple[Table, dict[str, str]]:
     parts = columns(board)
     cells = [[cell(row) for _, cell in parts] for row in rows]
     table = without_empty(Table(title=title, columns=[name for name, _ in parts], groups=[("", cells)]))
-    return without_constant(table, SAID_ONCE)
+    return without_constant(table, CONSTANT)
 
 
-def _with_remarks(table: Table, said: dict[str, str], board: Board, *, ranked: bool) -> Table:
-    once = "; ".join(f"{title}: {text}" for title, text in said.items())
+def _with_remarks(table: Table, constant: dict[str, str], board: Board, *, ranked: bool) -> Table:
+    once = "; ".join(f"{title}: {text}" for title, text in constant.items())
     notes = "In brackets 95 % intervals, in percent; Δ: the worst case minus the same without the defense, and without the attack, in points."
     tied = (
         " A rank is one more than the number of rows that are significantly better (paired, two-sided, Holm over all pairs, 5 %)."
@@ -122,19 +144,25 @@ def _with_remarks(table: Table, said: dict[str, str], board: Board, *, ranked: b
         else ""
     )
     return Table(
-        title=table.title, columns=table.columns, groups=table.groups,
+        title=table.title,
+        columns=table.columns,
+        groups=table.groups,
         remarks=([f"All rows: {once}."] if once else []) + [notes + tied + against, *audits, *unaudited],
-    )  # fmt: skip
+    )
 
 
 def _imported(board: Board, heading: str) -> Table:
     cells = [
         [
-            Cell(row.name), Cell(None if row.clean is None else f"{100 * row.clean:.2f}"), Cell(f"{100 * row.robust:.2f}"),
-            Cell(row.source), Cell("unreliable" if row.unreliable else ""), Cell(row.link),
+            Cell(row.name),
+            Cell(None if row.clean is None else f"{100 * row.clean:.2f}"),
+            Cell(f"{100 * row.robust:.2f}"),
+            Cell(row.source),
+            Cell("unreliable" if row.unreliable else ""),
+            Cell(row.link),
         ]
         for row in board.imported
-    ]  # fmt: skip
+    ]
     names = ["defense", "clean %", "robust %", "imported from", "flags", "link"]
     remarks = ["Imported as published, by other protocols and on other images; never ranked with the rows above."]
     return without_empty(
@@ -146,13 +174,20 @@ def _runs(board: Board) -> Table:
     names = ["defense", "attack", "class", "n", "clean %", "robust %", "seed", "flags", "run"]
     cells = [
         [
-            Cell(row.defense), Cell(part.attack), Cell(part.attack_class), Cell(part.n), Cell(part.clean), Cell(part.robust),
-            Cell(part.seed), Cell(", ".join(part.flags)), Cell(f"`{part.run_id}`"),
+            Cell(row.defense),
+            Cell(part.attack),
+            Cell(part.attack_class),
+            Cell(part.n),
+            Cell(part.clean),
+            Cell(part.robust),
+            Cell(part.seed),
+            Cell(", ".join(part.flags)),
+            Cell(f"`{part.run_id}`"),
         ]
         for row in board.every
         for part in row.runs
-    ]  # fmt: skip
+    ]
     table = Table(title=f"{board.dataset}, {board.threat}: runs", columns=names, groups=[("", cells)])
-    table, said = without_constant(table, ("n", "seed"))
-    once = [f"All runs: {'; '.join(f'{title} {text}' for title, text in said.items())}."] if said else []
+    table, constant = without_constant(table, ("n", "seed"))
+    once = [f"All runs: {'; '.join(f'{title} {text}' for title, text in constant.items())}."] if constant else []
     return Table(title=table.title, columns=table.columns, groups=table.groups, remarks=once)

@@ -1,4 +1,4 @@
-"""One run as a table shows it."""
+"""One run, as tables show it."""
 
 from __future__ import annotations
 
@@ -22,31 +22,32 @@ from leaderboards.classes import attack_class, caveats, fills
 BELIEVED, SUSPECT, REFUTED, UNCHECKED = "believed", "suspect", "refuted", "unchecked"
 _GOOD = (BELIEVED, "pass", "passed", "yes", "true")
 MANY = 250
-"""Below this number of images, five shards, a row is flagged: the half-width of its interval (Wilson, at 50 %) can exceed 6.15 points."""
+"""Rows with fewer images are flagged: the half-width of their interval (Wilson, at 50 %) can exceed 6.15 points."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """One run.
+    """The figures of one run.
 
     Arguments:
-        run_id: Its id.
+        run_id: Id of the run.
         attack: Name of the attack, and the arguments that differ from its defaults.
-        attack_class: One of `leaderboards.classes`.
+        attack_class: One of the classes in `leaderboards.classes`.
         n: Number of images.
         draws: Scored draws per image.
         seed: Seed of all draws.
         clean: Clean accuracy.
         robust: Robust accuracy under this attack.
-        verdict: An audit's: `believed`, or `passed` where it examined fewer than 32 images, `suspect` or `refuted`; None if there was none, or none that is complete.
-        audited: How much an audit examined, as `quick, 32 images`; empty if there was none.
-        flags: What a reader should know: `partial`, `small n`, `gradient not exact`, `gradient not measured`, `image by image`,
-            `inexact gradient mode`, what the attack warned of, gradients that were not finite, what an audit found.
-        passes: Score-model passes per image that the run took, attack and score.
-        command: What makes the run.
-        audit: What audits it, quickly.
-        path: Its folder.
-        shares: Of right draws per adversarial image.
+        verdict: Verdict of the audit: `believed`, `passed` (as believed, but on fewer than 32 images), `suspect` or `refuted`; None
+            without a complete audit.
+        audited: The extent of the audit, as `quick, 32 images`; empty without an audit.
+        flags: Warnings for the reader: `partial`, `small n`, `gradient not exact`, `gradient not measured`, `image by image`,
+            `inexact gradient mode`, warnings of the attack, gradients that were not finite, findings of the audit.
+        passes: Score-model passes per image in attack and score.
+        command: The command that makes the run.
+        audit: The command of its quick audit.
+        path: Folder of the record.
+        shares: The share of right draws of each adversarial image.
     """
 
     run_id: str
@@ -68,20 +69,31 @@ class Entry:
 
     @property
     def believed(self) -> bool | None:
-        """Whether an audit found the number trustworthy; None if there was none, or one of too few images to say so."""
+        """Whether an audit found the number trustworthy; None without an audit, or with one on too few images."""
         return believed(self.verdict)
 
 
 def entry(run: Run) -> Entry:
-    """The run's figures, from its lines."""
+    """Computes the figures of a run from its lines."""
     spec = run.spec
     return Entry(
-        run_id=run.run_id, attack=run.header.labels.attack, attack_class=attack_class(spec), n=len(run),
-        draws=spec.draws, seed=spec.seed, clean=mean_share(run.shares(CLEAN)), robust=mean_share(run.shares()),
-        verdict=verdict(run), audited=_audited(run), flags=flags(run), passes=float(score_passes(run).mean()),
-        command=run_command(run.header, len(run)), audit=_audit(run), path=run.path.as_posix(),
+        run_id=run.run_id,
+        attack=run.header.labels.attack,
+        attack_class=attack_class(spec),
+        n=len(run),
+        draws=spec.draws,
+        seed=spec.seed,
+        clean=mean_share(run.shares(CLEAN)),
+        robust=mean_share(run.shares()),
+        verdict=verdict(run),
+        audited=_audited(run),
+        flags=flags(run),
+        passes=float(score_passes(run).mean()),
+        command=run_command(run.header, len(run)),
+        audit=_audit(run),
+        path=run.path.as_posix(),
         shares=per_image(run),
-    )  # fmt: skip
+    )
 
 
 def _audited(run: Run) -> str:
@@ -101,34 +113,34 @@ def _audit(run: Run) -> str:
 
 
 def score_passes(run: Run) -> Any:
-    """Passes through the score model of each image, forward and backward, shape `(n,)`."""
+    """Score-model passes of each image, forward and backward, shape `(n,)`."""
     kinds = [values for kind, values in run.cost.items() if kind.startswith("score_")]
     return sum(kinds) if kinds else run.ids * 0
 
 
 def verdict(run: Run) -> str | None:
-    """An audit's verdict; None if there was no audit, or one that is not complete. Any other word is no good news: `suspect`."""
-    said = run.audit.get("verdict")
-    if said in (None, UNCHECKED):
+    """The verdict of the audit; None without a complete audit. An unknown word counts as `suspect`."""
+    word = run.audit.get("verdict")
+    if word in (None, UNCHECKED):
         return None
-    if said is True or str(said).lower() in _GOOD:
+    if word is True or str(word).lower() in _GOOD:
         return PASSED if _sized(run) and is_few(run.audit) else BELIEVED
-    return REFUTED if str(said).lower() == REFUTED else SUSPECT
+    return REFUTED if str(word).lower() == REFUTED else SUSPECT
 
 
 def believed(verdict: str | None) -> bool | None:
-    """Whether a verdict is a good one; None for none, and for `passed`, which is of too few images."""
+    """Whether a verdict is `believed`; None without a verdict, and for `passed`, which is about too few images."""
     return None if verdict in (None, PASSED) else verdict == BELIEVED
 
 
 def row_verdict(verdicts: Sequence[str | None]) -> str | None:
-    """That of a row, from its runs', the strongest attack first: bad if one is, else that of the first, which decides the row."""
+    """The verdict of a row: the worst of its runs if one is bad, else that of the first, its strongest attack."""
     bad = [verdict for verdict in verdicts if verdict in (REFUTED, SUSPECT)]
     return min(bad, key=(REFUTED, SUSPECT).index, default=verdicts[0])
 
 
 def exact(run: Run) -> bool:
-    """Whether the defense's gradient, as far as it was measured, is finite and that of its values."""
+    """Whether the gradient of the defense is finite and correct, as far as it was measured."""
     return _right(run) and run.header.checks.gradient_finite is not False
 
 
@@ -139,19 +151,19 @@ def _right(run: Run) -> bool:
 
 
 def followed(run: Run) -> bool:
-    """Whether the attack had gradients that it could follow, on all but a few of its images."""
+    """Whether the attack had finite gradients on all but a few of its images."""
     return share(run.flags, len(run)) <= ALLOWED
 
 
 def filled(run: Run) -> set[str]:
-    """The required classes that a run fills: none where its gradients could not be followed."""
+    """The required classes that a run fills; none if the attack lacked finite gradients."""
     return fills(run.spec, exact=exact(run)) if followed(run) else set()
 
 
 def flags(run: Run) -> list[str]:
-    """What a reader should know of the run."""
+    """Warnings about the run for a reader."""
     checks = run.header.checks
-    known = {
+    own = {
         "partial": not run.sealed,
         "small n": len(run) < MANY,
         "gradient not exact": not _right(run),
@@ -159,10 +171,10 @@ def flags(run: Run) -> list[str]:
         "image by image": run.spec.batch_size is not None,
         "mixed environments": len(run.header.environments) > 1,
     }
-    said = [f"{flag} ({count} images)" for flag, count in run.flags.items()]
+    remarks = [f"{flag} ({count} images)" for flag, count in run.flags.items()]
     unmet = failed_checks(checks)
     if checks.gradient_finite is False and FINITE not in unmet:  # a record from before the claim
         unmet.append(FINITE)
     failed = [f"{check}: failed" for check in unmet if check not in (IN_DOUBLE, IN_SINGLE)]
     audited = [str(flag) for flag in run.audit.get("flags", [])]
-    return [flag for flag, holds in known.items() if holds] + failed + caveats(run.spec) + said + audited
+    return [flag for flag, holds in own.items() if holds] + failed + caveats(run.spec) + remarks + audited

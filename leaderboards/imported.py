@@ -1,4 +1,4 @@
-"""Figures from elsewhere, as `bench import` stored them: shown for reference, never ranked."""
+"""Rows of other leaderboards, as `bench import` stored them: shown for reference, never ranked."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ FOLDER = "imported"
 
 @dataclass(frozen=True, kw_only=True)
 class Imported:
-    """One row of another leaderboard, as it was published.
+    """One row of another leaderboard, as published.
 
     Arguments:
-        name: What it calls the defense.
-        source: Where it comes from.
-        clean: Clean accuracy, in [0, 1]; None if it says none.
-        robust: Robust accuracy by its own protocol, in [0, 1].
+        name: Name of the defense.
+        source: Name of the leaderboard.
+        clean: Clean accuracy, in [0, 1]; None if there is none.
+        robust: Robust accuracy by the protocol of the source, in [0, 1].
         link: The paper.
-        unreliable: Whether its source marks it so.
-        note: What the source adds.
+        unreliable: Whether the source marks it as unreliable.
+        note: Footnote of the source.
     """
 
     name: str

@@ -1,15 +1,15 @@
-"""Writes what is published of the committed records: the board, the page, the paper's tables, and what the documents quote.
+"""Publishes the committed records: writes the board, the page, the paper's tables, and the output quoted in documents.
 
-    python -m leaderboards.publish            # writes them
-    python -m leaderboards.publish --check    # exit code 1, with their names, if any would change
-    python -m leaderboards.publish --pack     # writes the zip files of the records anew, after a run has added some
+    python -m leaderboards.publish            # writes the files
+    python -m leaderboards.publish --check    # names the files that would change; exit code 1 if there are any
+    python -m leaderboards.publish --pack     # rewrites the zip files of the records, after new runs
 
-In a document, a command and what it printed stand between two marks; a fence around it stays:
+In a document, the output of a command goes between two marks; a code fence around it is kept:
 
     <!-- from: bench compare 4c11 86fe --results results/fashion-mnist-standard -->
     <!-- end -->
 
-A fence after the following mark holds that file:
+A code fence after this mark holds the content of a file:
 
     <!-- the file examples/two_shots.py -->
 """
@@ -50,7 +50,7 @@ FENCE = re.compile(r"\A\n*(```\w*\n).*?(```\n)\n*\Z", re.DOTALL)
 
 
 def published() -> Iterator[tuple[Path, str]]:
-    """Each file, and what it has to hold."""
+    """Each published file with its content."""
     for name, command in FILES.items():
         yield ROOT / name, printed(command)
     for name in DOCUMENTS:
@@ -59,17 +59,17 @@ def published() -> Iterator[tuple[Path, str]]:
 
 @functools.cache
 def printed(command: str) -> str:
-    """What a command prints, run at the root of the checkout."""
-    (program, *words), heard, here = shlex.split(command), io.StringIO(), Path.cwd()
+    """The output of a command, run at the root of the checkout."""
+    (program, *words), output, folder = shlex.split(command), io.StringIO(), Path.cwd()
     os.chdir(ROOT)
     try:
-        with contextlib.redirect_stdout(heard):
+        with contextlib.redirect_stdout(output):
             code = main(words) if program == "bench" else _script(*words)
     finally:
-        os.chdir(here)
+        os.chdir(folder)
     if code:
         raise SystemExit(f"expected exit code 0, got {code}; see: {command}")
-    return heard.getvalue().rstrip("\n") + "\n"
+    return output.getvalue().rstrip("\n") + "\n"
 
 
 def _script(flag: str, module: str) -> int:
@@ -92,7 +92,7 @@ def _shown(block: re.Match[str]) -> str:
 
 
 def publish(*, check: bool) -> list[str]:
-    """Writes the files that differ, or only names them."""
+    """Writes the files that differ, unless `check` is set; returns their names."""
     changed = []
     for path, text in published():
         if path.exists() and path.read_text() == text:
@@ -105,7 +105,7 @@ def publish(*, check: bool) -> list[str]:
 
 
 def pack() -> None:
-    """Writes the zip files that are committed: the records of the boards, and apart from them the runs behind the audits."""
+    """Writes the committed zip files: one of the records of the boards, one of the runs behind their audits."""
     pack_results(ROOT / RESULTS, ROOT / f"{RESULTS}.zip")
     if (ROOT / RESULTS / "audits").is_dir():
         pack_results(ROOT / RESULTS / "audits", ROOT / f"{RESULTS}-audits.zip")

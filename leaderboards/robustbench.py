@@ -1,4 +1,4 @@
-"""RobustBench's `model_info` JSON: rows of ours for theirs, rows of theirs as references."""
+"""RobustBench's `model_info` JSON: exports our rows, and imports RobustBench's rows as references."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ NORMS = {"Linf": "linf", "L2": "l2"}
 
 
 def model_info(results: Path, run: str, words: Mapping[str, str]) -> str:
-    """The JSON of the defense that a run belongs to: AutoAttack's accuracy, and as `external` the worst case over all attacks.
+    """The JSON for the defense of a run: accuracy under AutoAttack, and as `external` the worst case over all attacks.
 
     Arguments:
         results: Folder of all records.
-        run: Id of one of its runs, a prefix, or a folder.
-        words: What records do not know: `link`, `authors`, `venue`, ...
+        run: Id of one of the defense's runs, a unique prefix of it, or its folder.
+        words: Values that are not in records: `link`, `authors`, `venue`, ...
 
     Raises:
-        UserError: No such run, a threat that RobustBench has no table for, or a key that it does not have.
+        UserError: There is no such run, or RobustBench lacks its threat or a key of `words`.
     """
     strange = [key for key in words if key not in OWN_WORDS]
     if strange:
@@ -48,9 +48,10 @@ def _row_of(results: Path, run: str) -> Row:
     path = find_record(results, run)
     spec = read_run(path).spec
     board = [
-        other for other in read_runs(results_of(path))
+        other
+        for other in read_runs(results_of(path))
         if (other.spec.dataset, other.spec.threat) == (spec.dataset, spec.threat)
-    ]  # fmt: skip
+    ]
     rows = [row for row in rows_of(board) if any(part.run_id == path.name for part in row.runs)]
     if not rows:
         raise UserError(
@@ -63,14 +64,23 @@ def _document(row: Row, eps: str) -> dict[str, Any]:
     auto = row.under.get(AUTO)
     attacks = ", ".join(dict.fromkeys(part.attack for part in row.runs))
     return {
-        "link": "", "name": row.defense, "authors": "", "additional_data": False,
-        "number_forward_passes": round(row.passes or 0) + 1, "dataset": row.dataset, "venue": "Unpublished",
-        "architecture": row.classifier + (f" + {row.score_model}" if row.score_model else ""), "eps": eps,
-        "clean_acc": _percent(row.clean.value), "reported": "", "autoattack_acc": _percent(auto.value) if auto else "",
-        "external": _percent(row.worst_case.value), "unreliable": row.believed is False,
+        "link": "",
+        "name": row.defense,
+        "authors": "",
+        "additional_data": False,
+        "number_forward_passes": round(row.passes or 0) + 1,
+        "dataset": row.dataset,
+        "venue": "Unpublished",
+        "architecture": row.classifier + (f" + {row.score_model}" if row.score_model else ""),
+        "eps": eps,
+        "clean_acc": _percent(row.clean.value),
+        "reported": "",
+        "autoattack_acc": _percent(auto.value) if auto else "",
+        "external": _percent(row.worst_case.value),
+        "unreliable": row.believed is False,
         "footnote": f"{row.n} images; external: worst case per image over {attacks}"
         + (f"; mean over {row.draws} fresh draws" if row.draws > 1 else ""),
-    }  # fmt: skip
+    }
 
 
 def _percent(share: float) -> str:
@@ -78,16 +88,16 @@ def _percent(share: float) -> str:
 
 
 def read_model_info(file: Path, threat: str | None = None) -> dict[str, Any]:
-    """A row of RobustBench as a reference row: what `leaderboards.imported` reads, with its data set and threat.
+    """A row of RobustBench in the form that `leaderboards.imported` reads, with data set and threat.
 
-    The robust accuracy is `external` if it is there, else `autoattack_acc`.
+    The robust accuracy is `external` if the file has it, else `autoattack_acc`.
 
     Arguments:
         file: `model_info/<dataset>/<threat>/<Name>.json`.
-        threat: Ours, if neither the file nor its folder tells; None to read it there.
+        threat: Threat model, if neither the file nor its folder names it; None reads it there.
 
     Raises:
-        UserError: No such JSON, or its threat cannot be told.
+        UserError: The file is not such a JSON, or its threat is unknown.
     """
     try:
         content = json.loads(file.read_bytes())
@@ -99,14 +109,19 @@ def read_model_info(file: Path, threat: str | None = None) -> dict[str, Any]:
             f"expected RobustBench's model_info JSON in {file}, got {type(error).__name__}: {error}; check the path"
         ) from error
     row = Imported(
-        name=name, source="RobustBench", clean=clean, robust=robust, link=str(content.get("link") or ""),
-        unreliable=bool(content.get("unreliable")), note=str(content.get("footnote") or ""),
-    )  # fmt: skip
+        name=name,
+        source="RobustBench",
+        clean=clean,
+        robust=robust,
+        link=str(content.get("link") or ""),
+        unreliable=bool(content.get("unreliable")),
+        note=str(content.get("footnote") or ""),
+    )
     return {"dataset": dataset, "threat": threat or _threat(file, content), **asdict(row)}
 
 
 def reference_row(file: Path, results: Path, threat: str | None = None) -> tuple[Path, str]:
-    """Where the reference row of a file belongs below the results, out of the way of records, and what it says there."""
+    """The path of a file's row below the results, apart from records, and its content there."""
     row = read_model_info(file, threat)
     return imported_path(results, row, file), json.dumps(row, indent=1, ensure_ascii=False) + "\n"
 

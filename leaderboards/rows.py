@@ -1,63 +1,64 @@
-"""Runs to rows: one per defense, classifier and score model, ranked by the worst case over its attacks."""
+"""Rows: the runs of one defense, classifier and score model, with their worst case over attacks."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from bench.figures.aggregate import PerImage, common_ids, over_seeds, per_image, worst_case
-from bench.figures.runs import CLEAN, ROBUST, Run
+from bench.figures.aggregate import PerImage, over_seeds, worst_case
+from bench.figures.runs import CLEAN, Run
 from bench.records.command import run_command
 from bench.records.spec import canonical
 from bench.stats.intervals import Interval, mean_difference, mean_share
-from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing, fills, required_of
-from leaderboards.entries import MANY, Entry, believed, entry, exact, filled, followed, row_verdict, score_passes
+from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing
+from leaderboards.entries import MANY, Entry, believed, entry, exact, filled, row_verdict, score_passes
+from leaderboards.groups import Group
 
 FEW, IMAGES = 20, "images"
-"""With fewer images no test could tell a row from others, so that it would share any rank; and what such a row is missing."""
+"""The least images of a ranked row, since no test could separate one with fewer; and what such a row lacks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One defense before one classifier, under all of its attacks, on the images that all of its runs have.
+    """One defense with one classifier, under all of its attacks, on the images that all of its runs share.
 
     Arguments:
-        defense: Name, and the arguments that differ from its defaults; on a board also what its content is told apart by, if another row has that name.
+        defense: Name, and the arguments that differ from its defaults; on a board also the content hash, if two rows share a name.
         content: Hash of the code of a defense that is not built in.
-        name: Of the defense alone.
-        arguments: All of the defense's.
-        classifier: Name.
-        score_model: Name, if it has one.
+        name: Name of the defense alone.
+        arguments: All arguments of the defense.
+        classifier: Name of the classifier.
+        score_model: Name of the score model, if there is one.
         dataset: Name of the data set.
         threat: Threat model.
-        deterministic: The defense's claim.
+        deterministic: Whether the defense claims to be deterministic.
         draws: Scored draws per image.
         n: Number of images.
         seeds: The seeds that are averaged.
         clean: Clean accuracy.
-        under: For each class of attacks it has faced, the accuracy under the worst of them per image.
-        worst_case: Accuracy under the worst of all attacks, per image.
+        under: For each class of attacks that it has faced, the accuracy under the worst of these attacks per image.
+        worst_case: Accuracy under the worst of all attacks per image.
         spread: Standard deviation of the worst case over seeds, 0 with one seed.
-        worst_seed: The worst case, and the worst seed per image.
-        eot: Under the attacks that average exact gradients over fresh draws, if it is stochastic.
+        worst_seed: Accuracy under the worst attack and the worst seed per image.
+        eot: For a stochastic defense: accuracy under the attacks that average exact gradients over fresh draws.
         delta_null: The worst case minus the accuracy without any attack, under the same rule and draws.
-        delta_undefended: The worst case minus the undefended classifier's, if that is on the board.
-        passes: Score-model passes of one prediction of one image; None if no line tells.
+        delta_undefended: The worst case minus that of the undefended classifier, if that is on the board.
+        passes: Score-model passes of one prediction of one image; None if unknown.
         certified: Average certified l2 radius, pixel units; None for a defense without a certificate.
-        verdict: `suspect` or `refuted` if an audit of one of its runs says so, else what that of the strongest attack on all of its
-            images says; None if there was none.
-        flags: What a reader should know.
-        missing: Classes of attacks it has not faced, and `images` if it has fewer than `FEW`: with any, it is not ranked.
-        commands: What fills them.
-        runs: The runs behind it, strongest attack first.
+        verdict: The worst verdict of its audits if one is `suspect` or `refuted`, else that of the strongest attack on all of its
+            images; None without an audit.
+        flags: Warnings for the reader.
+        missing: Classes of attacks that it has not faced, and `images` if it has fewer than `FEW`; if any, it is not ranked.
+        commands: The commands that complete it.
+        runs: Its runs, strongest attack first.
         rank: One more than the number of rows that are significantly better; None if it is not ranked.
-        paired_p: p-value, Holm-corrected over the board, that its worst case equals the reference's.
+        paired_p: p-value, Holm-corrected over the board, of the hypothesis that its worst case equals the reference's.
         shares: The worst case of each image.
-        clean_shares: Of each image without an attack.
+        clean_shares: The share of right draws of each clean image.
     """
 
     defense: str
@@ -94,18 +95,18 @@ class Row:
 
     @property
     def unaudited(self) -> Entry | None:
-        """The run that an audit would have to examine, if none but another run of the row was audited."""
+        """The run that still needs an audit: the deciding one, if only other runs of the row were audited."""
         audited = self.verdict is None and any(part.verdict for part in self.runs)
         return _deciding(self.runs, self.seeds, self.shares.ids)[0] if audited else None
 
     @property
     def believed(self) -> bool | None:
-        """Whether audits found all of its numbers trustworthy; None if that is not known."""
+        """Whether audits found all of its numbers trustworthy; None if unknown."""
         return believed(self.verdict)
 
 
 def figure_of(row: Row, runs: Sequence[Entry]) -> PerImage | None:
-    """The worst of some runs of a row per image, then the mean over its seeds; on the row's images. None if no run counts.
+    """The worst of some runs per image of the row, averaged over its seeds; None if no run counts.
 
     Arguments:
         row: The row.
@@ -127,11 +128,10 @@ def rows_of(runs: Sequence[Run], required: tuple[str, ...] = REQUIRED) -> list[R
 
 
 def score_cost(runs: Sequence[Run]) -> float | None:
-    """Score-model passes of one prediction of one image.
+    """Score-model passes of one prediction of one image; None if no image tells.
 
-    Where no gradient was taken, each pass through the classifier comes after one purification: in attacks by scores, and
-    on images that no attack was started on; a defense that votes makes several for one prediction. None if there is no
-    such image.
+    Without gradients, each classifier pass follows one purification. This holds for attacks on scores, and for images
+    that were not attacked. A defense with votes makes several purifications for one prediction.
     """
     score = forward = 0
     for run in runs:
@@ -142,61 +142,8 @@ def score_cost(runs: Sequence[Run]) -> float | None:
     return votes * score / forward if forward else None
 
 
-class _Group:
-    """The runs of one row, the seeds that count, and the images that have faced what is required."""
-
-    def __init__(self, runs: list[Run], required: tuple[str, ...]) -> None:
-        self.runs, self.spec, self.draws = runs, runs[0].spec, runs[0].spec.draws
-        differentiable = all(run.header.checks.differentiable for run in runs)
-        self.required = required_of(self.spec, required, differentiable=differentiable)
-        self.seeds = self._seeds()
-        self.counted = [run for run in runs if run.spec.draws == self.draws and run.spec.seed in self.seeds]
-        asked = [run for run in self.counted if filled(run) & set(self.required)]
-        self.ids = common_ids([per_image(run) for run in asked or self.counted])
-        self.overlap = len(self.ids) > 0
-        if not self.overlap:
-            self.counted = [max(self.counted, key=len)]
-            self.seeds, self.ids = [self.counted[0].spec.seed], self.counted[0].ids
-
-    def _seeds(self) -> list[int]:
-        """Those that have faced all required classes, and whatever else the most attacked of them has: a mean over seeds is over the same attacks.
-
-        If none has faced all that is required, the one that has faced most of it.
-        """
-        faced: dict[int, set[str]] = defaultdict(set)
-        classes: dict[int, set[str]] = defaultdict(set)
-        for run in self.runs:
-            faced[run.spec.seed] |= filled(run)
-            classes[run.spec.seed].add(attack_class(run.spec))
-        own = sorted({run.spec.seed for run in self.runs if run.spec.draws == self.draws})
-        complete = [seed for seed in own if faced[seed] >= set(self.required)]
-        if not complete:
-            return [max(own, key=lambda seed: (len(faced[seed] & set(self.required)), -seed))]
-        most = max((classes[seed] for seed in complete), key=len)
-        return [seed for seed in complete if classes[seed] >= most]
-
-    @property
-    def lost(self) -> set[str]:
-        """The classes that runs would fill if their gradients could be followed."""
-        return set().union(*(fills(run.spec) for run in self.counted if not followed(run)))
-
-    def of(self, kind: str) -> list[Run]:
-        """The runs of a class of attacks."""
-        return [run for run in self.runs if attack_class(run.spec) == kind and run.spec.seed in self.seeds]
-
-    def figures(self, runs: Sequence[Run], which: str = ROBUST) -> tuple[PerImage, PerImage, float]:
-        """The worst of some runs per image, of those that have it, then over seeds: mean, worst and deviation; on the images of the row."""
-        by_seed = [[per_image(run, which) for run in runs if run.spec.seed == seed] for seed in self.seeds]
-        return over_seeds([worst_case(parts, self.ids) for parts in by_seed if parts])
-
-    def interval(self, runs: Sequence[Run]) -> Interval | None:
-        """The mean of `figures`; None where the row's images were not attacked."""
-        shares = self.figures(runs)[0].shares if runs else np.empty(0)
-        return mean_share(shares) if len(shares) else None
-
-
 def _by_draws(group: list[Run]) -> list[list[Run]]:
-    """The runs of each number of scored draws; those with known draws join all, since a protocol may prescribe their number."""
+    """The runs of each number of scored draws; runs with known draws join every group, since protocols may fix their number."""
     fresh = [run for run in group if attack_class(run.spec) != KNOWN]
     known = [run for run in group if attack_class(run.spec) == KNOWN]
     counts = sorted({run.spec.draws for run in fresh or known})
@@ -205,35 +152,57 @@ def _by_draws(group: list[Run]) -> list[list[Run]]:
 
 
 def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
-    group, spec, header = _Group(runs, required), runs[0].spec, runs[0].header
+    group, spec, header = Group(runs, required), runs[0].spec, runs[0].header
     deterministic = header.deterministic
     worst, worst_seed, spread = group.figures(group.counted)
     clean, _, _ = group.figures(group.counted, CLEAN)
     worst_interval = mean_share(worst.shares)
     under = {kind: group.interval(group.of(kind)) for kind in sorted({attack_class(run.spec) for run in runs})}
-    faced = set().union(*(filled(run) for run in group.counted))
-    beyond = {FULL} | group.lost  # which a run of their class does not fill
-    missing = [kind for kind in group.required if kind not in faced and (kind in beyond or under.get(kind) is None)]
-    missing += [IMAGES] if len(worst) < FEW else []
+    missing = _missing(group, under, len(worst))
     entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
     deciding = _deciding(entries, group.seeds, worst.ids)
     return Row(
-        defense=header.labels.defense, content=spec.defense.sha256, name=spec.defense.name, arguments=spec.defense.args,
+        defense=header.labels.defense,
+        content=spec.defense.sha256,
+        name=spec.defense.name,
+        arguments=spec.defense.args,
         classifier=spec.classifier.name,
-        score_model=spec.score_model.name if spec.score_model else None, dataset=spec.dataset.name,
-        threat=spec.threat, deterministic=deterministic, draws=group.draws, n=len(worst), seeds=group.seeds,
-        clean=mean_share(clean.shares), under={kind: part for kind, part in under.items() if part},
-        worst_case=worst_interval, spread=spread,
+        score_model=spec.score_model.name if spec.score_model else None,
+        dataset=spec.dataset.name,
+        threat=spec.threat,
+        deterministic=deterministic,
+        draws=group.draws,
+        n=len(worst),
+        seeds=group.seeds,
+        clean=mean_share(clean.shares),
+        under={kind: part for kind, part in under.items() if part},
+        worst_case=worst_interval,
+        spread=spread,
         worst_seed=mean_share(worst_seed.shares) if len(group.seeds) > 1 else worst_interval,
         eot=group.interval([run for run in group.counted if averages_draws(run.spec)]),
-        delta_null=mean_difference(worst.shares, clean.shares), passes=score_cost(runs), certified=_certified(group.counted), verdict=row_verdict([part.verdict for part in deciding]),
-        flags=_flags(entries, group), missing=missing, commands=_commands(group, missing, deterministic),
-        runs=entries, shares=worst, clean_shares=clean,
-    )  # fmt: skip
+        delta_null=mean_difference(worst.shares, clean.shares),
+        passes=score_cost(runs),
+        certified=_certified(group.counted),
+        verdict=row_verdict([part.verdict for part in deciding]),
+        flags=_flags(entries, group),
+        missing=missing,
+        commands=_commands(group, missing, deterministic),
+        runs=entries,
+        shares=worst,
+        clean_shares=clean,
+    )
+
+
+def _missing(group: Group, under: Mapping[str, Interval | None], images: int) -> list[str]:
+    """The required classes that the row has not faced, and `images` if it has too few."""
+    faced = set().union(*(filled(run) for run in group.counted))
+    strict = {FULL} | group.lost  # classes that not every run of theirs fills
+    missing = [kind for kind in group.required if kind not in faced and (kind in strict or under.get(kind) is None)]
+    return missing + ([IMAGES] if images < FEW else [])
 
 
 def _deciding(runs: Sequence[Entry], seeds: Sequence[int], ids: np.ndarray) -> list[Entry]:
-    """Runs, the strongest attack first, of which the first is what the row rests on: of a seed that counts, and made on all of its images."""
+    """Sorts runs, strongest attack first, so that the deciding one leads: of a counted seed, on all images of the row."""
     return sorted(runs, key=lambda part: (part.seed not in seeds, not np.isin(ids, part.shares.ids).all()))
 
 
@@ -242,11 +211,11 @@ def _certified(runs: Sequence[Run]) -> float | None:
     return float(np.nanmean(radii)) if (~np.isnan(radii)).any() else None
 
 
-def _flags(entries: Sequence[Entry], group: _Group) -> list[str]:
-    """Those of all runs, but for how many images each has: that is the row's own."""
+def _flags(entries: Sequence[Entry], group: Group) -> list[str]:
+    """The flags of all runs, and of the row itself; `small n` refers to the images of the row."""
     found = dict.fromkeys(flag for part in entries for flag in part.flags if flag != "small n")
     if any(FULL in filled(run) for run in group.counted):
-        found.pop("inexact gradient mode", None)  # the exact one stands beside it
+        found.pop("inexact gradient mode", None)  # the row also has an exact one
     own = {
         "small n": len(group.ids) < MANY,
         "some attacks on fewer images": any(not np.isin(group.ids, run.ids).all() for run in group.counted),
@@ -255,11 +224,12 @@ def _flags(entries: Sequence[Entry], group: _Group) -> list[str]:
     return [flag for flag, holds in own.items() if holds] + list(found)
 
 
-def _commands(group: _Group, missing: Sequence[str], deterministic: bool) -> list[str]:
+def _commands(group: Group, missing: Sequence[str], deterministic: bool) -> list[str]:
+    """The commands that complete the row: more images for its runs, and the attacks that it lacks."""
     header = group.counted[0].header
     results = str(group.runs[0].results)
     count, more = max(len(group.ids), FEW), group.counted if IMAGES in missing else []
-    wrong = group.lost | ({FULL} if not all(map(exact, group.counted)) else set())  # which no run mends
+    wrong = group.lost | ({FULL} if not all(map(exact, group.counted)) else set())  # no further run can fill these
     wanted = [kind for kind in missing if kind not in {IMAGES, *wrong}]
     presets = [completing(kind, deterministic=deterministic) for kind in wanted]
     return [

@@ -1,4 +1,4 @@
-"""A table before it has a format: cells that know their numbers, rows in groups, notes below."""
+"""Tables before they have a format: cells with their numbers, rows in groups, notes below."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Cell:
 
     Arguments:
         value: A share or difference of shares with its interval, a number, text, or None for an empty cell.
-        bold: Whether it stands out.
-        marks: Numbers of the notes it refers to.
-        signed: Whether a plus is written, as for differences.
+        bold: Whether it is bold.
+        marks: Numbers of the notes that it refers to.
+        signed: Whether a plus sign is written, as for differences.
     """
 
     value: Interval | float | str | None
@@ -34,12 +34,12 @@ class Table:
 
     Arguments:
         title: Heading, or caption.
-        columns: Their titles.
-        groups: Headings (may be empty) and rows of cells, one per column.
-        notes: Numbered from 1, referred to by cells.
-        remarks: Sentences below.
-        label: For references in LaTeX.
-        decimals: Of percentages.
+        columns: Titles of the columns.
+        groups: Heading (may be empty) and rows of each group; a row has one cell per column.
+        notes: Notes, numbered from 1, that cells refer to.
+        remarks: Sentences below the table.
+        label: Label for references in LaTeX.
+        decimals: Decimals of percentages.
         interval: `brackets`, `pm` (half the width) or `none`.
     """
 
@@ -69,7 +69,7 @@ def percent(
 
 
 def plain(value: float | str | None, *, signed: bool = False) -> str:
-    """Text as it is, whole numbers and the whole part of large ones with all their digits, others with four significant ones."""
+    """Text unchanged; whole numbers and numbers from 1000 on without decimals; others with four significant digits."""
     if value is None or isinstance(value, str):
         return value or ""
     return f"{value:{'+' if signed else ''}{'.0f' if float(value).is_integer() or abs(value) >= 1000 else '.4g'}}"
@@ -83,18 +83,19 @@ def p_text(p: float | None) -> str:
 
 
 def without_empty(table: Table, keep: Sequence[str] = ()) -> Table:
-    """The table without the columns that say nothing in any row."""
+    """The table without the columns that are empty in all rows."""
     used = [
-        place for place, title in enumerate(table.columns)
+        place
+        for place, title in enumerate(table.columns)
         if title in keep or any(row[place].value not in (None, "") for row in table.rows)
-    ]  # fmt: skip
+    ]
     return _only(table, used)
 
 
 def narrowed(table: Table, fits: Callable[[Table], bool], least: Sequence[str]) -> tuple[Table, list[str]]:
-    """The table without as many of the named columns, in their order, as it takes to fit, and which these are.
+    """Drops the named columns, in their order, until the table fits; returns the table and the dropped columns.
 
-    Those that have room once wider ones are gone come back, the most important first.
+    Columns that fit again after wider ones are gone are restored, the most important first.
     """
     left: list[str] = []
     for title in (title for title in least if title in table.columns):
@@ -107,16 +108,16 @@ def narrowed(table: Table, fits: Callable[[Table], bool], least: Sequence[str]) 
     return _without(table, left), left
 
 
-def told_apart(table: Table, name: str, telling: Sequence[str]) -> Table:
-    """The table with what differs in the telling columns added to each of several equal names: `none (fashion-mnist-at)`."""
-    at, places = table.columns.index(name), [table.columns.index(title) for title in telling]
+def distinct(table: Table, name: str, by: Sequence[str]) -> Table:
+    """Makes equal names distinct by the values of other columns: `none (fashion-mnist-at)`."""
+    at, places = table.columns.index(name), [table.columns.index(title) for title in by]
 
     def named(row: list[Cell]) -> list[Cell]:
         twins = [other for other in table.rows if other[at].value == row[at].value]
-        told = [str(row[place].value) for place in places if len({twin[place].value for twin in twins}) > 1]
-        return (
-            [*row[:at], replace(row[at], value=f"{row[at].value} ({', '.join(told)})"), *row[at + 1 :]] if told else row
-        )
+        values = [str(row[place].value) for place in places if len({twin[place].value for twin in twins}) > 1]
+        if not values:
+            return row
+        return [*row[:at], replace(row[at], value=f"{row[at].value} ({', '.join(values)})"), *row[at + 1 :]]
 
     return replace(table, groups=[(heading, [named(row) for row in rows]) for heading, rows in table.groups])
 
@@ -126,14 +127,14 @@ def _without(table: Table, titles: Sequence[str]) -> Table:
 
 
 def without_constant(table: Table, titles: Sequence[str]) -> tuple[Table, dict[str, str]]:
-    """The table without those of the named columns that say the same in all of several rows, and what they say."""
-    rows, said = table.rows, {}
+    """Drops those of the named columns that are constant over several rows; returns the table and the constant values."""
+    rows, constant = table.rows, {}
     for place, title in enumerate(table.columns):
         found = [row[place].value for row in rows]
         values = {plain(value) for value in found if not isinstance(value, Interval)}
         if title in titles and len(rows) > 1 and len(values) == 1:
-            said[title] = values.pop()
-    return _without(table, list(said)), said
+            constant[title] = values.pop()
+    return _without(table, list(constant)), constant
 
 
 def _only(table: Table, places: Sequence[int]) -> Table:

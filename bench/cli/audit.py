@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -15,7 +15,6 @@ from bench.errors import UserError
 if TYPE_CHECKING:
     from bench.audit.session import Scope
     from bench.console.audit import AuditProgress
-    from bench.plan.plan import Plan
     from bench.registry.registry import Registry
     from bench.run.options import Options
 
@@ -30,29 +29,29 @@ def audit_command(
     defense: Annotated[
         Optional[str],
         typer.Option(
-            help="Make the run of this defense under its right attack first, then audit it.",
+            help="Run this defense under its right attack first, then audit that run.",
             rich_help_panel="Instead of a run, one to make",
         ),
     ] = None,
     defense_args: Annotated[list[str], arguments_of("defense", "-D")] = [],  # noqa: B006
-    dataset: Annotated[str, typer.Option(help="As for bench run, with --defense.")] = "fashion-mnist",
-    classifier: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
-    score_model: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
-    threat: Annotated[Optional[str], typer.Option(help="Likewise. [default: the data set's]")] = None,
+    dataset: Annotated[str, typer.Option(help="With --defense, as for bench run.")] = "fashion-mnist",
+    classifier: Annotated[Optional[str], typer.Option(help="As for bench run. [default: the data set's]")] = None,
+    score_model: Annotated[Optional[str], typer.Option(help="As for bench run. [default: the data set's]")] = None,
+    threat: Annotated[Optional[str], typer.Option(help="As for bench run. [default: the data set's]")] = None,
     draws: Annotated[
-        Optional[int], typer.Option(help="Likewise. [default: 10 for stochastic defenses, else 1]")
+        Optional[int], typer.Option(help="As for bench run. [default: 10 for stochastic defenses, else 1]")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Likewise.")] = 0,
+    seed: Annotated[int, typer.Option(help="As for bench run.")] = 0,
     samples: Annotated[
         Optional[int],
         typer.Option(
             "--samples",
             "-n",
-            help="Examine the run's first so many images. [default: 32 with --quick, else 128]",
+            help="Examine only the first n images of the run. [default: 32 with --quick, else 128]",
             rich_help_panel="What is examined",
         ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Minutes: fewer images, shorter attacks.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer images and shorter attacks: minutes.")] = False,
     only: Annotated[
         list[str], typer.Option("--only", metavar="CHECK", help="Only this check (see: bench list checks); repeatable.")
     ] = [],  # noqa: B006
@@ -63,66 +62,59 @@ def audit_command(
     data_dir: DataDir = None,
     results: Results = Path("results"),
     again: Annotated[
-        bool, typer.Option("--again", help="Make anew what is done, for example by somebody else.")
+        bool, typer.Option("--again", help="Recompute finished checks, for example those of somebody else.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what each check and all of them would cost, and stop.")
+        bool, typer.Option("--dry-run", help="Predict the cost of each check and of all, and stop.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Can this number be believed: each check, beside the run.
+    """Can this number be believed: each check, stored beside the run.
 
     Exit code 1 if it is suspect or refuted.
 
-    The same command again makes what is missing. Checks that compare attacks make ordinary runs below RESULTS/audits, where
-    no table counts them; `bench show --results RESULTS/audits` reads them.
+    The same command again makes the missing checks. Checks that compare attacks make ordinary runs below RESULTS/audits,
+    which no table counts; `bench show --results RESULTS/audits` shows them.
 
     Example: bench audit 6ba633 --quick
     """
     from bench.registry.arguments import parse_options
-    from bench.registry.registry import suggest
     from bench.registry.tables import make_registry
 
-    if (run is None) == (defense is None):
-        raise UserError(
-            "expected a run or --defense, got "
-            + ("none" if run is None else "both")
-            + "; write for example: bench audit --defense dpsam --quick"
-        )
-    _check_names(only, suggest)
+    _check_target(run, defense)
+    _check_names(only)
     registry, options = make_registry(), parse_options(defense_args, "-D")
-    if run is not None:
-        if options:
-            raise UserError("expected -D with --defense only, got it with a run; the record names its arguments")
-        _permit(registry, results, run, allow_code)
-    else:
+    if run is None:
         registry.find("defenses", str(defense))
+    elif options:
+        raise UserError("expected -D with --defense only, got it with a run; the record names its arguments")
+    else:
+        _permit(registry, results, run, allow_code)
 
     from bench.console.audit import AuditProgress
 
     progress = AuditProgress(quiet=quiet)
     progress.loads(Path(run).name if run else str(defense))
+    from bench.audit.finding import FULL, QUICK
     from bench.audit.session import Scope
-    from bench.audit.subject import FULL, QUICK
+    from bench.cli.first_run import FirstRun
+    from bench.records.lookup import find_record
     from bench.run.options import Options
 
     scope = Scope(size=QUICK if quick else FULL, samples=samples, only=tuple(only), again=again)
     settings = Options(results=results, device=device)
     if run is None:
-        wanted = {
-            "defense": defense, "dataset": dataset, "classifier": classifier, "score_model": score_model, "threat": threat,
-            "draws": draws, "seed": seed, "data_dir": data_dir, "arguments": {"defenses": options},
-        }  # fmt: skip
-        planned = _planned(registry, wanted, quiet)
-        if dry_run and _is_missing(planned, settings, scope.images):
+        parts = {"defense": defense, "dataset": dataset, "classifier": classifier, "score_model": score_model}
+        arguments = {"defenses": options}
+        wanted = {**parts, "threat": threat, "draws": draws, "seed": seed, "data_dir": data_dir, "arguments": arguments}
+        first = FirstRun.of(registry, wanted, settings, scope.images, quiet=quiet)
+        if dry_run and first.is_missing():
             progress.prices_run()
-            _show_run_first(planned, settings, scope.images, as_json)
+            first.print_cost(as_json)
             return
-        path = _made(planned, settings, scope.images, quiet)
+        path = first.make()
     else:
-        from bench.records.lookup import find_record
-
         path = find_record(results, run)
     work = _Work(path, scope, registry, settings, data_dir, progress, allow_code)
     if dry_run:
@@ -159,9 +151,8 @@ def _show_audit(work: _Work, as_json: bool, asked: str) -> None:
 
 def _next(work: _Work, found: dict[str, Any], asked: str) -> str:
     """What to do after an audit: for whoever doubts the number, and for whoever made it."""
-    from bench.audit.finding import BELIEVED
+    from bench.audit.finding import BELIEVED, QUICK
     from bench.audit.session import FULL_IMAGES
-    from bench.audit.subject import QUICK
     from bench.console.steps import audit_line, elsewhere, steps_text
     from bench.figures.runs import read_run
 
@@ -171,7 +162,7 @@ def _next(work: _Work, found: dict[str, Any], asked: str) -> str:
         images = min(FULL_IMAGES, len(read_run(work.path)))
         steps.append((full, f"to exclude more: longer attacks on {images} images"))
     steps.append((f"bench leaderboard{at}", "the verdict beside the others"))
-    steps.append((f"bench pack {work.path.name}{at}", "to hand it on: one file, with this audit"))
+    steps.append((f"bench pack {work.path.name}{at}", "to pass it on: one file, with this audit"))
     return steps_text(steps)
 
 
@@ -187,19 +178,28 @@ def _show_outlook(work: _Work, as_json: bool) -> None:
         say(outlook_text(outlook, read_header(work.path).labels.model_dump()))
 
 
-def _check_names(only: list[str], suggest: Any) -> None:
-    """Wrong names end the command before anything is loaded."""
+def _check_target(run: str | None, defense: str | None) -> None:
+    """Refuses a command with neither a run nor a defense, or with both."""
+    if (run is None) == (defense is None):
+        got = "none" if run is None else "both"
+        raise UserError(
+            f"expected a run or --defense, got {got}; write for example: bench audit --defense dpsam --quick"
+        )
+
+
+def _check_names(only: list[str]) -> None:
+    """Refuses unknown names of checks, before anything is loaded."""
     from bench.audit import TABLE
+    from bench.registry.registry import suggest
 
     for name in only:
         if name not in TABLE:
-            raise UserError(
-                f"expected the name of a check, got {name!r}{suggest(name, list(TABLE))}; see: bench list checks"
-            )
+            near = suggest(name, list(TABLE))
+            raise UserError(f"expected the name of a check, got {name!r}{near}; see: bench list checks")
 
 
 def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:
-    """A record may be a stranger's: the code that it names runs only if that was allowed."""
+    """Refuses to run code that the record names unless it is allowed, since the record may be a stranger's."""
     from bench.records.header import read_header
     from bench.records.lookup import find_record
     from bench.records.names import names_of
@@ -207,50 +207,3 @@ def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:
 
     header = read_header(find_record(results, run))
     require_permission(registry, names_of(header), asker=f"the run {header.run_id}", allowed=allowed)
-
-
-def _planned(registry: Registry, wanted: dict[str, Any], quiet: bool) -> Plan:
-    """The run of the defense under its right attack."""
-    from bench.audit.right import right_attack
-    from bench.console.progress import Progress
-    from bench.plan.plan import plan
-    from bench.plan.request import Request
-    from bench.threat import ThreatModel
-
-    level = None if wanted["threat"] is None else ThreatModel.parse(wanted["threat"])
-    attack = right_attack(registry, wanted["defense"])
-    with Progress(quiet=quiet):
-        return plan(Request(**{**wanted, "attack": attack, "threat": level}), registry)
-
-
-def _cut(planned: Plan, options: Options, samples: int) -> Options:
-    """The options of that run, which the data set may be too small for."""
-    return replace(options, samples=min(samples, len(planned.dataset)))
-
-
-def _made(planned: Plan, options: Options, samples: int, quiet: bool) -> Path:
-    """Its record, made or completed."""
-    from bench.console.progress import Progress
-    from bench.run.job import record_path
-    from bench.run.runner import run
-
-    with Progress(quiet=quiet) as progress:
-        run(planned, _cut(planned, options, samples), progress)
-    return record_path(planned, options.results)
-
-
-def _is_missing(planned: Plan, options: Options, samples: int) -> bool:
-    """Whether images of that run are still to be attacked."""
-    from bench.run.job import images_missing
-
-    return images_missing(planned, _cut(planned, options, samples))[0] > 0
-
-
-def _show_run_first(planned: Plan, options: Options, samples: int, as_json: bool) -> None:
-    """What the run would cost that has to be made before its checks can be priced."""
-    from bench.cli.forecasts import print_forecasts
-    from bench.run.runner import foresee
-
-    print_forecasts([foresee(planned, _cut(planned, options, samples))], [planned], as_json)
-    if not as_json:
-        say("the checks of the audit are priced when this run is made")

@@ -1,4 +1,4 @@
-"""The commands that set records side by side: leaderboards, a paper's tables, comparisons."""
+"""The commands that show records side by side: leaderboards, paper tables, comparisons."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def leaderboard_command(
     against: Annotated[
         Optional[str],
         typer.Option(
-            help="Defense (as the table names it) to test the others against, paired on the same images. [default: the first row]"
+            help="Defense, by its name in the table, to test the others against, paired on the same images. [default: the first row]"
         ),
     ] = None,
     require: Annotated[
@@ -48,23 +48,24 @@ def leaderboard_command(
     output: Annotated[
         str, typer.Option("--format", help="md, latex, csv, json or html.", rich_help_panel="How they are written")
     ] = "md",
-    brief: Annotated[bool, typer.Option("--brief", help="md, latex: leave out the runs behind the rows.")] = False,
+    brief: Annotated[bool, typer.Option("--brief", help="md, latex: omit the table of runs.")] = False,
     width: Annotated[
         Optional[int],
         typer.Option(
             min=40,
-            help="md: leave out the least important columns until lines of so many characters fit. [default: the terminal's; all in a file]",
+            help="md: most characters in a line; the least important columns are left out. [default: the terminal's; no limit in a file]",
         ),
     ] = None,
-    images: Annotated[int, typer.Option(help="html: images shown of each run that stores them.")] = 8,
+    images: Annotated[int, typer.Option(help="html: images shown for each run that stores them.")] = 8,
     purified: Annotated[
-        bool, typer.Option("--purified", help="html: also purify the images shown, which takes torch and the defenses.")
+        bool,
+        typer.Option("--purified", help="html: also show the images purified, which needs torch and the defenses."),
     ] = False,
     results: Annotated[
         list[Path],
         typer.Option(
             metavar="<path>",
-            help="Folder of records; repeatable, to see one's own beside others. [default: results]",
+            help="Folder of records; repeatable, to compare your own with others. [default: results]",
             rich_help_panel=KEPT,
             show_default=False,
         ),
@@ -76,7 +77,7 @@ def leaderboard_command(
 ) -> None:
     """Clean and robust accuracy of every defense, ranked.
 
-    A row counts an image only if it survives every attack on it; a rank is one more than the number of rows that are significantly better.
+    A row counts an image only if it survives every attack on it. A rank is one more than the number of rows that are significantly better.
 
     Example: bench leaderboard --threat linf:16/255 --format html --out site
     """
@@ -90,9 +91,17 @@ def leaderboard_command(
     level = None if threat is None else str(ThreatModel.parse(threat))
     purifier = _purifier() if purified and wanted == "html" else None
     text = leaderboards.render(
-        results, wanted, dataset=dataset, threat=level, against=against, required=require, images=images, purifier=purifier,
-        brief=brief, width=width or _terminal(out),
-    )  # fmt: skip
+        results,
+        wanted,
+        dataset=dataset,
+        threat=level,
+        against=against,
+        required=require,
+        images=images,
+        purifier=purifier,
+        brief=brief,
+        width=width or _terminal(out),
+    )
     page = out is not None and wanted == "html" and out.suffix.lower() not in (".html", ".htm")
     deliver(text, out / "index.html" if out is not None and page else out, folder=page)
 
@@ -127,7 +136,7 @@ def table_command(
 
 def compare_command(
     a: Annotated[str, typer.Argument(metavar="A", help="Id of a run, a prefix, its folder, or a folder of results.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Likewise.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="As for A.")],
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
@@ -149,12 +158,12 @@ COMMANDS: dict[str, Any] = {"leaderboard": leaderboard_command, "table": table_c
 
 
 def _terminal(out: Path | None) -> int | None:
-    """The width of the terminal that gets the text, if one does."""
+    """The width of the terminal; None if the text goes elsewhere."""
     return shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
 
 
 def _purifier() -> Any:
-    """What purifies the images of a run, by its own parts; None, and a word on stderr, where these are not as they were."""
+    """A function that purifies the images of a run by its own parts; it warns and returns None if these have changed."""
     from bench.registry.tables import make_registry
     from bench.run.replay import purified
 

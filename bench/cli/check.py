@@ -34,18 +34,16 @@ def check_command(
     alpha: Annotated[float, typer.Option(help="Two-sided level of the tests, after Holm.")] = 0.01,
     update: Annotated[
         bool,
-        typer.Option(
-            "--update", help="Put the results in the baseline's place.", rich_help_panel="A new baseline instead"
-        ),
+        typer.Option("--update", help="Replace the baseline by the results.", rich_help_panel="A new baseline instead"),
     ] = False,
-    reason: Annotated[str, typer.Option(help="Why, with --update; kept in the baseline.")] = "",
+    reason: Annotated[str, typer.Option(help="The reason, with --update; kept in the baseline.")] = "",
     add: Annotated[
         list[str],
-        typer.Option("--add", metavar="RUN", help="A run of the results to make a row of, with --update; repeatable."),
+        typer.Option("--add", metavar="RUN", help="With --update: a run of the results to add as a row; repeatable."),
     ] = [],  # noqa: B006
     samples: Annotated[
         Optional[int],
-        typer.Option("--samples", "-n", min=1, help="Images to keep of each row, with --update. [default: all]"),
+        typer.Option("--samples", "-n", min=1, help="With --update: images to keep of each row. [default: all]"),
     ] = None,
     device: Device = "auto",
     data_dir: DataDir = None,
@@ -98,7 +96,7 @@ def check_command(
 
 
 def _updated(done: Update, baseline: Path) -> str:
-    """The changes of a baseline."""
+    """The changes of a baseline, as text."""
     from bench.text.columns import folded
     from bench.text.words import counted
 

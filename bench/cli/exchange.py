@@ -28,7 +28,7 @@ def export_command(
     words: Annotated[
         list[str],
         typer.Option(
-            "-M", metavar="KEY=VALUE", help="What the record does not know: authors, link, venue, ...; repeatable."
+            "-M", metavar="KEY=VALUE", help="What is not in the record: authors, link, venue, ...; repeatable."
         ),
     ] = [],  # noqa: B006
 ) -> None:
@@ -62,10 +62,10 @@ def import_command(
         Optional[str], typer.Option(help="JSON: their threat. [default: from the folder's name and eps]")
     ] = None,
 ) -> None:
-    """Packed records of others, or RobustBench's rows, to see here.
+    """Add packed records of others, or rows of RobustBench.
 
-    A packed record lands where bench run would have made it; no code runs (see: bench verify). RobustBench's rows are shown
-    apart, marked as imported, never ranked.
+    A packed record is stored where bench run would have made it; no code runs (see: bench verify). Rows of RobustBench are
+    shown apart, marked as imported, and never ranked.
 
     Example: bench import dpsam.zip, or: bench import model_info/cifar10/Linf/Standard.json
     """
@@ -92,11 +92,11 @@ def _import_record(file: Path, results: Path) -> None:
         (f"bench show {path.name}{at}", "what was attacked, how, on which images"),
         (
             f"bench verify {path.name}{at}{' --allow-code' if code else ''}",
-            "is it what it says? If you have not verified the file",
+            "if you have not verified the file: does it hold what it claims?",
         ),
     ]
     if not (path / AUDIT).exists():
-        left_out = "" if unpacked.known else " An audit in the file was left out"
+        left_out = "" if unpacked.known else " An audit in the file was not imported"
         audit = audit_line(path.name, results, allow_code=code)
         steps.append((audit, f"was the attack strong enough?{left_out}"))
     say(f"{path}{'  was there already, unchanged' if unpacked.known else ''}\n{steps_text(steps)}")

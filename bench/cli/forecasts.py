@@ -1,4 +1,4 @@
-"""What runs would cost, printed."""
+"""Prints what runs would cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def print_forecasts(costs: list[Forecast | None], plans: list[Plan], as_json: bool) -> None:
-    """What runs would cost, on stdout."""
+    """Prints the predicted costs of runs on stdout."""
     from bench.console.run import forecast_text
 
     if as_json:

@@ -1,4 +1,4 @@
-"""Help of commands that have many options, in sections."""
+"""Help in sections, for commands with many options."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ KEPT = "What is kept and printed"
 
 
 class Sectioned(TyperCommand):
-    """A command whose help has one section per `rich_help_panel`; an option that names none stands with the one before it."""
+    """A command whose help has one section per `rich_help_panel`; an option without one joins the option before it."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Writes the sections, with one left edge of their texts."""
+        """Writes the sections; all their texts start in the same column."""
         sections = self._sections(ctx)
         width = max(len(name) for rows in sections.values() for name, _ in rows)
         for heading, rows in sections.items():

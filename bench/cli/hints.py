@@ -1,4 +1,4 @@
-"""What to write instead of an option that does not exist."""
+"""Suggestions for options that do not exist."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from bench.errors import UserError
 
 OF_THE_THREAT = ("--eps", "--epsilon", "--norm", "--radius")
 PARTS = ("defense", "attack")
-"""The parts of a run whose arguments are taken for options."""
+"""The parts of a run whose arguments users may mistake for options."""
 
 
 def hint(words: Sequence[str], option: str) -> str:
-    """`; ` and what to write in place of an option of `bench run`; nothing where there is nothing to say.
+    """`; ` and what to write instead of an unknown option of `bench run`; empty without a suggestion.
 
     Arguments:
         words: The command line after `bench`.
-        option: What it does not have.
+        option: The option that does not exist.
     """
     if words[:1] != ["run"]:
         return ""
@@ -31,7 +31,7 @@ def hint(words: Sequence[str], option: str) -> str:
 
 
 def _parts(words: Sequence[str], argument: str) -> Iterator[tuple[str, str, str]]:
-    """The named parts that take an argument: what each is, its name, and its flag."""
+    """The parts of the run that take an argument: the role of each, its name, and its flag."""
     from bench.plan.request import Request
     from bench.registry.arguments import adjustable
     from bench.registry.entry import FLAGS, KIND_OF
@@ -48,7 +48,7 @@ def _parts(words: Sequence[str], argument: str) -> Iterator[tuple[str, str, str]
 
 
 def _value(words: Sequence[str], option: str) -> str:
-    """The word after the last of an option, or after its `=`; empty if there is none."""
+    """The last value of an option, after a blank or `=`; empty if there is none."""
     for place, word in reversed(list(enumerate(words))):
         if word.startswith(f"{option}="):
             return word.partition("=")[2]

@@ -1,4 +1,4 @@
-"""The commands on what is installed: `bench list` and `bench doctor`."""
+"""The commands `bench list` and `bench doctor`."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def list_command(
     kind: Annotated[Optional[str], typer.Argument(help=f"One of {', '.join(KIND_NAMES)}; all if left out.")] = None,
     name: Annotated[
         Optional[str],
-        typer.Argument(help="One of them, or path/file.py:object: what it is, and its arguments with their defaults."),
+        typer.Argument(help="One name, or path/file.py:object: what it is, and its arguments with their defaults."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Names that options take, and whether each is installed.
+    """Names of defenses, attacks, data sets and models, and whether each is installed.
 
-    What each is, and where it comes from; of one of them, its arguments.
+    With a name: what it is, its source, and its arguments.
 
     Example: bench list defenses, or: bench list attacks pgd-full
     """
@@ -74,13 +74,16 @@ def list_command(
 
 def doctor_command(
     benchmark: Annotated[
-        bool, typer.Option("--benchmark", help="Time networks here instead, and say what the larger suites would cost.")
+        bool,
+        typer.Option(
+            "--benchmark", help="Time networks on this machine instead, and predict the cost of the larger suites."
+        ),
     ] = False,
     device: Device = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Versions, devices, weights, clashes; what to do about each.
+    """Versions, devices, weights and clashes, with advice on each.
 
     Example: bench doctor, or bench doctor --benchmark --device cuda
     """
@@ -100,18 +103,8 @@ def doctor_command(
     else:
         from bench.text.columns import columns
 
-        say(
-            columns(
-                [
-                    (
-                        finding["status"],
-                        finding["name"],
-                        finding["detail"] + (f"; {finding['advice']}" if finding["advice"] else ""),
-                    )
-                    for finding in findings
-                ]
-            )
-        )
+        texts = ("; ".join(filter(None, (finding["detail"], finding["advice"]))) for finding in findings)
+        say(columns([(one["status"], one["name"], text) for one, text in zip(findings, texts, strict=True)]))
     if any(finding["status"] == "FAIL" for finding in findings):
         raise typer.Exit(1)
 
@@ -130,7 +123,7 @@ def _members(registry: Registry, kind: str) -> set[str]:
 
 
 def _show_one(registry: Registry, kind: str, name: str, as_json: bool) -> None:
-    """One component or check, on stdout."""
+    """Prints one component or check."""
     if kind == CHECKS:
         from bench.registry.registry import suggest
         from bench.text.columns import folded
@@ -139,16 +132,16 @@ def _show_one(registry: Registry, kind: str, name: str, as_json: bool) -> None:
         if row is None:
             near = suggest(name, [row["name"] for row in _checks()])
             raise UserError(f"expected the name of a check, got {name!r}{near}; see: bench list checks")
-        told = row | {"arguments": []}
-        said = folded("  ", f"{row['summary']} {row['source']}")
-        text = f"{name}  check\n{said}\n\n  bench audit RUN --only {name}"
+        shown = row | {"arguments": []}
+        summary = folded("  ", f"{row['summary']} {row['source']}")
+        text = f"{name}  check\n{summary}\n\n  bench audit RUN --only {name}"
     else:
         from bench.console.card import card, card_text
 
         found = registry.find(kind.replace("-", "_"), name)
-        told = card(_row(found), found)
-        text = card_text(told, found)
-    print_json(told) if as_json else say(text)
+        shown = card(_row(found), found)
+        text = card_text(shown, found)
+    print_json(shown) if as_json else say(text)
 
 
 def _listing(registry: Registry, kind: str) -> list[dict[str, Any]]:

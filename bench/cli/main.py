@@ -1,4 +1,4 @@
-"""The command line: each command one call. Nothing heavy is imported before a command needs it."""
+"""The command line; heavy modules are imported only when a command needs them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ app = typer.Typer(name="bench", add_completion=True, rich_markup_mode=None, pret
 
 CLICK_ERROR: Any = typer.BadParameter.__mro__[2]  # newer releases of typer carry their own copy of click
 INTERRUPTED = 130
-"""What newer releases of typer return after Ctrl-C, which they do not pass on."""
+"""The exit code that newer releases of typer return after Ctrl-C, instead of raising an exception."""
 
 
 def _say_version(wanted: bool) -> None:
@@ -35,9 +35,9 @@ def _say_version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may be anywhere in the command.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", help="Say the version and exit.", is_eager=True, callback=_say_version)
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_say_version)
     ] = False,
 ) -> None:
     """Measures how robust an image classifier is when a purifier cleans its input first.
@@ -56,30 +56,32 @@ def main(arguments: Sequence[str]) -> int:
         widen(stream)
     words = [word for word in arguments if word != "--debug"]
     debug = len(words) < len(arguments)
-    again = f"go on with: {shlex.join(['bench', *words])}"
-    kept = "" if words[:1] == ["verify"] else "what is finished is kept; "
+    again = f"resume with: {shlex.join(['bench', *words])}"
+    kept = "" if words[:1] == ["verify"] else "finished work is kept; "
     stopped = f"stopped; {kept}{again}"
     try:
         with stopping(f"bench: {stopped}"):
             return _call(words)
     except CLICK_ERROR as error:
-        context = getattr(error, "ctx", None)  # which a few errors lack
+        context = getattr(error, "ctx", None)  # a few errors have none
         command = context.command_path if context else " ".join(["bench", *takewhile(str.isalpha, words)])
         return _fail(f"{_usage(error, words)} (see: {command} --help)", 2, debug)
     except BenchError as error:
         command = f"; {again}" if isinstance(error, InterruptedRunError) else ""
         return _fail(f"{error}{command}", error.exit_code, debug)
     except (KeyboardInterrupt, typer.Abort):
-        exec("")  # else CPython, once it was interrupted inside any exec(text), ends by SIGINT whatever the exit code
+        exec(
+            ""
+        )  # CPython that was interrupted inside an exec(text) would otherwise end by SIGINT and ignore the exit code
         return _fail(stopped, 3, debug)
     except BrokenPipeError:
         return 4
-    except Exception as error:  # the last resort: one sentence instead of a traceback
+    except Exception as error:  # one sentence instead of a traceback
         return _fail(f"unexpected {type(error).__name__}: {error}; run again with --debug and report it", 4, debug)
 
 
 def _usage(error: Any, words: list[str]) -> str:
-    """What is wrong with a command line, and what to write in place of an option that is an argument of something."""
+    """The error of a command line, with a hint if an unknown option is an argument of a defense or attack."""
     option = getattr(error, "option_name", None)
     instead = hint(words, option) if isinstance(option, str) else ""
     return f"No such option: {option}{instead}" if instead else error.format_message()

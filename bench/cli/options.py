@@ -37,17 +37,36 @@ Device = Annotated[
 ]
 DataDir = Annotated[
     Optional[Path],
-    typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the platform's cache folder]"),
+    typer.Option("--data-dir", help="Folder of data sets, also for downloads. [default: the platform's cache folder]"),
+]
+EngineName = Annotated[str, typer.Option("--engine", help="local or ray: where shards are executed.")]
+Workers = Annotated[Optional[int], typer.Option("--workers", help="Shards executed at once. [default: one per device]")]
+GpusPerWorker = Annotated[
+    Optional[float],
+    typer.Option(
+        "--gpus-per-worker", help="With ray: GPUs a worker holds, 0.5 for two a GPU. [default: 1 if there are any]"
+    ),
+]
+Address = Annotated[
+    Optional[str],
+    typer.Option("--address", help="With ray: a running cluster's, or auto. [default: start one on this machine]"),
+]
+ShardTimeout = Annotated[
+    Optional[float],
+    typer.Option(
+        "--shard-timeout",
+        help="Seconds until a shard is tried again. [default with several workers: 20 times the longest so far]",
+    ),
 ]
 
 
 def arguments_of(part: str, flag: str) -> Any:
-    """The repeatable option that gives arguments to a part of a run."""
+    """The repeatable option for the arguments of one part of a run."""
     return typer.Option(flag, metavar="KEY=VALUE", help=f"Argument of the {part}; repeatable.")
 
 
 def number_or(text: str, option: str, word: str) -> int | None:
-    """A whole number, or None for the word that may stand instead."""
+    """A whole number; None for the word that is allowed instead."""
     if text == word:
         return None
     try:
@@ -57,7 +76,7 @@ def number_or(text: str, option: str, word: str) -> int | None:
 
 
 def say(text: str) -> None:
-    """Prints; what could steer a terminal is escaped, since names may be a stranger's."""
+    """Prints a text; escapes control characters, since names may come from a stranger's record."""
     print(printable(text))
 
 
@@ -70,9 +89,9 @@ def deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
     """Prints a text, or writes it to a file.
 
     Arguments:
-        text: What is delivered.
+        text: The text.
         out: The file; None for stdout.
-        folder: Whether the file's folder is made.
+        folder: Whether to create the file's folder.
 
     Raises:
         UserError: The file cannot be written.

@@ -1,24 +1,42 @@
-"""The command that runs one defense under one attack."""
+"""The command `bench run`."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench.cli.engines import Address, EngineName, GpusPerWorker, ShardTimeout, Workers
 from bench.cli.help import Sectioned
-from bench.cli.options import DataDir, Device, Json, Quiet, Results, arguments_of, number_or, print_json, say
+from bench.cli.options import (
+    Address,
+    DataDir,
+    Device,
+    EngineName,
+    GpusPerWorker,
+    Json,
+    Quiet,
+    Results,
+    ShardTimeout,
+    Workers,
+    arguments_of,
+    number_or,
+    print_json,
+    say,
+)
 
 if TYPE_CHECKING:
+    from bench.engines.options import EngineOptions
     from bench.plan.plan import Plan
+    from bench.plan.request import Request
+    from bench.registry.registry import Registry
+    from bench.run.options import Options
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds the command to the application."""
     app.command("run", cls=Sectioned)(run_command)
 
 
@@ -31,7 +49,7 @@ def run_command(
         ),
     ] = "dpsam",
     defense_args: Annotated[list[str], arguments_of("defense", "-D")] = [],  # noqa: B006
-    attack: Annotated[str, typer.Option(help="Likewise; a preset.")] = "pgd-full",
+    attack: Annotated[str, typer.Option(help="A preset; else as for --defense.")] = "pgd-full",
     attack_args: Annotated[list[str], arguments_of("attack", "-A")] = [],  # noqa: B006
     dataset: Annotated[str, typer.Option(help="Name, npz:PATH or folder:PATH.")] = "fashion-mnist",
     data_dir: DataDir = None,
@@ -52,7 +70,7 @@ def run_command(
     threat: Annotated[
         Optional[str],
         typer.Option(
-            help="linf:8/255, l2:0.5, ...; several with commas for a security curve. [default: the data set's]"
+            help="linf:8/255, l2:0.5, ...; several, with commas, for a security curve. [default: the data set's]"
         ),
     ] = None,
     samples: Annotated[
@@ -73,7 +91,7 @@ def run_command(
     batch_size: Annotated[
         str,
         typer.Option(
-            help="Images in one network call, or auto; never changes a draw. 1 lets a defense that depends on the batch run image by image."
+            help="Images in one network call, or auto; never changes a draw. 1 runs a defense that depends on the batch image by image."
         ),
     ] = "auto",
     engine: EngineName = "local",
@@ -82,86 +100,120 @@ def run_command(
     address: Address = None,
     shard_timeout: ShardTimeout = None,
     mix_environments: Annotated[
-        bool, typer.Option("--mix-environments", help="Go on under another device kind or torch release.")
+        bool, typer.Option("--mix-environments", help="Resume under another device kind or torch release.")
     ] = False,
     results: Results = Path("results"),
     no_evidence: Annotated[bool, typer.Option("--no-evidence", help="Do not store adversarial images.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Predict the cost and stop.")] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Attack one defense; a killed run goes on where it stopped.
+    """Attack one defense; a killed run resumes where it stopped.
 
     Ends with clean and robust accuracy, their intervals, and what to run next.
 
     Example: bench run --defense dpsam --attack pgd-full -n 200
     """
-    from bench.registry.arguments import parse_options
+    from bench.engines.options import EngineOptions
+    from bench.plan.request import Request
     from bench.registry.tables import make_registry
+    from bench.run.options import Options
     from bench.threat import parse_threats
 
     registry = make_registry()
-    names = {
-        "defenses": defense,
-        "attacks": attack,
-        "datasets": dataset,
-        "classifiers": classifier,
-        "score_models": score_model,
-    }
-    for kind, name in names.items():
-        if name is not None:
-            registry.find(kind, name)
-    arguments = {
-        "defenses": parse_options(defense_args, "-D"), "attacks": parse_options(attack_args, "-A"),
-        "classifiers": parse_options(classifier_args, "-C"), "score_models": parse_options(score_args, "-S"),
-    }  # fmt: skip
+    parts = _checked(
+        registry, defense=defense, attack=attack, dataset=dataset, classifier=classifier, score_model=score_model
+    )
+    arguments = _parsed(
+        defenses=defense_args, attacks=attack_args, classifiers=classifier_args, score_models=score_args
+    )
     threats = [None] if threat is None else parse_threats(threat)
     count, batch = number_or(samples, "--samples", "all"), number_or(batch_size, "--batch-size", "auto")
-
-    from bench.console.progress import Progress
-    from bench.engines.make import make_engine
-    from bench.engines.options import EngineOptions
-
+    request = Request(**parts, draws=draws, seed=seed, data_dir=data_dir, arguments=arguments)
+    options = Options(
+        samples=count,
+        results=results,
+        device=device,
+        batch_size=batch,
+        evidence=not no_evidence,
+        mix_environments=mix_environments,
+    )
     engine_options = EngineOptions(
-        name=engine, workers=workers, devices=tuple(device.split(",")), gpus_per_worker=gpus_per_worker, address=address,
+        name=engine,
+        workers=workers,
+        devices=tuple(device.split(",")),
+        gpus_per_worker=gpus_per_worker,
+        address=address,
         shard_timeout=shard_timeout,
-    )  # fmt: skip
-    with Progress(quiet=quiet) as progress:
+    )
+    work = _Work(registry, [replace(request, threat=level) for level in threats], options, engine_options, quiet)
+    if dry_run:
+        _print_costs(work, as_json)
+    else:
+        _print_runs(work, as_json)
+
+
+@dataclass(frozen=True)
+class _Work:
+    registry: Registry
+    requests: list[Request]
+    options: Options
+    engine: EngineOptions
+    quiet: bool
+
+    def plans(self) -> list[Plan]:
+        """The plans of all requests, which share what they load."""
         from bench.plan.cache import Shelf
         from bench.plan.plan import plan
-        from bench.plan.request import Request
-        from bench.run.runner import Options, foresee, run
 
-        shelf = Shelf()
-        request = Request(
-            defense=defense, attack=attack, dataset=dataset, classifier=classifier, score_model=score_model,
-            draws=draws, seed=seed, data_dir=data_dir, arguments=arguments,
-        )  # fmt: skip
-        options = Options(
-            samples=count, results=results, device=device, batch_size=batch,
-            evidence=not no_evidence, mix_environments=mix_environments,
-        )  # fmt: skip
-        plans = [plan(replace(request, threat=level), registry, shelf) for level in threats]
-        if dry_run:
-            seen: dict[str, Any] = {}
-            costs = [foresee(planned, options, seen) for planned in plans]
-        else:
-            with make_engine(engine_options, registry) as crew:
-                summaries = [run(planned, options, progress, crew) for planned in plans]
-    if dry_run:
-        from bench.cli.forecasts import print_forecasts
-
-        print_forecasts(costs, plans, as_json)
-    else:
-        _print_runs(summaries, plans, as_json, quiet)
+        cache = Shelf()
+        return [plan(request, self.registry, cache) for request in self.requests]
 
 
-def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: bool, quiet: bool) -> None:
-    """One run, or several and their security curve."""
+def _checked(registry: Registry, **parts: str | None) -> dict[str, Any]:
+    """The names of the parts, all of which exist; None for a default."""
+    from bench.registry.entry import KIND_OF
+
+    for role, name in parts.items():
+        if name is not None:
+            registry.find(KIND_OF[role], name)
+    return parts
+
+
+def _parsed(**options: list[str]) -> dict[str, Any]:
+    """The arguments of each kind of component, from the words after its flag."""
+    from bench.registry.arguments import parse_options
+    from bench.registry.entry import FLAGS
+
+    return {kind: parse_options(words, FLAGS[kind]) for kind, words in options.items()}
+
+
+def _print_costs(work: _Work, as_json: bool) -> None:
+    """Prints the predicted cost of the runs."""
+    from bench.console.progress import Progress
+
+    with Progress(quiet=work.quiet):
+        from bench.run.runner import foresee
+
+        plans, probes = work.plans(), dict[str, Any]()
+        costs = [foresee(planned, work.options, probes) for planned in plans]
+    from bench.cli.forecasts import print_forecasts
+
+    print_forecasts(costs, plans, as_json)
+
+
+def _print_runs(work: _Work, as_json: bool) -> None:
+    """Makes the runs, and prints one summary, or several and their security curve."""
+    from bench.console.progress import Progress
     from bench.console.run import curve_text, summary_text
-    from bench.console.steps import next_steps
-    from bench.run.runner import security_curve
 
+    with Progress(quiet=work.quiet) as progress:
+        from bench.engines.make import make_engine
+        from bench.run.runner import run, security_curve
+
+        plans = work.plans()
+        with make_engine(work.engine, work.registry) as engine:
+            summaries = [run(planned, work.options, progress, engine) for planned in plans]
     points = security_curve(summaries, plans) if len(plans) > 1 else []
     if as_json:
         print_json({"curve": [point.as_dict() for point in points], "runs": summaries} if points else summaries[0])
@@ -170,15 +222,19 @@ def _print_runs(summaries: list[dict[str, Any]], plans: list[Plan], as_json: boo
         summary_text(summary, planned.labels, planned.notes) for summary, planned in zip(summaries, plans, strict=True)
     ]
     say("\n\n".join([*texts, *([curve_text(points)] if points else [])]))
-    if not quiet:
-        steps = next_steps(
-            summaries[-1], _words_after("run"), dataset_size=len(plans[0].dataset), allow_code=_runs_code(summaries[-1])
-        )  # fmt: skip
-        say("\n" + steps)
+    if not work.quiet:
+        say("\n" + _next(summaries[-1], plans[-1]))
 
 
-def _runs_code(summary: dict[str, Any]) -> bool:
-    """Whether the audit of a run wants `--allow-code`."""
+def _next(summary: dict[str, Any], planned: Plan) -> str:
+    from bench.console.steps import next_steps
+
+    code = _names_code(summary)
+    return next_steps(summary, _words_after("run"), dataset_size=len(planned.dataset), allow_code=code)
+
+
+def _names_code(summary: dict[str, Any]) -> bool:
+    """Whether a run names code, so that its audit needs `--allow-code`."""
     from bench.records.header import read_header
     from bench.records.names import code_of
     from bench.registry.tables import make_registry

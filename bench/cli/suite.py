@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from bench.cli.engines import Address, GpusPerWorker, ShardTimeout, Workers
 from bench.cli.help import KEPT, WHERE, Sectioned
-from bench.cli.options import Json, Quiet, number_or, print_json, say
+from bench.cli.options import Address, GpusPerWorker, Json, Quiet, ShardTimeout, Workers, number_or, print_json, say
 from bench.errors import BenchError, UserError
 
 if TYPE_CHECKING:
+    from bench.console.suite import SuiteProgress
     from bench.engines.options import EngineOptions
     from bench.registry.registry import Registry
     from bench.suite.cells import Cell
     from bench.suite.file import SuiteFile
-    from bench.suite.finished_cells import Known
+    from bench.suite.finished_cells import FinishedCells
     from bench.suite.outcome import Outcome
+    from bench.suite.suite import Suite
 
 
 def register(app: typer.Typer) -> None:
@@ -45,9 +46,9 @@ def suite_command(
     ] = None,
     data_dir: Annotated[
         Optional[Path],
-        typer.Option("--data-dir", help="Where data sets lie or are downloaded to. [default: the file's]"),
+        typer.Option("--data-dir", help="Folder of data sets, also for downloads. [default: the file's]"),
     ] = None,
-    keep_going: Annotated[bool, typer.Option("--keep-going", help="Go on after a cell that failed.")] = False,
+    keep_going: Annotated[bool, typer.Option("--keep-going", help="Continue after a cell that failed.")] = False,
     allow_code: Annotated[
         bool, typer.Option("--allow-code", help="Run the code that the file names by path or module.")
     ] = False,
@@ -71,21 +72,21 @@ def suite_command(
         ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show the cells, what exists, and what the rest costs.")
+        bool, typer.Option("--dry-run", help="Show the cells, their state, and the cost of the rest; then stop.")
     ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make every run of a matrix, and only what is missing.
+    """Make the missing runs of a matrix.
 
-    Killed or not, the same command again goes on.
+    The same command again resumes it, also after a kill.
 
     Example: bench suite smoke --dry-run
     """
     from bench.engines.options import EngineOptions
     from bench.registry.tables import make_registry
     from bench.suite.file import find_suite, read_suite
-    from bench.suite.finished_cells import Known
+    from bench.suite.finished_cells import FinishedCells
 
     registry, path = make_registry(), find_suite(file)
     content = read_suite(path)
@@ -96,12 +97,14 @@ def suite_command(
         name=engine or content.engine, workers=workers or content.workers, devices=tuple(devices.split(",")),
         gpus_per_worker=gpus_per_worker, address=address, shard_timeout=shard_timeout,
     )  # fmt: skip
-    known = Known(results or content.results, registry)
+    finished = FinishedCells(results or content.results, registry)
     execution = {
-        "results": results or content.results, "device": devices,
-        "mix_environments": content.mix_environments, "keep_going": keep_going,
-    }  # fmt: skip
-    work = _Work(cells, execution, registry, known, engine_options, quiet)
+        "results": results or content.results,
+        "device": devices,
+        "mix_environments": content.mix_environments,
+        "keep_going": keep_going,
+    }
+    work = _Work(cells, execution, registry, finished, engine_options, quiet)
     if dry_run:
         _show_outlooks(work, as_json)
     else:
@@ -113,18 +116,22 @@ class _Work:
     cells: list[Cell]
     execution: dict[str, Any]
     registry: Registry
-    known: Known
+    finished: FinishedCells
     engine: EngineOptions
     quiet: bool
+
+    def suite(self, progress: SuiteProgress) -> Suite:
+        """The suite of the cells."""
+        from bench.suite.suite import Execution, Suite
+
+        return Suite(self.cells, Execution(**self.execution), self.registry, self.finished, progress)
 
 
 def _show_outlooks(work: _Work, as_json: bool) -> None:
     from bench.console.suite import SuiteProgress, outlook_documents, outlook_text, pricing
     from bench.suite.outlook import outlooks
-    from bench.suite.suite import Execution, Suite
 
-    progress = SuiteProgress(work.cells, quiet=True)
-    suite = Suite(work.cells, Execution(**work.execution), work.registry, work.known, progress)
+    suite = work.suite(SuiteProgress(work.cells, quiet=True))
     looks = list(pricing(outlooks(suite), len(work.cells), quiet=work.quiet))
     if as_json:
         print_json(outlook_documents(looks, work.engine.count))
@@ -135,11 +142,11 @@ def _show_outlooks(work: _Work, as_json: bool) -> None:
 def _show_outcomes(work: _Work, as_json: bool) -> None:
     from bench.console.suite import outcome_documents, outcome_text
 
-    outcomes = _known_outcomes(work) or _make(work)
+    outcomes = _finished_outcomes(work) or _make(work)
     if as_json:
         print_json(outcome_documents(outcomes))
     else:
-        say(outcome_text(outcomes, str(work.known.results)))
+        say(outcome_text(outcomes, str(work.finished.results)))
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:
         error = BenchError(
@@ -149,11 +156,11 @@ def _show_outcomes(work: _Work, as_json: bool) -> None:
         raise error
 
 
-def _known_outcomes(work: _Work) -> list[Outcome]:
-    """The outcomes if every cell is known to be done, without importing torch."""
+def _finished_outcomes(work: _Work) -> list[Outcome]:
+    """The outcomes if every cell is finished, without importing torch; else none."""
     from bench.suite.outcome import Outcome
 
-    figures = [work.known.find(cell) for cell in work.cells]
+    figures = [work.finished.find(cell) for cell in work.cells]
     if None in figures:
         return []
     return [Outcome(cell, "done", found) for cell, found in zip(work.cells, figures, strict=True)]
@@ -164,15 +171,13 @@ def _make(work: _Work) -> list[Outcome]:
     from bench.engines.make import make_engine
 
     with SuiteProgress(work.cells, quiet=work.quiet) as progress:
-        from bench.suite.suite import Execution, Suite
-
-        suite = Suite(work.cells, Execution(**work.execution), work.registry, work.known, progress)
+        suite = work.suite(progress)
         with make_engine(work.engine, work.registry) as engine:
             return suite.run(engine)
 
 
 def _chosen(content: SuiteFile, path: Path, only: list[str], samples: str | None, data_dir: Path | None) -> list[Cell]:
-    """The cells that were asked for."""
+    """The cells that the options select."""
     from bench.suite.cells import cells_of, patterns_of
 
     patterns = patterns_of(only)
@@ -187,7 +192,7 @@ def _chosen(content: SuiteFile, path: Path, only: list[str], samples: str | None
 
 
 def _check_names(registry: Registry, cells: list[Cell], file: str, allow_code: bool, keep_going: bool) -> None:
-    """Names that do not exist, and code that was not allowed, end the command before anything is loaded."""
+    """Refuses unknown names and code that is not allowed, before anything is loaded."""
     from bench.registry.entry import KIND_OF
     from bench.registry.trust import require_permission
 

@@ -38,19 +38,27 @@ def train_classifier(
         bool, typer.Option("--adversarial", help="Train on adversarial examples (Madry et al. 2018).")
     ] = False,
     threat: Annotated[
-        Optional[str], typer.Option(help="Their ball, with --adversarial: linf:8/255, ... [default: the data set's]")
+        Optional[str], typer.Option(help="With --adversarial: its threat, linf:8/255, ... [default: the data set's]")
     ] = None,
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Train a classifier; the same command again goes on after a kill.
+    """Train a classifier; after a kill, the same command resumes.
 
     Example: bench train classifier --out my-classifier, then bench run --classifier weights:my-classifier/model.safetensors
     """
     _train(
-        "classifier", dataset, quiet, out=out, data_dir=data_dir, epochs=epochs, seed=seed, device=device,
-        adversarial=adversarial, threat=threat,
-    )  # fmt: skip
+        "classifier",
+        dataset,
+        quiet,
+        out=out,
+        data_dir=data_dir,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        adversarial=adversarial,
+        threat=threat,
+    )
 
 
 def train_score(
@@ -68,14 +76,12 @@ def train_score(
     device: Device = "auto",
     quiet: Quiet = False,
 ) -> None:
-    """Train a score model; the same command again goes on after a kill.
+    """Train a score model; after a kill, the same command resumes.
 
     Example: bench train score --out my-score, then bench run --score-model weights:my-score/model.safetensors;
     or: bench train score --format diffusers --out my-score, then bench run --score-model diffusers:my-score
     """
-    _train(
-        "score", dataset, quiet, out=out, data_dir=data_dir, epochs=epochs, seed=seed, device=device, form=form
-    )  # fmt: skip
+    _train("score", dataset, quiet, out=out, data_dir=data_dir, epochs=epochs, seed=seed, device=device, form=form)
 
 
 def _train(kind: str, dataset: str, quiet: bool, *, threat: str | None = None, **options: Any) -> None:
@@ -89,7 +95,11 @@ def _train(kind: str, dataset: str, quiet: bool, *, threat: str | None = None, *
     from bench.models.training.recipes import train_network
 
     path = train_network(
-        kind, dataset=dataset, threat=parsed, registry=registry, **options,
+        kind,
+        dataset=dataset,
+        threat=parsed,
+        registry=registry,
+        **options,
         report=lambda line: None if quiet else print(line, file=sys.stderr, flush=True),
-    )  # fmt: skip
+    )
     print(path)

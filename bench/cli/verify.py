@@ -25,7 +25,7 @@ def show_command(
     results: Results = Path("results"),
     as_json: Json = False,
 ) -> None:
-    """One record: accuracies, cost, audit, what was run, checks, how to make it again.
+    """One record: accuracies, cost, audit, parts, checks, and the command that makes it again.
 
     In full with --json.
 
@@ -53,15 +53,12 @@ def show_command(
         print_json(summary | ({"audit": audit} if audit else {}))
         return
     say(summary_text(summary, header.labels.model_dump(), header.notes))
-    say(
-        "\n"
-        + (
-            audit_text(audit, header.labels.model_dump())
-            if audit
-            else f"audit   none yet; {audit_line(run, results, allow_code=bool(code_of(make_registry(), header)))}"
-        )
-    )
-    say("\n" + record_text(record, summary, audit))
+    if audit:
+        text = audit_text(audit, header.labels.model_dump())
+    else:
+        text = f"audit   none yet; {audit_line(run, results, allow_code=bool(code_of(make_registry(), header)))}"
+    say(f"\n{text}")
+    say(f"\n{record_text(record, summary, audit)}")
 
 
 def verify_command(
@@ -80,7 +77,7 @@ def verify_command(
 ) -> None:
     """Score a record's stored images again, without any attack.
 
-    Exit code 1 if the record is not what it says.
+    Exit code 1 if the record does not hold what it claims.
 
     Example: bench verify 6ba633, or: bench verify 6ba633a07c2e.zip
     """
@@ -102,12 +99,12 @@ def verify_command(
     claimed = {key: claim[0][key] for key in ("n", "clean_accuracy", "robust_accuracy")} if claim else None
     print_json(found.as_dict() | {"claimed": claimed}) if as_json else say(verification_text(found, claim))
     if found.passed and Path(run).is_file() and not (as_json or quiet):
-        say(steps_text([(f"bench import {shlex.quote(run)}", "puts it among your own records")]))
+        say(steps_text([(f"bench import {shlex.quote(run)}", "add it to your own records")]))
     raise typer.Exit(0 if found.passed else 1)
 
 
 def _claim(path: Path) -> tuple[dict[str, Any], dict[str, str]] | None:
-    """The summary and the labels of a record whose seal was whole; None if it has no lines."""
+    """The summary and the labels of a record with an intact seal; None if it has no lines."""
     from bench.figures.summary import summarise
     from bench.records.record import read_record
 
@@ -115,17 +112,17 @@ def _claim(path: Path) -> tuple[dict[str, Any], dict[str, str]] | None:
     return (summarise(record, record.lines), record.header.labels.model_dump()) if record.lines else None
 
 
-def _handed_over(name: str) -> str:
-    """A note on code of one's own that a packed record needs to be verified, and its place."""
+def _not_included(name: str) -> str:
+    """A note on code that is not in a packed record but that its verification needs, and on where to put it."""
     from bench.registry.trust import file_of
 
     file = file_of(name)
     if not file:
         return f"not in it: the code of {name}; whoever verifies the record installs its package first"
-    place = "at that path" if Path(file).is_absolute() else "in the folder where bench verify is typed"
+    place = "at that path" if Path(file).is_absolute() else "in the folder where bench verify is run"
     return (
-        f"not in it: {file}, the code of {name}, and the modules beside it that it imports; hand them over too:\n"
-        f"  {file} has to lie {place}"
+        f"not in it: {file}, the code of {name}, and the modules beside it that it imports; send them too:\n"
+        f"  {file} has to be {place}"
     )
 
 
@@ -136,9 +133,9 @@ def pack_command(
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """One file of a complete record, to hand on.
+    """Pack a complete record into one file, to pass it on.
 
-    With its evidence, seal and audit: the same bytes wherever it is packed.
+    With its evidence, seal and audit; the same bytes on every machine.
 
     Example: bench pack 6ba633 --out dpsam.zip, then bench verify dpsam.zip
     """
@@ -159,12 +156,8 @@ def pack_command(
     say(f"{printable(target)}  {size:,} bytes  sha256 {digest}")
     own = code_of(make_registry(), read_header(path))
     if own:
-        say("\n".join(map(_handed_over, own)))
+        say("\n".join(map(_not_included, own)))
     if not quiet:
         allow_code = " --allow-code" if own else ""
         audited = "" if (path / AUDIT).exists() else "; no audit is in it: bench audit, then pack again"
-        say(
-            steps_text(
-                [(f"bench verify {shlex.quote(str(target))}{allow_code}", f"what whoever gets it types{audited}")]
-            )
-        )
+        say(steps_text([(f"bench verify {shlex.quote(str(target))}{allow_code}", f"for the recipient{audited}")]))

@@ -1,4 +1,4 @@
-"""What the command line shows of audits. Text in, text out; nothing is computed here."""
+"""The progress and the results of audits, as text; nothing is computed here."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 MARKS = {PASS: "ok", SUSPECT: "SUSPECT", REFUTED: "REFUTED", SKIPPED: "-"}
 FIRED = (SUSPECT, REFUTED)
 AGREE = 0.9
-"""Share of what a check costs at most from which its likely cost is no other figure."""
+"""If the likely cost is at least this share of the largest, only the largest is shown."""
 
 
 class AuditProgress:
-    """What is loaded, and each check before it starts and when it is done, on stderr; where that is a terminal, the attacks inside too.
+    """Shows on stderr what is loaded, each check and its result; on a terminal also the attacks inside a check.
 
     Arguments:
         quiet: Show nothing.
@@ -36,42 +36,41 @@ class AuditProgress:
         self.begun, self.count = 0, 0
 
     def loads(self, run: str) -> None:
-        """Says what takes its time before the first check."""
+        """Shows that the parts of the run are loaded, which takes a while."""
         self._say("", f"{run}: loading torch, the networks and the data")
 
     def opens(self, run: str, size: str, images: int) -> None:
-        """Says what is examined, and how much of it."""
-        self._say(
-            "", f"{run}: {size} audit, first {images} images{'' if size == 'quick' else '; --quick takes minutes'}"
-        )
+        """Shows what is examined, and on how many images."""
+        hint = "" if size == "quick" else "; --quick takes minutes"
+        self._say("", f"{run}: {size} audit, first {images} images{hint}")
         self._say("", "pricing the checks, as on an idle machine: timing an evaluation and a gradient")
 
     def prices_run(self) -> None:
-        """Says that the run which has to be made first is timed and probed."""
+        """Shows that the run itself, which has to be made first, is timed."""
         self._say("", "pricing the run, as on an idle machine: timing a few gradient steps")
 
     def priced(self, total: dict[str, Any]) -> None:
-        """Says what all checks that will be made cost together."""
+        """Shows the cost of all checks that are still missing."""
         self.begun, self.count = 0, total["checks"]
         if total["checks"]:
             self._say("", _total(total))
 
     def begins(self, name: str, summary: str, predicted: dict[str, Any]) -> None:
-        """Says what a check asks, and what it costs."""
+        """Shows what a check tests, and its cost."""
         self.begun += 1
         cost = _cost(predicted)
         self._say(f"[{self.begun}/{self.count}] ", f"{name}: {summary} {cost[0].upper()}{cost[1:]}")
 
     def attacking(self, label: str) -> AbstractContextManager[Reporter]:
-        """A line that moves and vanishes; nothing where stderr is no terminal."""
+        """A temporary progress line; nothing if stderr is no terminal."""
         return _Attack(label, quiet=self.quiet or not sys.stderr.isatty())
 
     def ends(self, finding: Finding, *, new: bool) -> None:
-        """Says what came out."""
-        took = (
-            f" ({duration(finding.seconds)})" if new and finding.verdict != SKIPPED else "" if new else " (done before)"
-        )
-        self._say("  ", f"{finding.name}: {finding.verdict}{took}")
+        """Shows the verdict of a check."""
+        note = "" if new else " (done before)"
+        if new and finding.verdict != SKIPPED:
+            note = f" ({duration(finding.seconds)})"
+        self._say("  ", f"{finding.name}: {finding.verdict}{note}")
 
     def _say(self, lead: str, text: str) -> None:
         if not self.quiet:
@@ -80,7 +79,7 @@ class AuditProgress:
 
 
 class _Attack(Progress):
-    """The progress of an attack inside a check, which names it; without a bar, since 80 columns have no room for both."""
+    """The progress of an attack inside a check: its name instead of a bar, since 80 columns have no room for both."""
 
     def __init__(self, label: str, *, quiet: bool) -> None:
         from rich.progress import TextColumn
@@ -91,18 +90,18 @@ class _Attack(Progress):
         self.bar.columns = tuple(TextColumn(part, markup=False) for part in shown)
 
     def started(self, lines: list[SampleRecord], total: int) -> None:
-        """Shows where the run goes on."""
+        """Shows the attack and where its run resumes."""
         super().started(lines, total)
         self.bar.update(self.task, description=f"  {printable(self.label)}")
 
-    def working(self, done: float, standing: int, images: int) -> None:
-        """Moves on inside a shard."""
-        super().working(done, standing, images)
-        self.bar.update(self.task, images=f"{standing} of {images} stand")
+    def working(self, done: float, unbroken: int, images: int) -> None:
+        """Shows the progress inside a shard."""
+        super().working(done, unbroken, images)
+        self.bar.update(self.task, images=f"{unbroken} of {images} unbroken")
 
 
 def audit_text(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
-    """An audit for people: verdict, what was examined, which checks fired, every check, and what would settle those that fired.
+    """An audit for people: verdict, what was examined, every check, and the commands that settle those that fired.
 
     Arguments:
         audit: The content of `audit.json`.
@@ -125,12 +124,12 @@ def _head(audit: Mapping[str, Any]) -> str:
     """`believed · quick, first 32 images`, or `passed, quick, 8 images`."""
     from bench.audit.strength import PASSED, examined, word
 
-    said, (size, images) = word(audit), examined(audit)
-    return f"{said}, {size}, {images} images" if said == PASSED else f"{said} · {size}, first {images} images"
+    verdict, (size, images) = word(audit), examined(audit)
+    return f"{verdict}, {size}, {images} images" if verdict == PASSED else f"{verdict} · {size}, first {images} images"
 
 
 def outlook_text(outlook: Mapping[str, Any], labels: Mapping[str, str]) -> str:
-    """What an audit would make, for people."""
+    """The checks that an audit would make and their cost, for people."""
     rows = [(f"  {check['name']}", _becomes(check)) for check in outlook["checks"]]
     head = folded("audit   ", f"{outlook['size']}, {_examined(outlook, labels)}")
     total = outlook["total"]
@@ -140,21 +139,21 @@ def outlook_text(outlook: Mapping[str, Any], labels: Mapping[str, str]) -> str:
 
 
 def _strength(audit: Mapping[str, Any]) -> list[str]:
-    """What the images of a number against which nothing spoke exclude, and what they cannot."""
+    """The errors that the images of a believed audit exclude, and those that they cannot."""
     from bench.audit.strength import FEW, excluded, unseen
 
     if audit["verdict"] != BELIEVED:
         return []
     found, (count, share) = excluded(audit), unseen(audit)
-    said = []
+    texts = []
     if count < FEW:
-        can = f"an error on more than {100 * share:.0f} % of the images (95 %), not a rarer one"
-        said += [f"{count} images exclude {can}; believed takes {FEW} or more"]
+        error = f"an error on more than {100 * share:.0f} % of the images (95 %), not a rarer one"
+        texts.append(f"{count} images exclude {error}; believed takes {FEW} or more")
     if found is not None:
         images, most = found
-        can = f"a drop of more than about {100 * most:.0f} points under more of the same attack (95 %)"
-        said += [f"{images} images exclude {can}, not a smaller one or a stronger attack"]
-    return [folded("  strength  ", text) for text in said]
+        drop = f"a drop of more than about {100 * most:.0f} points under more of the same attack (95 %)"
+        texts.append(f"{images} images exclude {drop}, not a smaller one or a stronger attack")
+    return [folded("  strength  ", text) for text in texts]
 
 
 def _examined(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -164,8 +163,8 @@ def _examined(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
 
 
 def _becomes(check: Mapping[str, Any]) -> str:
-    said = {"done": "done before", "skipped": f"does not apply: {check['why']}"}
-    return said.get(check["state"]) or _cost(check["predicted"])
+    states = {"done": "done before", "skipped": f"does not apply: {check['why']}"}
+    return states.get(check["state"]) or _cost(check["predicted"])
 
 
 def _total(total: Mapping[str, Any]) -> str:
@@ -176,13 +175,10 @@ def _total(total: Mapping[str, Any]) -> str:
 
 
 def _cost(predicted: Mapping[str, Any]) -> str:
-    """`likely 3.1 min, at most 9.0 min`: one figure where they agree."""
+    """`likely 3.1 min, at most 9.0 min`; one figure if both are about the same."""
     most, unforeseen = predicted["seconds"], predicted.get("unforeseen", 0)
     likely = predicted.get("likely", most)
-    both = likely < AGREE * most and duration(likely) != duration(most)
-    attacks = f"{counted(unforeseen, 'attack')} without a bound on the work"
-    return (
-        (f"likely {duration(likely)}, " if both else "")
-        + f"at most {duration(most)}"
-        + (f", beside {attacks}" if unforeseen else "")
-    )
+    text = f"at most {duration(most)}"
+    if likely < AGREE * most and duration(likely) != duration(most):
+        text = f"likely {duration(likely)}, {text}"
+    return f"{text}, beside {counted(unforeseen, 'attack')} without a bound on the work" if unforeseen else text

@@ -1,4 +1,4 @@
-"""What the command line shows of a benchmark. Text in, text out."""
+"""The result of `bench doctor --benchmark`, as text."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ WORDS = {"forward": "forward", "backward": "backward", "hvp": "Hessian-vector"}
 
 
 def benchmark_text(document: dict[str, Any]) -> str:
-    """Milliseconds of every pass, then what each cell would cost with them."""
+    """The milliseconds of every pass, then the cost of each cell that follows from them."""
     return "\n".join(
         [
-            f"{document['device']}; the networks are untrained, since a pass takes as long whatever the weights are; nothing was stored",
+            f"{document['device']}; the networks are untrained, since the weights do not change the time; nothing was stored",
             "",
             columns([("data set", "network", "parameters", "images", "pass", "ms an image"), *_passes(document)]),
             "",
             columns([("suite", "cell", "images", "at least", "at most"), *_cells(document)]),
             "",
-            "at least: every image falls at once; at most: every image stands to the end; one worker, from the passes above alone",
+            "at least: every image breaks at once; at most: no image breaks; one worker, from the passes above alone",
         ]
     )
 
@@ -40,8 +40,8 @@ def _cells(document: dict[str, Any]) -> list[tuple[str, ...]]:
     for cell in document["cells"]:
         costs = [cell[bound]["seconds"] if cell[bound] else None for bound in ("least", "most")]
         rows.append((cell["suite"], cell["cell"], str(cell["images"]), *(_time(cost) for cost in costs)))
-        known = [cost or 0.0 for cost in costs]
-        sums[cell["suite"]] = [a + b for a, b in zip(sums.get(cell["suite"], [0.0, 0.0]), known, strict=True)]
+        previous = sums.get(cell["suite"], [0.0, 0.0])
+        sums[cell["suite"]] = [total + (cost or 0.0) for total, cost in zip(previous, costs, strict=True)]
     return [*rows, *((suite, "in all", "", *map(_time, total)) for suite, total in sums.items())]
 
 

@@ -1,4 +1,4 @@
-"""One component on a card: what it is, where it comes from, and the arguments that it takes."""
+"""One component on a card: what it is, its source, and its arguments."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ OPTIONS = {kind: f"--{role.replace('_', '-')}" for role, kind in KIND_OF.items()
 
 
 def card(row: dict[str, Any], found: Found) -> dict[str, Any]:
-    """A component as data: its row of `bench list`, and every argument with its default; a component is imported for that.
+    """A component as data: its row of `bench list`, and its arguments with their defaults; imports the component.
 
     Arguments:
-        row: What `bench list` says of it.
+        row: The row of `bench list`.
         found: The component.
 
     Raises:
@@ -40,28 +40,28 @@ def card(row: dict[str, Any], found: Found) -> dict[str, Any]:
     return row | {"summary": summary, "arguments": rows}
 
 
-def card_text(told: dict[str, Any], found: Found) -> str:
-    """A card for people: what it is, its arguments as they are given, and a command that uses it.
+def card_text(shown: dict[str, Any], found: Found) -> str:
+    """A card for people: summary, arguments as they are written, and a command that uses the component.
 
     Arguments:
-        told: The card.
+        shown: The card.
         found: The component.
     """
-    name, flag = told["name"], FLAGS.get(found.kind, "")
-    source = {"built-in": f"built-in ({found.entry.target})", name: "given by its path"}.get(told["source"])
+    name, flag = shown["name"], FLAGS.get(found.kind, "")
+    source = {"built-in": f"built-in ({found.entry.target})", name: "given by its path"}.get(shown["source"])
     given = [
-        (f"  {flag} {row['name']}={_value(row)}".replace("   ", "  "), row["summary"]) for row in told["arguments"]
+        (f"  {flag} {row['name']}={_value(row)}".replace("   ", "  "), row["summary"]) for row in shown["arguments"]
     ]
     width = max((len(lead) for lead, _ in given), default=0)
-    nothing = "it takes no arguments" if told["installed"] else "it is not installed (see: bench doctor)"
+    nothing = "it takes no arguments" if shown["installed"] else "it is not installed (see: bench doctor)"
     return "\n".join(
         [
-            f"{name}  {KINDS[found.kind]}, {source or told['source']}",
-            folded("  ", told["summary"]),
+            f"{name}  {KINDS[found.kind]}, {source or shown['source']}",
+            folded("  ", shown["summary"]),
             "",
             *([folded(f"{lead:<{width}}  ", text) for lead, text in given] or [f"  {nothing}"]),
             "",
-            f"  bench run {OPTIONS[found.kind]} {shlex.quote(name)}{_example(told['arguments'], flag)}",
+            f"  bench run {OPTIONS[found.kind]} {shlex.quote(name)}{_example(shown['arguments'], flag)}",
         ]
     )
 
@@ -69,8 +69,8 @@ def card_text(told: dict[str, Any], found: Found) -> str:
 def _argument(name: str, default: Any, doc: str) -> dict[str, Any]:
     required = default is inspect.Parameter.empty
     value = None if required else plain({name: default})[name]
-    known = value if isinstance(value, str | int | float | bool | list | None) else str(value)
-    return {"name": name, "default": known, "required": required, "summary": _meaning(name, doc)}
+    shown = value if isinstance(value, str | int | float | bool | list | None) else str(value)
+    return {"name": name, "default": shown, "required": required, "summary": _meaning(name, doc)}
 
 
 def _value(row: dict[str, Any]) -> str:
@@ -78,19 +78,19 @@ def _value(row: dict[str, Any]) -> str:
 
 
 def _example(rows: list[dict[str, Any]], flag: str) -> str:
-    """What has to be given, or else the first argument as it is."""
+    """The required arguments, or else the first one with its default."""
     shown = [row for row in rows if row["required"]] or [row for row in rows if row["default"] is not None][:1]
     given = [shlex.quote(f"{row['name']}={_value(row)}") for row in shown]
     return "".join(f" {flag} {text}" for text in given) if flag else ""
 
 
 def _doc(target: Any) -> str:
-    """What a component says of itself; a signature, which dataclasses write there, says nothing."""
+    """The docstring of a component; empty if it is only the signature that dataclasses put there."""
     doc = inspect.getdoc(target) or ""
     return "" if doc.startswith(f"{getattr(target, '__name__', '')}(") else doc
 
 
 def _meaning(name: str, doc: str) -> str:
-    """What a docstring says of an argument, on one line; empty if it says nothing."""
+    """The description of an argument in a docstring, on one line; empty if there is none."""
     found = re.search(rf"^( +){re.escape(name)}: (.*(?:\n\1 +.*)*)", doc, re.MULTILINE)
     return " ".join(found[2].split()) if found else ""

@@ -1,4 +1,4 @@
-"""What a comparison of two runs shows: accuracies side by side, and the images that changed sides."""
+"""A comparison of two runs as text: accuracies side by side, and the images that changed."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from bench.compare.findings import Change, Flip
 
 MOST_FLIPS = 10
-"""Images shown of the clean ones that changed sides, and of the adversarial ones."""
+"""The most images shown that changed, for clean and for adversarial images each."""
 WIDEST = 20
-"""Characters of the predictions of one image under all draws, beyond which they are counted: ten draws of ten classes fit."""
+"""The most characters for the predictions of one image; longer lists are counted. Ten draws of ten classes fit."""
 HEADINGS = {CLEAN: "clean", ROBUST: "robust"}
 METHOD = "differences with 95 % intervals, in points; p: exact, paired, two-sided, Holm over the tests shown"
 
 
 def comparison_text(comparison: Comparison) -> str:
-    """Two runs side by side: accuracies, effect, flips both ways, p, and the images behind them."""
+    """Two runs side by side: accuracies, difference, flips in both directions, p, and the images that changed."""
     a, b = comparison.run_ids
     nothing = "claims to be the same run" if a == b else "differs in: nothing"
     differ = f"differs in: {'; '.join(comparison.differ)}" if comparison.differ else nothing
@@ -37,7 +37,7 @@ def comparison_text(comparison: Comparison) -> str:
 
 
 def _cells(changes: Sequence[Change]) -> list[tuple[str, ...]]:
-    """A row for each figure, a column for clean and one for adversarial images."""
+    """One row per figure, with a column for clean and one for adversarial images."""
     return [
         ("", *(HEADINGS[change.which] for change in changes)),
         ("A", *(bracketed(change.before) for change in changes)),
@@ -50,7 +50,7 @@ def _cells(changes: Sequence[Change]) -> list[tuple[str, ...]]:
 
 
 def _flips(flips: Sequence[Flip], which: str) -> str:
-    """The first images of one kind on which a draw became right or wrong, sorted by their number in the data set."""
+    """The first images of one kind on which some draw became right or wrong, sorted by id."""
     changed = sorted((flip for flip in flips if flip.which == which and _decisive(flip)), key=lambda flip: flip.sample)
     if not changed:
         return ""

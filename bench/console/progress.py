@@ -1,4 +1,4 @@
-"""What the command line shows while a run is under way."""
+"""The progress of a run on stderr, and notices of the package."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Images done, robust so far with its interval, and time to go, on stderr; one line a shard where that is no terminal.
+    """Shows images done, robust accuracy so far with its interval, and time left; without a terminal, one line per shard.
 
     Arguments:
         quiet: Show nothing.
@@ -26,13 +26,19 @@ class Progress:
 
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self.bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[images]}"),
-            TextColumn("{task.fields[robust]}"), TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
-            console=self.console, transient=True, disable=quiet or not self.console.is_terminal,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[images]}"),
+            TextColumn("{task.fields[robust]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=self.console,
+            transient=True,
+            disable=quiet or not self.console.is_terminal,
+        )
         self.lines: list[SampleRecord] = []
-        self.total = self.begun = 0
-        self.through = self.since = 0.0
+        self.total = self.done_before = 0
+        self.position = self.start_time = 0.0
 
     def __enter__(self) -> Progress:
         self.bar.start()
@@ -43,39 +49,43 @@ class Progress:
         self.bar.stop()
 
     def started(self, lines: list[SampleRecord], total: int) -> None:
-        """Shows how many images are done."""
+        """Shows how many images are done when the run begins or resumes."""
         from bench.records.record import SHARD
 
-        self.lines, self.total, self.begun = list(lines), total, len(lines)
-        self.through, self.since = float(len(lines)), time.monotonic()
+        self.lines, self.total, self.done_before = list(lines), total, len(lines)
+        self.position, self.start_time = float(len(lines)), time.monotonic()
         self.bar.update(self.task, description="attacking", total=total, robust=self._robust())
-        self._move(len(lines), f"{len(lines)}/{total} images")
+        self._move(len(lines), self._count())
         if lines and len(lines) < total:
-            self.console.print(f"going on after {len(lines)} of {total} images")
+            self.console.print(f"resuming after {len(lines)} of {total} images")
         elif len(lines) < total and not self.console.is_terminal:
             self.console.print(f"attacking {total} images; a line after each shard of {SHARD}")
 
-    def working(self, done: float, standing: int, images: int) -> None:
+    def working(self, done: float, unbroken: int, images: int) -> None:
         """Moves the bar inside a shard."""
-        count = f"{len(self.lines)}/{self.total} images; {standing} of the {images} at hand still stand"
-        self._move(len(self.lines) + done * images, count)
+        self._move(len(self.lines) + done * images, f"{self._count()}, {unbroken} of {images} in progress unbroken")
 
     def finished(self, lines: list[SampleRecord]) -> None:
-        """Counts a shard."""
+        """Adds the images of a finished shard."""
         self.lines += lines
-        count, robust = f"{len(self.lines)}/{self.total} images", self._robust()
+        robust = self._robust()
         self.bar.update(self.task, robust=robust)
-        left = self._move(max(self.through, len(self.lines)), count)  # what other workers have begun still counts
+        # The shards of other workers are in progress too, so the position never goes back.
+        left = self._move(max(self.position, len(self.lines)), self._count())
         if not self.console.is_terminal:
-            self.console.print(", ".join(part for part in (count, robust, left) if part))
+            self.console.print(", ".join(part for part in (self._count(), robust, left) if part))
 
-    def _move(self, through: float, count: str) -> str:
-        """Shows how far the run is; the time to go, at the mean pace since its start."""
-        self.through = min(through, self.total)
-        made, left = self.through - self.begun, ""
+    def _count(self) -> str:
+        return f"{len(self.lines)}/{self.total} done"
+
+    def _move(self, position: float, count: str) -> str:
+        """Shows the position of the run, in images; returns the time left at the mean pace since the start."""
+        self.position = min(position, self.total)
+        made, left = self.position - self.done_before, ""
         if made and len(self.lines) < self.total:
-            left = f"{duration((time.monotonic() - self.since) * (self.total - self.through) / made)} to go"
-        self.bar.update(self.task, completed=self.through, images=count, left=left)
+            elapsed = time.monotonic() - self.start_time
+            left = f"{duration(elapsed * (self.total - self.position) / made)} left"
+        self.bar.update(self.task, completed=self.position, images=count, left=left)
         return left
 
     def _robust(self) -> str:
@@ -88,15 +98,15 @@ class Progress:
 
 
 class Notices(logging.Handler):
-    """Writes what the package says on the way (downloads, remarks on models) to stderr, a line each."""
+    """Writes notices of the package (downloads, remarks on models) to stderr, one line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes one line to whatever stderr is now."""
+        """Writes one line to the current stderr."""
         sys.stderr.write(self.format(record) + "\n")
 
 
 def show_notices(*, quiet: bool) -> None:
-    """Shows the package's notices from now on, or none of them."""
+    """Shows the notices of the package from now on; none of them if `quiet`."""
     log = logging.getLogger("bench")
     log.handlers = [logging.NullHandler() if quiet else Notices()]
     log.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""What the command line shows of runs. Text in, text out; nothing is computed here."""
+"""Runs, forecasts and security curves, as text; nothing is computed here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ NOTED = {
     GRADIENT: "NOTE    {count} of {n} images had gradients that are not finite, where the attack is weak",
     IMAGE: "NOTE    {count} of {n} images became not finite in the attack, and were put back",
 }
-"""What is said of flags that bear on the number itself."""
+"""Sentences for the flags that concern the number itself."""
+
+
+WHOLE_SHARDS = "  note    this attack takes whole shards, so more images are run"
 
 
 def headline(summary: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -29,7 +32,7 @@ def headline(summary: Mapping[str, Any], labels: Mapping[str, str]) -> str:
 
 
 def summary_text(summary: dict[str, Any], labels: dict[str, str], notes: Sequence[str] = ()) -> str:
-    """A run's summary for people, and what its parts want to be said."""
+    """The summary of a run for people, with the notes of its parts."""
     clean, robust = summary["clean_accuracy"], summary["robust_accuracy"]
     return "\n".join(
         [
@@ -37,7 +40,7 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str], notes: Sequenc
             f"  clean   {percent(clean)}",
             f"  robust  {percent(robust)}   95 %, {robust['method']}",
             *_draw_lines(summary["draws"], summary["spec"]["attack"].get("knowledge")),
-            *_said_lines(summary),
+            *_remark_lines(summary),
             *_certified_lines(summary),
             f"  checks  {_checks_text(_checks(summary))}",
             f"  cost    {_cost_text(summary['cost'])}"
@@ -49,23 +52,19 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str], notes: Sequenc
 
 
 def forecast_text(forecast: Forecast | None, planned: Plan) -> str:
-    """What a run would cost, for people."""
+    """The predicted cost of a run, for people."""
     head = f"{planned.labels['defense']} under {planned.labels['attack']} · {planned.dataset.name} {planned.threat}"
     if forecast is None:
-        return f"{head}\n  cost    not foreseen: this attack states no bound on its work\n  nothing was run or stored"
+        return f"{head}\n  cost    not predicted: this attack states no bound on its work\n  nothing was run or stored"
     images = forecast.most.images
     probe = f", as in a probe of {forecast.probed}" if forecast.probed else ""
     return "\n".join(
         [
             f"{head} · {images} images to run, {forecast.done} done",
-            f"  likely  {duration(forecast.likely.seconds)}   if {100 * forecast.standing:.0f} % of the images stand{probe}",
-            f"  at most {duration(forecast.most.seconds)}   if all of them stand to the end",
+            f"  likely  {duration(forecast.likely.seconds)}   if {100 * forecast.standing:.0f} % of the images stay unbroken{probe}",
+            f"  at most {duration(forecast.most.seconds)}   if none of them breaks",
             f"  passes  {passes_text(forecast.likely.passes) or 'none'}, likely",
-            *(
-                ["  note    this attack takes whole shards, so that more images are run"]
-                if planned.whole_shards
-                else []
-            ),
+            *([WHOLE_SHARDS] if planned.whole_shards else []),
             "  as on an idle machine; nothing was run or stored",
         ]
     )
@@ -77,11 +76,11 @@ def curve_text(points: Sequence[Point]) -> str:
         (str(point.threat), percent(point.robust.as_dict()), percent(point.worst.as_dict()), point.run_id)
         for point in points
     ]
-    note = "worst so far: per image the worst over this radius and the smaller ones, whose balls lie in this one"
+    note = "worst so far: per image the worst over this radius and all smaller ones, whose balls it contains"
     return columns(rows) + "\n" + note
 
 
-def _said_lines(summary: dict[str, Any]) -> list[str]:
+def _remark_lines(summary: dict[str, Any]) -> list[str]:
     lines = []
     if "claimed_accuracy" in summary and summary["draws"]["k"] > 1:
         lines.append(
@@ -92,18 +91,17 @@ def _said_lines(summary: dict[str, Any]) -> list[str]:
     if flags:
         lines.append("  flags   " + ", ".join(f"{flag} ({count} images)" for flag, count in flags.items()))
     for name, values in summary.get("remarks", {}).items():
-        told = ", ".join(f"{value} ({counted(count, 'image')})" for value, count in values.items())
-        lines.append(f"  said    {name.replace('_', ' ')}: {told}")
+        listed = ", ".join(f"{value} ({counted(count, 'image')})" for value, count in values.items())
+        lines.append(f"  remarks {name.replace('_', ' ')}: {listed}")
     return lines
 
 
 def _certified_lines(summary: dict[str, Any]) -> list[str]:
     if "certified" not in summary:
         return []
-    told = summary["certified"]
-    return [
-        f"  certified  {100 * told['share']:.1f} % of the images; l2 radius {told['mean_radius']:.3f} on average, median {told['median_radius']:.3f}"
-    ]
+    found = summary["certified"]
+    radius = f"l2 radius {found['mean_radius']:.3f} on average, median {found['median_radius']:.3f}"
+    return [f"  certified  {100 * found['share']:.1f} % of the images; {radius}"]
 
 
 def _draw_lines(draws: dict[str, Any], knowledge: str | None) -> list[str]:
@@ -113,9 +111,8 @@ def _draw_lines(draws: dict[str, Any], knowledge: str | None) -> list[str]:
         f"{rule} {100 * draws[rule]:.1f} % (null attack {100 * draws['null_' + rule]:.1f} %)"
         for rule in ("worst", "majority")
     ]
-    return [
-        f"  draws   mean over {draws['k']} {'draws that the attacker knows' if knowledge == 'known' else 'fresh draws'}; {', '.join(rules)}"
-    ]
+    kind = "draws that the attacker knows" if knowledge == "known" else "fresh draws"
+    return [f"  draws   mean over {draws['k']} {kind}; {', '.join(rules)}"]
 
 
 def _checks(summary: dict[str, Any]) -> Checks:
@@ -133,7 +130,7 @@ def _checks_text(checks: Checks) -> str:
 
 
 def _gradient_text(checks: Checks) -> str:
-    """The error of the gradient, in the precision that it could be measured in."""
+    """The measured error of the gradient, and the precision of the measurement."""
     from bench.figures.summary import EXACT
     from bench.records.claim import gradient_bar, gradient_open
 
@@ -142,8 +139,8 @@ def _gradient_text(checks: Checks) -> str:
         return "not differentiable"
     if error is None:
         return "gradient error NOT MEASURED" if gradient_open(checks) else "gradient error not measured"
-    told = f"gradient error {error:.0e}" + (" in float32" if bar > EXACT else "")
-    return told + ("" if error < bar else f" (NOT EXACT: expected below {bar:.0e})".replace("e-0", "e-"))
+    text = f"gradient error {error:.0e}" + (" in float32" if bar > EXACT else "")
+    return text + ("" if error < bar else f" (NOT EXACT: expected below {bar:.0e})".replace("e-0", "e-"))
 
 
 def _cost_text(cost: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What `bench show` says of a record beside its summary: what was run, what was checked, where it was made, how to make it again."""
+"""The details of a record in `bench show`: its parts, checks, environments, seal and command."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ ROLES = ("defense", "attack", "dataset", "classifier", "score_model")
 
 
 def record_text(record: Record, summary: Mapping[str, Any], audit: Mapping[str, Any] | None) -> str:
-    """The parts of a run, its checks, its environments, its seal and its command, in a few lines; and a sentence to cite it by.
+    """The parts, checks, environments, seal and command of a run, and a sentence to cite it.
 
     Arguments:
         record: The record.
         summary: Its figures.
-        audit: What an audit found; None if there was none.
+        audit: Its audit; None without one.
     """
     header, images = record.header, len(record.lines)
     lines = [
@@ -49,13 +49,13 @@ def _audited(audit: Mapping[str, Any]) -> str:
 
 
 def citation(summary: Mapping[str, Any], labels: Mapping[str, str], audit: Mapping[str, Any] | None) -> str:
-    """One sentence with all that a reader has to know of a number: an upper bound, its interval, images, attack, ball, and what was audited."""
+    """One sentence to cite a number: with its interval, images, attack, threat and audit, and as an upper bound."""
     spec, k = summary["spec"], summary["draws"]["k"]
-    told = f", the mean over {k} draws" if k > 1 else ""
+    mean = f", the mean over {k} draws" if k > 1 else ""
     audited = _audited(audit) if audit else "not audited"
     return (
         f"{percent(summary['robust_accuracy'])} of the first {summary['n']} {spec['dataset']['name']} images withstand {labels['attack']} at "
-        f"{spec['threat']} with {labels['defense']}{told}, an upper bound; {audited} (purebench run {summary['run_id']})"
+        f"{spec['threat']} with {labels['defense']}{mean}, an upper bound; {audited} (purebench run {summary['run_id']})"
     )
 
 
@@ -68,7 +68,7 @@ def _seal(record: Record) -> str:
     if not record.sealed:
         return "none: the run is not complete"
     broken = broken_seal(record.path)
-    return f"BROKEN: {'; '.join(broken)}" if broken else "every file is as it was sealed"
+    return f"BROKEN: {'; '.join(broken)}" if broken else "every file is unchanged since it was sealed"
 
 
 def _parts(spec: RunSpec) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""What the command line advises to run next, as commands that can be pasted."""
+"""The commands that a result suggests next, ready to paste."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ DEFAULT_IMAGES, MORE_IMAGES = 100, 1_000
 
 
 def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int, allow_code: bool = False) -> str:
-    """What to run next, as commands that can be pasted.
+    """The commands to run after a run, ready to paste.
 
     Arguments:
-        summary: The run's.
+        summary: Summary of the run.
         command: The words after `bench run`.
-        dataset_size: The number of images that there are.
-        allow_code: Whether the record names code, which a command that reads it runs only if it is told to.
+        dataset_size: Number of images in the data set.
+        allow_code: Whether the record names code, so that commands on it need `--allow-code`.
     """
     from bench.records.claim import failed_checks
     from bench.records.header import Checks
@@ -31,22 +31,22 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
         at, run = elsewhere(results_of(Path(summary["path"]))), summary["run_id"]
         return steps_text(
             [
-                (f"bench show {run}{at}", "which checks failed, and what to mend: this number rests on them"),
-                (f"{base}{count}", "once that is mended: a record of its own"),
+                (f"bench show {run}{at}", "which checks failed, and how to fix them: this number depends on them"),
+                (f"{base}{count}", "after the fix: a new record"),
             ]
         )
     steps = []
     if summary["n"] < dataset_size:
         more = min(MORE_IMAGES, dataset_size) if summary["n"] < MORE_IMAGES else dataset_size
-        steps.append((f"{base} -n {more}", f"a half-width of {_half_width(more):.1f} points; goes on with this record"))
+        steps.append((f"{base} -n {more}", f"a half-width of {_half_width(more):.1f} points; continues this record"))
     args = summary["spec"]["attack"]["args"]
     if {"steps", "restarts"} <= args.keys():
         stronger = f"{_without_arguments(base)}{count} -A steps={2 * args['steps']} -A restarts={2 * args['restarts']}"
         steps.append((stronger, "a stronger attack: does the number hold?"))
     secret = summary["draws"]["k"] > 1 and summary["spec"]["attack"].get("knowledge") != "known"
     if secret and summary["checks"].get("differentiable", True):
-        known = shlex.join(["bench", "run", *_without(words, "-A", "--attack"), "--attack", "pgd-known"])
-        steps.append((f"{known}{count}", "an attacker who knows the draws that are scored"))
+        attacker = shlex.join(["bench", "run", *_without(words, "-A", "--attack"), "--attack", "pgd-known"])
+        steps.append((f"{attacker}{count}", "an attacker who knows the draws that are scored"))
     if summary["spec"]["attack"]["name"] != "null":
         results = results_of(Path(summary["path"]))
         audit = audit_line(summary["run_id"], results, allow_code=allow_code)
@@ -56,25 +56,25 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
 
 
 def audit_line(run: str, results: Path, *, allow_code: bool, quick: bool = True) -> str:
-    """The audit of a run, as a command.
+    """The command that audits a run.
 
     Arguments:
-        run: Its id, a prefix of it, or its folder, which needs no `--results`.
-        results: The folder of all records.
+        run: Id of the run, a prefix of it, or its folder (which needs no `--results`).
+        results: Folder of all records.
         allow_code: Whether the record names code.
-        quick: Whether it is the quick one.
+        quick: Whether the audit is the quick one.
     """
     at = "" if (Path(run) / "run.json").is_file() else elsewhere(results)
     return f"bench audit {shlex.quote(run)}{at}{' --quick' if quick else ''}{' --allow-code' if allow_code else ''}"
 
 
 def elsewhere(results: Path) -> str:
-    """The option that names a folder of records, after a space; nothing for the default."""
+    """The option `--results` after a space; empty for the default folder."""
     return "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
 
 
 def steps_text(steps: Sequence[tuple[str, str]]) -> str:
-    """Commands, and why, to go on with."""
+    """Commands to run next, each with its reason."""
     width = max(len(step) for step, _ in steps) if steps else 0
     return "next\n" + "\n".join(f"  {step:<{width}}  # {why}" for step, why in steps)
 
@@ -84,7 +84,7 @@ def _half_width(n: int) -> float:
 
 
 def _without(words: Sequence[str], *options: str) -> list[str]:
-    """The words without some options and their values, attached or not."""
+    """The words without some options and their values, whether attached or separate."""
     kept, skip = [], False
     for word in words:
         if skip:
@@ -97,6 +97,7 @@ def _without(words: Sequence[str], *options: str) -> list[str]:
 
 
 def _without_arguments(base: str) -> str:
+    """The command without the arguments `steps` and `restarts` of the attack."""
     words: list[str] = shlex.split(base)
     kept: list[str] = []
     for word in words:

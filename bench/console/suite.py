@@ -1,4 +1,4 @@
-"""What the command line shows of a suite: the cells as they are made, then all of them. Text in, text out."""
+"""The progress, outlook and results of a suite, as text."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 
     from bench.run.prediction import Prediction
     from bench.suite.cells import Cell
+    from bench.suite.finished_cells import Figures
     from bench.suite.outcome import Outcome
     from bench.suite.outlook import Outlook
 
 ROWS = 12
-"""Of the live table: cells that are being made, then those that ended last."""
+"""Rows of the live table: cells in progress, and the cells that ended last."""
 
 
 class SuiteProgress:
-    """A live table of cells on stderr; one line a shard and a cell where that is no terminal.
+    """Shows a live table of cells on stderr; without a terminal, one line per shard and cell.
 
     Arguments:
         cells: The cells of the suite.
@@ -41,7 +42,7 @@ class SuiteProgress:
         self.cells, self.started = cells, time.monotonic()
         self.images: dict[Cell, list[float]] = {}
         self.ended_cells: list[tuple[str, str]] = []
-        self.count, self.made, self.said = 0, 0, ""
+        self.count, self.made, self.last_notice = 0, 0, ""
         self.live = Live(console=self.console, transient=True, auto_refresh=False, get_renderable=self._table)
 
     def __enter__(self) -> SuiteProgress:
@@ -54,35 +55,35 @@ class SuiteProgress:
             self.live.stop()
 
     def began(self, cell: Cell, done: int, total: int) -> None:
-        """A cell is taken up."""
+        """Shows that a cell begins or resumes."""
         self.images[cell] = [done, total, 0.0]
-        begins = f"going on after {done} of {total} images" if done else f"attacking {total} images"
+        begins = f"resuming after {done} of {total} images" if done else f"attacking {total} images"
         self._show(f"{self._place()} {cell.label}: {begins}" if done < total else "")
 
-    def working(self, cell: Cell, done: float, standing: int, images: int) -> None:
-        """A cell moves on inside a shard."""
+    def working(self, cell: Cell, done: float, unbroken: int, images: int) -> None:
+        """Shows the progress of a cell inside a shard."""
         if cell in self.images:
             self.images[cell][2] = done * images
             self._show("")
 
     def stored(self, cell: Cell, images: int) -> None:
-        """Counts a shard."""
+        """Counts the images of a finished shard."""
         row = self.images[cell]
         row[0], row[2], self.made = row[0] + images, 0.0, self.made + images
-        self._show(f"{self._place()} {cell.label}: {row[0]:.0f}/{row[1]:.0f} images")
+        self._show(f"{self._place()} {cell.label}: {row[0]:.0f}/{row[1]:.0f} done")
 
     def ended(self, outcome: Outcome) -> None:
-        """Counts a cell."""
+        """Counts a finished or failed cell."""
         self.images.pop(outcome.cell, None)
         self.count += 1
         self.ended_cells = [*self.ended_cells[1 - ROWS :], (outcome.cell.label, _result(outcome))]
         self._show(f"{self._place()} {outcome.cell.label}: {_result(outcome)}")
 
     def waiting(self, cells: int) -> None:
-        """Says once that other processes make what is left."""
+        """Shows once that other processes make the remaining cells."""
         text = f"waiting for {counted(cells, 'cell')} that another process is making"
-        if text != self.said:
-            self.said = text
+        if text != self.last_notice:
+            self.last_notice = text
             self._show(text, always=True)
 
     def _place(self) -> str:
@@ -103,82 +104,76 @@ class SuiteProgress:
         for label, result in self.ended_cells[-max(1, ROWS - len(self.images)) :]:
             table.add_row(Text(printable(label)), Text(printable(result), style="dim"))
         for cell, (done, total, now) in list(self.images.items())[:ROWS]:
-            table.add_row(Text(printable(cell.label)), Text(f"{done + now:.0f}/{total:.0f} images"))
+            table.add_row(Text(printable(cell.label)), Text(f"{done + now:.0f}/{total:.0f} done"))
         elapsed = time.monotonic() - self.started
-        return Group(table, Text(f"{self._place()} cells · {duration(elapsed)}{self._to_go(elapsed)}"))
+        return Group(table, Text(f"{self._place()} cells · {duration(elapsed)}{self._time_left(elapsed)}"))
 
-    def _to_go(self, elapsed: float) -> str:
-        """By the images that the cells still need, at the mean speed so far."""
+    def _time_left(self, elapsed: float) -> str:
+        """The time for the images that are still missing, at the mean speed so far."""
         now = sum(row[2] for row in self.images.values())
         left = sum(row[1] - row[0] for row in self.images.values()) - now
         waiting = len(self.cells) - self.count - len(self.images)
-        known = [cell.samples for cell in self.cells if cell.samples]
-        left += waiting * (sum(known) / len(known) if known else 0)
-        return f" · about {duration(elapsed * left / (self.made + now))} to go" if self.made + now > 0 else ""
+        sizes = [cell.samples for cell in self.cells if cell.samples]
+        left += waiting * (sum(sizes) / len(sizes) if sizes else 0)
+        return f" · about {duration(elapsed * left / (self.made + now))} left" if self.made + now > 0 else ""
 
 
 def outcome_text(outcomes: Sequence[Outcome], results: str) -> str:
     """The summary of a suite."""
     rows = [("cell", "n", "clean %", "robust %", "run", "state")]
     for outcome in outcomes:
-        figures = outcome.figures
+        label, figures = outcome.cell.label, outcome.figures
         if figures is None:
-            rows.append((outcome.cell.label, "", "", "", "", f"failed: {outcome.error}"))
+            rows.append((label, "", "", "", "", f"failed: {outcome.error}"))
         else:
-            robust = percent(dict(zip(("value", "low", "high"), figures.robust, strict=True))).replace(" %", "")
-            rows.append(
-                (
-                    outcome.cell.label,
-                    str(figures.n),
-                    f"{100 * figures.clean:.1f}",
-                    robust,
-                    figures.run_id,
-                    outcome.state,
-                )
-            )
-    counts = Counter(outcome.state for outcome in outcomes)
-    said = ", ".join(f"{counts[state]} {state}" for state in ("made", "done", "failed") if counts[state])
-    return f"{columns(rows)}\n\n{counted(len(outcomes), 'cell')}: {said}; beside one another: bench leaderboard --results {results}"
+            robust = percent(_interval(figures)).replace(" %", "")
+            rows.append((label, str(figures.n), f"{100 * figures.clean:.1f}", robust, figures.run_id, outcome.state))
+    states = _counts([outcome.state for outcome in outcomes], ("made", "done", "failed"))
+    compare = f"to compare them: bench leaderboard --results {results}"
+    return f"{columns(rows)}\n\n{counted(len(outcomes), 'cell')}: {states}; {compare}"
 
 
 def outcome_documents(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """The same as JSON."""
+    """The summary of a suite as JSON."""
     return [
         {
-            "cell": outcome.cell.label, "state": outcome.state, "error": str(outcome.error) if outcome.error else None,
+            "cell": outcome.cell.label,
+            "state": outcome.state,
+            "error": str(outcome.error) if outcome.error else None,
             **(_figures(outcome) if outcome.figures else {}),
         }
         for outcome in outcomes
-    ]  # fmt: skip
+    ]
 
 
 def outlook_text(outlooks: Sequence[Outlook], workers: int) -> str:
-    """The cells, what exists of them, and what the rest will cost."""
+    """The cells, their state, and the predicted cost of the missing images."""
     rows = [("cell", "state", "images missing", "likely", "at most"), *map(_outlook_row, outlooks)]
     total = outlook_documents(outlooks, workers)["total"]
-    counts = Counter(look.state for look in outlooks)
-    said = ", ".join(f"{counts[state]} {state}" for state in ("done", "begun", "new", "wrong") if counts[state])
-    lines = [columns(rows), "", f"{counted(len(outlooks), 'cell')}: {said}"]
-    if total["most"]["passes"]:
+    states = _counts([look.state for look in outlooks], ("done", "begun", "new", "wrong"))
+    lines = [columns(rows), "", f"{counted(len(outlooks), 'cell')}: {states}"]
+    likely, most = total["likely"], total["most"]
+    if most["passes"]:
         shared = f" on {workers} workers" if workers > 1 else ""
-        lines.append(
-            f"likely {duration(total['likely']['seconds'])}, at most {duration(total['most']['seconds'])}{shared}"
-        )
-        lines.append(f"likely {passes_text(total['likely']['passes'])}")
+        lines.append(f"likely {duration(likely['seconds'])}, at most {duration(most['seconds'])}{shared}")
+        lines.append(f"likely {passes_text(likely['passes'])}")
     if total["unpredicted"]:
-        lines.append(f"{total['unpredicted']} cells are not predicted: their attacks state no bound on their work")
+        lines.append(f"{counted(total['unpredicted'], 'cell')} not predicted: the attack states no bound on its work")
     return "\n".join([*lines, "nothing was run or stored"])
 
 
 def outlook_documents(outlooks: Sequence[Outlook], workers: int) -> dict[str, Any]:
-    """The same as JSON."""
+    """The outlook of a suite as JSON."""
     cells = [
         {
-            "cell": look.cell.label, "state": look.state, "missing": look.images, "error": str(look.error) if look.error else None,
+            "cell": look.cell.label,
+            "state": look.state,
+            "missing": look.images,
+            "error": str(look.error) if look.error else None,
             **{which: cost and asdict(cost) for which, cost in _costs(look).items()},
         }
         for look in outlooks
-    ]  # fmt: skip
+    ]
     unpredicted = sum(bool(look.images) and look.forecast is None for look in outlooks)
     costs = [look.forecast for look in outlooks if look.forecast]
     sums = {
@@ -186,6 +181,16 @@ def outlook_documents(outlooks: Sequence[Outlook], workers: int) -> dict[str, An
         "most": _sum([cost.most for cost in costs], workers),
     }
     return {"cells": cells, "total": {**sums, "unpredicted": unpredicted}}
+
+
+def _counts(found: Sequence[str], states: Sequence[str]) -> str:
+    """`3 done, 1 failed`: how often each state occurs."""
+    counts = Counter(found)
+    return ", ".join(f"{counts[state]} {state}" for state in states if counts[state])
+
+
+def _interval(figures: Figures) -> dict[str, float]:
+    return dict(zip(("value", "low", "high"), figures.robust, strict=True))
 
 
 def _costs(look: Outlook) -> dict[str, Prediction | None]:
@@ -212,22 +217,23 @@ def _figures(outcome: Outcome) -> dict[str, Any]:
     figures = outcome.figures
     if figures is None:
         return {}
-    value, low, high = figures.robust
     return {
-        "run_id": figures.run_id, "path": figures.path, "n": figures.n, "clean": figures.clean,
-        "robust": {"value": value, "low": low, "high": high},
-    }  # fmt: skip
+        "run_id": figures.run_id,
+        "path": figures.path,
+        "n": figures.n,
+        "clean": figures.clean,
+        "robust": _interval(figures),
+    }
 
 
 def _result(outcome: Outcome) -> str:
     if outcome.figures is None:
         return f"failed: {outcome.error}"
-    value, low, high = outcome.figures.robust
-    return f"{outcome.state}, robust {percent({'value': value, 'low': low, 'high': high})}"
+    return f"{outcome.state}, robust {percent(_interval(outcome.figures))}"
 
 
 def pricing(looks: Iterable[Outlook], cells: int, *, quiet: bool) -> Iterator[Outlook]:
-    """The same outlooks, with a bar on stderr while they are made; none where that is no terminal."""
+    """The same outlooks, with a bar on stderr while they are made; no bar without a terminal."""
     from rich.console import Console
     from rich.progress import track
 

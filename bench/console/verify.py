@@ -1,4 +1,4 @@
-"""The progress of a verification, and its result as text."""
+"""The progress and the result of a verification, as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Counter:
-    """A bar on stderr while images are scored again; nothing where that is no terminal.
+    """Shows a bar on stderr while images are scored again; nothing without a terminal.
 
     Arguments:
         quiet: Show nothing.
@@ -41,11 +41,11 @@ class Counter:
 
 
 def verification_text(found: Verification, claim: tuple[dict[str, Any], dict[str, str]] | None = None) -> str:
-    """The record's claim, each check with its images, and what was not checked.
+    """The claim of a record, each check with its images, and what was not checked.
 
     Arguments:
-        found: What was found.
-        claim: The record's summary and labels, unless it is too damaged to tell.
+        found: The result of the verification.
+        claim: Summary and labels of the record; None if it is too damaged to read them.
     """
     lines = ["  ".join(dict.fromkeys(part for part in (found.run, found.run_id) if part))]
     if claim:
@@ -60,8 +60,8 @@ def verification_text(found: Verification, claim: tuple[dict[str, Any], dict[str
     lines += [folded("  not checked: ", what) for what in found.unchecked]
     if found.passed:
         unsettled = [finding.check for finding in found.findings if finding.passed is None]
-        return "\n".join([*lines, folded("verified, but for: ", ", ".join(unsettled)) if unsettled else "verified"])
-    one = "s" if len(found.differing) > 1 else ""
+        return "\n".join([*lines, folded("verified, except: ", ", ".join(unsettled)) if unsettled else "verified"])
     if not found.differing:
         return "\n".join([*lines, "NOT VERIFIED"])
-    return "\n".join([*lines, folded(f"NOT VERIFIED: image{one} ", ", ".join(map(str, found.differing)))])
+    noun = "images" if len(found.differing) > 1 else "image"
+    return "\n".join([*lines, folded(f"NOT VERIFIED: {noun} ", ", ".join(map(str, found.differing)))])

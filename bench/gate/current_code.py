@@ -1,4 +1,4 @@
-"""The rows of a baseline and the current code of their names."""
+"""Compares the rows of a baseline with the current code of their parts."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bench.registry.entry import FLAGS, KIND_OF
 from bench.registry.registry import Registry
 
 OWN = ("defense", "attack")
-"""The parts whose code a row judges."""
+"""The parts of a run whose code the gate judges."""
 
 
 def other_code(run: Run, registry: Registry) -> list[str]:
-    """The parts of a run whose code changed, as `defense content ee079c0a -> 829f6b33`; `gone` where none is found."""
+    """The parts of a run whose code changed, as `defense content ee079c0a -> 829f6b33`; `gone` if it is not found."""
     phrases = []
     for role in OWN:
         part: Component = getattr(run.spec, role)
@@ -27,7 +27,7 @@ def other_code(run: Run, registry: Registry) -> list[str]:
 
 
 def _current(part: Component, role: str, registry: Registry) -> str | None:
-    """The hash of a part's code; None for a built-in one, and for an attack whose hash is that of its surrogate."""
+    """The hash of a part's current code; None for a built-in part, and for an attack that hashes its surrogate."""
     try:
         found = registry.find(KIND_OF[role], part.name)
         if found.source == "built-in" or takes(found.load(), "surrogate"):
@@ -38,15 +38,15 @@ def _current(part: Component, role: str, registry: Registry) -> str | None:
 
 
 def check_row(run: Run, registry: Registry, *, every: bool) -> None:
-    """Checks that the parts of a row are found and take its arguments, before anything runs.
+    """Checks, before anything runs, that the parts of a row are found and take its arguments.
 
     Arguments:
         run: The row.
-        registry: What its names stand for.
-        every: Whether all recorded arguments are needed, to score stored images, or only the given ones.
+        registry: Finds its names.
+        every: Whether to check all recorded arguments (to score stored images) or only the given ones (to run again).
 
     Raises:
-        UserError: A part is not found or takes other arguments.
+        UserError: A part is not found, or takes other arguments.
     """
     for role in OWN:
         part: Component = getattr(run.spec, role)

@@ -1,4 +1,4 @@
-"""Invariants of every run, whatever the hardware: checks without false alarms."""
+"""Invariants of every run on any hardware: checks without false alarms."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.compare.findings import CLAIMS, Finding, judged
+from bench.compare.findings import CLAIMS, OTHER_CODE, Finding, judged
 from bench.compare.pairs import Pair
 from bench.figures.aggregate import per_image, worst_case
 from bench.figures.runs import CLEAN, ROBUST, Run
@@ -20,8 +20,8 @@ NEAR_ZERO = 0.05
 
 
 def spec_unchanged(pair: Pair) -> Finding:
-    """Reports other names, arguments, weights or data; other source code alone passes."""
-    code = f", by other code ({'; '.join(pair.recoded)})" if pair.recoded else ""
+    """Reports changed names, arguments, weights or data; changed source code alone passes."""
+    code = f", {OTHER_CODE} ({'; '.join(pair.recoded)})" if pair.recoded else ""
     return judged("spec", "; ".join(pair.changed), f"the same experiment{code}")
 
 
@@ -59,25 +59,25 @@ def sealed(name: str, run: Run) -> Finding:
 
 
 def robust_within_clean(run: Run, *, deterministic: bool) -> Finding:
-    """Reports images that are right under attack and wrong without it, for deterministic defenses."""
+    """Reports images that are right under attack and wrong without it; for deterministic defenses only."""
     check = "robust <= clean"
     if not deterministic:
-        return Finding(check=check, passed=None, detail="for deterministic defenses")
+        return Finding(check=check, passed=None, detail="for deterministic defenses only")
     gained = run.ids[(run.hits(ROBUST) & ~run.hits(CLEAN)).any(axis=1)]
     problem = _on_images(gained, "images {} are right under attack and wrong without it")
     return judged(check, problem, "on every image")
 
 
 def unmoved_images(run: Run) -> Finding:
-    """Reports images that the attack left alone and whose predictions changed: eps 0 is clean accuracy."""
+    """Reports images that the attack did not change but whose predictions changed: at eps 0, robust is clean accuracy."""
     still = np.array([line.distance for line in run.lines]) == 0
     strange = run.ids[still & (run.clean != run.adversarial).any(axis=1)]
-    problem = _on_images(strange, "images {} did not move and changed their predictions")
-    return judged("eps 0 = clean", problem, f"on {still.sum()} images that did not move")
+    problem = _on_images(strange, "images {} did not change, but their predictions did")
+    return judged("eps 0 = clean", problem, f"on {still.sum()} images that did not change")
 
 
 def _on_images(ids: np.ndarray, problem: str) -> str:
-    """The problem with the first ids in it; empty if there are no ids."""
+    """The problem with its first ids filled in; empty if there are no ids."""
     return problem.format(ids[:5].tolist()) if len(ids) else ""
 
 
@@ -91,7 +91,7 @@ def undefended_near_zero(pair: Pair, run: Run) -> Finding | None:
 
 
 def worst_cases(runs: Sequence[Run]) -> list[Finding]:
-    """Reports a worst case over attacks above one of the attacks: one finding per defense."""
+    """Reports a worst case over attacks that is above one of the attacks; one finding per defense."""
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         key = ("dataset", "threat", "classifier", "score_model", "defense", "draws", "seed")

@@ -1,4 +1,4 @@
-"""A run as it is asked for, by names."""
+"""The request for a run, by names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.threat import ThreatModel
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked for, by name; None stands for the default of the data set or of the defense.
+    """A requested run, by names; None stands for the default of the data set or of the defense.
 
     Arguments:
         defense: Name of the defense.
@@ -25,9 +25,9 @@ class Request:
         threat: Threat model.
         draws: Fresh draws per image in the score.
         seed: Seed of all draws.
-        data_dir: Where data sets lie or are downloaded to.
+        data_dir: Folder of data sets, also for downloads.
         arguments: Arguments by kind of component (`defenses`, `attacks`, `classifiers`, `score_models`).
-        image_by_image: Whether the run id holds that every image runs alone, for a defense whose result depends on the batch.
+        image_by_image: Whether each image runs alone, for a defense whose result depends on the batch; part of the run id.
     """
 
     defense: str = "dpsam"
@@ -48,8 +48,8 @@ def request_of(header: Header, data_dir: Path | None = None, *, defaults: bool =
 
     Arguments:
         header: The record's header.
-        data_dir: Where data sets lie.
-        defaults: Whether arguments of defense and attack that were left to their defaults take their defaults of today.
+        data_dir: Folder of data sets.
+        defaults: Whether arguments of defense and attack that were left to their defaults take the current defaults.
     """
     spec, labels, score = header.spec, header.labels, header.spec.score_model
     given = given_arguments if defaults else (lambda part, _: part.args)

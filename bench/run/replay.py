@@ -1,4 +1,4 @@
-"""A recorded run again: its request, its plan, and the worker that scores its images."""
+"""Repeats a recorded run: its plan from current code, and the worker that scores its images again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def replan(header: Header, registry: Registry, data_dir: Path | None = None) -> 
 
 
 def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int | None = None) -> Worker:
-    """The worker that scores the images of a run again, in the run's own batch size unless another is given or memory needs a smaller one.
+    """The worker that scores the images of a run again.
+
+    Its batch size is that of the run, unless another one is given or memory needs a smaller one.
 
     Arguments:
         run: The run.
@@ -59,8 +61,8 @@ def purified(
     Arguments:
         run: The run.
         evidence: The images to purify.
-        registry: What the names of the run stand for.
-        data_dir: Where data sets lie.
+        registry: Maps the names of the run to components.
+        data_dir: Folder of data sets.
         device: As on the command line.
     """
     planned = replan(run.header, registry, data_dir)

@@ -1,4 +1,4 @@
-"""Diffuses the image and brings it back by the reverse stochastic differential equation."""
+"""Noises the image and denoises it by the reverse stochastic differential equation."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ END = 1e-5
 
 @dataclass(frozen=True, kw_only=True)
 class DiffPure(RoundTrip):
-    """DiffPure: noise up to time `t`, then the reverse variance-preserving SDE by Euler and Maruyama.
+    """DiffPure: noise up to time `t`, then the reverse variance-preserving SDE by the Euler-Maruyama method.
 
-    `z <- z + h (beta z / 2 + beta score(z)) + sqrt(beta h) n` in [-1, 1], from `t / 1000` down to 1e-5. As in the published
-    code, the jump up uses the discrete product of the betas and the way back the continuous one. The paper's settings: `t=100` for
-    CIFAR-10 under linf, `t=75` under l2, `t=150` on ImageNet, each with as many steps. Gradients are exact, through every step.
+    `z <- z + h (beta z / 2 + beta score(z)) + sqrt(beta h) n` in [-1, 1], from `t / 1000` down to 1e-5. As in the published code,
+    the noising uses the discrete product of the betas and the reverse steps the continuous one. The paper uses `t=100` for
+    CIFAR-10 under linf, `t=75` under l2 and `t=150` on ImageNet, each with `steps` equal to `t`. Gradients are exact, through
+    every step.
 
     References:
         Diffusion Models for Adversarial Purification (Nie, Guo, Huang, Xiao, Vahdat, Anandkumar, 2022)
@@ -32,7 +33,7 @@ class DiffPure(RoundTrip):
     Arguments:
         score: The denoiser.
         t: Discrete time to which the image is noised, 1 to 1000.
-        steps: Steps of the way back, at least 1; `t` of them are of the paper's length, 1/1000.
+        steps: Reverse steps, at least 1; with `steps` equal to `t` each has the paper's length, 1/1000.
         votes: Purifications whose class probabilities are averaged.
 
     Raises:
@@ -40,7 +41,7 @@ class DiffPure(RoundTrip):
     """
 
     def purify(self, x: Images, noise: Noise) -> Images:
-        """A sample of the clean images; draws noise once for the jump and once a step."""
+        """A sample of the clean images; draws noise once for the noising and once per step."""
         z = self.jump(x, noise)
         steps = [partial(self._drift, k) for k in range(self.steps)]
         kicks = [partial(self._kick, noise, k, z) for k in range(self.steps)]
@@ -56,6 +57,6 @@ class DiffPure(RoundTrip):
 
 
 def interval(t: int, steps: int, k: int) -> tuple[float, float]:
-    """Where step `k` of the way back from `t` begins, in continuous time, and its length; the last one stops at 1e-5."""
+    """Start, in continuous time, and length of reverse step `k` from `t`; the last step ends at 1e-5."""
     start, stop = ((steps - j) * t / steps / 1000 for j in (k, k + 1))
     return start, start - max(stop, END)

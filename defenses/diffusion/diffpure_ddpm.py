@@ -1,4 +1,4 @@
-"""Diffuses the image and brings it back by ancestral sampling."""
+"""Noises the image and denoises it by ancestral sampling."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from defenses.diffusion.diffusion import RoundTrip, between, check_times, clean,
 
 @dataclass(frozen=True, kw_only=True)
 class DiffPureDDPM(RoundTrip):
-    """DiffPure by ancestral sampling: each step draws from `q(z_s | z_t, z_0)` at the denoised `z_0`, the last one returns its mean.
+    """DiffPure by ancestral sampling: each step samples `q(z_s | z_t, z_0)` at the denoised `z_0`; the last one returns its mean.
 
-    With fewer steps than `t`, the times are spread evenly and the betas follow from the levels kept. The variance is the
-    posterior's ("fixed small"); the paper's ImageNet backbone learns one, which a denoiser cannot give.
+    With fewer steps than `t`, the times are spaced evenly, and the betas follow from the remaining levels. The variance is
+    that of the posterior ("fixed small"). The paper's ImageNet backbone learns its variance, which a denoiser cannot give.
 
     References:
         Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
@@ -30,7 +30,7 @@ class DiffPureDDPM(RoundTrip):
     Arguments:
         score: The denoiser.
         t: Discrete time to which the image is noised, 1 to 1000.
-        steps: Steps of the way back, 1 to `t`.
+        steps: Reverse steps, 1 to `t`.
         votes: Purifications whose class probabilities are averaged.
 
     Raises:
@@ -41,10 +41,10 @@ class DiffPureDDPM(RoundTrip):
         check_times(self.t, self.steps, self.votes, most=self.t)
 
     def purify(self, x: Images, noise: Noise) -> Images:
-        """A sample of the clean images; draws noise once for the jump and once a step."""
+        """A sample of the clean images; draws noise once for the noising and once per step."""
         z = self.jump(x, noise)
         steps = [partial(self._mean, k) for k in range(self.steps)]
-        kicks = [partial(self._kick, noise, k, z) for k in range(self.steps - 1)]  # the last step ends on its mean
+        kicks = [partial(self._kick, noise, k, z) for k in range(self.steps - 1)]  # the last step adds no noise
         return to_pixels(chain(steps, (z,), kicks=[*kicks, None])[0])
 
     def _mean(self, k: int, z: Tensor) -> tuple[Tensor]:
@@ -56,7 +56,7 @@ class DiffPureDDPM(RoundTrip):
 
 
 def posterior_mean(z: Tensor, clean: Tensor, here: int, there: int) -> Tensor:
-    """Mean of `z` at the earlier discrete time `there`, given `z` at `here` and the clean image."""
+    """Mean of `z` at the earlier discrete time `there`, given the clean image and `z` at time `here`."""
     before, now = discrete(there), discrete(here)
     kept = now.mean / before.mean
     to_clean = before.mean * (1 - kept**2) / now.deviation**2
@@ -65,6 +65,6 @@ def posterior_mean(z: Tensor, clean: Tensor, here: int, there: int) -> Tensor:
 
 
 def posterior_deviation(here: int, there: int) -> float:
-    """Standard deviation of the same."""
+    """Standard deviation of the same distribution."""
     before, now = discrete(there), discrete(here)
     return before.deviation / now.deviation * math.sqrt(1 - (now.mean / before.mean) ** 2)

@@ -1,4 +1,4 @@
-"""Diffuses the image and brings it back by the probability-flow equation."""
+"""Noises the image and denoises it by the probability-flow equation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from defenses.diffusion.diffusion import RoundTrip, continuous, rate, score_of, 
 
 @dataclass(frozen=True, kw_only=True)
 class DiffPureODE(RoundTrip):
-    """DiffPure's variant without noise on the way back: the probability-flow ODE by Euler's method.
+    """DiffPure without noise in the reverse steps: the probability-flow ODE by Euler's method.
 
-    `z <- z + h beta / 2 (z + score(z))` in [-1, 1], from `t / 1000` down to 1e-5; only the jump up is random.
+    `z <- z + h beta / 2 (z + score(z))` in [-1, 1], from `t / 1000` down to 1e-5; only the noising is random.
 
     References:
         Diffusion Models for Adversarial Purification (Nie, Guo, Huang, Xiao, Vahdat, Anandkumar, 2022)
@@ -29,7 +29,7 @@ class DiffPureODE(RoundTrip):
     Arguments:
         score: The denoiser.
         t: Discrete time to which the image is noised, 1 to 1000.
-        steps: Steps of the way back, at least 1.
+        steps: Reverse steps, at least 1.
         votes: Purifications whose class probabilities are averaged.
 
     Raises:
@@ -37,7 +37,7 @@ class DiffPureODE(RoundTrip):
     """
 
     def purify(self, x: Images, noise: Noise) -> Images:
-        """The clean end of the flow line through each noised image; one draw of noise per image."""
+        """The end of the flow from each noised image; one draw of noise per image."""
         z = self.jump(x, noise)
         return to_pixels(chain([partial(self._step, k) for k in range(self.steps)], (z,))[0])
 

@@ -1,7 +1,7 @@
-"""The variance-preserving diffusion of the papers, in their units, on score models in pixel units.
+"""The variance-preserving diffusion of the papers, for score models in pixel units.
 
-Papers hold images as `z = 2 x - 1` in [-1, 1] and noise them as `z_t = mean z + deviation n`. Up to the factor `mean` that is
-an image with Gaussian noise of standard deviation `deviation / (2 mean)` in pixel units, which is what a score model takes.
+The papers use images `z = 2 x - 1` in [-1, 1] and noise them as `z_t = mean z + deviation n`. Divided by `mean`, this is an image
+with Gaussian noise of standard deviation `deviation / (2 mean)` in pixel units: the input of a score model.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _ALPHA_BARS = tuple(accumulate((1 - beta for beta in BETAS), lambda product, kep
 
 @dataclass(frozen=True)
 class Level:
-    """How far an image is noised: `z_t = mean z + deviation n` in [-1, 1].
+    """A noise level: `z_t = mean z + deviation n` in [-1, 1].
 
     Arguments:
-        mean: What is left of the image.
+        mean: Factor of the image.
         deviation: Standard deviation of the noise.
     """
 
@@ -40,7 +40,7 @@ class Level:
 
     @property
     def sigma(self) -> float:
-        """The same noise in pixel units, on an image that is not shrunk."""
+        """The same noise in pixel units, relative to an unscaled image."""
         return self.deviation / self.mean / 2
 
 
@@ -56,17 +56,17 @@ def continuous(t: float) -> Level:
 
 
 def rate(t: float) -> float:
-    """`beta(t) = 0.1 + 19.9 t`, the noise variance per continuous time."""
+    """`beta(t) = 0.1 + 19.9 t`, the noise variance per unit of continuous time."""
     return _FIRST + (_LAST - _FIRST) * t
 
 
 def to_signed(x: Images) -> Tensor:
-    """Pixels in [0, 1] to [-1, 1]."""
+    """Converts pixels in [0, 1] to [-1, 1]."""
     return 2 * x - 1
 
 
 def to_pixels(z: Tensor) -> Images:
-    """[-1, 1] to pixels, clamped to [0, 1]."""
+    """Converts [-1, 1] to pixels, clamped to [0, 1]."""
     return clamp((z + 1) / 2)
 
 
@@ -86,28 +86,28 @@ def score_of(score: ScoreModel, z: Tensor, level: Level) -> Tensor:
 
 
 def denoised(score: ScoreModel, y: Tensor, sigma: float) -> Tensor:
-    """`E[x | y]` in pixel units; below the lowest noise level of the score model, its score is held at that of the lowest.
+    """`E[x | y]` in pixel units; below the lowest noise level of the score model, the score at that level is used.
 
-    With `s(y) = (D(y, low) - y) / low^2` that is `y + sigma^2 s(y)`. A score model says its lowest level in an attribute
-    `low`; one without is asked for any level.
+    With `s(y) = (D(y, low) - y) / low^2` this is `y + sigma^2 s(y)`. The attribute `low` of a score model gives its lowest level;
+    a model without it is evaluated at any level.
     """
     low = lowest(score)
     return score.denoise(y, sigma) if sigma >= low else y + (sigma / low) ** 2 * (score.denoise(y, low) - y)
 
 
 def lowest(score: ScoreModel) -> float:
-    """The lowest noise level that a score model was made for, pixel units; 0 if it does not say."""
+    """The lowest noise level that a score model supports, pixel units; 0 if it names none."""
     return getattr(score, "low", 0.0)
 
 
 def between(t: int, steps: int, k: int) -> tuple[int, int]:
-    """The discrete times at which step `k` of the way back from `t` in so many steps begins and ends."""
+    """The discrete times at which reverse step `k` of `steps` from time `t` begins and ends."""
     here, there = (round((steps - j) * t / steps) for j in (k, k + 1))
     return here, there
 
 
 def check_times(t: int, steps: int, votes: int, *, most: int = STEPS) -> None:
-    """Raises `UserError` unless there is such a time, such a number of steps to come back in, and a vote."""
+    """Raises `UserError` if the time, the number of reverse steps or the number of votes is out of its range."""
     if not 1 <= t <= STEPS or not 1 <= steps <= most or votes < 1:
         raise UserError(
             f"expected t in 1..{STEPS}, steps in 1..{most} and votes >= 1, got t={t}, steps={steps}, votes={votes}; correct the -D arguments"
@@ -115,7 +115,7 @@ def check_times(t: int, steps: int, votes: int, *, most: int = STEPS) -> None:
 
 
 def units(t: int, score: ScoreModel) -> str:
-    """What a discrete time is in pixel units, for the record."""
+    """A discrete time in pixel units, as text for the record."""
     level, low = discrete(t), lowest(score)
     held = f"; below sigma {low:g} the score is held at that level" if low else ""
     return (
@@ -125,12 +125,12 @@ def units(t: int, score: ScoreModel) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundTrip:
-    """What purifiers have in common that noise an image up to a time and come back in steps, each with one pass of the score model.
+    """The common part of purifiers that noise an image up to a time and denoise it in steps of one score-model pass each.
 
     Arguments:
         score: The denoiser.
         t: Discrete time to which the image is noised, 1 to 1000.
-        steps: Steps of the way back, at least 1.
+        steps: Reverse steps, at least 1.
         votes: Purifications whose class probabilities are averaged.
 
     Raises:

@@ -18,12 +18,13 @@ from defenses.diffusion.diffusion import STEPS, between, clean, discrete, noised
 
 @dataclass(frozen=True, kw_only=True)
 class GDMP:
-    """Guided diffusion model for purification: rounds of noising and ancestral sampling, each step pulled toward the freshly noised input.
+    """Guided diffusion for purification: rounds of noising and ancestral sampling, each step pulled toward a newly noised input.
 
     In [-1, 1], at discrete time t with variance v of the step: `mean <- mean - v s grad MSE(z, noised input)` with
-    `s = scale / (2/3 ptb/255) sqrt(1 - abar) / sqrt(abar)`. The published code averages the MSE over the batch, so that its strength
-    depends on the batch size; here it is that of one image. As there, the denoised image is clamped to [-1, 1], a round noises to
-    level `t + 1` and samples back from `t`, and the variance is beta ("fixed large"). With fewer steps than `t`, times are spread evenly.
+    `s = scale / (2/3 ptb/255) sqrt(1 - abar) / sqrt(abar)`. The published code averages the MSE over the batch, so that its
+    strength depends on the batch size; here the MSE is that of one image. As in the published code, the denoised image is
+    clamped to [-1, 1], a round noises to level `t + 1` and samples back from `t`, and the variance is beta ("fixed large"). With
+    fewer steps than `t`, the times are spaced evenly.
 
     References:
         Guided Diffusion Model for Adversarial Purification (Wang, Lyu, Lin, Dai, Fu, 2022)
@@ -32,10 +33,10 @@ class GDMP:
     Arguments:
         score: The denoiser.
         rounds: Rounds of noising and denoising, at least 1.
-        t: Discrete time to which a round noises, 1 to 999.
+        t: Discrete time to which each round noises, 1 to 999.
         steps: Ancestral steps of a round, 1 to `t`.
-        scale: Strength of the guidance; 0 leaves it out.
-        ptb: Size of the perturbation it is tuned to, in 1/255, greater than 0.
+        scale: Strength of the guidance; 0 switches it off.
+        ptb: Size of the perturbation that the guidance is tuned to, in 1/255, greater than 0.
         votes: Purifications whose class probabilities are averaged.
 
     Raises:
@@ -70,7 +71,7 @@ class GDMP:
         return self.rounds * self.steps
 
     def purify(self, x: Images, noise: Noise) -> Images:
-        """A guided sample of the clean images; draws noise once a round and twice a step."""
+        """A guided sample of the clean images; draws noise once per round and twice per step."""
         z, steps = to_signed(x), []
         kicks: list[Kick | None] = []
         for r in range(self.rounds):
@@ -78,7 +79,7 @@ class GDMP:
             steps.append(partial(self._noise, noise, first))
             steps += [partial(self._step, noise, first + 2 * k + 1, k) for k in range(self.steps)]
             walks = [partial(self._kick, noise, first + 2 * k + 2, k, z) for k in range(self.steps - 1)]
-            kicks += [None, *walks, None]  # the last step of a round ends on its mean
+            kicks += [None, *walks, None]  # the last step of a round adds no noise
         return to_pixels(chain(steps, (z,), z, kicks=kicks)[0])
 
     def _noise(self, noise: Noise, draw: int, z: Tensor, start: Tensor) -> tuple[Tensor]:

@@ -1,4 +1,4 @@
-"""Fewer levels of grey."""
+"""Fewer bits per pixel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class BitDepth:
         https://arxiv.org/abs/1711.00117
 
     Arguments:
-        bits: Bits that are kept of each channel, 1 to 16; the paper keeps 3.
+        bits: Bits per channel, 1 to 16; the paper uses 3.
 
     Raises:
         UserError: `bits` is out of its range.

@@ -15,7 +15,7 @@ from bench.noise import Noise
 from bench.protocols import Images
 
 MODES = {1: "L", 3: "RGB"}
-"""Pillow's name for images of so many channels."""
+"""Pillow's mode for each number of channels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class JPEG:
         https://arxiv.org/abs/1711.00117
 
     Arguments:
-        quality: The codec's quality, 1 to 100; the paper's is 75. Colour is stored at half resolution, as the codec does by default.
+        quality: Quality of the codec, 1 to 100; the paper uses 75. Colour is stored at half resolution, the codec's default.
 
     Raises:
         UserError: `quality` is out of its range, or images are neither grey nor of three channels.
@@ -42,7 +42,7 @@ class JPEG:
         check_quality(self.quality)
 
     def purify(self, x: Images, noise: Noise) -> Images:
-        """The images as they come back."""
+        """The decompressed images."""
         check_channels(x)
         pixels = (x.detach() * 255).round().to("cpu", torch.uint8).permute(0, 2, 3, 1).numpy()
         back = np.stack([self._through(image) for image in pixels])
@@ -57,12 +57,12 @@ class JPEG:
 
 
 def check_quality(quality: int) -> None:
-    """Raises `UserError` unless the codec has such a quality."""
+    """Raises `UserError` if the codec does not have this quality."""
     if not 1 <= quality <= 100:
         raise UserError(f"expected quality in 1..100, got {quality}; correct -D quality=")
 
 
 def check_channels(x: Images) -> None:
-    """Raises `UserError` unless JPEG can hold images of so many channels."""
+    """Raises `UserError` if JPEG cannot store this number of channels."""
     if x.shape[1] not in MODES:
         raise UserError(f"expected images of 1 or 3 channels for JPEG, got {x.shape[1]}; choose another defense")

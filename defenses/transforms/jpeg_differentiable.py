@@ -24,7 +24,7 @@ _CHROMINANCE = (
     (17, 18, 24, 47, 99, 99, 99, 99), (18, 21, 26, 66, 99, 99, 99, 99), (24, 26, 56, 99, 99, 99, 99, 99),
     (47, 66, 99, 99, 99, 99, 99, 99), *((99,) * 8 for _ in range(4)),
 )  # fmt: skip
-"""Quantisation of the standard (ITU-T T.81, Annex K) at quality 50."""
+"""Quantisation tables of the standard (ITU-T T.81, Annex K) at quality 50."""
 _TO_YCC = ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411))
 
 
@@ -32,16 +32,16 @@ _TO_YCC = ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.41
 class DifferentiableJPEG:
     """JPEG with cubic rounding, `round(c) + (c - round(c))^3`, of the cosine coefficients; pixels are not rounded.
 
-    8 x 8 blocks with the standard's tables in the codec's scaling; colour at half resolution by averaging, and back by
-    the codec's triangle filter;
-    edges repeated to whole blocks. It is a defense of its own, not a surrogate of `jpeg`.
+    Blocks of 8 x 8 pixels use the standard's tables, scaled as in the codec. Edges are repeated to whole blocks. Colour is
+    averaged to half resolution and restored by the codec's triangle filter. It is a separate defense, not a surrogate of
+    `jpeg`.
 
     References:
         JPEG-resistant Adversarial Images (Shin, Song, 2017)
         https://machine-learning-and-security.github.io/papers/mlsec17_paper_54.pdf
 
     Arguments:
-        quality: As the codec counts it, 1 to 100.
+        quality: Quality on the codec's scale, 1 to 100.
 
     Raises:
         UserError: `quality` is out of its range, or images are neither grey nor of three channels.
@@ -55,7 +55,7 @@ class DifferentiableJPEG:
         check_quality(self.quality)
 
     def purify(self, x: Images, noise: Noise) -> Images:
-        """The images as they come back."""
+        """The decompressed images."""
         check_channels(x)
         height, width = x.shape[2:]
         if x.shape[1] == 1:
@@ -72,7 +72,7 @@ class DifferentiableJPEG:
         return clamp(torch.einsum("ij,bjhw->bihw", torch.linalg.inv(mix), torch.cat(kept, dim=1)).div(255))
 
     def _coded(self, plane: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
-        """One centred channel `(B, 1, H, W)` through cosine transform, quantisation and back."""
+        """One centred channel `(B, 1, H, W)` after cosine transform, quantisation and the inverse transform."""
         height, width = plane.shape[2:]
         padded = F.pad(plane, (0, -width % 8, 0, -height % 8), mode="replicate")
         blocks = padded.unfold(2, 8, 8).unfold(3, 8, 8)

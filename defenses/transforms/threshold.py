@@ -1,4 +1,4 @@
-"""Black or white."""
+"""Black or white pixels."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.protocols import Images
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """Makes each pixel 1 above a level and 0 below: for data such as MNIST, where it is the baseline to beat; not differentiable.
+    """Sets each pixel to 1 above a level and to 0 otherwise: a strong baseline on data like MNIST; not differentiable.
 
     References:
         Feature Squeezing: Detecting Adversarial Examples in Deep Neural Networks (Xu, Evans, Qi, 2018)

@@ -16,10 +16,11 @@ from bench.protocols import Images
 
 @dataclass(frozen=True, kw_only=True)
 class TotalVariation:
-    """The image nearest to `z` in `||z - x||^2 / 2 + weight TV(z)`, with the isotropic total variation of each channel.
+    """The minimiser `z` of `||z - x||^2 / 2 + weight TV(z)`, with the isotropic total variation of each channel.
 
-    By projected gradient ascent on the dual: `p <- P(p + grad(x + weight div p) / (8 weight))` with `P` the projection of each
-    pixel's vector onto the unit disc, and `z = x + weight div p`. Guo et al. also drop random pixels first; this one keeps all, and is deterministic.
+    Projected gradient ascent on the dual: `p <- P(p + grad(x + weight div p) / (8 weight))`, where `P` projects each pixel's vector
+    onto the unit disc, and `z = x + weight div p`. Guo et al. also drop random pixels first; this version keeps all pixels, so
+    it is deterministic.
 
     References:
         Nonlinear Total Variation Based Noise Removal Algorithms (Rudin, Osher, Fatemi, 1992)
@@ -60,14 +61,14 @@ class TotalVariation:
 
 
 def _slopes(z: Images) -> Tensor:
-    """Differences to the pixel below and to the right, 0 at the last one; shape `(2, B, C, H, W)`."""
+    """Differences to the pixel below and to the right, 0 at the border; shape `(2, B, C, H, W)`."""
     down, right = torch.zeros_like(z), torch.zeros_like(z)
     down[..., :-1, :], right[..., :-1] = z.diff(dim=-2), z.diff(dim=-1)
     return torch.stack([down, right])
 
 
 def _divergence(p: Tensor) -> Images:
-    """Minus the transpose of `_slopes`."""
+    """The negative transpose of `_slopes`."""
     down, right = p[0, ..., :-1, :], p[1, ..., :-1]
     total = torch.zeros_like(p[0])
     total[..., :-1, :] += down

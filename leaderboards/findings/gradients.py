@@ -1,9 +1,10 @@
-"""How far the identity's gradient (BPDA) and the classifier's alone (blind) point where the exact one does, and what a step along each does.
+"""Compares the BPDA gradient and that of the classifier alone (blind) with the exact gradient of a defense.
 
     python -m leaderboards.findings.gradients lm denoise-once
 
-Prints, for each defense, over the first images whose exact gradient is not zero: the mean cosine with it, the share where it is negative, and,
-over all, the accuracy under the same draws after one step of sign(gradient) of the length of the board's radius.
+Prints for each defense the mean cosine with the exact gradient and the share of negative cosines, over the first images whose
+exact gradient is not zero. Prints also the accuracy of all images, under the same draws, after one step of sign(gradient) whose
+length is the radius of the board.
 """
 
 from __future__ import annotations

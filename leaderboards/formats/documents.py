@@ -1,4 +1,4 @@
-"""Boards as JSON: one object per run, with what its row and its board say of it."""
+"""Boards as JSON: one object per run, with the figures of its row."""
 
 from __future__ import annotations
 
@@ -28,24 +28,53 @@ def documents(boards: Iterable[Board]) -> list[dict[str, Any]]:
 def _of_run(part: Entry, row: Row) -> dict[str, Any]:
     others = [other.run_id for other in row.runs if other is not part]
     return {
-        "defense": row.defense, "attack": part.attack, "dataset": row.dataset, "threat": row.threat, "n": part.n,
-        "clean": part.clean.as_dict(), "robust": part.robust.as_dict(), "worst_case": row.worst_case.as_dict(),
-        "believed": part.believed, "verdict": part.verdict, "flags": part.flags, "run_ids": [part.run_id, *others], "status": status(row),
-        "attack_class": part.attack_class, "seed": part.seed, "command": part.command, "row": row_document(row),
-    }  # fmt: skip
+        "defense": row.defense,
+        "attack": part.attack,
+        "dataset": row.dataset,
+        "threat": row.threat,
+        "n": part.n,
+        "clean": part.clean.as_dict(),
+        "robust": part.robust.as_dict(),
+        "worst_case": row.worst_case.as_dict(),
+        "believed": part.believed,
+        "verdict": part.verdict,
+        "flags": part.flags,
+        "run_ids": [part.run_id, *others],
+        "status": status(row),
+        "attack_class": part.attack_class,
+        "seed": part.seed,
+        "command": part.command,
+        "row": row_document(row),
+    }
 
 
 def row_document(row: Row) -> dict[str, Any]:
-    """What the board says of the defense."""
+    """The figures of a row."""
     return {
-        "rank": row.rank, "classifier": row.classifier, "score_model": row.score_model, "deterministic": row.deterministic,
-        "draws": row.draws, "n": row.n, "seeds": row.seeds, "clean": row.clean.as_dict(),
-        "under": {kind: interval.as_dict() for kind, interval in row.under.items()}, "eot": _or_none(row.eot),
-        "worst_case": row.worst_case.as_dict(), "seed_spread": row.spread, "worst_seed": row.worst_seed.as_dict(),
-        "delta_undefended": _or_none(row.delta_undefended), "delta_null": row.delta_null.as_dict(), "p": row.paired_p,
-        "score_passes": row.passes, "certified": row.certified, "believed": row.believed, "verdict": row.verdict, "flags": row.flags, "missing": row.missing,
+        "rank": row.rank,
+        "classifier": row.classifier,
+        "score_model": row.score_model,
+        "deterministic": row.deterministic,
+        "draws": row.draws,
+        "n": row.n,
+        "seeds": row.seeds,
+        "clean": row.clean.as_dict(),
+        "under": {kind: interval.as_dict() for kind, interval in row.under.items()},
+        "eot": _or_none(row.eot),
+        "worst_case": row.worst_case.as_dict(),
+        "seed_spread": row.spread,
+        "worst_seed": row.worst_seed.as_dict(),
+        "delta_undefended": _or_none(row.delta_undefended),
+        "delta_null": row.delta_null.as_dict(),
+        "p": row.paired_p,
+        "score_passes": row.passes,
+        "certified": row.certified,
+        "believed": row.believed,
+        "verdict": row.verdict,
+        "flags": row.flags,
+        "missing": row.missing,
         "commands": row.commands,
-    }  # fmt: skip
+    }
 
 
 def status(row: Row) -> str:
@@ -55,11 +84,21 @@ def status(row: Row) -> str:
 
 def _of_imported(row: Imported, board: Board) -> dict[str, Any]:
     return {
-        "defense": row.name, "attack": None, "dataset": board.dataset, "threat": board.threat, "n": None,
-        "clean": row.clean, "robust": row.robust, "worst_case": row.robust, "believed": None, "verdict": None,
-        "flags": ["imported", *(["unreliable"] if row.unreliable else [])], "run_ids": [], "status": "imported",
+        "defense": row.name,
+        "attack": None,
+        "dataset": board.dataset,
+        "threat": board.threat,
+        "n": None,
+        "clean": row.clean,
+        "robust": row.robust,
+        "worst_case": row.robust,
+        "believed": None,
+        "verdict": None,
+        "flags": ["imported", *(["unreliable"] if row.unreliable else [])],
+        "run_ids": [],
+        "status": "imported",
         "imported": asdict(row),
-    }  # fmt: skip
+    }
 
 
 def _or_none(interval: Interval | None) -> dict[str, Any] | None:

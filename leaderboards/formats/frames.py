@@ -1,4 +1,4 @@
-"""Tables and boards as comma-separated values, every interval as three columns."""
+"""Tables and boards as comma-separated values; an interval takes three columns."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def boards_as_csv(boards: Iterable[Board]) -> str:
 
 
 def table_as_csv(table: Table) -> str:
-    """One line per row of a table, with the heading of its group where there are any."""
+    """One line per row of a table, with the heading of its group if the table has headings."""
     import pandas
 
     lines, spread = (
@@ -52,22 +52,48 @@ def _lines(board: Board) -> list[dict[str, Any]]:
 
 def _line(row: Row, status: str, board: Board) -> dict[str, Any]:
     return {
-        "dataset": row.dataset, "threat": row.threat, "status": status, "rank": row.rank, "defense": row.defense,
-        "classifier": row.classifier, "score_model": row.score_model, **_spread("clean", row.clean),
-        **{key: value for kind in board.required for key, value in _spread(kind.replace(" ", "_").lower(), row.under.get(kind)).items()},
-        **_spread("worst_case", row.worst_case), **_spread("known_draws", row.under.get("known draws")), **_spread("eot", row.eot),
-        **_spread("delta_undefended", row.delta_undefended), **_spread("delta_null", row.delta_null), "p": row.paired_p,
-        "score_passes": row.passes, "certified_l2": row.certified, "n": row.n, "draws": row.draws, "seeds": len(row.seeds), "seed_spread": row.spread,
-        "believed": believed_text(row.verdict), "flags": "; ".join(row.flags), "missing": "; ".join(row.missing),
+        "dataset": row.dataset,
+        "threat": row.threat,
+        "status": status,
+        "rank": row.rank,
+        "defense": row.defense,
+        "classifier": row.classifier,
+        "score_model": row.score_model,
+        **_spread("clean", row.clean),
+        **{
+            key: value
+            for kind in board.required
+            for key, value in _spread(kind.replace(" ", "_").lower(), row.under.get(kind)).items()
+        },
+        **_spread("worst_case", row.worst_case),
+        **_spread("known_draws", row.under.get("known draws")),
+        **_spread("eot", row.eot),
+        **_spread("delta_undefended", row.delta_undefended),
+        **_spread("delta_null", row.delta_null),
+        "p": row.paired_p,
+        "score_passes": row.passes,
+        "certified_l2": row.certified,
+        "n": row.n,
+        "draws": row.draws,
+        "seeds": len(row.seeds),
+        "seed_spread": row.spread,
+        "believed": believed_text(row.verdict),
+        "flags": "; ".join(row.flags),
+        "missing": "; ".join(row.missing),
         "run_ids": " ".join(part.run_id for part in row.runs),
-    }  # fmt: skip
+    }
 
 
 def _imported(row: Imported, board: Board) -> dict[str, Any]:
     return {
-        "dataset": board.dataset, "threat": board.threat, "status": "imported", "defense": row.name, "clean": row.clean,
-        "worst_case": row.robust, "flags": "unreliable" if row.unreliable else "",
-    }  # fmt: skip
+        "dataset": board.dataset,
+        "threat": board.threat,
+        "status": "imported",
+        "defense": row.name,
+        "clean": row.clean,
+        "worst_case": row.robust,
+        "flags": "unreliable" if row.unreliable else "",
+    }
 
 
 def _spread(name: str, interval: Interval | None) -> dict[str, Any]:

@@ -9,14 +9,30 @@ from leaderboards.tables import Cell, Table, percent, plain
 
 SIGNS = (r"$^{\dagger}$", r"$^{\ddagger}$", r"$^{\S}$", r"$^{\P}$", r"$^{\Vert}$")
 _SPECIAL = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "±": r"$\pm$", "Δ": r"$\Delta$", "·": r"$\cdot$", "ρ": r"$\rho$", "σ": r"$\sigma$", "ε": r"$\varepsilon$", "≤": r"$\leq$",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "Δ": r"$\Delta$",
+    "·": r"$\cdot$",
+    "ρ": r"$\rho$",
+    "σ": r"$\sigma$",
+    "ε": r"$\varepsilon$",
+    "≤": r"$\leq$",
+}
 
 
 def as_latex(table: Table) -> str:
-    """A `table` environment; needs the packages booktabs, and graphicx, which shrinks what is wider than the column."""
+    """A `table` environment; needs the packages booktabs and graphicx (to shrink tables wider than the column)."""
     aligned = "".join("l" if _is_text(table, place) else "r" for place in range(len(table.columns)))
     lines = [" & ".join(map(escape, table.columns)) + r" \\", r"\midrule"]
     for number, (heading, rows) in enumerate(table.groups):
@@ -31,7 +47,7 @@ def as_latex(table: Table) -> str:
 
 
 def escape(text: str) -> str:
-    """Text in which nothing is a command."""
+    """Escapes LaTeX commands in a text; keeps `**bold**`."""
     bold = re.split(r"\*\*(.+?)\*\*", text)
     parts = ["".join(_SPECIAL.get(letter, letter) for letter in part) for part in bold]
     return "".join(rf"\textbf{{{part}}}" if place % 2 else part for place, part in enumerate(parts))
@@ -65,5 +81,5 @@ def _small_brackets(text: str) -> str:
 def _notes(table: Table) -> list[str]:
     numbered = [f"{sign(number)} {escape(note)}" for number, note in enumerate(table.notes, start=1)]
     plain_remarks = [escape(remark) for remark in table.remarks if not remark.startswith("```")]
-    said = [*numbered, *(remark for remark in plain_remarks if not remark.endswith(":"))]
-    return [r"\par\smallskip\parbox{\linewidth}{\footnotesize", r"\newline ".join(said), "}"] if said else []
+    lines = [*numbered, *(remark for remark in plain_remarks if not remark.endswith(":"))]
+    return [r"\par\smallskip\parbox{\linewidth}{\footnotesize", r"\newline ".join(lines), "}"] if lines else []

@@ -7,14 +7,14 @@ from dataclasses import replace
 from tabulate import tabulate
 
 from bench.stats.intervals import Interval
-from leaderboards.columns import LEAST, TELLING
-from leaderboards.tables import Cell, Table, narrowed, percent, plain, told_apart
+from leaderboards.columns import DISTINGUISHING, LEAST
+from leaderboards.tables import Cell, Table, distinct, narrowed, percent, plain
 
 SIGNS = "†‡§¶‖"
 
 
 def as_markdown(table: Table) -> str:
-    """A heading, the table, its notes and remarks."""
+    """A heading, the table, its notes and its remarks."""
     body = _body(table)
     notes = [f"{sign(number)} {note}" for number, note in enumerate(table.notes, start=1)]
     below = ["  \n".join(notes)] if notes else []
@@ -22,15 +22,15 @@ def as_markdown(table: Table) -> str:
 
 
 def fitted(table: Table, width: int) -> Table:
-    """The table without the columns that do not fit, the least important first; what told rows of one name apart joins the name."""
+    """Drops columns that do not fit, least important first; names stay distinct by the values of dropped columns."""
 
     def fits(part: Table) -> bool:
         return max(map(len, _body(part).splitlines())) <= width
 
     made, left = narrowed(table, fits, LEAST)
-    gone = [title for title in TELLING if title in left]
+    gone = [title for title in DISTINGUISHING if title in left]
     if gone:
-        made, left = narrowed(told_apart(table, "defense", gone), fits, LEAST)
+        made, left = narrowed(distinct(table, "defense", gone), fits, LEAST)
     remark = (
         [f"Left out to fit lines of {width} characters: {', '.join(left)}; a pipe or a file without --width gets them."]
         if left

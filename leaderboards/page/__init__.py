@@ -17,12 +17,12 @@ SCRIPTS = ("format.js", "table.js", "charts.js", "curves.js", "run.js", "app.js"
 
 
 def as_html(boards: Sequence[Board], *, images: int = 8, purifier: Callable[..., Any] | None = None) -> str:
-    """The page as text; it asks the network for nothing.
+    """The page as text; it needs no network.
 
     Arguments:
-        boards: What it shows.
-        images: Images shown of each run that stores them.
-        purifier: Gives the purified clean and adversarial images of a run and its evidence; None shows none.
+        boards: The boards to show.
+        images: The number of images shown for each run that stores images.
+        purifier: A function from a run and its evidence to the purified clean and adversarial images; None shows none.
     """
     data = page_data(boards, Pictures(images, purifier)) | {"version": bench.__version__}
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")

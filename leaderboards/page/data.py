@@ -1,4 +1,4 @@
-"""Boards as the page's script reads them: short lists of numbers, every run once."""
+"""The data of the page's script: boards as short lists of numbers, and each run once."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from leaderboards.page.pictures import Pictures
 from leaderboards.rows import Row
 
 DIGITS = 9
-"""Of shares; with fewer the page would round some of them twice, and say another last digit than the tables."""
+"""Digits of shares; with fewer, rounding twice could give another last digit than in the tables."""
 
 
 def page_data(boards: Sequence[Board], pictures: Pictures) -> dict[str, Any]:
-    """Everything that the page shows.
+    """All data of the page.
 
     Arguments:
-        boards: What it shows.
+        boards: The boards to show.
         pictures: Makes the pictures of runs that store images.
     """
     rows: list[dict[str, Any]] = []
@@ -37,9 +37,14 @@ def page_data(boards: Sequence[Board], pictures: Pictures) -> dict[str, Any]:
             runs |= {part.run_id: _run(part, len(rows), pictures) for part in row.runs}
             rows.append(_row(row, number))
     return {
-        "boards": [_board(board) for board in boards], "rows": rows, "runs": runs, "classes": list(REQUIRED),
-        "images": pictures.shared, "names": pictures.names, "purified": pictures.purifier is not None,
-    }  # fmt: skip
+        "boards": [_board(board) for board in boards],
+        "rows": rows,
+        "runs": runs,
+        "classes": list(REQUIRED),
+        "images": pictures.shared,
+        "names": pictures.names,
+        "purified": pictures.purifier is not None,
+    }
 
 
 def interval(value: Interval | None) -> list[float] | None:
@@ -50,25 +55,49 @@ def interval(value: Interval | None) -> list[float] | None:
 def _board(board: Board) -> dict[str, Any]:
     threat = ThreatModel.parse(board.threat)
     return {
-        "dataset": board.dataset, "threat": board.threat, "norm": threat.norm, "eps": threat.radius,
-        "reference": board.reference, "required": list(board.required), "imported": [asdict(row) for row in board.imported],
-    }  # fmt: skip
+        "dataset": board.dataset,
+        "threat": board.threat,
+        "norm": threat.norm,
+        "eps": threat.radius,
+        "reference": board.reference,
+        "required": list(board.required),
+        "imported": [asdict(row) for row in board.imported],
+    }
 
 
 def _row(row: Row, board: int) -> dict[str, Any]:
     return {
-        "board": board, "status": status(row), "rank": row.rank, "defense": row.defense, "classifier": row.classifier,
-        "score": row.score_model, "kind": "deterministic" if row.deterministic else "stochastic", "draws": row.draws, "n": row.n,
-        "seeds": len(row.seeds), "clean": interval(row.clean), "under": {kind: interval(part) for kind, part in row.under.items()},
-        "known": interval(row.under.get(KNOWN)), "eot": interval(row.eot), "worst": interval(row.worst_case),
-        "spread": round(row.spread, DIGITS), "undefended": interval(row.delta_undefended), "null": interval(row.delta_null),
-        "p": None if row.paired_p is None else float(f"{row.paired_p:.6g}"), "passes": row.passes, "certified": row.certified, "verdict": row.verdict,
-        "flags": row.flags, "missing": row.missing, "commands": row.commands, "runs": [part.run_id for part in row.runs],
-    }  # fmt: skip
+        "board": board,
+        "status": status(row),
+        "rank": row.rank,
+        "defense": row.defense,
+        "classifier": row.classifier,
+        "score": row.score_model,
+        "kind": "deterministic" if row.deterministic else "stochastic",
+        "draws": row.draws,
+        "n": row.n,
+        "seeds": len(row.seeds),
+        "clean": interval(row.clean),
+        "under": {kind: interval(part) for kind, part in row.under.items()},
+        "known": interval(row.under.get(KNOWN)),
+        "eot": interval(row.eot),
+        "worst": interval(row.worst_case),
+        "spread": round(row.spread, DIGITS),
+        "undefended": interval(row.delta_undefended),
+        "null": interval(row.delta_null),
+        "p": None if row.paired_p is None else float(f"{row.paired_p:.6g}"),
+        "passes": row.passes,
+        "certified": row.certified,
+        "verdict": row.verdict,
+        "flags": row.flags,
+        "missing": row.missing,
+        "commands": row.commands,
+        "runs": [part.run_id for part in row.runs],
+    }
 
 
 def _audit(part: Entry) -> dict[str, Any] | None:
-    """What the run's audit found, check by check."""
+    """The findings of the run's audit, check by check; None without a readable audit."""
     try:
         found = read_audit(Path(part.path))
     except UserError:
@@ -77,17 +106,32 @@ def _audit(part: Entry) -> dict[str, Any] | None:
         return None
     keys = ("name", "verdict", "meaning", "threshold", "command", "n", "size")
     return {
-        "verdict": found.get("verdict"), "n": found.get("n"), "size": found.get("size"),
+        "verdict": found.get("verdict"),
+        "n": found.get("n"),
+        "size": found.get("size"),
         "checks": [{key: check.get(key) for key in keys} for check in found["checks"]],
-    }  # fmt: skip
+    }
 
 
 def _run(part: Entry, row: int, pictures: Pictures) -> dict[str, Any]:
     header = read_header(Path(part.path)).document
     return {
-        "row": row, "attack": part.attack, "class": part.attack_class, "n": part.n, "draws": part.draws, "seed": part.seed,
-        "clean": interval(part.clean), "robust": interval(part.robust), "verdict": part.verdict, "audit": _audit(part), "flags": part.flags,
-        "passes": round(part.passes, 6), "command": part.command, "spec": header["spec"], "checks": header["checks"],
-        "notes": header.get("notes", []), "environments": list(header["environments"].values()),
+        "row": row,
+        "attack": part.attack,
+        "class": part.attack_class,
+        "n": part.n,
+        "draws": part.draws,
+        "seed": part.seed,
+        "clean": interval(part.clean),
+        "robust": interval(part.robust),
+        "verdict": part.verdict,
+        "audit": _audit(part),
+        "flags": part.flags,
+        "passes": round(part.passes, 6),
+        "command": part.command,
+        "spec": header["spec"],
+        "checks": header["checks"],
+        "notes": header.get("notes", []),
+        "environments": list(header["environments"].values()),
         "pictures": pictures.of_run(part),
-    }  # fmt: skip
+    }

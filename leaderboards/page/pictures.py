@@ -21,11 +21,11 @@ from leaderboards.entries import Entry
 
 
 class Pictures:
-    """Makes pictures, and keeps what several runs share.
+    """Makes pictures, and keeps those that several runs share.
 
     Arguments:
-        count: Images of each run: the first broken ones and the first that stand, in turn.
-        purifier: Gives the purified clean and adversarial images of a run and its evidence; None makes none.
+        count: Images of each run: the first broken and the first unbroken ones, in turn.
+        purifier: A function from a run and its evidence to the purified clean and adversarial images; None makes none.
     """
 
     def __init__(self, count: int, purifier: Callable[..., Any] | None = None) -> None:
@@ -56,9 +56,12 @@ class Pictures:
     ) -> dict[str, Any]:
         row = run.row_of[int(sample)]
         made: dict[str, Any] = {
-            "id": int(sample), "label": int(run.labels[row]), "clean": run.clean[row].tolist(),
-            "adversarial": run.adversarial[row].tolist(), "picture": _png(image),
-        }  # fmt: skip
+            "id": int(sample),
+            "label": int(run.labels[row]),
+            "clean": run.clean[row].tolist(),
+            "adversarial": run.adversarial[row].tolist(),
+            "picture": _png(image),
+        }
         if dataset is not None:
             (position,) = np.flatnonzero(dataset.ids == sample)
             original = dataset.floats(np.array([position]))[0]
@@ -70,24 +73,24 @@ class Pictures:
 
 
 def _chosen(run: Run, stored: np.ndarray, count: int) -> list[int]:
-    """Broken and standing images in turn, of those that were right without the attack; then the others."""
-    right, stands = run.shares("clean") > 0, run.shares("adversarial") >= 0.5
+    """Broken and unbroken images in turn, of those that were right without the attack; then the others."""
+    right, robust = run.shares("clean") > 0, run.shares("adversarial") >= 0.5
     kept = np.isin(run.ids, stored)
-    broken, standing = (run.ids[kept & right & state].tolist() for state in (~stands, stands))
-    turns = [sample for pair in zip(broken, standing, strict=False) for sample in pair]
-    rest = [sample for sample in [*broken, *standing, *run.ids[kept].tolist()] if sample not in turns]
+    broken, unbroken = (run.ids[kept & right & state].tolist() for state in (~robust, robust))
+    turns = [sample for pair in zip(broken, unbroken, strict=False) for sample in pair]
+    rest = [sample for sample in [*broken, *unbroken, *run.ids[kept].tolist()] if sample not in turns]
     return list(dict.fromkeys([*turns, *rest]))[:count]
 
 
 def _difference(delta: np.ndarray) -> dict[str, Any]:
-    """The perturbation around grey, magnified by a whole number so that its largest pixel nearly fills the range."""
+    """The perturbation around grey, magnified by a whole number so that its largest pixel fills most of the range."""
     largest = float(np.abs(delta).max())
     factor = max(1, int(0.5 / largest)) if largest > 0 else 1
     return {"difference": _png(0.5 + factor * delta), "factor": factor}
 
 
 def _png(image: np.ndarray) -> str:
-    """A data address of an image `(C, H, W)` in [0, 1]."""
+    """A data URL of an image `(C, H, W)` in [0, 1]."""
     from PIL import Image
 
     pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
@@ -98,7 +101,7 @@ def _png(image: np.ndarray) -> str:
 
 
 def _dataset(run: Run) -> Dataset | None:
-    """The run's data set, if it can be had here and is the one that was attacked."""
+    """The run's data set, if it is available and has the recorded content."""
     dataset = _load(run.header.labels.dataset or run.spec.dataset.name)
     return dataset if dataset is not None and dataset.sha256 == run.spec.dataset.sha256 else None
 

@@ -1,4 +1,4 @@
-"""Figures in the width of a column: robust against clean, robust against cost, security curves."""
+"""Figures of column width: robust against clean, robust against cost, security curves."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from leaderboards.rows import Row
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
 MARKERS = "osD^vPX*"
-"""Okabe and Ito's colours, which colour-blind readers tell apart, with a marker each."""
+"""Markers, and the colours of Okabe and Ito, which colour-blind readers can distinguish."""
 
 
 def figure(spec: PaperSpec, boards: Sequence[Board], kind: str) -> bytes:
     """The figure as `pdf` or `png`.
 
     Raises:
-        UserError: The records have nothing to plot.
+        UserError: There are several boards, but the figure needs one.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -68,21 +68,29 @@ def _curve(axes: Any, boards: Sequence[Board], size: float) -> None:
             series[key].append((ThreatModel.parse(board.threat).radius, row))
     for number, (parts, points) in enumerate(sorted(series.items())):
         points.sort(key=lambda point: point[0])
-        name = _told_apart(parts, list(series))
+        name = _distinct(parts, list(series))
         radii = [0.0, *(255 * radius for radius, _ in points)]
         shares = [points[0][1].clean, *(row.worst_case for _, row in points)]
         errors = list(zip(*(_errors(share) for share in shares), strict=True))
         axes.errorbar(
-            radii, [100 * share.value for share in shares], yerr=errors, label=name, color=COLORS[number % len(COLORS)],
-            marker=MARKERS[number % len(MARKERS)], markersize=3.5, linewidth=1, elinewidth=0.7, capsize=1.5,
-        )  # fmt: skip
+            radii,
+            [100 * share.value for share in shares],
+            yerr=errors,
+            label=name,
+            color=COLORS[number % len(COLORS)],
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=3.5,
+            linewidth=1,
+            elinewidth=0.7,
+            capsize=1.5,
+        )
     axes.set_xticks([0.0, *sorted({255 * ThreatModel.parse(board.threat).radius for board in boards})])
     norms = {ThreatModel.parse(board.threat).norm for board in boards}
     _finish(axes, f"radius (pixel levels of 255, {', '.join(sorted(norms))})", size)
 
 
-def _told_apart(key: tuple[str, ...], keys: Sequence[tuple[str, ...]]) -> str:
-    """The defense, and what it takes to tell it from the others of its name."""
+def _distinct(key: tuple[str, ...], keys: Sequence[tuple[str, ...]]) -> str:
+    """The defense, and the parts that distinguish it from others of its name."""
     same = [other for other in keys if other[0] == key[0]]
     return ", ".join(part for place, part in enumerate(key) if place == 0 or len({other[place] for other in same}) > 1)
 
@@ -90,10 +98,19 @@ def _told_apart(key: tuple[str, ...], keys: Sequence[tuple[str, ...]]) -> str:
 def _point(axes: Any, x: float, row: Row, number: int, x_error: tuple[float, float] | None = None) -> None:
     low, high = _errors(row.worst_case)
     axes.errorbar(
-        [x], [100 * row.worst_case.value], yerr=[[low], [high]], xerr=x_error and [[x_error[0]], [x_error[1]]], label=row.defense,
-        color=COLORS[number % len(COLORS)], marker=MARKERS[number % len(MARKERS)], markersize=4, elinewidth=0.7, linestyle="none",
-        markerfacecolor="white" if row.missing else COLORS[number % len(COLORS)], zorder=3,
-    )  # fmt: skip
+        [x],
+        [100 * row.worst_case.value],
+        yerr=[[low], [high]],
+        xerr=x_error and [[x_error[0]], [x_error[1]]],
+        label=row.defense,
+        color=COLORS[number % len(COLORS)],
+        marker=MARKERS[number % len(MARKERS)],
+        markersize=4,
+        elinewidth=0.7,
+        linestyle="none",
+        markerfacecolor="white" if row.missing else COLORS[number % len(COLORS)],
+        zorder=3,
+    )
 
 
 def _errors(interval: Interval) -> tuple[float, float]:

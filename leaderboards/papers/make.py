@@ -15,23 +15,28 @@ TABLES, FIGURES = ("md", "latex", "csv"), ("pdf", "png")
 
 
 def make(
-    name: str, *, results: Path | None = None, output: str | None = None, out: Path | None = None, dataset: str | None = None,
+    name: str,
+    *,
+    results: Path | None = None,
+    output: str | None = None,
+    out: Path | None = None,
+    dataset: str | None = None,
     threat: str | None = None,
-) -> tuple[str, bool]:  # fmt: skip
-    """The text of a table, or the paths of a figure; and whether it was written already.
+) -> tuple[str, bool]:
+    """The text of a table or the paths of a figure, and whether files were written.
 
-    A figure is written as PDF and as PNG, or as the one of them that `output` or the suffix of `out` names.
+    A figure is written as PDF and as PNG, or as the one that `output` or the suffix of `out` names.
 
     Arguments:
-        name: A `.toml` file, or one of the ready specs.
-        results: Folder of all records; the spec's if None.
+        name: A `.toml` file, or the name of a ready spec.
+        results: Folder of all records; None for the spec's.
         output: Format.
         out: File, or for a figure a folder.
-        dataset: Name of the data set; the spec's if None.
-        threat: Threat model; likewise.
+        dataset: Name of the data set; None for the spec's.
+        threat: Threat model; None for the spec's.
 
     Raises:
-        UserError: The spec, the format or the records do not fit.
+        UserError: The spec, the format or the records do not match.
     """
     stem, spec = read_spec(name)
     asked = {"dataset": dataset, "threat": threat}

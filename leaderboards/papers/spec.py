@@ -1,4 +1,4 @@
-"""What a paper table or figure is: the content of its `.toml` file."""
+"""The specification of a paper table or figure: the content of its `.toml` file."""
 
 from __future__ import annotations
 
@@ -11,9 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from bench.errors import UserError
 
 VALUES = (
-    "clean", "worst_case", "eot", "delta_null", "delta_undefended", "score_passes", "n", "draws", "seeds", "classifier",
-    "score_model", "believed", "p",
-)  # fmt: skip
+    "clean",
+    "worst_case",
+    "eot",
+    "delta_null",
+    "delta_undefended",
+    "score_passes",
+    "n",
+    "draws",
+    "seeds",
+    "classifier",
+    "score_model",
+    "believed",
+    "p",
+)
 READY = Path(__file__).parent.parent / "specs"
 
 
@@ -22,10 +33,10 @@ class _Part(BaseModel):
 
 
 class ColumnSpec(_Part):
-    """One column; exactly one of `value`, `attack`, `attack_class` and `argument`.
+    """One column, with exactly one of `value`, `attack`, `attack_class` and `argument`.
 
     Arguments:
-        title: Its heading.
+        title: Heading of the column.
         value: One of `VALUES`.
         attack: Runs of this attack: its name, or its name and arguments as tables show them.
         attack_class: Runs of this class (`class` in the file).
@@ -44,9 +55,9 @@ class RowSpec(_Part):
 
     Arguments:
         defense: Name, or name and arguments as tables show them.
-        title: What to call it; the board's name if left out.
-        group: Heading of the rows that follow.
-        arguments: Arguments that it must have.
+        title: Name in the table; None for the board's.
+        group: Heading of this row and the following ones.
+        arguments: Arguments that the defense must have.
     """
 
     defense: str
@@ -59,8 +70,8 @@ class AblationSpec(_Part):
     """Rows of one defense that differ from its defaults in one argument at a time.
 
     Arguments:
-        defense: Its name.
-        vary: The arguments, a group each.
+        defense: Name of the defense.
+        vary: The arguments; each gets a group.
     """
 
     defense: str
@@ -73,20 +84,20 @@ class PaperSpec(_Part):
     Arguments:
         kind: `table` or `figure`.
         results: Folder of all records, relative to the working folder.
-        dataset: Name of the data set; the only one, if left out.
-        threat: Threat model, likewise; a curve takes all radii of its norm.
-        require: Classes of attacks that every image of a row has faced; all four of the board's, if left out.
-        caption: Of the table.
-        label: For references in LaTeX.
-        columns: In order, after the defense.
-        rows: In order; all rows of the board if left out, the most robust first.
-        ablation: In place of rows.
-        group: `classifier`, `score_model` or `kind` (deterministic, stochastic): headings for the board's own rows.
-        decimals: Of percentages.
+        dataset: Name of the data set; None if there is only one.
+        threat: Threat model; None if there is only one. A curve uses all radii of its norm.
+        require: Classes of attacks that every image of a row must have faced; empty for all four.
+        caption: Caption of the table.
+        label: Label for references in LaTeX.
+        columns: The columns, in order, after the defense.
+        rows: The rows, in order; empty for all rows of the board, the most robust first.
+        ablation: An ablation instead of `rows`.
+        group: Headings for the rows of the board: `classifier`, `score_model` or `kind` (deterministic, stochastic).
+        decimals: Decimals of percentages.
         interval: `pm`, `brackets` or `none`.
-        bold: Whether the best of a column and every row not significantly worse stand out.
+        bold: Whether the best of a column and every row that is not significantly worse are bold.
         plot: For a figure: `clean-robust`, `cost-robust` or `curve`.
-        width: Of a figure, in inches; 3.25 is a column.
+        width: Width of a figure in inches; 3.25 is one column.
     """
 
     kind: Literal["table", "figure"] = "table"
@@ -111,7 +122,7 @@ def read_spec(name: str) -> tuple[str, PaperSpec]:
     """The stem and the content of a file, or of one of the ready specs by its name.
 
     Raises:
-        UserError: No such file, no TOML, or a key or value that a spec does not have.
+        UserError: The file does not exist, is not TOML, or has a wrong key or value.
     """
     path = Path(name)
     if not path.is_file():

@@ -36,7 +36,7 @@ _VALUES: dict[str, Callable[[Row], Cell]] = {
 
 
 def paper_table(spec: PaperSpec, board: Board) -> Table:
-    """The table, its flags as notes.
+    """The table, with flags as notes.
 
     Raises:
         UserError: A row or an argument of the spec is not on the board.
@@ -57,9 +57,15 @@ def paper_table(spec: PaperSpec, board: Board) -> Table:
         for heading, group in groups
     ]
     return Table(
-        title=spec.caption or f"{board.dataset}, {board.threat}", columns=["Defense", *(column.title for column in spec.columns)],
-        groups=made, notes=flags, remarks=[_remark(spec, rows)], label=spec.label, decimals=spec.decimals, interval=spec.interval,
-    )  # fmt: skip
+        title=spec.caption or f"{board.dataset}, {board.threat}",
+        columns=["Defense", *(column.title for column in spec.columns)],
+        groups=made,
+        notes=flags,
+        remarks=[_remark(spec, rows)],
+        label=spec.label,
+        decimals=spec.decimals,
+        interval=spec.interval,
+    )
 
 
 def _groups(spec: PaperSpec, board: Board) -> Groups:
@@ -149,7 +155,7 @@ def _figure(column: ColumnSpec, row: Row) -> PerImage | None:
 
 
 def _best(figures: Sequence[PerImage | None]) -> set[int]:
-    """The best row of a column, and every one that is not significantly worse: paired, two-sided, Holm over the column."""
+    """The best row of a column and all that are not significantly worse (paired, two-sided, Holm over the column)."""
     there = [(place, part) for place, part in enumerate(figures) if part is not None]
     if len(there) < 2:
         return set()

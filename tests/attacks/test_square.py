@@ -9,7 +9,8 @@ import torch
 from pyautoattack.square import SquareAttack
 from torch import nn
 
-from attacks.square import _Flips, _Masses, mass, square, work
+from attacks.square import square, work
+from attacks.windows import Flips, Masses, mass
 from bench.data.fashion_mnist import fashion_mnist
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
@@ -69,16 +70,16 @@ def test_windows_shrink_as_in_the_paper():
     """28 x 28 and p = 0.8: side sqrt(0.8 * 784) = 25.04, and after each halving of p; l2 takes odd ones from 3 on."""
     x = torch.zeros(1, 1, 28, 28)
     queries = [0, 6, 26, 101, 251, 501, 1001, 2001, 3001, 4001]
-    flips, masses = _Flips(x, LINF, 0.8, 5000), _Masses(x, L2, 0.8, 5000)
+    flips, masses = Flips(x, LINF, 0.8, 5000), Masses(x, L2, 0.8, 5000)
     assert [flips.side(k) for k in queries] == [25, 18, 13, 9, 6, 4, 3, 2, 2, 1]
     assert [masses.side(k) for k in queries] == [25, 19, 13, 9, 7, 5, 3, 3, 3, 3]
     assert [flips.side(k) for k in (5, 25)] == [25, 18]
-    assert _Flips(x, LINF, 0.8, 500).side(401) == 1
+    assert Flips(x, LINF, 0.8, 500).side(401) == 1
 
 
 def test_linf_starts_with_vertical_stripes_on_the_border_of_the_ball():
     x = torch.full((2, 3, 8, 8), 0.5)
-    delta = _Flips(x, LINF, 0.8, 10).start(NOISE[:2].of("start")) - x
+    delta = Flips(x, LINF, 0.8, 10).start(NOISE[:2].of("start")) - x
     assert torch.equal(delta, delta[:, :, :1].expand_as(delta))
     torch.testing.assert_close(delta.abs(), torch.full_like(delta, 8 / 255))
     assert len(delta.sign().flatten(2)[:, :, :8].unique(dim=1)[0]) == 3
@@ -87,7 +88,7 @@ def test_linf_starts_with_vertical_stripes_on_the_border_of_the_ball():
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 9, 14), (2, 2, 2)])
 def test_l2_moves_use_the_whole_radius_while_no_pixel_is_clamped(shape):
     x = torch.full((COUNT, *shape), 0.5, dtype=torch.float64)
-    windows = _Masses(x, ThreatModel.parse("l2:0.1"), 0.8, 100)
+    windows = Masses(x, ThreatModel.parse("l2:0.1"), 0.8, 100)
     z = windows.start(NOISE.of("start"))
     for k in range(1, 20):
         u = NOISE.of("tries").after(k).uniform(torch.empty(COUNT, 5 + shape[0]))
@@ -96,7 +97,7 @@ def test_l2_moves_use_the_whole_radius_while_no_pixel_is_clamped(shape):
 
 
 def test_windows_reach_every_corner():
-    windows = _Flips(torch.zeros(1, 1, 6, 9), LINF, 0.8, 10)
+    windows = Flips(torch.zeros(1, 1, 6, 9), LINF, 0.8, 10)
     ends = torch.tensor([[0.0, 0.0], [1 - 2**-24, 1 - 2**-24]])
     where = windows.window(ends, 2)
     assert where[:, 0].tolist() == [[0, 1, 9, 10], [43, 44, 52, 53]]

@@ -338,7 +338,7 @@ def test_an_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch)
         str(tmp_path),
     ]
     assert main(words) == 3
-    assert "go on with: bench audit" in capsys.readouterr().err
+    assert "resume with: bench audit" in capsys.readouterr().err
     assert [check["name"] for check in read_audit(path)["checks"]] == ["leak"]
 
 

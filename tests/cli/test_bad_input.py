@@ -196,7 +196,7 @@ INPUTS = [
     ("attack that leaves the ball", OWN + "--attack parts.py:far", 4, "expected the attack parts.py:far to stay in the ball linf:0.1|violations on samples [0, 1]|correct the attack"),
     ("attack that returns NaN", OWN + "--attack parts.py:nan", 4, "to stay in the ball|got violations on samples [0, 1]"),
     ("attack that changes the shape", OWN + "--attack parts.py:crop", 4, "expected the attack parts.py:crop to return|of shape (2, 1, 8, 8), got"),
-    ("Ctrl-C", OWN + "--attack parts.py:stop", 3, "stopped; what is finished is kept; go on with: bench run --quiet --results results"),
+    ("Ctrl-C", OWN + "--attack parts.py:stop", 3, "stopped; finished work is kept; resume with: bench run --quiet --results results"),
     # the command line itself
     ("unknown option", RUN + "--frobnicate 1", 2, "No such option: --frobnicate|see: bench run --help"),
     ("radius without a norm", RUN + "--eps 8/255", 2, "No such option: --eps; the threat model has norm and radius: write --threat linf:8/255 (see: bench run --help)"),
@@ -412,9 +412,7 @@ def test_a_termination_signal_stops_like_ctrl_c(folder):
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (3, "")
-    assert err.splitlines() == [
-        f"bench: stopped; what is finished is kept; go on with: bench {shlex.join(command[3:])}"
-    ]
+    assert err.splitlines() == [f"bench: stopped; finished work is kept; resume with: bench {shlex.join(command[3:])}"]
 
 
 def test_a_prefix_that_fits_two_runs(capsys):

@@ -107,7 +107,7 @@ def test_an_attack_inside_a_check_is_seen_on_a_terminal_alone(stream, shown, qui
         reporter.bar.refresh()
         reporter.finished([])
     said = there.getvalue()
-    whole = re.search(r"  pgd-known steps=10 losses=cw 50 % 20 of 32 stand [0-9]+ s to go", said)
+    whole = re.search(r"  pgd-known steps=10 losses=cw 50 % 20 of 32 unbroken [0-9]+ s left", said)
     assert bool(whole) == (shown and not quiet)
     assert bool(said) == (shown and not quiet)
 

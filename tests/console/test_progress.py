@@ -23,12 +23,12 @@ def shown(progress, field="left"):
     return task.fields[field]
 
 
-def test_what_stands_is_said_of_the_images_at_hand():
-    """While 1 % of the first 100 images are robust, 47 of the next 50 may still stand: two figures of other images."""
+def test_unbroken_images_are_counted_among_those_in_progress():
+    """While 1 % of the first 100 images are robust, 47 of the next 50 may be unbroken: two figures of different images."""
     with Progress(quiet=False) as progress:
         progress.started([LINE] * 100, 250)
         progress.working(0.5, 47, 50)
-    assert shown(progress, "images") == "100/250 images; 47 of the 50 at hand still stand"
+    assert shown(progress, "images") == "100/250 done, 47 of 50 in progress unbroken"
 
 
 def test_the_time_to_go_follows_the_images_since_the_start(clock):
@@ -38,10 +38,10 @@ def test_the_time_to_go_follows_the_images_since_the_start(clock):
         assert shown(progress) == ""
         clock[0] += 10
         progress.working(0.5, 47, 50)
-        assert shown(progress) == "50 s to go"
+        assert shown(progress) == "50 s left"
         clock[0] += 10
         progress.finished([LINE] * 50)
-        assert shown(progress) == "40 s to go"
+        assert shown(progress) == "40 s left"
         progress.finished([LINE] * 100)
         assert shown(progress) == ""
 
@@ -53,6 +53,6 @@ def test_what_other_workers_have_begun_still_counts_when_a_shard_lands(clock):
         clock[0] += 30
         progress.working(0.75, 9, 100)
         progress.finished([LINE] * 50)
-        assert shown(progress) == "50 s to go"
+        assert shown(progress) == "50 s left"
         progress.working(0.5, 5, 50)
-        assert shown(progress) == "50 s to go"
+        assert shown(progress) == "50 s left"

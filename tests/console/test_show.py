@@ -37,7 +37,7 @@ def test_a_record_in_a_few_lines(shown):
     assert lines["classifier"] == f"fashion-mnist-cnn (content {header['spec']['classifier']['sha256'][:12]})"
     assert lines["images"] == "8, the first of the data set's order; 1 draw each, seed 0"
     assert lines["checks"] == f"{len(header['checks']['claims'])} passed"
-    assert lines["seal"] == "every file is as it was sealed"
+    assert lines["seal"] == "every file is unchanged since it was sealed"
 
 
 def test_a_sentence_to_cite_has_all_that_a_reader_needs(shown):

@@ -44,8 +44,8 @@ def test_lines_where_there_is_no_terminal(progress, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        "[0/3] a · null · d: going on after 50 of 100 images",
-        "[0/3] a · null · d: 100/100 images",
+        "[0/3] a · null · d: resuming after 50 of 100 images",
+        "[0/3] a · null · d: 100/100 done",
         "[1/3] a · null · d: made, robust 50.0 % [40.0, 60.0]",
         "[2/3] b\\x1b[31m · null · d: failed: no such [bold]thing[/bold]",
         "waiting for 1 cell that another process is making",
@@ -69,9 +69,9 @@ def test_a_table_on_a_terminal(monkeypatch):
         progress.working(CELLS[0], 0.5, 20, 50)
         progress.live.refresh()
     shown = screen.getvalue()
-    assert "75/100 images" in shown
+    assert "75/100 done" in shown
     assert "[0/3] cells" in shown
-    assert "to go" in shown
+    assert " left" in shown
     tell(progress)
     table = progress._table()
     assert "2/3" in str(table.renderables[1])
@@ -90,7 +90,7 @@ def test_the_summary():
         "a · null · d  100  90.0     50.0 [40.0, 60.0]  123  made",
         "c · null · d                                        failed: so",
         "",
-        "2 cells: 1 made, 1 failed; beside one another: bench leaderboard --results results",
+        "2 cells: 1 made, 1 failed; to compare them: bench leaderboard --results results",
     ]
     first, second = outcome_documents(outcomes)
     assert first["robust"] == {"value": 0.5, "low": 0.4, "high": 0.6}
@@ -122,7 +122,7 @@ def test_the_outlook():
         "4 cells: 1 done, 1 begun, 1 new, 1 wrong",
         "likely 2.5 min, at most 5.0 min on 2 workers",
         "likely 1,000 score forward",
-        "1 cells are not predicted: their attacks state no bound on their work",
+        "1 cell not predicted: the attack states no bound on its work",
         "nothing was run or stored",
     ]
     document = outlook_documents(looks, 1)

@@ -95,8 +95,8 @@ def test_a_forecast():
     text = forecast_text(Forecast(done=20, most=most, likely=likely, standing=0.25, probed=80), Planned)
     assert text.splitlines() == [
         "d under a · data linf:8/255 · 80 images to run, 20 done",
-        "  likely  90 s   if 25 % of the images stand, as in a probe of 80",
-        "  at most 6.7 min   if all of them stand to the end",
+        "  likely  90 s   if 25 % of the images stay unbroken, as in a probe of 80",
+        "  at most 6.7 min   if none of them breaks",
         "  passes  1,000 score forward, likely",
         "  as on an idle machine; nothing was run or stored",
     ]
@@ -119,7 +119,7 @@ def test_a_curve():
 def test_next_steps():
     assert next_steps(summary(), ["--defense", "none"], dataset_size=10_000).splitlines() == [
         "next",
-        "  bench run --defense none -n 1000                    # a half-width of 3.1 points; goes on with this record",
+        "  bench run --defense none -n 1000                    # a half-width of 3.1 points; continues this record",
         "  bench run --defense none -A steps=40 -A restarts=2  # a stronger attack: does the number hold?",
         "  bench leaderboard                                   # this run beside the others",
         "  bench audit abc --quick                             # can this number be believed?",
@@ -151,7 +151,7 @@ def test_an_audit_needs_no_results_where_a_folder_is_named(run, results, line, t
     assert audit_line(run, Path(results), allow_code=False) == line.removesuffix(" --allow-code")
 
 
-def test_after_a_failed_check_there_is_only_that_to_look_at_and_to_mend():
+def test_after_a_failed_check_the_only_steps_are_to_look_and_to_fix():
     claims = [{"check": "gradient", "verdict": "failed", "meaning": ""}]
     steps = next_steps(summary(n=20, checks={"claims": claims}), ["--defense", "a b", "-n", "20"], dataset_size=300)
     assert commands(steps) == [
@@ -159,7 +159,7 @@ def test_after_a_failed_check_there_is_only_that_to_look_at_and_to_mend():
         ["bench", "run", "--defense", "a b", "-n", "20"],
     ]
     assert "which checks failed" in steps.splitlines()[1]
-    assert "once that is mended" in steps.splitlines()[2]
+    assert "after the fix" in steps.splitlines()[2]
 
 
 @pytest.mark.parametrize("given", [["-n", "50"], ["-n50"], ["--samples", "50"], ["--samples=50"]])
@@ -218,8 +218,8 @@ def test_progress_without_a_terminal_is_a_line_a_shard(capsys):
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err.splitlines() == [
-        "going on after 1 of 3 images",
-        "2/3 images, robust so far 50.0 % [9.5, 90.5], 0 s to go",
+        "resuming after 1 of 3 images",
+        "2/3 done, robust so far 50.0 % [9.5, 90.5], 0 s left",
     ]
 
 
@@ -268,7 +268,7 @@ def test_the_doctor_notices_files_of_another_package(monkeypatch):
     monkeypatch.setattr(bench.doctor.doctor, "_intact", lambda file, digest: "eval" not in file.name)
     finding = bench.doctor.doctor._robustbench()
     assert finding["status"] == "FAIL"
-    assert "files are another package's, such as robustbench/eval" in finding["detail"]
+    assert "files belong to another package, such as robustbench/eval" in finding["detail"]
     assert finding["advice"] == "pip install --force-reinstall --no-deps robustbench"
 
 
@@ -281,5 +281,5 @@ def test_the_doctor_says_where_downloads_lie_and_which_broke_off(monkeypatch, tm
     assert set(found) == {"data cache", "torch cache", "hub cache"}
     assert found["data cache"]["detail"] == f"{tmp_path / 'purebench'}: 2 files, 3 MB"
     assert found["data cache"]["advice"] == (
-        "1 broken-off downloads in it; repeat the command that began them, or remove them"
+        "1 incomplete downloads in it; repeat the command that started them, or remove them"
     )

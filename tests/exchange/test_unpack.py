@@ -149,10 +149,10 @@ def test_code_is_named_where_it_is_packed_and_does_not_run_where_it_is_unpacked(
     assert main(["pack", str(path), "--out", "a.zip"]) == 0
     out = capsys.readouterr().out
     assert (
-        "not in it: own.py, the code of own.py:Same, and the modules beside it that it imports; hand them over too:\n"
-        "  own.py has to lie in the folder where bench verify is typed\n"
+        "not in it: own.py, the code of own.py:Same, and the modules beside it that it imports; send them too:\n"
+        "  own.py has to be in the folder where bench verify is run\n"
     ) in out
-    assert "  bench verify a.zip --allow-code  # what whoever gets it types; no audit is in it" in out
+    assert "  bench verify a.zip --allow-code  # for the recipient; no audit is in it" in out
     forget_files()
     (tmp_path / "own.py").rename(tmp_path / "read_first.py")
     assert main(["import", "a.zip", "--results", "mine"]) == 0

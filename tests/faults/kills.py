@@ -119,7 +119,7 @@ def disturb(words: Sequence[str], results: Path, moment: float, way: str, report
     if way == "TERM" and process.returncode != 0 and begun:
         assert took < GRACE, f"took {took:.1f} s to end"
         assert process.returncode == 3, (process.returncode, said)
-        assert "go on with: bench " in said, said
+        assert "resume with: bench " in said, said
     vanish(process.pid, linger)
     return process.returncode
 

@@ -335,7 +335,7 @@ def test_right_under_attack_and_wrong_without_it(original, results, capsys):
     assert check(original, results, "--json") == 1
     problems = failed(capsys)
     assert problems["robust <= clean"]["detail"] == f"images [{line['id']}] are right under attack and wrong without it"
-    assert problems["eps 0 = clean"]["detail"] == f"images [{line['id']}] did not move and changed their predictions"
+    assert problems["eps 0 = clean"]["detail"] == f"images [{line['id']}] did not change, but their predictions did"
 
 
 def test_an_undefended_classifier_that_stands(original, results, capsys):
@@ -468,9 +468,9 @@ def test_no_baseline(tmp_path, capsys):
     assert "expected the records of a baseline in" in capsys.readouterr().err
     empty = ["check", "--baseline", str(tmp_path), "--results", str(tmp_path / "none"), "--update", "--reason", "x"]
     assert main(empty) == 2
-    assert "expected results to make a baseline of, got none" in capsys.readouterr().err
+    assert "expected results for the baseline, got none" in capsys.readouterr().err
     assert main(["check", "--baseline", str(tmp_path), "--results", str(tmp_path), "--update", "--reason", "x"]) == 2
-    assert "expected results elsewhere than the baseline, got" in capsys.readouterr().err
+    assert "expected results in another folder than the baseline, got" in capsys.readouterr().err
     assert main(["check", "--baseline", str(tmp_path), "--add", "abc"]) == 2
     assert "expected --add, --samples and --reason with --update" in capsys.readouterr().err
 

@@ -180,7 +180,7 @@ def test_the_plugin_makes_what_is_missing_and_reports_what_changed(own, pytester
     own(OTHER)
     done = plugin(pytester, *words)
     done.assert_outcomes(passed=1, failed=1)
-    done.stdout.fnmatch_lines(["*FAIL  scored again (baseline): *", "if the change is meant: bench check *"])
+    done.stdout.fnmatch_lines(["*FAIL  scored again (baseline): *", "if the change is intended: bench check *"])
 
 
 def test_the_plugin_wants_a_baseline_and_states_its_defaults(pytester):

@@ -142,7 +142,7 @@ def test_an_interruption_inside_generated_code_has_exit_code_3():
     )
     assert (done.returncode, done.stderr) == (
         3,
-        f"bench: stopped; what is finished is kept; go on with: bench {words}\n",
+        f"bench: stopped; finished work is kept; resume with: bench {words}\n",
     )
 
 
@@ -167,7 +167,7 @@ def test_a_full_disk_interrupts_a_suite_which_goes_on_later(capsys, monkeypatch)
         command("suite suite.toml --allow-code --quiet --keep-going", 3)
     err = capsys.readouterr().err
     assert "got a full disk; free some and repeat the same command" in err
-    assert "go on with: bench suite suite.toml --allow-code --quiet --keep-going" in err
+    assert "resume with: bench suite suite.toml --allow-code --quiet --keep-going" in err
     assert not list(Path("results").rglob("*.tmp"))
     command("suite suite.toml --allow-code --quiet --json")
     assert [row["n"] for row in json.loads(capsys.readouterr().out)] == [60, 60]
