@@ -83,14 +83,14 @@ def straight_through(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def clamp(x: Tensor, low: Tensor | float = 0.0, high: Tensor | float = 1.0) -> Tensor:
-    """`x` where it lies in `[low, high]`, else the nearer end: the values of `torch.clamp`, with the derivative 1 at both ends too.
+    """`torch.clamp(x, low, high)` with the derivative 1 instead of 0 where `x` equals `low` or `high`.
 
-    There torch has the derivative 0 (hardtanh as well), so that no attack can move a black or a white pixel, although it can move inward.
+    With 0, as in torch and in hardtanh, no attack can move a black or a white pixel, although it can move inward.
 
     Arguments:
         x: Pixels.
-        low: The lower end; a tensor has the derivative where it is taken.
-        high: The upper end, likewise.
+        low: The lower end; a tensor gets the gradient where `x` is below it.
+        high: The upper end; a tensor gets the gradient where `x` is above it.
     """
     return torch.where(x < low, low, torch.where(x > high, high, x))
 
