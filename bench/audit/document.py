@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.audit.finding import Finding, flags_of, verdict_of
+from bench.audit.strength import word
 from bench.errors import UserError
 from bench.files.atomic import write_whole
 from bench.files.documents import printable, read_json
@@ -92,6 +93,7 @@ def write_audit(
         "missing": [name for name in wanted if name not in {finding.name for finding in findings}],
         "checks": [finding.as_dict() for finding in findings],
     }
+    document["verdict"] = word(document)
     document[OWN_HASH] = own_hash(document)
     write_whole(path / AUDIT, json.dumps(document, indent=1, allow_nan=False) + "\n")
     return document

@@ -152,12 +152,13 @@ def _show_audit(work: _Work, as_json: bool, asked: str) -> None:
 def _next(work: _Work, found: dict[str, Any], asked: str) -> str:
     """What to do after an audit: for whoever doubts the number, and for whoever made it."""
     from bench.audit.finding import BELIEVED, QUICK
+    from bench.audit.strength import PASSED
     from bench.audit.session import FULL_IMAGES
     from bench.console.steps import audit_line, elsewhere, steps_text
     from bench.figures.runs import read_run
 
     at, steps = elsewhere(work.options.results), []
-    if found["verdict"] == BELIEVED and found["size"] == QUICK:
+    if found["verdict"] in (BELIEVED, PASSED) and found["size"] == QUICK:
         full = audit_line(asked, work.options.results, allow_code=work.allow_code, quick=False)
         images = min(FULL_IMAGES, len(read_run(work.path)))
         steps.append((full, f"to exclude more: longer attacks on {images} images"))

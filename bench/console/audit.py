@@ -140,9 +140,9 @@ def outlook_text(outlook: Mapping[str, Any], labels: Mapping[str, str]) -> str:
 
 def _strength(audit: Mapping[str, Any]) -> list[str]:
     """The errors that the images of a believed audit exclude, and those that they cannot."""
-    from bench.audit.strength import FEW, excluded, unseen
+    from bench.audit.strength import FEW, PASSED, excluded, unseen
 
-    if audit["verdict"] != BELIEVED:
+    if audit["verdict"] not in (BELIEVED, PASSED):
         return []
     found, (count, share) = excluded(audit), unseen(audit)
     texts = []

@@ -64,7 +64,7 @@ def test_no_check_fires_on_an_honest_defense(how, tmp_path):
     path = made(tmp_path, **how)
     document = examined(path)
     assert fired(document) == set()
-    assert document["verdict"] == "believed"
+    assert document["verdict"] in ("believed", "passed")
     assert 0.1 < read_run(path).shares().mean() < 0.75  # neither broken nor untouched, so that checks can compare
 
 
