@@ -152,8 +152,8 @@ def _show_audit(work: _Work, as_json: bool, asked: str) -> None:
 def _next(work: _Work, found: dict[str, Any], asked: str) -> str:
     """What to do after an audit: for whoever doubts the number, and for whoever made it."""
     from bench.audit.finding import BELIEVED, QUICK
-    from bench.audit.strength import PASSED
     from bench.audit.session import FULL_IMAGES
+    from bench.audit.strength import PASSED
     from bench.console.steps import audit_line, elsewhere, steps_text
     from bench.figures.runs import read_run
 
