@@ -23,7 +23,7 @@ from bench.machine.device import pick_device
 from bench.passes import Tally
 from bench.plan.plan import image_by_image, plan
 from bench.plan.request import Request
-from bench.records.spec import RunSpec, canonical
+from bench.records.spec import canonical
 from bench.run.job import record_path
 from bench.run.options import Options
 from bench.run.runner import Silent, run
@@ -257,7 +257,7 @@ def test_image_by_image_is_part_of_the_run_id_and_is_said(tmp_path):
     asked, found = made(tmp_path, GuidedByMean)
     assert found.spec.batch_size == 1
     assert found.run_id != asked.spec.run_id
-    assert found.run_id == RunSpec(**found.spec).run_id
+    assert found.run_id == found.spec.run_id
     assert "image by image" in flags(found)
     assert any("image by image" in note for note in found.header.notes)
     assert {part.batch_size for part in found.header.environments.values()} == {1}
