@@ -83,6 +83,19 @@ def straight_through(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return value + (x - x.detach())
 
 
+def clamp(x: Tensor, low: Tensor | float = 0.0, high: Tensor | float = 1.0) -> Tensor:
+    """`x` where it lies in `[low, high]`, else the nearer end: the values of `torch.clamp`, with the derivative 1 at both ends too.
+
+    There torch has the derivative 0 (hardtanh as well), so that no attack can move a black or a white pixel, although it can move inward.
+
+    Arguments:
+        x: Pixels.
+        low: The lower end; a tensor has the derivative where it is taken.
+        high: The upper end, likewise.
+    """
+    return torch.where(x < low, low, torch.where(x > high, high, x))
+
+
 def _as_state(step: Step) -> Callable[..., State]:
     return lambda *inputs: (step(*inputs),)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError
-from bench.gradient import chain
+from bench.gradient import chain, clamp
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 
@@ -72,14 +72,14 @@ class ADP:
 
     def purify(self, x: Images, noise: Noise) -> Images:
         """The images after the ascent; one draw of noise per image."""
-        noisy = (x + self.sigma * noise.normal(x)).clamp(0, 1)
+        noisy = clamp(x + self.sigma * noise.normal(x))
         return chain([self._step] * self.steps, (noisy, torch.ones_like(x[:, :1, :1, :1])))[0]
 
     def _step(self, x: Images, moving: Tensor) -> tuple[Tensor, Tensor]:
         slope = self._slope(x)
         size = self._step_size(slope, self._slope(x + PROBE * slope))
         moving = moving * (size > STOP)
-        return (x + moving * size * slope).clamp(0, 1), moving
+        return clamp(x + moving * size * slope), moving
 
     def _slope(self, x: Images) -> Tensor:
         return (self.score.denoise(x, self.level) - x) / self.level**2

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from bench.errors import UserError
+from bench.gradient import clamp
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 
@@ -44,4 +45,4 @@ class DenoiseOnce:
 
     def purify(self, x: Images, noise: Noise) -> Images:
         """The denoised images; one draw of noise per image."""
-        return self.score.denoise(x + self.sigma * noise.normal(x), self.sigma).clamp(0, 1)
+        return clamp(self.score.denoise(x + self.sigma * noise.normal(x), self.sigma))

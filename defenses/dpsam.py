@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError
-from bench.gradient import unroll
+from bench.gradient import clamp, unroll
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 
@@ -128,11 +128,11 @@ class DPSAM:
 
     def _project(self, x: Images, start: Images) -> Images:
         if self.norm == "linf":
-            return torch.clamp(x, start - self.radius, start + self.radius).clamp(0, 1)
+            return clamp(clamp(x, start - self.radius, start + self.radius))
         if not self.radius:
-            return start.clamp(0, 1)
+            return clamp(start)
         length = torch.linalg.vector_norm(x - start, dim=(1, 2, 3), keepdim=True)
-        return (start + (x - start) * (self.radius / length.clamp_min(self.radius))).clamp(0, 1)
+        return clamp(start + (x - start) * (self.radius / length.clamp_min(self.radius)))
 
     def _project_pullback(self, x: Images, start: Images, v: Tensor) -> tuple[Tensor, Tensor]:
         with torch.enable_grad():

@@ -7,6 +7,7 @@ from statistics import NormalDist
 from typing import ClassVar
 
 from bench.errors import UserError
+from bench.gradient import clamp
 from bench.noise import Noise
 from bench.protocols import Images
 from bench.stats.intervals import lower_bound
@@ -59,7 +60,7 @@ class Smoothing:
 
     def purify(self, x: Images, noise: Noise) -> Images:
         """The noisy images; one draw of noise per image."""
-        return (x + self.sigma * noise.normal(x)).clamp(0, 1)
+        return clamp(x + self.sigma * noise.normal(x))
 
     def certified_radius(self, hits: int) -> float:
         """The certified l2 radius, pixel units, after `hits` in `certify` draws; 0 if there is none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bench.gradient import clamp
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 
@@ -34,4 +35,4 @@ class Tweedie:
 
     def purify(self, x: Images, noise: Noise) -> Images:
         """The denoised images."""
-        return self.score.denoise(x, self.sigma).clamp(0, 1)
+        return clamp(self.score.denoise(x, self.sigma))

@@ -4,14 +4,14 @@
 # NOT RUN: no GPU has run this yet. Its command lines are parsed by the tests, and each part runs on CPUs at small scale.
 #
 #   pip install "purebench[hub]"
-#   bash examples/cifar10_gpu.sh              what it would cost on this machine: data and weights are downloaded, nothing is run or stored
-#   bash examples/cifar10_gpu.sh run          the runs; the same command again goes on where it stopped
+#   bash examples/cifar10_gpu.sh              predicts the cost on this machine; downloads data and weights, runs and stores nothing
+#   bash examples/cifar10_gpu.sh run          runs; the same command resumes where it stopped
 #   DEVICE=cuda:1 SAMPLES=128 bash examples/cifar10_gpu.sh run
 set -euo pipefail
 device=${DEVICE:-cuda} samples=${SAMPLES:-512} results=${RESULTS:-results/cifar10-gpu} step=--dry-run
 if [ "${1:-}" = run ]; then step=; fi
 
-# The first hour: is this machine sound, and what do its networks take? (In a checkout, before it: pytest -m cuda)
+# First check the machine and time its networks. (In a checkout, run pytest -m cuda before.)
 bench doctor
 bench doctor --benchmark --device "$device"
 
@@ -21,7 +21,7 @@ bench run --dataset cifar10 --defense dpsam --attack pgd-full -n "$samples" --de
 bench run --dataset cifar10 --defense dp --attack pgd-full -n "$samples" --device "$device" --results "$results" $step
 bench run --dataset cifar10 --defense dpsam --attack robustbench -n "$samples" --device "$device" --results "$results" $step
 
-# Stochastic: the protocols that took DiffPure's published number down.
+# Stochastic: the protocols that lowered DiffPure's published number.
 bench run --dataset cifar10 --defense diffpure --attack dw-box-2024 -n "$samples" --device "$device" --results "$results" $step
 bench run --dataset cifar10 --defense diffpure --attack diffhammer-2024 -n "$samples" --device "$device" --results "$results" $step
 bench run --dataset cifar10 --defense diffpure --attack lee-kim-2023 -n "$samples" --device "$device" --results "$results" $step

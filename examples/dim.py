@@ -1,4 +1,4 @@
-"""A data set of one's own: a function that returns ids, images, labels and the names of the classes, in a fixed order."""
+"""An example data set: a function that returns ids, images, labels and class names, in a fixed order."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ from bench.data.fashion_mnist import fashion_mnist
 
 
 def dim(*, share: float = 0.5) -> Dataset:
-    """Fashion-MNIST in the dark: every pixel at a share of its brightness."""
+    """Fashion-MNIST with every pixel darkened by the same factor."""
     bright = fashion_mnist()
     images = np.rint(share * bright.images).astype(np.uint8)  # uint8, or floats in [0, 1]; (N, C, H, W)
-    order = balanced_order(bright.labels)  # classes take turns, so that the first n hold each equally often
+    order = balanced_order(bright.labels)  # classes alternate, so that the first n images are balanced
     return Dataset(
         name=f"fashion-mnist-dim-{share:g}",
-        ids=bright.ids[order],  # unique, and the same for ever: they key the random draws
+        ids=bright.ids[order],  # unique and never changed: they key the random draws
         images=images[order],
         labels=bright.labels[order],
         classes=bright.classes,

@@ -1,4 +1,4 @@
-"""An attack of one's own: a function, its keyword-only arguments, and a bound on what it costs."""
+"""An example attack: a function, its keyword-only arguments, and a bound on its cost."""
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ def momentum(
 
 
 def work(*, steps: int, **_: object) -> Work:
-    """What it does to an image, for `--dry-run`: optional."""
+    """The most work it does for an image, for `--dry-run`; optional."""
     return Work(gradients=steps)
 
 

@@ -1,4 +1,4 @@
-"""A score model of one's own: anything with `denoise(y, sigma)`; a module, so that it follows the run to its device."""
+"""An example score model: any object with `denoise(y, sigma)`. It is a module so that the run can move it to its device."""
 
 import torch
 from torch import Tensor, nn
@@ -25,5 +25,5 @@ class Wiener(nn.Module):
 
 
 def wiener(*, size: int = 28, mean: float = 0.286, power: float = 9.0, corner: float = 0.03) -> Wiener:
-    """What `--score-model examples/wiener.py:wiener` calls, with the arguments of `-S`; the defaults are guesses for Fashion-MNIST."""
+    """Called by `--score-model examples/wiener.py:wiener` with the arguments of `-S`; the defaults are guesses for Fashion-MNIST."""
     return Wiener(size=size, mean=mean, power=power, corner=corner)

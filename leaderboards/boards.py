@@ -94,7 +94,7 @@ def collect(
         raise UserError(
             f"expected finished runs below {', '.join(map(str, folders))}, got none that fit; make one: bench run --defense dpsam --attack pgd-full"
         )
-    names = sorted({run.header["labels"]["defense"] for runs in groups.values() for run in runs})
+    names = sorted({run.header.labels.defense for runs in groups.values() for run in runs})
     if against and against not in names:
         raise UserError(
             f"expected --against to name a defense of the table ({', '.join(names)}), got {against!r}; copy its name"
@@ -112,9 +112,9 @@ def _groups(folders: Sequence[Path], dataset: str | None, threat: str | None) ->
     for run in (run for folder in folders for run in read_runs(folder)):
         longest[run.run_id] = max(run, longest.get(run.run_id, run), key=len)
     for run in longest.values():
-        name, level = run.spec["dataset"]["name"], run.spec["threat"]
+        name, level = run.spec.dataset.name, run.spec.threat
         if dataset in (None, name) and threat in (None, level):
-            groups[name, level, str(run.spec["dataset"]["sha256"])].append(run)
+            groups[name, level, str(run.spec.dataset.sha256)].append(run)
     return groups
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from bench.records.spec import UNDEFENDED
+from bench.records.spec import UNDEFENDED, RunSpec
 
 FULL, AUTO, BLACK, TRANSFER = "full gradient", "AutoAttack", "black box", "transfer"
 REQUIRED = (FULL, AUTO, BLACK, TRANSFER)
@@ -24,28 +23,28 @@ _AUTOATTACK = ("autoattack", "autoattack-plus", "autoattack-rand", "robustbench"
 _LIKE_AUTOATTACK = ("autoattack-fast",)
 
 
-def attack_class(spec: Mapping[str, Any]) -> str:
+def attack_class(spec: RunSpec) -> str:
     """The class of a run's attack.
 
     A single gradient step, random points, and attacks of other packages whose kind is unknown are `other`: they count in
     the worst case, but fill no required class.
     """
-    attack = spec["attack"]
-    name, gradient = attack["name"], attack["gradient"]
+    attack = spec.attack
+    name, gradient = attack.name, attack.gradient
     if name in ("null", "random"):
         return NULL if name == "null" else OTHER
-    if attack.get("knowledge") == "known":
+    if attack.knowledge == "known":
         return KNOWN
     if name in (*_AUTOATTACK, *_LIKE_AUTOATTACK):
         return AUTO
     if gradient == "blind" or name.partition(":")[0] == "transfer":
         return TRANSFER
-    if attack.get("package") or attack["args"].get("steps") == 1:
+    if attack.package or attack.args.get("steps") == 1:
         return OTHER
-    return {"full": FULL, "bpda": BPDA, "none": BLACK}.get(gradient, OTHER)
+    return {"full": FULL, "bpda": BPDA, "none": BLACK}.get(gradient or "", OTHER)
 
 
-def fills(spec: Mapping[str, Any], *, exact: bool = True) -> set[str]:
+def fills(spec: RunSpec, *, exact: bool = True) -> set[str]:
     """The required classes that a run fills; an exact gradient on the scored draws also counts as a full gradient.
 
     Arguments:
@@ -53,20 +52,20 @@ def fills(spec: Mapping[str, Any], *, exact: bool = True) -> set[str]:
         exact: Whether its gradient is exact; one that was measured to be wrong is not a full gradient.
     """
     kind = attack_class(spec)
-    filled = {kind, FULL} if kind == KNOWN and spec["attack"]["gradient"] == "full" else {kind}
+    filled = {kind, FULL} if kind == KNOWN and spec.attack.gradient == "full" else {kind}
     return filled if exact else filled - {FULL}
 
 
-def averages_draws(spec: Mapping[str, Any]) -> bool:
+def averages_draws(spec: RunSpec) -> bool:
     """Whether the attack averages exact gradients over several fresh draws of a stochastic defense (EOT)."""
-    attack = spec["attack"]
-    repeated = attack["args"].get("eot", 1) > 1 or attack["name"] == "autoattack-rand"
-    return spec["draws"] > 1 and repeated and attack_class(spec) in (FULL, AUTO)
+    attack = spec.attack
+    repeated = attack.args.get("eot", 1) > 1 or attack.name == "autoattack-rand"
+    return spec.draws > 1 and repeated and attack_class(spec) in (FULL, AUTO)
 
 
-def caveats(spec: Mapping[str, Any]) -> list[str]:
+def caveats(spec: RunSpec) -> list[str]:
     """Flags for an attack that is weaker than its class suggests."""
-    name, kind, args = spec["attack"]["name"], attack_class(spec), spec["attack"]["args"]
+    name, kind, args = spec.attack.name, attack_class(spec), spec.attack.args
     short = [
         f"{word}={args[word]}" for word, least in EFFORT.get(kind, {}).items() if (args.get(word) or least) < least
     ]
@@ -77,13 +76,13 @@ def caveats(spec: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def required_of(spec: Mapping[str, Any], classes: tuple[str, ...], *, differentiable: bool) -> tuple[str, ...]:
+def required_of(spec: RunSpec, classes: tuple[str, ...], *, differentiable: bool) -> tuple[str, ...]:
     """The classes that a row needs.
 
     The undefended classifier needs no transfer, which would be from itself. A defense without a derivative needs BPDA
     instead of the full gradient.
     """
-    undefended = spec["defense"]["name"] == UNDEFENDED
+    undefended = spec.defense.name == UNDEFENDED
     needed = (kind for kind in classes if not (undefended and kind == TRANSFER))
     return tuple(BPDA if kind == FULL and not differentiable else kind for kind in needed)
 

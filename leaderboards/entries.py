@@ -12,10 +12,11 @@ from bench.figures.aggregate import PerImage, per_image
 from bench.figures.runs import CLEAN, Run
 from bench.figures.summary import EXACT
 from bench.records.claim import IN_DOUBLE, IN_SINGLE, failed_checks, gradient_bar, gradient_open
-from bench.registry.trust import file_of, names_of
+from bench.records.command import run_command
+from bench.records.names import names_of
+from bench.registry.trust import file_of
 from bench.spoiled import ALLOWED, FINITE, share
 from bench.stats.intervals import Interval, mean_share
-from bench.text.command import run_command
 from leaderboards.classes import attack_class, caveats, fills
 
 BELIEVED, SUSPECT, REFUTED, UNCHECKED = "believed", "suspect", "refuted", "unchecked"
@@ -77,11 +78,11 @@ def entry(run: Run) -> Entry:
     spec = run.spec
     return Entry(
         run_id=run.run_id,
-        attack=run.header["labels"]["attack"],
+        attack=run.header.labels.attack,
         attack_class=attack_class(spec),
         n=len(run),
-        draws=spec["draws"],
-        seed=spec["seed"],
+        draws=spec.draws,
+        seed=spec.seed,
         clean=mean_share(run.shares(CLEAN)),
         robust=mean_share(run.shares()),
         verdict=verdict(run),
@@ -140,12 +141,12 @@ def row_verdict(verdicts: Sequence[str | None]) -> str | None:
 
 def exact(run: Run) -> bool:
     """Whether the gradient of the defense is finite and correct, as far as it was measured."""
-    return _right(run) and run.header["checks"].get("gradient_finite") is not False
+    return _right(run) and run.header.checks.gradient_finite is not False
 
 
 def _right(run: Run) -> bool:
-    checks = run.header["checks"]
-    error: Any = checks.get("gradient_error")
+    checks = run.header.checks
+    error = checks.gradient_error
     return error is None or error <= gradient_bar(checks, EXACT)
 
 
@@ -161,18 +162,18 @@ def filled(run: Run) -> set[str]:
 
 def flags(run: Run) -> list[str]:
     """Warnings about the run for a reader."""
-    checks = run.header["checks"]
+    checks = run.header.checks
     own = {
         "partial": not run.sealed,
         "small n": len(run) < MANY,
         "gradient not exact": not _right(run),
-        "gradient not measured": gradient_open(checks) and run.spec["attack"]["gradient"] == "full",
-        "image by image": run.spec.get("batch_size") is not None,
-        "mixed environments": len(run.header["environments"]) > 1,
+        "gradient not measured": gradient_open(checks) and run.spec.attack.gradient == "full",
+        "image by image": run.spec.batch_size is not None,
+        "mixed environments": len(run.header.environments) > 1,
     }
     remarks = [f"{flag} ({count} images)" for flag, count in run.flags.items()]
-    unmet = failed_checks(checks.get("claims", []))
-    if checks.get("gradient_finite") is False and FINITE not in unmet:  # a record from before the claim
+    unmet = failed_checks(checks)
+    if checks.gradient_finite is False and FINITE not in unmet:  # a record from before the claim
         unmet.append(FINITE)
     failed = [f"{check}: failed" for check in unmet if check not in (IN_DOUBLE, IN_SINGLE)]
     audited = [str(flag) for flag in run.audit.get("flags", [])]

@@ -50,7 +50,7 @@ def _row_of(results: Path, run: str) -> Row:
     board = [
         other
         for other in read_runs(results_of(path))
-        if (other.spec["dataset"], other.spec["threat"]) == (spec["dataset"], spec["threat"])
+        if (other.spec.dataset, other.spec.threat) == (spec.dataset, spec.threat)
     ]
     rows = [row for row in rows_of(board) if any(part.run_id == path.name for part in row.runs)]
     if not rows:

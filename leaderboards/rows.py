@@ -11,9 +11,9 @@ import numpy as np
 
 from bench.figures.aggregate import PerImage, over_seeds, worst_case
 from bench.figures.runs import CLEAN, Run
+from bench.records.command import run_command
 from bench.records.spec import canonical
 from bench.stats.intervals import Interval, mean_difference, mean_share
-from bench.text.command import run_command
 from leaderboards.classes import FULL, KNOWN, REQUIRED, attack_class, averages_draws, completing
 from leaderboards.entries import MANY, Entry, believed, entry, exact, filled, row_verdict, score_passes
 from leaderboards.groups import Group
@@ -122,8 +122,8 @@ def rows_of(runs: Sequence[Run], required: tuple[str, ...] = REQUIRED) -> list[R
     """The rows of the runs of one board, unranked."""
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
-        spec = run.spec
-        groups[canonical([spec["defense"], spec["classifier"], spec["score_model"]])].append(run)
+        parts = (run.spec.defense, run.spec.classifier, run.spec.score_model)
+        groups[canonical([part and part.model_dump() for part in parts])].append(run)
     return [_row(part, required) for _, group in sorted(groups.items()) for part in _by_draws(group)]
 
 
@@ -138,7 +138,7 @@ def score_cost(runs: Sequence[Run]) -> float | None:
         plain = run.cost.get("classifier_backward", run.ids * 0) == 0
         score += int((score_passes(run) * plain).sum())
         forward += int((run.cost.get("classifier_forward", run.ids * 0) * plain).sum())
-    votes = runs[0].spec["defense"]["args"].get("votes", 1)
+    votes = runs[0].spec.defense.args.get("votes", 1)
     return votes * score / forward if forward else None
 
 
@@ -146,14 +146,14 @@ def _by_draws(group: list[Run]) -> list[list[Run]]:
     """The runs of each number of scored draws; runs with known draws join every group, since protocols may fix their number."""
     fresh = [run for run in group if attack_class(run.spec) != KNOWN]
     known = [run for run in group if attack_class(run.spec) == KNOWN]
-    counts = sorted({run.spec["draws"] for run in fresh or known})
-    own = [[run for run in fresh or known if run.spec["draws"] == count] for count in counts]
+    counts = sorted({run.spec.draws for run in fresh or known})
+    own = [[run for run in fresh or known if run.spec.draws == count] for count in counts]
     return [part + [run for run in known if run not in part] for part in own]
 
 
 def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     group, spec, header = Group(runs, required), runs[0].spec, runs[0].header
-    deterministic = bool(header["checks"].get("deterministic", group.draws == 1))
+    deterministic = header.deterministic
     worst, worst_seed, spread = group.figures(group.counted)
     clean, _, _ = group.figures(group.counted, CLEAN)
     worst_interval = mean_share(worst.shares)
@@ -162,14 +162,14 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     entries = sorted(map(entry, runs), key=lambda part: (part.robust.value, part.attack, part.seed))
     deciding = _deciding(entries, group.seeds, worst.ids)
     return Row(
-        defense=header["labels"]["defense"],
-        content=spec["defense"].get("sha256"),
-        name=spec["defense"]["name"],
-        arguments=spec["defense"]["args"],
-        classifier=spec["classifier"]["name"],
-        score_model=spec["score_model"]["name"] if spec["score_model"] else None,
-        dataset=spec["dataset"]["name"],
-        threat=spec["threat"],
+        defense=header.labels.defense,
+        content=spec.defense.sha256,
+        name=spec.defense.name,
+        arguments=spec.defense.args,
+        classifier=spec.classifier.name,
+        score_model=spec.score_model.name if spec.score_model else None,
+        dataset=spec.dataset.name,
+        threat=spec.threat,
         deterministic=deterministic,
         draws=group.draws,
         n=len(worst),

@@ -1,4 +1,4 @@
-"""Checks that a number can be believed. This table is the only place that names them; nothing here imports torch."""
+"""Checks whether a number can be believed. This table alone lists the checks; it imports no torch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Entry:
     """One check.
 
     Arguments:
-        target: The module that holds `why_not`, `loads` and `check`, each of a subject.
-        summary: One line of what it asks.
-        source: Title, authors, year and URL of where it comes from.
+        target: The module with the functions `why_not`, `loads` and `check`, each of a subject.
+        summary: One line: what it asks.
+        source: Title, authors, year and URL of its reference.
     """
 
     target: str
@@ -37,23 +37,23 @@ _LIU = "Towards Understanding the Robustness of Diffusion-Based Purification: A 
 
 TABLE: Mapping[str, Entry] = MappingProxyType(
     {
-        "same-view": Entry("bench.audit.checks.defense.same_view", "Is what the score sees what the attacker saw?", _CARLINI),
+        "same-view": Entry("bench.audit.checks.defense.same_view", "Is the defense that was scored the one that was attacked?", _CARLINI),
         "batch-coupling": Entry("bench.audit.checks.defense.batch_coupling", "Does an image's result depend on its neighbours?", _GDMP),
-        "leak": Entry("bench.audit.checks.defense.leak", "Does the defense know labels that the pixels do not tell?", _CARLINI),
+        "leak": Entry("bench.audit.checks.defense.leak", "Does the defense know labels that are not in the pixels?", _CARLINI),
         "flags": Entry("bench.audit.checks.attack.flags", "The warnings of AutoAttack, as data.", _APGD),
         "indicators": Entry("bench.audit.checks.attack.indicators", "The six indicators of a failing attack.", _PINTOR),
         "gradient-path": Entry("bench.audit.checks.defense.gradient_path", "Does the gradient vanish or explode along the purifier's steps?", _LEE),
         "eot-convergence": Entry("bench.audit.checks.defense.eot_convergence", "Do two averages over fresh draws agree on the gradient?", _ATHALYE),
         "compression": Entry("bench.audit.checks.defense.compression", "Does the purifier shrink what it is robust to?", _YUEZHANG),
         "selection-bias": Entry("bench.audit.checks.attack.selection_bias", "Does the attack succeed on draws that it did not choose?", _LIU),
-        "repetition": Entry("bench.audit.checks.attack.repetition", "Does the recorded attack, made again, give what the record says?", _CARLINI),
+        "repetition": Entry("bench.audit.checks.attack.repetition", "Does the attack, repeated on some images, give the recorded results?", _CARLINI),
         "random-noise": Entry("bench.audit.checks.attack.random_noise", "Does noise break what gradients did not?", _CARLINI),
         "gradient-order": Entry("bench.audit.checks.attack.gradient_order", "Full gradient at least as strong as BPDA, BPDA as blind.", _CROCE),
         "black-box": Entry("bench.audit.checks.attack.black_box", "Does Square or transfer break what the white box did not?", _CARLINI),
         "reference-attack": Entry("bench.audit.checks.attack.reference_attack", "Is the attack at least as strong as plain PGD with the right gradient?", _CARLINI),
         "known-draws": Entry("bench.audit.checks.attack.known_draws", "Known randomness helps the attacker, or a gradient is wrong.", _CARLINI),
-        "radius": Entry("bench.audit.checks.attack.radius", "Success grows with eps, and nothing stands in an unbounded ball.", _CARLINI),
-        "effort": Entry("bench.audit.checks.attack.effort", "What more steps, more restarts and, in a full audit, a longer step add.", _CARLINI),
+        "radius": Entry("bench.audit.checks.attack.radius", "Success grows with eps, and no image survives an unbounded ball.", _CARLINI),
+        "effort": Entry("bench.audit.checks.attack.effort", "What more steps, more restarts and (in a full audit) a longer step add.", _CARLINI),
         "binarization": Entry("bench.audit.checks.attack.binarization", "Does the attack find an adversarial image that was planted?", _ZIMMERMANN),
     }
 )  # fmt: skip

@@ -1,8 +1,8 @@
-"""When a comparison of two attacks speaks against a number, and when it is chance."""
+"""When a comparison of two attacks is evidence against a number, and when it is chance."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -11,23 +11,23 @@ from bench.stats.intervals import Interval, mean_difference
 from bench.stats.paired import paired_p
 
 ALLOWED = 0.02
-"""Share of images that may violate an order: attacks are heuristics, and two of them never break quite the same images."""
+"""Share of images that may violate an order: attacks are heuristics, and no two break exactly the same images."""
 LEVEL = 0.01
 CLEAR = 0.5
-"""By how much an image's shares of right draws have to differ to count as a violation; without draws they differ by 1."""
+"""Least difference of an image's shares of right draws that counts as a violation; with one draw the difference is 0 or 1."""
 WORDS = "violations above 2 % of the images and an exact test below p = .01"
 
 
 @dataclass(frozen=True)
 class Order:
-    """How an attack that should be stronger compares with one that should be weaker, on the same images.
+    """The comparison of an attack that should be stronger with one that should be weaker, on the same images.
 
     Arguments:
         n: Number of images.
         violations: Images that the weaker attack broke and the stronger did not.
         p: Exact binomial p-value that the share of such images is at most 2 %.
-        gain: The accuracy under the stronger minus that under the weaker: above 0, the weaker one did better.
-        p_gain: One-sided exact p-value (random signs of the images' differences) that it is at most 0.
+        gain: Accuracy under the stronger minus accuracy under the weaker: above 0, the weaker one broke more.
+        p_gain: One-sided exact p-value (random signs of the images' differences) that the gain is at most 0.
     """
 
     n: int
@@ -44,9 +44,7 @@ class Order:
 
     def as_dict(self) -> dict[str, Any]:
         """The comparison as JSON."""
-        return {
-            "n": self.n, "violations": self.violations, "p": self.p, "gain": self.gain.as_dict(), "p_gain": self.p_gain,
-        }  # fmt: skip
+        return asdict(self)
 
 
 def order(strong: np.ndarray, weak: np.ndarray) -> Order:
@@ -57,7 +55,7 @@ def order(strong: np.ndarray, weak: np.ndarray) -> Order:
 
 
 def exceeds(count: int, n: int, share: float) -> float:
-    """Exact binomial p-value of `count` of `n` if each has at most this chance."""
+    """Exact binomial p-value of at least `count` of `n` images, if each has at most this chance."""
     from scipy.stats import binom
 
     return float(binom.sf(count - 1, n, share))

@@ -1,4 +1,4 @@
-"""`audit.json`, the file beside a run that holds what its audit found."""
+"""`audit.json`: the audit of a run, in the run's folder."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Check(BaseModel):
 
 
 class _Document(BaseModel):
-    """What is shown to people."""
+    """The keys that are shown to people."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -45,10 +45,10 @@ class _Document(BaseModel):
 
 
 def read_audit(path: Path) -> dict[str, Any] | None:
-    """The audit beside the run in this folder; None if there is none.
+    """The audit of the run in this folder; None if there is none.
 
     Raises:
-        UserError: It is damaged, or its hash does not fit.
+        UserError: The file is damaged, or its hash is wrong.
     """
     file = path / AUDIT
     if not file.exists():
@@ -57,7 +57,7 @@ def read_audit(path: Path) -> dict[str, Any] | None:
     try:
         _Document.model_validate(document)
     except ValidationError as error:
-        raise _damaged(file, "something else") from error
+        raise _damaged(file, "other content") from error
     if document.get(OWN_HASH) != own_hash(document):
         raise _damaged(file, "one that was changed after it was written")
     return document
@@ -76,19 +76,22 @@ def findings_in(document: Mapping[str, Any] | None) -> list[Finding]:
 def write_audit(
     path: Path, head: Mapping[str, Any], findings: Sequence[Finding], wanted: Sequence[str]
 ) -> dict[str, Any]:
-    """Writes the audit beside a run, whole or not at all, and returns it.
+    """Writes the audit of a run, whole or not at all, and returns it.
 
     Arguments:
         path: The run's folder.
         head: `run_id`, `spec_sha256`, `n`, `size`, `environment`.
-        findings: All that is known.
-        wanted: Names of the checks that make it complete.
+        findings: All findings so far.
+        wanted: Names of the checks of a complete audit.
     """
     document: dict[str, Any] = {
-        "format": FORMAT, **head, "verdict": verdict_of(findings, wanted), "flags": flags_of(findings),
+        "format": FORMAT,
+        **head,
+        "verdict": verdict_of(findings, wanted),
+        "flags": flags_of(findings),
         "missing": [name for name in wanted if name not in {finding.name for finding in findings}],
         "checks": [finding.as_dict() for finding in findings],
-    }  # fmt: skip
+    }
     document[OWN_HASH] = own_hash(document)
     write_whole(path / AUDIT, json.dumps(document, indent=1, allow_nan=False) + "\n")
     return document

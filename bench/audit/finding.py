@@ -1,4 +1,4 @@
-"""What a check found, as data; and what all findings of an audit come to."""
+"""The result of a check, and the verdict of an audit."""
 
 from __future__ import annotations
 
@@ -8,40 +8,41 @@ from typing import Any
 
 PASS, SUSPECT, REFUTED, SKIPPED = "pass", "suspect", "refuted", "skipped"
 BELIEVED, UNCHECKED = "believed", "unchecked"
+QUICK, FULL = "quick", "full"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One check of one run.
+    """The result of one check of a run.
 
     Arguments:
-        name: The check's name in the table.
-        verdict: `pass`; `suspect`: a symptom of a number that is too high; `refuted`: adversarial images or predictions in
-            hand contradict the number; `skipped`: the check does not apply.
+        name: The check's name in the table; empty until the session fills it in.
+        verdict: `pass`; `suspect`: a symptom of a number that is too high; `refuted`: adversarial images or predictions
+            contradict the number; `skipped`: the check does not apply.
         values: What was measured.
-        threshold: What the values were held against, in words.
-        meaning: One sentence: what this means and what to do, or why the check was skipped.
-        command: What would settle it; empty if nothing needs to be settled.
+        threshold: The limits of the values, in words.
+        meaning: One sentence: the conclusion and what to do, or why the check was skipped.
+        command: The command that would settle the doubt; empty if there is none.
         n: Number of images.
         size: `quick` or `full`.
-        predicted: Network passes and seconds that were foreseen.
-        seconds: What it took.
+        predicted: The predicted network passes and seconds.
+        seconds: The seconds that it took.
     """
 
-    name: str
+    name: str = ""
     verdict: str
     values: dict[str, Any] = field(default_factory=dict)
     threshold: str = ""
     meaning: str = ""
     command: str = ""
     n: int = 0
-    size: str = "quick"
+    size: str = QUICK
     predicted: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
     def fired(self) -> bool:
-        """Whether it speaks against the number."""
+        """Whether the check is evidence against the number."""
         return self.verdict in (SUSPECT, REFUTED)
 
     def as_dict(self) -> dict[str, Any]:
@@ -50,16 +51,16 @@ class Finding:
 
 
 def skipped(why: str) -> Finding:
-    """A check that does not apply; the session fills in the rest."""
-    return Finding(name="", verdict=SKIPPED, meaning=why)
+    """The result of a check that does not apply."""
+    return Finding(verdict=SKIPPED, meaning=why)
 
 
 def verdict_of(findings: Iterable[Finding], wanted: Iterable[str]) -> str:
-    """The audit's verdict: that of its worst check; `unchecked` while one of the wanted checks is missing and none fired.
+    """The audit's verdict: that of its worst check; `unchecked` if none fired and one of the wanted checks is missing.
 
     Arguments:
-        findings: What there is.
-        wanted: Names of the checks that make an audit complete.
+        findings: The findings.
+        wanted: Names of the checks of a complete audit.
     """
     found = {finding.name: finding.verdict for finding in findings}
     for verdict in (REFUTED, SUSPECT):
@@ -69,5 +70,5 @@ def verdict_of(findings: Iterable[Finding], wanted: Iterable[str]) -> str:
 
 
 def flags_of(findings: Iterable[Finding]) -> list[str]:
-    """What a table says of the run: the checks that fired."""
+    """The remarks of a table on the run: the checks that fired."""
     return [f"audit: {finding.name} {finding.verdict}" for finding in findings if finding.fired]

@@ -1,4 +1,4 @@
-"""What a check will cost, and all of them, before they start."""
+"""The predicted cost of each check, and of all checks together."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ NEW, DONE = "new", "done"
 
 @dataclass(frozen=True)
 class Load:
-    """Work on some images under one gradient mode.
+    """The work of a check on some images, under one gradient mode.
 
     Arguments:
         images: Number of images.
-        work: Evaluations and gradients of each; None for an attack that states no bound on its work.
-        mode: What is differentiated.
-        likely: The same on average, where some images break early; None for all of the work.
+        work: Evaluations and gradients per image; None for an attack that states no bound on its work.
+        mode: The gradient mode.
+        likely: The average per image, since some images break early; None for all of the work.
     """
 
     images: int
@@ -33,14 +33,14 @@ class Load:
 
 @dataclass(frozen=True)
 class Price:
-    """What will become of a check, and at what cost.
+    """Whether a check will run, and its cost.
 
     Arguments:
-        name: The check's.
-        state: `new`: it will be made; `done`: it was made before; `skipped`: it does not apply.
+        name: The check's name.
+        state: `new`: it will run; `done`: it was made before; `skipped`: it does not apply.
         why: Why it does not apply.
-        predicted: `seconds`, and `passes` by network, at most; `likely`, the seconds if as many images stand as under the run's
-            own attack; `unforeseen`, the number of attacks beside them that state no bound on their work.
+        predicted: `seconds`, and `passes` by network, at most; `likely`, the seconds if as many images stay unbroken as under
+            the run's own attack; `unforeseen`, the number of attacks not in them, since they state no bound on their work.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Price:
 
 
 def total(prices: Iterable[Price]) -> dict[str, Any]:
-    """The number of checks that will be made, and what they will cost together."""
+    """The number of checks that will run, and their total cost."""
     costs = [price.predicted for price in prices if price.state == NEW]
     return {"checks": len(costs), **summed(costs)}
 
 
 def summed(costs: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Several costs as one."""
+    """The sum of several costs."""
     seconds, likely, passes, unforeseen = 0.0, 0.0, Counter[str](), 0
     for cost in costs:
         seconds, likely = seconds + cost["seconds"], likely + cost["likely"]
@@ -71,7 +71,7 @@ def summed(costs: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def priced(costs: Costs, loads: Iterable[Load]) -> dict[str, Any]:
-    """At most so many network passes and seconds, and the likely seconds."""
+    """The largest possible network passes and seconds of some loads, and the likely seconds."""
     return summed([_cost(costs, load) for load in loads])
 
 

@@ -1,4 +1,4 @@
-"""The right attack for a defense, by what its class says of itself."""
+"""The right attack for a defense, by what its class declares."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from bench.registry.registry import Registry
 
 
 def right_attack(registry: Registry, defense: str) -> str:
-    """BPDA where there is no gradient, the full gradient where nothing is random, that of the scored draws elsewhere.
+    """The preset for a defense: BPDA if it has no gradient, the full gradient if it is deterministic, else the scored draws' gradient.
 
     Raises:
-        UserError: Nothing has this name, or it is no defense.
+        UserError: There is no defense of this name.
     """
     target = registry.find("defenses", defense).load()
     if not isinstance(getattr(target, "deterministic", None), bool):
-        raise UserError(f"expected {defense} to say `deterministic: ClassVar[bool]`, got nothing; add it to the class")
+        raise UserError(
+            f"expected {defense} to declare `deterministic: ClassVar[bool]`, got nothing; add it to the class"
+        )
     if not getattr(target, "differentiable", True):
         return "pgd-bpda"
     return "pgd-full" if target.deterministic else "pgd-known"

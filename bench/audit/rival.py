@@ -1,4 +1,4 @@
-"""Another attack on the audited images, and how its record is made."""
+"""Other attacks on the audited images, and the engine that runs them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.plan.plan import Plan
+from bench.records.command import argument_text
 from bench.run.local import Local
 from bench.run.options import Options
-from bench.text.command import argument_text
 from bench.threat import ThreatModel
 
 BRIEF: Mapping[str, Any] = {"steps": 10, "losses": ("cw",)}
@@ -33,7 +33,7 @@ class Rival:
     threat: ThreatModel | None = None
 
     def words(self, named: Container[str]) -> list[str]:
-        """Its arguments of these names, on the command line."""
+        """The arguments of these names, as words of a command."""
         return [
             word for key, value in self.args.items() if key in named for word in ("-A", f"{key}={argument_text(value)}")
         ]
@@ -44,11 +44,11 @@ class Choice:
     """The attacks that suit a run.
 
     Arguments:
-        full: Whether they are at full length.
-        deterministic: The defense's claim.
-        differentiable: Whether it has a derivative of its own.
+        full: Whether the audit is a full one, whose attacks keep their default length.
+        deterministic: Whether the defense claims to be deterministic.
+        differentiable: Whether the defense has a derivative of its own.
         knows: Whether the run's attacker knows the scored draws.
-        norm: Of the ball.
+        norm: The norm of the threat model.
     """
 
     full: bool
@@ -64,7 +64,7 @@ class Choice:
 
     @property
     def bpda(self) -> Rival:
-        """The identity for the purifier's derivative."""
+        """The identity in place of the purifier's derivative."""
         return Rival("pgd-bpda", {} if self.deterministic or self.full else {**BRIEF, "eot": FEW})
 
     @property
@@ -79,12 +79,12 @@ class Choice:
 
     @property
     def scores(self) -> Rival:
-        """Scores alone, in full: what settles whether a gradient is masked."""
+        """Scores alone, at full length: it settles whether a gradient is masked."""
         return Rival("random", {"tries": 1000}) if self.norm == "l1" else Rival("square", {})
 
     @property
     def reference(self) -> Rival:
-        """Plain PGD with the right gradient, which knows what the run's attacker knows."""
+        """Plain PGD with the right gradient and the knowledge of the run's attacker."""
         if not self.differentiable:
             return self.bpda
         if self.deterministic:
@@ -93,18 +93,18 @@ class Choice:
 
     @property
     def short(self) -> Rival:
-        """The same, short in a quick audit, for comparisons of several balls."""
+        """The reference attack, shorter in a quick audit, to compare several balls."""
         shortened = {} if self.full or not self.deterministic else BRIEF
         return replace(self.reference, args={**self.reference.args, **shortened})
 
 
 class Trusting(Local):
-    """One worker for other attacks on a defense whose claims were verified when the audited run was made."""
+    """One worker for other attacks on the defense of a finished run, whose claims were checked before that run."""
 
     def __init__(self, checks: dict[str, Any]) -> None:
         super().__init__()
         self.checks = checks
 
     def claims(self, plan: Plan, options: Options) -> dict[str, Any]:
-        """What was verified then."""
+        """The recorded checks of the finished run."""
         return self.checks

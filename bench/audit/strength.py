@@ -1,4 +1,4 @@
-"""How much an audit can exclude: what its images would not show."""
+"""The largest error that an audit does not exclude, by the number of its images."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from bench.audit.finding import BELIEVED, PASS, SKIPPED
 
 EFFORT = "effort"
 FEW = 32
-"""Images of a quick audit: from so many on that nothing fired is called `believed`, below it only `passed`."""
+"""Images of a quick audit: with at least so many, no fired check means `believed`, with fewer only `passed`."""
 PASSED = "passed"
 CONFIDENCE = 0.95
 
 
 def examined(audit: Mapping[str, Any]) -> tuple[str, int]:
-    """The size and the number of images that every check of an audit had at least: the least of those that were made.
+    """The least size and the least number of images among the checks of an audit.
 
     Arguments:
         audit: The content of `audit.json`.
@@ -29,23 +29,24 @@ def examined(audit: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def is_few(audit: Mapping[str, Any]) -> bool:
-    """Whether fewer images were examined than `believed` takes."""
+    """Whether too few images were examined for `believed`."""
     count = examined(audit)[1]
     return isinstance(count, int) and count < FEW
 
 
 def word(audit: Mapping[str, Any]) -> str:
-    """The verdict, of which `believed` is but `passed` where fewer than 32 images were examined."""
+    """The verdict for people: `believed` becomes `passed` if fewer than 32 images were examined."""
     return PASSED if audit["verdict"] == BELIEVED and is_few(audit) else audit["verdict"]
 
 
 def unseen(audit: Mapping[str, Any]) -> tuple[int, float]:
-    """Images examined, and the largest share of images with an error that they do not exclude (Clopper-Pearson, one-sided 95 %).
+    """The number of images examined, and the largest share of images with an error that they do not exclude.
 
-    With no error on any of n images it is `1 - .05^(1/n)`, about `3 / n`; with some, as in the comparison that had the most.
+    It is the upper end of a one-sided 95 % Clopper-Pearson interval. With no error on `n` images it is `1 - .05^(1/n)`, about
+    `3 / n`; else it is computed from the comparison with the most errors.
 
     Arguments:
-        audit: The content of `audit.json`, of which no check fired.
+        audit: The content of `audit.json`; no check fired.
     """
     from scipy.stats import beta
 
@@ -58,13 +59,13 @@ def unseen(audit: Mapping[str, Any]) -> tuple[int, float]:
 
 
 def excluded(audit: Mapping[str, Any]) -> tuple[int, float] | None:
-    """Images of the check of more effort, and the largest gain of success in [0, 1] that its 95 % intervals allow.
+    """The images of the check `effort`, and the largest gain of success in [0, 1] that its 95 % intervals allow.
 
     Arguments:
         audit: The content of `audit.json`.
 
     Returns:
-        None if that check was not made, does not apply, or fired.
+        None if the check was not made, does not apply, or fired.
     """
     for check in audit["checks"]:
         if check["name"] == EFFORT and check["verdict"] == PASS:
@@ -79,7 +80,7 @@ def _values(check: Mapping[str, Any]) -> list[Any]:
 
 
 def _high(value: Any) -> float | None:
-    """The upper end of a comparison's gain; None for a value that is none: the document may be a stranger's."""
+    """The upper end of a comparison's gain; None for other values, since the document may come from anybody."""
     gain = value.get("gain") if isinstance(value, Mapping) else None
     high = gain.get("high") if isinstance(gain, Mapping) else None
     return high if isinstance(high, float) else None

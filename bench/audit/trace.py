@@ -1,4 +1,4 @@
-"""The path of a plain ascent, step by step: what an attack that works looks like from inside."""
+"""A plain gradient ascent, traced step by step."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from bench.threat import ThreatModel
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """Ascent of the negative margin, by the projected gradient under a cosine schedule; nothing rests.
+    """The iterates of a projected gradient ascent under a cosine schedule; broken images continue, too.
 
     Arguments:
-        margins: The negative objective at every iterate, the first and the last included, `(steps + 1, B)`.
-        norms: l2 norms of the gradients, NaN where the defense's own was not finite, `(steps, B)`.
+        margins: The negative objective at every iterate, with the first and the last, `(steps + 1, B)`.
+        norms: l2 norms of the gradients, NaN where the gradient was not finite, `(steps, B)`.
         last: The last iterate.
     """
 
@@ -38,20 +38,28 @@ class Trace:
 
 
 def ascend(
-    view: DefendedClassifier, x: Images, y: Tensor, noise: Noise, threat: ThreatModel, *, steps: int, first: float | None = None,
-    objective: Objective = carlini_wagner, start: Images | None = None,
-) -> Trace:  # fmt: skip
+    view: DefendedClassifier,
+    x: Images,
+    y: Tensor,
+    noise: Noise,
+    threat: ThreatModel,
+    *,
+    steps: int,
+    first: float | None = None,
+    objective: Objective = carlini_wagner,
+    start: Images | None = None,
+) -> Trace:
     """Follows the gradient of one fixed draw.
 
     Arguments:
-        view: What is differentiated.
+        view: The defended classifier.
         x: Images `(B, C, H, W)`.
         y: Labels `(B,)`.
-        noise: One stream per image, of which the one draw is taken.
+        noise: One stream per image, for the one draw.
         threat: The ball.
         steps: Number of steps.
         first: Length of the first step, pixel units; the radius if left out.
-        objective: What is ascended; above 0 the image counts as misclassified.
+        objective: The objective to ascend; above 0 the image counts as misclassified.
         start: The first iterate, in the ball; the image if left out.
     """
     z, margins, norms = x if start is None else start, [], []
@@ -68,7 +76,7 @@ def ascend(
 def _slope(
     view: DefendedClassifier, z: Images, y: Tensor, noise: Noise, objective: Objective
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Values, gradients, and whether the defense's own gradient of each image was finite, bool `(B,)`."""
+    """Values and gradients, and a bool `(B,)`: whether the gradient of each image was finite."""
     spoiled = Spoiled()
     _, values, gradient = view.reporting(spoiled).differentiate(z, y, noise, objective)
     met = set(spoiled.counts.get(GRADIENT, ()))

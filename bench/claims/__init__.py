@@ -1,1 +1,1 @@
-"""The cheap checks of every run: what a defense claims and what its number needs, each as data, one noun a file."""
+"""The cheap checks before every run: what a defense claims, and what its robust accuracy depends on."""

@@ -1,4 +1,4 @@
-"""An image gives the same at every batch size: what a factor of one over the batch, or batch statistics, change."""
+"""Checks that an image gives the same result at every batch size; a factor 1 / B or batch statistics change it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from bench.protocols import Images
 from bench.records.claim import Claim, judged
 
 SINGLE, DOUBLE = 1e-3, 1e-9
-"""Largest difference in float32 and in float64. Kernels of other shapes round differently, which iterated purifiers and those with
-kinks amplify: of the built-in ones up to 3e-5 and 4e-13."""
+"""Largest difference in float32 and in float64.
+
+Kernels of other shapes round differently. Iterated purifiers and those with kinks amplify this: built-in ones up to 3e-5 and 4e-13.
+"""
 MEANS = (
     "an image's logits must not depend on how many are computed with it, else the number depends on the batch size; sum per image, never "
     "over the batch, or give --batch-size 1, which goes image by image and is then part of the run id"
@@ -23,11 +25,11 @@ MEANS = (
 
 
 def batch_size(model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise, sizes: tuple[int, int]) -> Claim:
-    """The claim in the run's own precision; the median over images, since rounding at a kink may throw a few.
+    """The claim in the run's own precision, for the median over images, since rounding at a kink may move a few far.
 
     Arguments:
-        model: What is scored.
-        scoring: How.
+        model: The scored view.
+        scoring: Scores a view.
         x: A few images.
         noise: Their draws.
         sizes: Two batch sizes.
@@ -37,19 +39,19 @@ def batch_size(model: DefendedClassifier, scoring: Scoring, x: Images, noise: No
 
 
 def batch_size_in_double(twin: Twin | None, scoring: Scoring, sizes: tuple[int, int]) -> Claim:
-    """The claim in double precision, where every image counts; not measured without a copy in double."""
+    """The claim in double precision, for every image; not measured without a copy in double precision."""
     value = None if twin is None else float(differences(twin.model, scoring, twin.x, twin.noise, sizes).max())
     return judged("batch size, float64", value, DOUBLE, None if value is None else value <= DOUBLE, MEANS)
 
 
 def differences(model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise, sizes: tuple[int, int]) -> Tensor:
-    """How far two batch sizes are apart, for each image: `(B,)`, the larger of `pixel_differences` and the same of logits.
+    """The difference between two batch sizes for each image, `(B,)`: the larger of `pixel_differences` and that of the logits.
 
-    Logits count by their largest difference, relative to the largest logit or to 1.
+    The difference of logits is the largest one, relative to the largest logit or to 1.
 
     Arguments:
         model: Any view.
-        scoring: How it is scored.
+        scoring: Scores a view.
         x: Images.
         noise: Their draws.
         sizes: Two batch sizes.
@@ -61,5 +63,5 @@ def differences(model: DefendedClassifier, scoring: Scoring, x: Images, noise: N
 
 
 def pixel_differences(one: Images, other: Images) -> Tensor:
-    """The root mean square over pixels of what two results for each image differ by, `(B,)`."""
+    """The root mean square over pixels of the difference between two results for each image, `(B,)`."""
     return (one - other).flatten(1).square().mean(dim=1).sqrt()

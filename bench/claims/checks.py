@@ -1,4 +1,4 @@
-"""What a defense claims, verified on a few images before the run: stored in the record's header."""
+"""The claims of a defense, verified on a few images before the run and stored in the record's header."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bench.claims.batch import batch_size, batch_size_in_double
 from bench.claims.draws import other_draws
+from bench.claims.ends import at_the_ends
 from bench.claims.finite import finite
 from bench.claims.gradient import SAME, Slope, gradient_error, look, nonzero, of_gradient
 from bench.claims.likeness import alike
@@ -44,21 +45,21 @@ REFUSED = {
     "modes": "to have every network in inference mode",
     "not softmax": "to end in logits, not in probabilities",
 }
-"""Checks whose failure leaves no number to record, so that the run is refused; every other failure is recorded and shown."""
+"""Checks whose failure makes the robust accuracy meaningless, so that the run is refused; other failures are recorded and shown."""
 
 
 def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise) -> dict[str, Any]:
-    """Determinism, range, gradient, and the other checks that take seconds; as data.
+    """Verifies determinism, range, gradient and the other cheap claims; returns them as JSON.
 
     Arguments:
         plan: The parts of the run.
-        model: The deployed defense under full gradients if it has any.
-        scoring: How a view is scored.
+        model: The deployed defense, under full gradients if it has any.
+        scoring: Scores a view.
         x: A few images, float32, on the run's device.
         noise: Their draws.
 
     Raises:
-        CoupledError: An image's result depends on the batch size, so that it has to run image by image.
+        CoupledError: An image's result depends on the batch size, so that the run has to go image by image.
         UserError: A claim of `REFUSED` failed, or the defense leaves [0, 1], or the classifier has other classes
             or is no classifier (`inspect_classifier`).
     """
@@ -82,10 +83,10 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
 def measure_claims(
     plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise
 ) -> tuple[dict[str, Any], list[Claim]]:
-    """Everything that is measured, whether it passed or not: the figures that records have always had, and the claims.
+    """Measures everything, whether it passes or not: the older figures of `checks`, and the claims.
 
-    What presupposes a claim is measured only if that one held: modes first, then determinism, then the rest. It takes what
-    `verify_claims` takes.
+    A claim that needs another one is measured only if that one passed: modes first, then determinism, then the rest. The
+    arguments are those of `verify_claims`.
 
     Raises:
         UserError: The defense leaves [0, 1], or has no gradients although it says so.
@@ -101,14 +102,16 @@ def measure_claims(
         return {"deterministic": model.deterministic}, claims
     claims += [] if model.deterministic else [other_draws(model, x, noise)]
     logits, passes = _counted(model, lambda: scorer(x, noise), noise)
-    seen: list[Tensor] = []  # the logits are those of images whose own pixels do not look like probabilities
-    claims += operations(lambda: seen.extend((_purified(plan, model, x, noise), scorer(0.1 + 0.8 * x, noise))))
-    pure, inner = seen
-    claims += outputs(inner)
+    results: list[Tensor] = []
+    shrunk = 0.1 + 0.8 * x  # a purified image that the classifier returned as it is would not look like probabilities
+    claims += operations(lambda: results.extend((_purified(plan, model, x, noise), scorer(shrunk, noise))))
+    pure, inner_logits = results
+    claims += outputs(inner_logits)
     checks: dict[str, Any] = {
-        "deterministic": model.deterministic, "range": [float(pure.min()), float(pure.max())],
+        "deterministic": model.deterministic,
+        "range": [float(pure.min()), float(pure.max())],
         "differentiable": model.mode is GradientMode.FULL,
-    }  # fmt: skip
+    }
     if model.mode is not GradientMode.FULL:
         return checks, keyed([*claims, work(model.defense, passes, passes, model.ballots)])
     figures, more = _of_gradient(plan, model, scoring, x, noise, logits, passes, twin)
@@ -118,7 +121,7 @@ def measure_claims(
 def _batches(
     plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise
 ) -> tuple[Twin | None, list[Claim]]:
-    """The copy in double precision, if there is a derivative, and the claims on batch sizes, which a run image by image does not make."""
+    """The copy in double precision, if there is a derivative, and the claims on batch sizes unless the run goes image by image."""
     own, sizes = plan.spec.batch_size, (1, IMAGES)
     claims = [] if own else [batch_size(model, scoring, x, noise, sizes)]
     if not _none_failed(claims):
@@ -141,16 +144,20 @@ def _of_gradient(
     passes: dict[str, int],
     twin: Twin | None,
 ) -> tuple[dict[str, Any], list[Claim]]:
-    """What the attacker sees: another forward, its work, and the gradient."""
+    """Figures and claims of the attacker's view: its forward pass, its work, and its gradient."""
     model.tally.counts.clear()
     slope = _slope(plan, model, x, noise)
     error, exactness = of_gradient(model.sized(plan.spec.batch_size or IMAGES), x, noise, twin, scoring)
-    ends, zero = finite(model, x, noise, plan.threat, twin), nonzero(slope.gradient)
+    whole, zero = finite(model, x, noise, plan.threat, twin), nonzero(slope.gradient)
     figures = {
-        "gradient_finite": ends.verdict != FAILED, "gradient_nonzero": 1 - zero.value, "gradient_error": error,
-    }  # fmt: skip
-    seen = alike("same forward", slope.logits, logits, SAME)
-    return figures, [seen, *exactness, ends, zero, work(model.defense, slope.passes, passes, model.ballots)]
+        "gradient_finite": whole.verdict != FAILED,
+        "gradient_nonzero": 1 - zero.value,
+        "gradient_error": error,
+    }
+    forward = alike("same forward", slope.logits, logits, SAME)
+    ends = at_the_ends(twin if _none_failed(exactness) else None)
+    passed = work(model.defense, slope.passes, passes, model.ballots)
+    return figures, [forward, *exactness, ends, whole, zero, passed]
 
 
 def _counted(model: DefendedClassifier, evaluate: Callable[[], Tensor], noise: Noise) -> tuple[Tensor, dict[str, int]]:
@@ -160,15 +167,19 @@ def _counted(model: DefendedClassifier, evaluate: Callable[[], Tensor], noise: N
 
 
 def _got(claim: Claim) -> str:
-    """What was measured, and what to do."""
+    """The measured value and the advice of a failed claim."""
     value = claim.value
-    said = f"a difference of {value:.1e}" if isinstance(value, float) else str(value)
-    found = {False: "it changed", True: "probabilities"}.get(value, said) if isinstance(value, bool) else said
-    return f"got {', '.join(value) if isinstance(value, list) else found}; {claim.meaning.rpartition('; ')[2]}"
+    if isinstance(value, bool):
+        found = "probabilities" if value else "it changed"
+    elif isinstance(value, list):
+        found = ", ".join(value)
+    else:
+        found = f"a difference of {value:.1e}" if isinstance(value, float) else str(value)
+    return f"got {found}; {claim.meaning.rpartition('; ')[2]}"
 
 
 def _fits(logits: int, classes: tuple[str, ...]) -> bool:
-    """Named classes want as many logits; numbered ones may be some of the classifier's."""
+    """Whether the number of logits fits: equal for named classes, at least as many for numbered ones."""
     numbered = classes == tuple(map(str, range(len(classes))))
     return logits >= len(classes) if numbered else logits == len(classes)
 

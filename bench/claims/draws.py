@@ -1,4 +1,4 @@
-"""A defense that claims to be stochastic: another draw gives another result."""
+"""Checks that a stochastic defense gives another result for another draw."""
 
 from __future__ import annotations
 

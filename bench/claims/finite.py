@@ -1,4 +1,4 @@
-"""The attacker's gradient is finite: where data lie, between, and where attacks go."""
+"""Checks that the attacker's gradient is finite: at the images, near them, and on the path of an attack."""
 
 from __future__ import annotations
 
@@ -17,27 +17,29 @@ from bench.spoiled import FINITE, GRADIENT, Spoiled
 from bench.threat import ThreatModel
 
 STEPS = 3
-"""Of steepest ascent, each of half a radius."""
+"""Steps of steepest ascent, each of half a radius."""
 ARISES = "torch.where after a division, a square root, a power below 1 or a norm at 0, and a logarithm of 0 give NaN or infinity; make the argument safe before it, as in s = torch.where(s > 0, s, 1)"
 MEANS = f"an attack cannot follow a gradient that is not finite, so that robustness is overstated; {ARISES}"
 
 
 def finite(model: DefendedClassifier, x: Images, noise: Noise, threat: ThreatModel, twin: Twin | None) -> Claim:
-    """The images whose gradient, or the l2 norm of it, is not finite: at themselves, between (`interior`), and on the way of a
-    short ascent in the ball; in the run's type, and in double precision where that can be had.
+    """Counts the images whose gradient, or its l2 norm, is not finite.
+
+    The gradient is taken at the images, in the `interior`, and along a short ascent in the ball; in the run's dtype, and in
+    double precision if there is a copy.
 
     Arguments:
         model: The attacker's view under full gradients.
-        x: A few images as the data set has them.
+        x: A few images of the data set.
         noise: Their draws.
         threat: The ball.
-        twin: The view's copy in double.
+        twin: The view's copy in double precision.
     """
-    between = interior(x, noise)
+    inner = interior(x, noise)
     last, climbed = ascent(model, x, noise, threat)
-    counts = _counts(model, {"images": x, "interior": between.to(x.dtype)}, noise) | climbed
+    counts = _counts(model, {"images": x, "interior": inner.to(x.dtype)}, noise) | climbed
     if twin is not None:
-        places = {"images, float64": x, "interior, float64": between, "ascent, float64": last}
+        places = {"images, float64": x, "interior, float64": inner, "ascent, float64": last}
         counts |= _counts(
             twin.model, {name: points.cpu().double() for name, points in places.items()}, twin.noise, LOST
         )
@@ -45,8 +47,9 @@ def finite(model: DefendedClassifier, x: Images, noise: Noise, threat: ThreatMod
 
 
 def ascent(model: DefendedClassifier, x: Images, noise: Noise, threat: ThreatModel) -> tuple[Images, dict[str, int]]:
-    """The end of a few steps up the negative margin of the class that the images are taken for, from a random start as attacks
-    have it; and how many images met a gradient on the way that was not finite, if none of the points stopped it.
+    """Climbs the negative margin of the predicted class for a few steps, from a random start as attacks do.
+
+    Returns the last points and the number of images that met a gradient which is not finite; no number if the purifier failed.
 
     Arguments:
         model: The attacker's view.
@@ -61,7 +64,7 @@ def ascent(model: DefendedClassifier, x: Images, noise: Noise, threat: ThreatMod
         for _ in range(STEPS):
             _, _, gradient = view.differentiate(z, y, noise, carlini_wagner)
             z = project(z + threat.radius / 2 * steepest(gradient, threat), x, threat)
-    except BenchError:  # the purifier gives no images there: the run will say so if it comes there
+    except BenchError:  # the purifier fails there; a run that reaches such points reports it
         return z, {}
     return z, {"ascent": len(spoiled.counts.get(GRADIENT, {}))}
 
@@ -82,7 +85,7 @@ def spoiled_images(model: DefendedClassifier, points: Images, noise: Noise) -> i
 def _counts(
     model: DefendedClassifier, places: dict[str, Images], noise: Noise, unmeasured: tuple[type[Exception], ...] = ()
 ) -> dict[str, int]:
-    """Of each place that can be looked at, the images whose gradient is not finite there."""
+    """For each place where the view can be evaluated, the number of images whose gradient is not finite."""
     counts = {}
     for name, points in places.items():
         with suppress(BenchError, *unmeasured):

@@ -1,7 +1,8 @@
-"""The attacker's gradient: exact, finite, and not zero."""
+"""Checks that the attacker's gradient is exact and not zero."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,25 +14,30 @@ from bench.claims.single_precision import CLOSE, single_error
 from bench.claims.twin import LOST, Twin, interior
 from bench.defended import DefendedClassifier
 from bench.figures.summary import EXACT
+from bench.gradient import PIXELS
 from bench.noise import Noise
 from bench.protocols import Images
 from bench.records.claim import IN_DOUBLE, IN_SINGLE, Claim, judged
 
+Quotient = Callable[[Callable[[float], Tensor], float], Tensor]
+"""Maps a function and a step to a difference quotient: its derivative at 0, nearly."""
 STEPS = (1e-6, 1e-7, 1e-8)
-"""Of the central difference (float64): the first of them that no kink disturbs counts. Deep ReLU networks have one in every
-few 1e-7; smaller steps drown in rounding. A wrong gradient is wrong at each."""
+"""Steps of the central difference in float64; the first one that no kink disturbs counts.
+
+Deep ReLU networks have a kink every few 1e-7, and smaller steps drown in rounding. A wrong gradient is wrong at each step.
+"""
 MEANS = "an inexact gradient makes attacks weak, so that robustness is overstated; look for detach, no_grad, or random numbers that a recomputation draws anew"
 SAME = "the attacker's view and the score have to be the same function, else another defense is attacked than is scored; do not look at whether gradients are on"
 
 
 @dataclass(frozen=True, eq=False)
 class Slope:
-    """What one look of the attacker gives.
+    """What the attacker sees in one gradient evaluation.
 
     Arguments:
-        logits: `(B, classes)`.
-        gradient: Of a fixed projection of the logits, `(B, C, H, W)`.
-        passes: Of the first image, forward, before the gradient was taken.
+        logits: Shape `(B, classes)`.
+        gradient: Gradient of a fixed projection of the logits, `(B, C, H, W)`.
+        passes: Passes forward of the first image, before the gradient was taken.
     """
 
     logits: Tensor
@@ -40,7 +46,7 @@ class Slope:
 
 
 def look(model: DefendedClassifier, x: Images, noise: Noise) -> Slope:
-    """Logits and a gradient as an attack takes them: of a projection that does not saturate, as a loss may.
+    """Logits and a gradient, taken as an attack does, of a projection, which does not saturate as a loss may.
 
     Arguments:
         model: The attacker's view under full gradients.
@@ -50,7 +56,7 @@ def look(model: DefendedClassifier, x: Images, noise: Noise) -> Slope:
     passes: dict[str, int] = {}
 
     def projected(logits: Tensor, rows: Tensor) -> Tensor:
-        if not passes:  # the first call is that of the first image
+        if not passes:  # the first call holds the first image
             passes.update(model.tally.of(int(noise.ids[0])))
         return (logits * noise[rows].of("check").normal(logits.detach(), step=1)).sum(dim=1)
 
@@ -68,14 +74,14 @@ def nonzero(gradient: Tensor) -> Claim:
 def of_gradient(
     model: DefendedClassifier, x: Images, noise: Noise, twin: Twin | None, scoring: Scoring
 ) -> tuple[float | None, list[Claim]]:
-    """The error of the gradient and the likeness of both forwards: in double precision if it can be had, else in float32.
+    """The error of the gradient, and whether both forward passes agree: in double precision if possible, else in float32.
 
     Arguments:
         model: The attacker's view, in float32.
         x: A few images.
         noise: Their draws.
-        twin: Its copy in double.
-        scoring: How a view is scored.
+        twin: Its copy in double precision.
+        scoring: Scores a view.
     """
     if twin is not None:
         try:
@@ -100,28 +106,60 @@ def _in_double(twin: Twin, scoring: Scoring) -> tuple[float, list[Claim]]:
 def gradient_error(model: DefendedClassifier, x: Images, noise: Noise) -> float:
     """Largest relative error, over images, of the directional derivative against central differences, the best of `STEPS`.
 
-    Exact code gives about 1e-8 in float64, a gradient that is lost somewhere about 0.3 or more.
+    Exact code gives about 1e-8 in float64; a gradient that is lost somewhere gives about 0.3 or more.
 
     Arguments:
         model: A float64 model under full gradients.
         x: Images, float64.
         noise: Their draws.
     """
-    direction = noise.of("check").normal(x)
+    return error_along(noise.of("check").normal(x), model, x, noise, central, EXACT)
+
+
+def error_along(
+    direction: Images,
+    model: DefendedClassifier,
+    x: Images,
+    noise: Noise,
+    quotient: Quotient,
+    bar: float,
+    floor: float = 0.0,
+) -> float:
+    """Largest relative error, over images, of the derivative along a direction against difference quotients, the best of `STEPS`.
+
+    Arguments:
+        direction: The shape of `x`.
+        model: A float64 model under full gradients.
+        x: Images, float64.
+        noise: Their draws.
+        quotient: The difference quotient.
+        bar: The search over steps stops at an error below it.
+        floor: A derivative below this part of the product of both lengths, of gradient and direction, is rounding.
+    """
     readout = noise.of("check").normal(model(x, noise), step=1)
     _, _, gradient = model.differentiate(
         x, torch.arange(len(x)), noise, lambda logits, rows: (logits * readout[rows]).sum(dim=1)
     )
-    slope = (gradient * direction).sum(dim=(1, 2, 3))
+    slope = (gradient * direction).sum(dim=PIXELS)
+    least = (floor * gradient.flatten(1).norm(dim=1) * direction.flatten(1).norm(dim=1)).clamp_min(1e-12)
     errors = torch.full_like(slope, torch.inf)
     for step in STEPS:
-        ahead, behind = (_project_on(model, x + sign * step * direction, noise, readout) for sign in (1, -1))
-        difference = (ahead - behind) / (2 * step)
-        scale = torch.maximum(slope.abs(), difference.abs()).clamp_min(1e-12)
+        difference = quotient(lambda t: _project_on(model, x + t * direction, noise, readout), step)
+        scale = torch.maximum(torch.maximum(slope.abs(), difference.abs()), least)
         errors = torch.minimum(errors, (slope - difference).abs() / scale)
-        if float(errors.max()) < EXACT:
+        if float(errors.max()) < bar:
             break
     return float(errors.max())
+
+
+def central(function: Callable[[float], Tensor], step: float) -> Tensor:
+    """`(f(h) - f(-h)) / 2h`."""
+    return (function(step) - function(-step)) / (2 * step)
+
+
+def one_sided(function: Callable[[float], Tensor], step: float) -> Tensor:
+    """`(4 f(h) - 3 f(0) - f(2h)) / 2h`, exact for parabolas."""
+    return (4 * function(step) - 3 * function(0.0) - function(2 * step)) / (2 * step)
 
 
 def _project_on(model: DefendedClassifier, x: Images, noise: Noise, readout: Tensor) -> Tensor:

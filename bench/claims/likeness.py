@@ -1,4 +1,4 @@
-"""Whether two ways to the same logits agree."""
+"""Compares logits that were computed in two ways."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def difference(one: Tensor, other: Tensor) -> float:
 
 
 def alike(check: str, one: Tensor, other: Tensor, meaning: str, *, bar: float = SINGLE) -> Claim:
-    """The claim that two tensors of logits, `(B, classes)`, are the same but for rounding, and name the same classes.
+    """The claim that two tensors of logits, `(B, classes)`, agree up to rounding and predict the same classes.
 
     Arguments:
         check: Name of the check.

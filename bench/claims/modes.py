@@ -1,4 +1,4 @@
-"""Modules in train mode, wherever a run holds them."""
+"""Checks that no module of a run is in train mode."""
 
 from __future__ import annotations
 
@@ -15,9 +15,14 @@ def modes(**parts: Any) -> Claim:
     """The claim that no module of these parts is in train mode, as it is after `eval()`.
 
     Arguments:
-        parts: Networks, and objects that hold some in their attributes, lists or mappings; by what to call them.
+        parts: Networks by name, or objects that hold networks in their attributes, lists or mappings.
     """
-    found = [f"{name}{path}" for name, part in parts.items() for path, network in networks_in(part) for path in _training(network, path)]  # fmt: skip
+    found = [
+        f"{name}{inner}"
+        for name, part in parts.items()
+        for path, network in networks_in(part)
+        for inner in _training(network, path)
+    ]
     means = "train mode draws dropout at random and normalises over the batch; call eval() on every network"
     return judged("modes", found, [], not found, means)
 

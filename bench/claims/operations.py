@@ -1,4 +1,4 @@
-"""What a network is seen to do while it computes: numbers of less than single precision, random numbers of torch."""
+"""Watches the operations of a network for half precision and for random numbers of torch."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from bench.records.claim import FAILED, IN_DOUBLE, IN_SINGLE, PASSED, Claim, jud
 COARSE = {torch.float16, torch.bfloat16}
 RANDOM = "random operations"
 SETTLE = {"repeats", "other seed", "global state", "alone", "permuted", "batch size"}
-"""Checks that, where they all hold, show random operations to be functions of image and draw."""
+"""If these checks all pass, random operations are functions of image and draw."""
+HALF_PRECISION = "half precision inside hides small changes of the image from gradients and scores; compute in float32 and leave autocast off"
+UNKEYED = "random numbers of torch inside depend on the batch or come out otherwise in a recomputation; draw from `noise` only"
 KEYED = "these operations drew the same for the same image and draw, whatever the seed, the batch and a recomputation; nothing is to be done"
 
 
 class Watch(TorchDispatchMode):
-    """Notes, inside its context, the names of coarse floating types and of random operations.
+    """Collects the coarse floating types and the random operations used inside its context.
 
-    Attention is tagged as random for the dropout that it could apply; inference modes are looked at elsewhere.
+    Attention counts as random in torch, for the dropout that it could apply; train mode is checked in `modes`.
     """
 
     def __init__(self) -> None:
@@ -33,11 +35,11 @@ class Watch(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Torch would import its compiler, 900 modules, to shield the watch from it; nothing is compiled here."""
+        """Keeps torch from importing its compiler, 900 modules, which nothing here uses."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Calls the operation and looks at what it gave."""
+        """Calls the operation and looks at its results."""
         result = func(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, Tensor) and (leaf.dtype in COARSE or "float8" in str(leaf.dtype)):
@@ -49,32 +51,35 @@ class Watch(TorchDispatchMode):
 
 
 def operations(evaluate: Callable[[], Any]) -> list[Claim]:
-    """Runs one evaluation of the defense and tells of its precision and of its random operations."""
+    """The claims on precision and random operations, from one evaluation of the defense."""
     with Watch() as watch:
         evaluate()
     coarse, found = sorted(watch.coarse), sorted(watch.random)
     return [
-        judged("precision", coarse, [], not coarse, "half precision inside hides small changes of the image from gradients and scores; compute in float32 and leave autocast off"),
-        judged(RANDOM, found, [], not found, "random numbers of torch inside depend on the batch or come out otherwise in a recomputation; draw from `noise` only"),
+        judged("precision", coarse, [], not coarse, HALF_PRECISION),
+        judged(RANDOM, found, [], not found, UNKEYED),
         _switches(),
-    ]  # fmt: skip
+    ]
 
 
 def keyed(claims: Sequence[Claim]) -> list[Claim]:
-    """The claims, in which random operations that were measured to be keyed by image and draw are none to warn of.
+    """The claims, with random operations passed if they were measured to be functions of image and draw.
 
     Arguments:
-        claims: All that were measured; one of the gradient, if there is one, has to have passed as well, for recomputations.
+        claims: All measured claims; those of the gradient must have passed too, which covers recomputation.
     """
     passed = {claim.check for claim in claims if claim.verdict == PASSED}
     slopes = [claim for claim in claims if claim.check in (IN_DOUBLE, IN_SINGLE)]
     if SETTLE - passed or any(claim.verdict != PASSED for claim in slopes):
         return list(claims)
-    return [replace(claim, verdict=PASSED, meaning=KEYED) if (claim.check, claim.verdict) == (RANDOM, FAILED) else claim for claim in claims]  # fmt: skip
+    return [
+        replace(claim, verdict=PASSED, meaning=KEYED) if (claim.check, claim.verdict) == (RANDOM, FAILED) else claim
+        for claim in claims
+    ]
 
 
 def _switches() -> Claim:
-    """TF32 and autocast, after an evaluation that could have switched them on."""
+    """The claim that TF32 and autocast are off, after an evaluation that could have switched them on."""
     on = {
         "tf32 in products": torch.backends.cuda.matmul.allow_tf32,
         "tf32 in convolutions": torch.backends.cudnn.allow_tf32,

@@ -1,4 +1,4 @@
-"""The purifier's work: as much under attack as in the score, and as much as it claims."""
+"""Checks that the purifier works as much under attack as in the score, and as much as it claims."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ KIND = "score_forward"
 
 
 def work(defense: Defense, attacked: Mapping[str, int], scored: Mapping[str, int], votes: int) -> Claim:
-    """Passes forward through the score model for one prediction: under the attacker's eyes, in the score, as claimed.
+    """The claim on passes forward through the score model for one prediction: the same under attack, in the score, and as claimed.
 
     Arguments:
-        defense: May claim in `evaluations` the passes of one purification.
+        defense: The defense; its attribute `evaluations` may claim the passes of one purification.
         attacked: Passes of one image while a gradient is recorded, before it is taken.
         scored: Passes of the same image without gradients.
         votes: Purifications behind one prediction.

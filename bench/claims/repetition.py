@@ -1,4 +1,4 @@
-"""Determinism: the same image and draw give the same logits, whenever, beside whichever images, and whatever the global seed is."""
+"""Checks that image and draw alone decide the logits: not the time, the other images or the global seed."""
 
 from __future__ import annotations
 
@@ -18,20 +18,24 @@ from bench.protocols import Images
 from bench.records.claim import Claim, judged
 
 Scorer = Callable[[Images, Noise], Tensor]
-"""Logits of images under their draws, as they are scored."""
+"""Maps images and their draws to logits, as they are scored."""
 Scoring = Callable[[DefendedClassifier, Images, Noise], Tensor]
-"""Logits of a view as they are scored: without gradients."""
+"""Maps a view, images and their draws to logits, as they are scored: without gradients."""
 OTHER_SEED = 12345
+LUCK = "the same image and draw have to give the same logits twice, else the number is luck; draw from `noise` only"
+SEEDED = "a global seed must not change a logit, else the number depends on what ran before; draw from `noise` only"
+GLOBAL = "a defense that draws from the global generators, or seeds them, changes the attack's own random numbers; draw from `noise` only"
+NEIGHBOURS = "an image's logits must not depend on its neighbours, else the number depends on the batch size; sum per image, never over the batch, or give --batch-size 1, which goes image by image and is then part of the run id"
 
 
 def repetition(scorer: Scorer, x: Images, noise: Noise) -> list[Claim]:
-    """Twice, under another global seed, with the global generators watched, alone and permuted.
+    """The claims on repetition, another global seed, the global generators, and images alone and permuted.
 
-    One repetition under another global seed settles the first two at once where it agrees; only where it does not, a third
-    evaluation under the first seed tells whether the seed was the cause, and neighbours are not looked at.
+    If a repetition under another global seed agrees, the first two claims pass at once. If not, a third evaluation under the
+    first seed shows whether the seed was the cause, and neighbours are not checked.
 
     Arguments:
-        scorer: What is deployed.
+        scorer: Scores the deployed defense.
         x: A few images `(B, C, H, W)`.
         noise: Their draws.
     """
@@ -42,26 +46,25 @@ def repetition(scorer: Scorer, x: Images, noise: Noise) -> list[Claim]:
         seed_all(OTHER_SEED)
         seeded = global_state()
         second = scorer(x, noise)
-        untouched &= same_state(seeded, global_state())  # the first state may be what a seed inside leads to
+        untouched &= same_state(seeded, global_state())  # the first state may be the one that a seed inside leads to
         reseeded, repeated = difference(first, second), 0.0
         if reseeded:
             set_state(before)
             repeated = difference(first, scorer(x, noise))
         claims = [
-            judged("repeats", repeated, 0.0, repeated == 0, "the same image and draw have to give the same logits twice, else the number is luck; draw from `noise` only"),
-            judged("other seed", None if repeated else reseeded, 0.0, None if repeated else reseeded == 0, "a global seed must not change a logit, else the number depends on what ran before; draw from `noise` only"),
-            judged("global state", untouched, True, untouched, "a defense that draws from the global generators, or seeds them, changes the attack's own random numbers; draw from `noise` only"),
-        ]  # fmt: skip
+            judged("repeats", repeated, 0.0, repeated == 0, LUCK),
+            judged("other seed", None if repeated else reseeded, 0.0, None if repeated else reseeded == 0, SEEDED),
+            judged("global state", untouched, True, untouched, GLOBAL),
+        ]
         return claims if reseeded else [*claims, *_neighbours(scorer, x, noise, first)]
 
 
 def _neighbours(scorer: Scorer, x: Images, noise: Noise, together: Tensor) -> list[Claim]:
-    """Alone and in reversed order, both in a batch of the same padded shape."""
+    """The claims on an image alone and on reversed order, both in a batch of the same padded shape."""
     rows = torch.arange(len(x), device=x.device).flip(0)
-    means = "an image's logits must not depend on its neighbours, else the number depends on the batch size; sum per image, never over the batch, or give --batch-size 1, which goes image by image and is then part of the run id"
     return [
-        alike("alone", together[:1], scorer(x[:1], noise[:1]), means),
-        alike("permuted", together[rows], scorer(x[rows], noise[rows]), means),
+        alike("alone", together[:1], scorer(x[:1], noise[:1]), NEIGHBOURS),
+        alike("permuted", together[rows], scorer(x[rows], noise[rows]), NEIGHBOURS),
     ]
 
 
@@ -98,7 +101,7 @@ def restored() -> Iterator[None]:
 
 
 def seed_all(seed: int) -> None:
-    """Seeds all global generators, to see that it changes nothing."""
+    """Seeds all global generators, to check that it changes nothing."""
     torch.manual_seed(seed)  # noqa: TID251
     np.random.seed(seed)  # noqa: NPY002, TID251
     python_random.seed(seed)

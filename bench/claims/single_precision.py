@@ -1,13 +1,14 @@
-"""Whether a gradient is exact, for code that computes in float32, where tiny differences drown in rounding.
+"""The error of a gradient in float32, where tiny differences drown in rounding.
 
-Over a step as long as float32 needs, the gradient itself changes. So the difference quotient is held against the mean of the
+Over a step as long as float32 needs, the gradient itself changes. So the difference quotient is compared with the mean of the
 gradient along the step, which equals it for exact code (fundamental theorem of calculus; Gauss-Legendre quadrature):
 
     (f(x + h d) - f(x - h d)) / 2h  =  mean over t in [-1, 1] of g(x + t h d) . d
 
-along the gradient itself, and along random directions d. There the root mean square of what differs, times the square root of the number of
-pixels, is the length of the gradient's error. All errors are relative to the gradient's length. A wrong gradient is wrong by the same at every
-step; where the errors at two steps differ, the function is too rough for this test, and nothing was measured.
+The direction d is the gradient itself, and random ones. Along random directions the root mean square of the difference, times
+the square root of the number of pixels, is the length of the gradient's error. All errors are relative to the gradient's length.
+A wrong gradient has the same error at every step. If the errors at two steps differ, the function is too rough for this test,
+and nothing was measured.
 
 References:
     Calculation of Gauss Quadrature Rules (Golub, Welsch, 1969)
@@ -26,24 +27,30 @@ from bench.noise import Noise
 from bench.protocols import Images
 
 CLOSE = 0.03
-"""Largest relative error that counts as exact. Built-in purifiers give 1e-4 to 1e-2, but those that are too rough; a gradient that is
-off by 22 % gives .16, one of ten steps under `no_grad` .1 to .5."""
+"""Largest relative error that counts as exact.
+
+Built-in purifiers that are smooth enough give 1e-4 to 1e-2. A gradient that is off by 22 % gives .16; one of ten steps under
+`no_grad` gives .1 to .5.
+"""
 STEPS = (0.01, 0.003, 0.03, 0.001)
-"""In l2, of 784 pixels, along random directions in proportion to the square root of their number; the first that shows an exact gradient counts."""
+"""Lengths in l2 for 784 pixels; along random directions they grow with the square root of the number of pixels.
+
+The first step that shows an exact gradient counts.
+"""
 SPREAD = 0.2
-"""Largest part of an error that may differ between two steps for it to be the gradient's."""
+"""Largest relative difference between the errors at two steps that are taken for the same error."""
 DIRECTIONS, PIXELS = 2, 784
 NODES = (-(0.6**0.5), 0.0, 0.6**0.5)
 WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
-"""Places and weights of Gauss-Legendre quadrature, exact for polynomials of degree 5."""
+"""Nodes and weights of Gauss-Legendre quadrature, exact for polynomials of degree 5."""
 
 
 def single_error(model: DefendedClassifier, x: Images, noise: Noise) -> float | None:
-    """Relative error of the gradient of a projection of the logits; None where the function is too rough to tell.
+    """Relative error of the gradient of a projection of the logits; None if the function is too rough to measure it.
 
     Arguments:
         model: A float32 model under full gradients.
-        x: Images off the ends of [0, 1], float32.
+        x: Images without pixels at 0 or 1, float32.
         noise: Their draws.
     """
     probe = _Probe(model, x, noise)
@@ -57,12 +64,12 @@ def single_error(model: DefendedClassifier, x: Images, noise: Noise) -> float | 
 
 
 def _agree(one: Tensor, other: Tensor) -> bool:
-    """Whether two steps show the same error, which is the gradient's then."""
+    """Whether two steps show the same error, which is then the gradient's."""
     return float((one - other).norm()) <= SPREAD * float(torch.maximum(one.norm(), other.norm()))
 
 
 def _size(deviations: Tensor) -> float:
-    """The larger of the errors along the gradient and across it, each a root mean square over images."""
+    """The larger of the errors along the gradient and along random directions, each a root mean square over images."""
     return max(float(part.square().mean().sqrt()) for part in (deviations[:1], deviations[1:]))
 
 
@@ -78,7 +85,7 @@ class _Probe:
         self.ways = [(own, 1.0, 1.0), *((draw, stretch / PIXELS**0.5, stretch) for draw in draws)]
 
     def deviations(self, step: float) -> Tensor:
-        """What difference quotients and gradients differ by, over the gradient's length: `(1 + DIRECTIONS, B)`."""
+        """Difference quotients minus mean gradients, relative to the gradient's length: `(1 + DIRECTIONS, B)`."""
         rows = [self._deviation(way, step * length, weight) for way, length, weight in self.ways]
         apart, quotients, norms = (torch.stack(column) for column in zip(*rows, strict=True))
         seen = torch.maximum(quotients[0].abs(), quotients[1:].square().mean(dim=0).sqrt())

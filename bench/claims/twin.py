@@ -1,4 +1,4 @@
-"""The defended classifier in double precision, where the difference between a fault and rounding is plain."""
+"""A copy of the defended classifier in double precision, where a fault is far larger than rounding."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from bench.plan.plan import Plan
 from bench.protocols import Images, ScoreModel
 
 TINY = 1e-9
-"""Of a change of all pixels that float64 resolves and float32 does not: it is less than a hundredth of a float32's spacing."""
+"""A change of all pixels that float64 resolves and float32 does not: less than a hundredth of the spacing of float32 numbers."""
 STRAIGHT = 0.1
-"""Largest part of a tiny change that may differ from twice half of it, where rounding does not dominate."""
+"""Largest relative difference between a tiny change and twice its half; more means that rounding dominates."""
 LOST = (RuntimeError, TypeError, NotImplementedError, AssertionError, UserError)
-"""What code for float32 ends in when it is given float64; the last is what the harness says of what came out."""
+"""Exceptions that code for float32 raises when it gets float64; the last one is the harness's own, about the output."""
 
 
 @dataclass(frozen=True, eq=False)
 class Twin:
-    """A copy in float64, on the CPU, and what it is evaluated on.
+    """A copy in float64 on the CPU, with its images and draws.
 
     Arguments:
-        model: Under full gradients.
+        model: The copy under full gradients.
         x: The images, moved off the kinks.
         noise: Their draws.
     """
@@ -38,7 +38,7 @@ class Twin:
 
 
 def twin_of(plan: Plan, x: Images, noise: Noise, chunk: int) -> Twin | None:
-    """The copy; None for networks that cannot be copied or run in double, and for code that rounds to float32 on its way.
+    """The copy in float64; None for networks that cannot be copied or run in float64, and for code that rounds to float32 inside.
 
     Arguments:
         plan: The parts of the run.
@@ -60,15 +60,15 @@ def twin_of(plan: Plan, x: Images, noise: Noise, chunk: int) -> Twin | None:
 
 
 def interior(x: Images, noise: Noise) -> Images:
-    """The images in float64, moved away from where purifiers have kinks: off the ends of [0, 1], and no two pixels equal."""
+    """The images in float64, moved away from the kinks of purifiers: no pixel at 0 or 1, and no two pixels equal."""
     return 0.1 + 0.7 * x.double() + 0.1 * noise.of("check").uniform(x, step=2)
 
 
 def resolves(model: DefendedClassifier, x: Images, noise: Noise) -> bool:
-    """Whether twice a tiny change of the images changes the logits twice as much, which a float32 on the way would swallow.
+    """Whether twice a tiny change of the images changes the logits twice as much; rounding to float32 inside would hide it.
 
     Arguments:
-        model: Given float64.
+        model: The copy in float64.
         x: Images, float64.
         noise: Their draws.
     """

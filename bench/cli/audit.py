@@ -96,8 +96,8 @@ def audit_command(
 
     progress = AuditProgress(quiet=quiet)
     progress.loads(Path(run).name if run else str(defense))
+    from bench.audit.finding import FULL, QUICK
     from bench.audit.session import Scope
-    from bench.audit.subject import FULL, QUICK
     from bench.cli.first_run import FirstRun
     from bench.records.lookup import find_record
     from bench.run.options import Options
@@ -143,17 +143,16 @@ def _show_audit(work: _Work, as_json: bool, asked: str) -> None:
     if as_json:
         print_json(found)
     else:
-        say(audit_text(found, read_header(work.path)["labels"]))
+        say(audit_text(found, read_header(work.path).labels.model_dump()))
         if not work.progress.quiet:
             say(_next(work, found, asked))
     raise typer.Exit(1 if found["verdict"] in FIRED else 0)
 
 
 def _next(work: _Work, found: dict[str, Any], asked: str) -> str:
-    """The commands to run after an audit."""
-    from bench.audit.finding import BELIEVED
+    """What to do after an audit: for whoever doubts the number, and for whoever made it."""
+    from bench.audit.finding import BELIEVED, QUICK
     from bench.audit.session import FULL_IMAGES
-    from bench.audit.subject import QUICK
     from bench.console.steps import audit_line, elsewhere, steps_text
     from bench.figures.runs import read_run
 
@@ -176,7 +175,7 @@ def _show_outlook(work: _Work, as_json: bool) -> None:
     if as_json:
         print_json(outlook)
     else:
-        say(outlook_text(outlook, read_header(work.path)["labels"]))
+        say(outlook_text(outlook, read_header(work.path).labels.model_dump()))
 
 
 def _check_target(run: str | None, defense: str | None) -> None:
@@ -203,7 +202,8 @@ def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:
     """Refuses to run code that the record names unless it is allowed, since the record may be a stranger's."""
     from bench.records.header import read_header
     from bench.records.lookup import find_record
-    from bench.registry.trust import names_of, require_permission
+    from bench.records.names import names_of
+    from bench.registry.trust import require_permission
 
     header = read_header(find_record(results, run))
-    require_permission(registry, names_of(header), asker=f"the run {header['run_id']}", allowed=allowed)
+    require_permission(registry, names_of(header), asker=f"the run {header.run_id}", allowed=allowed)

@@ -81,9 +81,9 @@ def _import_record(file: Path, results: Path) -> None:
     from bench.console.steps import audit_line, elsewhere, steps_text
     from bench.exchange.unpack import unpack
     from bench.records.header import read_header
+    from bench.records.names import code_of
     from bench.records.seal import AUDIT
     from bench.registry.tables import make_registry
-    from bench.registry.trust import code_of
 
     unpacked, at = unpack(file, results), elsewhere(results)
     path = unpacked.path

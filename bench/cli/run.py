@@ -229,16 +229,17 @@ def _print_runs(work: _Work, as_json: bool) -> None:
 def _next(summary: dict[str, Any], planned: Plan) -> str:
     from bench.console.steps import next_steps
 
-    code = _names_code(summary, planned.labels)
+    code = _names_code(summary)
     return next_steps(summary, _words_after("run"), dataset_size=len(planned.dataset), allow_code=code)
 
 
-def _names_code(summary: dict[str, Any], labels: dict[str, str]) -> bool:
+def _names_code(summary: dict[str, Any]) -> bool:
     """Whether a run names code, so that its audit needs `--allow-code`."""
+    from bench.records.header import read_header
+    from bench.records.names import code_of
     from bench.registry.tables import make_registry
-    from bench.registry.trust import code_of
 
-    return bool(code_of(make_registry(), {"spec": summary["spec"], "labels": labels}))
+    return bool(code_of(make_registry(), read_header(Path(summary["path"]))))
 
 
 def _words_after(command: str) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bench.registry.registry import Registry
     from bench.suite.cells import Cell
     from bench.suite.file import SuiteFile
-    from bench.suite.finished_cells import Known
+    from bench.suite.finished_cells import FinishedCells
     from bench.suite.outcome import Outcome
     from bench.suite.suite import Suite
 
@@ -86,7 +86,7 @@ def suite_command(
     from bench.engines.options import EngineOptions
     from bench.registry.tables import make_registry
     from bench.suite.file import find_suite, read_suite
-    from bench.suite.finished_cells import Known
+    from bench.suite.finished_cells import FinishedCells
 
     registry, path = make_registry(), find_suite(file)
     content = read_suite(path)
@@ -94,14 +94,10 @@ def suite_command(
     _check_names(registry, cells, file, allow_code, keep_going)
     devices = device or content.device
     engine_options = EngineOptions(
-        name=engine or content.engine,
-        workers=workers or content.workers,
-        devices=tuple(devices.split(",")),
-        gpus_per_worker=gpus_per_worker,
-        address=address,
-        shard_timeout=shard_timeout,
-    )
-    finished = Known(results or content.results, registry)
+        name=engine or content.engine, workers=workers or content.workers, devices=tuple(devices.split(",")),
+        gpus_per_worker=gpus_per_worker, address=address, shard_timeout=shard_timeout,
+    )  # fmt: skip
+    finished = FinishedCells(results or content.results, registry)
     execution = {
         "results": results or content.results,
         "device": devices,
@@ -120,7 +116,7 @@ class _Work:
     cells: list[Cell]
     execution: dict[str, Any]
     registry: Registry
-    finished: Known
+    finished: FinishedCells
     engine: EngineOptions
     quiet: bool
 

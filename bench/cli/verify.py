@@ -38,9 +38,9 @@ def show_command(
     from bench.console.steps import audit_line
     from bench.figures.summary import summarise
     from bench.records.lookup import find_record
+    from bench.records.names import code_of
     from bench.records.record import read_record
     from bench.registry.tables import make_registry
-    from bench.registry.trust import code_of
 
     record = read_record(find_record(results, run))
     audit = read_audit(record.path)
@@ -52,9 +52,9 @@ def show_command(
     if as_json:
         print_json(summary | ({"audit": audit} if audit else {}))
         return
-    say(summary_text(summary, header["labels"], header.get("notes", [])))
+    say(summary_text(summary, header.labels.model_dump(), header.notes))
     if audit:
-        text = audit_text(audit, header["labels"])
+        text = audit_text(audit, header.labels.model_dump())
     else:
         text = f"audit   none yet; {audit_line(run, results, allow_code=bool(code_of(make_registry(), header)))}"
     say(f"\n{text}")
@@ -109,7 +109,7 @@ def _claim(path: Path) -> tuple[dict[str, Any], dict[str, str]] | None:
     from bench.records.record import read_record
 
     record = read_record(path)
-    return (summarise(record, record.lines), record.header["labels"]) if record.lines else None
+    return (summarise(record, record.lines), record.header.labels.model_dump()) if record.lines else None
 
 
 def _not_included(name: str) -> str:
@@ -143,12 +143,12 @@ def pack_command(
     from bench.exchange.pack import pack
     from bench.records.header import read_header
     from bench.records.lookup import find_record
+    from bench.records.names import code_of
     from bench.records.seal import AUDIT, sha256
     from bench.registry.tables import make_registry
-    from bench.registry.trust import code_of
 
     path = find_record(results, run)
-    target = pack(path, out or Path(f"{read_header(path)['run_id']}.zip"))
+    target = pack(path, out or Path(f"{read_header(path).run_id}.zip"))
     digest, size = sha256(target), target.stat().st_size
     if as_json:
         print_json({"path": target.as_posix(), "bytes": size, "sha256": digest})

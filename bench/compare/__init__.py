@@ -1,1 +1,1 @@
-"""Two runs or two folders of results, paired."""
+"""Paired comparisons of two runs, or of two folders of results."""

@@ -1,4 +1,4 @@
-"""Paired comparisons of two runs on their common images: accuracies, exact tests, and the images behind them."""
+"""Paired comparisons of two runs on their common images: accuracies, exact tests, changed images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from bench.stats.paired import holm, paired_p
 from bench.text.words import counted
 
 LEAST_POINTS = 0.05
-"""Smaller changes are printed as 0.0."""
+"""Smaller changes, in percentage points, are printed as 0.0."""
 
 
 def changes(pairs: Sequence[Pair]) -> list[list[Change]]:
-    """The paired comparisons of each pair; p-values are corrected over all of those whose predictions changed."""
+    """The comparisons of each pair whose predictions changed; p-values are corrected over all of them."""
     found = [
         (place, which, *pair.shares(which))
         for place, pair in enumerate(pairs)
@@ -33,7 +33,7 @@ def changes(pairs: Sequence[Pair]) -> list[list[Change]]:
 
 
 def change_of(which: str, before: np.ndarray, after: np.ndarray, p: float, corrected: float) -> Change:
-    """The comparison of shares of right draws per image, `(n,)` each."""
+    """Compares shares of right draws per image, `(n,)` each."""
     return Change(
         which=which,
         before=mean_share(before),

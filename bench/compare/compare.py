@@ -1,4 +1,4 @@
-"""Two runs, or two folders of results, on the images they share: flips both ways, exact tests, effects with intervals."""
+"""Two runs, or two folders of results, compared on their common images: flips both ways, exact tests, intervals."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from bench.figures.runs import Run, read_run, read_runs, same_environment
 from bench.records.lookup import find_record
 from bench.records.spec import brief_differences, differences
 from bench.stats.paired import holm, paired_p
+from bench.text.words import counted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +23,13 @@ class Comparison:
     """Two runs on their common images; differences are B minus A.
 
     Arguments:
-        name: Of A: defense, attack, data set and threat.
-        run_ids: Of A and of B.
+        name: Defense, attack, data set and threat of A.
+        run_ids: The ids of A and of B.
         n: Number of common images.
-        differ: What the specs differ in, as phrases.
-        changes: On clean and on adversarial images, in this order; p-values are corrected over all comparisons made.
+        differ: The differences of the specs, as phrases.
+        changes: The changes on clean and on adversarial images; p-values are corrected over all comparisons.
         flips: The images whose predictions differ.
-        conflict: Where both claim to be the same run and predict otherwise, what that means; else empty.
+        conflict: A sentence if both have the same id and other predictions; else empty.
     """
 
     name: str
@@ -45,17 +46,17 @@ class Comparison:
 
 
 def compare(a: str, b: str, results: Path) -> list[Comparison]:
-    """Compares two runs (ids, prefixes or folders), or all runs of two folders of results that fit one another.
+    """Compares two runs (ids, prefixes or folders), or the matching runs of two folders of results.
 
     Raises:
-        UserError: There is no such run, two runs are of different data, or no run of one folder fits one of the other.
+        UserError: There is no such run, two runs use different data, or no runs of the folders match.
     """
     if all(_is_folder_of_results(Path(side)) for side in (a, b)):
         pairs = [pair for pair in pair_up(*(list(read_runs(Path(side))) for side in (a, b))) if pair.common]
     else:
         pairs = [_one(*(read_run(find_record(results, side)) for side in (a, b)))]
     if not pairs:
-        raise UserError(f"expected runs of {a} that {b} has too, got none; compare two runs by their ids instead")
+        raise UserError(f"expected runs of {a} that match runs of {b}, got none; compare two runs by their ids instead")
     raw = [[paired_p(*reversed(pair.shares(which))) for which in PREDICTIONS] for pair in pairs]
     corrected = iter(holm([p for row in raw for p in row]))
     return [_comparison(pair, row, [next(corrected) for _ in row]) for pair, row in zip(pairs, raw, strict=True)]
@@ -66,9 +67,9 @@ def _is_folder_of_results(path: Path) -> bool:
 
 
 def _one(a: Run, b: Run) -> Pair:
-    if a.spec["dataset"] != b.spec["dataset"]:
+    if a.spec.dataset != b.spec.dataset:
         raise UserError(
-            f"expected two runs on the same images, got the data sets {a.spec['dataset']['name']} and {b.spec['dataset']['name']}; choose others"
+            f"expected two runs on the same images, got the data sets {a.spec.dataset.name} and {b.spec.dataset.name}; choose others"
         )
     pair = Pair(a, b, differences(a.spec, b.spec))
     if not pair.common:
@@ -97,8 +98,8 @@ def _conflict(a: Run, b: Run, differing: Sequence[Flip]) -> str:
         return ""
     images = len({flip.sample for flip in differing})
     alike = same_environment(*a.environments, *b.environments)
-    unless = "" if alike else ", unless it is rounding: they are not of one environment"
+    unless = "" if alike else ", unless it is rounding: their environments differ"
     return (
-        f"both claim to be run {a.run_id}, and predict {images} image{'s' if images > 1 else ''} otherwise: "
-        f"at least one is not what that run made{unless}; bench verify tells which"
+        f"both have the id {a.run_id}, and their predictions differ on {counted(images, 'image')}: "
+        f"at least one was changed{unless}; bench verify finds which"
     )

@@ -1,4 +1,4 @@
-"""The findings of gates and verifications, and the images behind them."""
+"""The findings of gates and verifications, with the images that they concern."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from bench.stats.intervals import Interval
 
 CLAIMS = "checks of the defense"
-"""Name of the gate's check that no check of the defense fails which passed before."""
+"""The gate's check of the defense's own checks: none may fail that passed in the baseline."""
+OTHER_CODE = "by other code"
+"""Marks a finding that passed although the source code changed; reports show it."""
 CLOSE = 1e-3
-"""Another processor's rounding can change predictions whose recorded margin is smaller."""
+"""The rounding of another processor can change predictions with a smaller recorded margin."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,12 @@ class Flip:
     """An image whose predictions changed.
 
     Arguments:
-        sample: Its id.
-        label: Its class.
+        sample: The image's id.
+        label: The image's class.
         which: `clean` or `adversarial`.
-        before: Its predictions in the baseline, one per draw.
-        after: Its predictions now.
-        margin: The smallest recorded margin in the baseline, without its sign; None on clean images.
+        before: Predictions in the baseline, one per draw.
+        after: Predictions now.
+        margin: The smallest absolute margin in the baseline; None on clean images.
     """
 
     sample: int
@@ -40,9 +42,9 @@ class Finding:
 
     Arguments:
         check: Name of the check.
-        passed: Whether it passed; None if it could not be made.
-        detail: What was found, in one sentence.
-        flips: The images behind it.
+        passed: Whether it passed; None if it was not possible.
+        detail: The result in one sentence.
+        flips: The images concerned.
     """
 
     check: str
@@ -52,13 +54,13 @@ class Finding:
 
 
 def judged(check: str, problem: str, good: str, flips: Sequence[Flip] = ()) -> Finding:
-    """A finding that fails with the problem if there is one, else passes.
+    """A finding that fails if there is a problem, else passes.
 
     Arguments:
         check: Name of the check.
         problem: The problem, empty if there is none.
         good: The detail if there is none.
-        flips: The images behind the problem.
+        flips: The images concerned.
     """
     return Finding(check=check, passed=not problem, detail=problem or good, flips=list(flips))
 
@@ -72,10 +74,10 @@ class Change:
         before: Accuracy in the baseline.
         after: Accuracy now.
         difference: After minus before.
-        lost: Images that were right and are wrong (a smaller share of draws, for a stochastic defense).
+        lost: Images that were right and are wrong; for a stochastic defense, images with a smaller share of right draws.
         won: The reverse.
         p: Exact two-sided p-value.
-        corrected: The same after Holm over all comparisons whose predictions changed.
+        corrected: The p-value after Holm over all comparisons whose predictions changed.
     """
 
     which: str
@@ -94,13 +96,13 @@ class RowReport:
 
     Arguments:
         name: Defense, attack, data set and threat.
-        run_id: The baseline's run.
+        run_id: The run in the baseline.
         result_id: The run that was judged; None if there is none.
         tier: `exact` or `statistical`; `missing` if there is nothing to compare with.
         n: Images compared.
         findings: One per check.
         changes: Paired comparisons.
-        power: What the statistical tier can catch here; empty in the exact tier.
+        power: The power of the statistical tier in words; empty in the exact tier.
         accuracy: Clean and robust accuracy on the images compared, `[before, after]` each; empty if there is nothing to compare with.
         other_code: The parts of the result whose code changed, as phrases.
     """
@@ -124,14 +126,14 @@ class RowReport:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """All rows of a baseline, and what concerns several of them."""
+    """The reports on all rows of a baseline, and the findings on several rows together."""
 
     rows: list[RowReport]
     together: list[Finding]
 
     @property
     def passed(self) -> bool:
-        """Whether the gate is green."""
+        """Whether the gate passed."""
         return all(row.passed for row in self.rows) and all(finding.passed is not False for finding in self.together)
 
 

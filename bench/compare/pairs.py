@@ -1,4 +1,4 @@
-"""The runs of a baseline, and the runs to compare with them."""
+"""The runs of a baseline, each with the run to compare."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Pair:
         before: The baseline's run.
         after: The run to compare with; None if there is none.
         changed: The differences of their specs, as phrases.
-        recoded: Likewise, where only the source code differs.
+        recoded: The differences of source code alone, as phrases.
     """
 
     before: Run
@@ -36,12 +36,12 @@ class Pair:
 
     @property
     def deterministic(self) -> bool:
-        """The defense's claim in the baseline."""
-        return bool(self.before.header["checks"].get("deterministic", self.before.spec["draws"] == 1))
+        """Whether the defense claims to be deterministic, in the baseline."""
+        return self.before.header.deterministic
 
     @property
     def common(self) -> list[int]:
-        """The baseline's images that the other run has too, in the baseline's order."""
+        """Ids of the baseline's images that the other run has too, in the baseline's order."""
         return [sample for sample in self.before.ids.tolist() if self.after and sample in self.after.row_of]
 
     def rows(self, run: Run) -> np.ndarray:
@@ -49,7 +49,7 @@ class Pair:
         return np.array([run.row_of[sample] for sample in self.common], dtype=np.int64)
 
     def differing(self, which: str) -> np.ndarray:
-        """Which of the common images have other predictions, bool."""
+        """Whether the predictions of each common image differ, bool `(n,)`."""
         if self.after is None:
             return np.zeros(0, dtype=bool)
         before, after = (getattr(run, which)[self.rows(run)] for run in (self.before, self.after))
@@ -58,7 +58,7 @@ class Pair:
         return (before != after).any(axis=1)
 
     def shares(self, which: str) -> tuple[np.ndarray, np.ndarray]:
-        """Shares of right draws of the common images, in the baseline and now."""
+        """Shares of right draws of the common images, in the baseline and now, `(n,)` each."""
         runs = [run for run in (self.before, self.after) if run is not None]
         before, after = (run.shares(which)[self.rows(run)] for run in runs)
         return before, after
@@ -66,13 +66,13 @@ class Pair:
 
 def row_name(run: Run) -> str:
     """Defense, attack, data set and threat of a run."""
-    spec, labels = run.spec, run.header["labels"]
-    seed = f", seed {spec['seed']}" if spec["seed"] else ""
-    return f"{labels['defense']} under {labels['attack']} ({spec['dataset']['name']} {spec['threat']}{seed})"
+    spec, labels = run.spec, run.header.labels
+    seed = f", seed {spec.seed}" if spec.seed else ""
+    return f"{labels.defense} under {labels.attack} ({spec.dataset.name} {spec.threat}{seed})"
 
 
 def pair_up(before: Sequence[Run], after: Sequence[Run]) -> list[Pair]:
-    """Each run of the baseline with the run of the same id, else with the most similar run of the same names.
+    """Pairs each run of the baseline with the run of the same id, else with the most similar run of the same names.
 
     A run with the id of one row is compared with no other row.
     """
@@ -96,4 +96,4 @@ def _pair(run: Run, candidates: Sequence[Run]) -> Pair:
 
 def _names(run: Run) -> tuple[str, ...]:
     spec = run.spec
-    return (spec["dataset"]["name"], spec["threat"], spec["defense"]["name"], spec["attack"]["name"], str(spec["seed"]))
+    return (spec.dataset.name, spec.threat, spec.defense.name, spec.attack.name, str(spec.seed))

@@ -7,11 +7,11 @@ import re
 import shlex
 from typing import Any
 
+from bench.records.command import argument_text
 from bench.registry.arguments import adjustable, plain
 from bench.registry.entry import FLAGS, KIND_OF, KINDS
 from bench.registry.registry import Found
 from bench.text.columns import folded
-from bench.text.command import argument_text
 
 OPTIONS = {kind: f"--{role.replace('_', '-')}" for role, kind in KIND_OF.items()}
 

@@ -12,6 +12,7 @@ from bench.text.words import counted, duration, passes_text, percent
 if TYPE_CHECKING:
     from bench.figures.curve import Point
     from bench.plan.plan import Plan
+    from bench.records.header import Checks
     from bench.run.prediction import Forecast
 
 NOTED = {
@@ -41,7 +42,7 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str], notes: Sequenc
             *_draw_lines(summary["draws"], summary["spec"]["attack"].get("knowledge")),
             *_remark_lines(summary),
             *_certified_lines(summary),
-            f"  checks  {_checks_text(summary['checks'])}",
+            f"  checks  {_checks_text(_checks(summary))}",
             f"  cost    {_cost_text(summary['cost'])}"
             + (f" · at most {summary['peak_memory']:,} MiB of memory" if "peak_memory" in summary else ""),
             f"  record  {summary['path']}",
@@ -114,21 +115,27 @@ def _draw_lines(draws: dict[str, Any], knowledge: str | None) -> list[str]:
     return [f"  draws   mean over {draws['k']} {kind}; {', '.join(rules)}"]
 
 
-def _checks_text(checks: dict[str, Any]) -> str:
+def _checks(summary: dict[str, Any]) -> Checks:
+    from bench.records.header import Checks
+
+    return Checks.model_validate(summary["checks"])
+
+
+def _checks_text(checks: Checks) -> str:
     from bench.records.claim import IN_DOUBLE, IN_SINGLE, failed_checks
 
-    parts = ["deterministic, as measured" if checks.get("deterministic") else "stochastic, draws reproducible"]
-    failed = [name for name in failed_checks(checks.get("claims", [])) if name not in (IN_DOUBLE, IN_SINGLE)]
+    parts = ["deterministic, as measured" if checks.deterministic else "stochastic, draws reproducible"]
+    failed = [name for name in failed_checks(checks) if name not in (IN_DOUBLE, IN_SINGLE)]
     return " · ".join([*parts, _gradient_text(checks), *([f"FAILED: {', '.join(failed)}"] if failed else [])])
 
 
-def _gradient_text(checks: dict[str, Any]) -> str:
+def _gradient_text(checks: Checks) -> str:
     """The measured error of the gradient, and the precision of the measurement."""
     from bench.figures.summary import EXACT
     from bench.records.claim import gradient_bar, gradient_open
 
-    error, bar = checks.get("gradient_error"), gradient_bar(checks, EXACT)
-    if not checks.get("differentiable", True):
+    error, bar = checks.gradient_error, gradient_bar(checks, EXACT)
+    if not checks.differentiable:
         return "not differentiable"
     if error is None:
         return "gradient error NOT MEASURED" if gradient_open(checks) else "gradient error not measured"

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.records.claim import FAILED, PASSED
+from bench.records.command import argument_text, run_command
+from bench.records.header import Environment, RecordedClaim
 from bench.records.record import Record
 from bench.records.seal import broken_seal
+from bench.records.spec import Component, RunSpec
 from bench.text.columns import columns
-from bench.text.command import argument_text, run_command
 from bench.text.words import counted, percent
 
 ROLES = ("defense", "attack", "dataset", "classifier", "score_model")
@@ -26,15 +28,15 @@ def record_text(record: Record, summary: Mapping[str, Any], audit: Mapping[str, 
     """
     header, images = record.header, len(record.lines)
     lines = [
-        *_parts(header["spec"]),
-        ("images", _images(header["spec"], images)),
-        *_claims(header["checks"].get("claims", [])),
+        *_parts(header.spec),
+        ("images", _images(header.spec, images)),
+        *_claims(header.checks.claims),
     ]
-    lines += [("made with", _environment(one)) for one in header["environments"].values()]
+    lines += [("made with", _environment(one)) for one in header.environments.values()]
     lines += [
         ("seal", _seal(record)),
         ("again", run_command(header, images)),
-        ("to cite", citation(summary, header["labels"], audit)),
+        ("to cite", citation(summary, header.labels.model_dump(), audit)),
     ]
     return columns(lines)
 
@@ -57,9 +59,9 @@ def citation(summary: Mapping[str, Any], labels: Mapping[str, str], audit: Mappi
     )
 
 
-def _images(spec: Mapping[str, Any], images: int) -> str:
-    draws = counted(spec["draws"], "draw")
-    return f"{images}, the first of the data set's order; {draws} each, seed {spec['seed']}"
+def _images(spec: RunSpec, images: int) -> str:
+    draws = counted(spec.draws, "draw")
+    return f"{images}, the first of the data set's order; {draws} each, seed {spec.seed}"
 
 
 def _seal(record: Record) -> str:
@@ -69,13 +71,13 @@ def _seal(record: Record) -> str:
     return f"BROKEN: {'; '.join(broken)}" if broken else "every file is unchanged since it was sealed"
 
 
-def _parts(spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _parts(spec: RunSpec) -> list[tuple[str, str]]:
     lines = []
     for role in ROLES:
-        part = spec[role]
+        part: Component | None = getattr(spec, role)
         if part:
-            words = [part["name"], *(f"{name}={argument_text(value)}" for name, value in part["args"].items())]
-            lines.append((role.replace("_", " "), " ".join(words + _content(part["sha256"]))))
+            words = [part.name, *(f"{name}={argument_text(value)}" for name, value in part.args.items())]
+            lines.append((role.replace("_", " "), " ".join(words + _content(part.sha256))))
     return lines
 
 
@@ -83,15 +85,13 @@ def _content(sha256: str | None) -> list[str]:
     return [f"(content {sha256[:12]})"] if sha256 else []
 
 
-def _claims(claims: list[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def _claims(claims: list[RecordedClaim]) -> list[tuple[str, str]]:
     if not claims:
         return []
-    counts = Counter(claim["verdict"] for claim in claims)
+    counts = Counter(claim.verdict for claim in claims)
     lines = [("checks", ", ".join(f"{counts[verdict]} {verdict}" for verdict in sorted(counts, key=_place)))]
     return lines + [
-        ("", f"{claim['check']} {claim['verdict']}: {claim['meaning']}")
-        for claim in claims
-        if claim["verdict"] == FAILED
+        ("", f"{claim.check} {claim.verdict}: {claim.meaning}") for claim in claims if claim.verdict == FAILED
     ]
 
 
@@ -99,10 +99,11 @@ def _place(verdict: str) -> tuple[bool, str]:
     return verdict != PASSED, verdict
 
 
-def _environment(environment: Mapping[str, Any]) -> str:
-    named = ("purebench", "torch")
-    parts = [f"{name} {environment[name]}" for name in named if name in environment]
-    parts += [str(environment[name]) for name in ("device", "device_name", "instructions") if name in environment]
-    parts += ["TF32 on"] if environment.get("tf32") else []
-    parts += [f"batch {environment['batch_size']}"] if "batch_size" in environment else []
-    return ", ".join([*parts, *([f"git {environment['git']}"] if environment.get("git") else [])])
+def _environment(environment: Environment) -> str:
+    releases = (("purebench", environment.purebench), ("torch", environment.torch))
+    parts = [f"{name} {release}" for name, release in releases if release is not None]
+    device = (environment.device, environment.device_name, environment.instructions)
+    parts += [word for word in device if word is not None]
+    parts += ["TF32 on"] if environment.tf32 else []
+    parts += [f"batch {environment.batch_size}"] if environment.batch_size is not None else []
+    return ", ".join([*parts, *([f"git {environment.git}"] if environment.git else [])])

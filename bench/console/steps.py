@@ -22,11 +22,12 @@ def next_steps(summary: dict[str, Any], command: list[str], *, dataset_size: int
         allow_code: Whether the record names code, so that commands on it need `--allow-code`.
     """
     from bench.records.claim import failed_checks
+    from bench.records.header import Checks
 
     words = _without([word for word in command if word not in ("--json", "--quiet")], "-n", "--samples")
     base = shlex.join(["bench", "run", *words])
     count = f" -n {summary['n']}" if summary["n"] != DEFAULT_IMAGES else ""
-    if failed_checks(summary["checks"].get("claims", [])):
+    if failed_checks(Checks.model_validate(summary["checks"])):
         at, run = elsewhere(results_of(Path(summary["path"]))), summary["run_id"]
         return steps_text(
             [

@@ -1,1 +1,1 @@
-"""What is installed, what clashes, how fast the machine is."""
+"""The state of the installation, and the speed of the machine."""

@@ -1,4 +1,4 @@
-"""What the networks of the larger data sets cost on this machine, and what their suites would cost with them."""
+"""The speed of the networks of the larger data sets on this machine, and the cost of their suites."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ from bench.suite.suite import cell_request
 LOG = logging.getLogger("bench.doctor.benchmark")
 CPU_IMAGES, GPU_IMAGES, REPEATS = 2, SHARD, 3
 SIGMA = 0.3
-"""Noise level that score models are asked for, pixel units; a pass takes as long at any."""
+"""Noise level for score models, pixel units; the time of a pass does not depend on it."""
 
 
 class Setting(NamedTuple):
-    """One data set to predict for: its shape, the number of its classes, its suite, and what makes the networks."""
+    """A data set: its image shape, number of classes, suite, and functions that make its networks."""
 
     dataset: str
     shape: tuple[int, int, int]
@@ -57,12 +57,12 @@ class Network:
     """The seconds that one image takes in a network.
 
     Arguments:
-        dataset: Whose shape the images have.
+        dataset: The data set, for the shape of the images.
         role: `classifier` or `score`.
-        text: What the network is.
-        parameters: Their number.
+        text: A description of the network.
+        parameters: Number of parameters.
         batch: Images in one call.
-        seconds: For each kind of pass (`bench.passes.KINDS`), per image.
+        seconds: Seconds per image, by kind of pass (`bench.passes.KINDS`).
     """
 
     dataset: str
@@ -75,7 +75,15 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class CellCost:
-    """What one cell of a suite costs on one worker: if every image falls at once, and if all stand to the end; None without a formula."""
+    """The cost of one cell of a suite on one worker.
+
+    Arguments:
+        suite: Name of the suite.
+        cell: Defense and attack.
+        images: Number of images.
+        least: The cost if every image breaks at once; None if the attack states no bound on its work.
+        most: The cost if no image breaks; None likewise.
+    """
 
     suite: str
     cell: str
@@ -88,20 +96,20 @@ def benchmark(registry: Registry, device: str = "auto", settings: tuple[Setting,
     """Times untrained networks and multiplies by the passes of each cell; nothing is downloaded, run or stored.
 
     Arguments:
-        registry: What the suites' defenses and attacks stand for.
-        device: Where to time.
+        registry: Finds the suites' defenses and attacks.
+        device: Device, as on the command line.
         settings: The data sets.
 
     Returns:
         A JSON document: `device`, `networks`, `cells`.
 
     Raises:
-        UserError: No such device here.
+        UserError: There is no such device.
     """
     where = pick_device(device.partition(",")[0])
     networks, cells, seen = [], [], dict[str, Trial]()
     for setting in settings:
-        LOG.info("timing on %s what %s runs, then counting its passes", where, setting.suite)
+        LOG.info("timing the networks of %s on %s, then counting passes", setting.suite, where)
         own = [
             _timed(setting, "classifier", setting.classifier(), where),
             _timed(setting, "score", setting.score(), where),
@@ -117,7 +125,7 @@ def benchmark(registry: Registry, device: str = "auto", settings: tuple[Setting,
 
 
 def _timed(setting: Setting, role: str, network: StandIn, device: torch.device) -> Network:
-    """The network's times, at the largest batch that fits."""
+    """The times of a network, at the largest batch that fits."""
     batch, module = CPU_IMAGES if device.type == "cpu" else GPU_IMAGES, network.network.to(device)
     call: Callable[[Tensor], Tensor] = module
     if role == "score":
@@ -133,13 +141,20 @@ def _timed(setting: Setting, role: str, network: StandIn, device: torch.device) 
             batch //= 2
     module.to("cpu")
     return Network(
-        dataset=setting.dataset, role=role, text=network.text, parameters=network.parameters, batch=batch, seconds=seconds
-    )  # fmt: skip
+        dataset=setting.dataset,
+        role=role,
+        text=network.text,
+        parameters=network.parameters,
+        batch=batch,
+        seconds=seconds,
+    )
 
 
 def primitives(call: Callable[[Tensor], Tensor], x: Tensor, role: str) -> dict[str, float]:
-    """Seconds per image of each kind of pass, as records count them: a gradient is a forward pass and a backward one, a
-    Hessian-vector product those two and an `hvp`. The best of a few repeats, after one that loads kernels.
+    """Seconds per image of each kind of pass, the best of a few repeats after one that loads kernels.
+
+    Passes are those that records count: a gradient is a forward and a backward pass, a Hessian-vector product those two and an
+    `hvp`.
 
     Arguments:
         call: A frozen network.
@@ -150,7 +165,7 @@ def primitives(call: Callable[[Tensor], Tensor], x: Tensor, role: str) -> dict[s
     if role == "score":
         computed["product"] = lambda: _product(call, x)
     best = dict.fromkeys(computed, math.inf)
-    for turn in range(1 + REPEATS):  # in turn, so that whatever else the machine does falls on all of them
+    for turn in range(1 + REPEATS):  # in turn, so that other load on the machine affects all of them
         for name, compute in computed.items():
             seconds = _clocked(compute, x.device)
             best[name] = min(best[name], seconds) if turn else math.inf
@@ -182,12 +197,12 @@ def _clocked(compute: Callable[[], object], device: torch.device) -> float:
 def _cells(
     setting: Setting, registry: Registry, seconds: Mapping[str, float], seen: dict[str, Trial]
 ) -> list[CellCost]:
-    """What each cell of a suite costs: passes counted with small networks on small images, times those of each pass."""
+    """The cost of each cell of a suite: passes, counted with small networks on small images, times the seconds of each."""
     path = find_suite(setting.suite)
-    small, shelf = _small(registry, setting), Shelf()
+    small, cache = _small(registry, setting), Shelf()
     costs = []
     for cell in cells_of(read_suite(path), path):
-        planned = plan(cell_request(cell), small, shelf)
+        planned = plan(cell_request(cell), small, cache)
         costs.append(_cost(setting.suite, cell, planned, Costs(partial(_counted, planned, seconds, seen))))
     return costs
 
@@ -214,12 +229,14 @@ def _cost(suite: str, cell: Cell, planned: Plan, costs: Costs) -> CellCost:
 
 
 def _small(registry: Registry, setting: Setting) -> Registry:
-    """The same defenses and attacks, with small networks and images in the place of the data set's own."""
+    """The same defenses and attacks, with small networks and images in place of the data set's own."""
     own = "bench.models.stand_ins:"
     images = Entry(
-        f"{own}small_images", "", {"name": setting.dataset, "classes": setting.classes},
+        f"{own}small_images",
+        "",
+        {"name": setting.dataset, "classes": setting.classes},
         defaults={"classifier": "small", "score_model": "small"},
-    )  # fmt: skip
+    )
     return Registry(
         {
             **registry.tables,

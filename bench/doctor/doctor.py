@@ -1,4 +1,4 @@
-"""What is installed here, whether it fits together, and what to do where it does not."""
+"""Examines the installation, and says how to repair it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PACKAGES = (
 
 
 class Finding(TypedDict):
-    """One thing that was looked at: status `ok`, `note` or `FAIL`, and what to do."""
+    """The result of one examination: status `ok`, `note` or `FAIL`, and advice."""
 
     name: str
     status: str
@@ -35,7 +35,7 @@ class Finding(TypedDict):
 
 
 def examine() -> list[Finding]:
-    """Every finding, failures included; nothing is changed."""
+    """All findings, with failures; nothing is changed."""
     return [
         _python(),
         *_packages(),
@@ -88,7 +88,7 @@ def _own_packages() -> Finding:
 
 
 def _robustbench() -> Finding:
-    """The wheel of torchattacks carries a stale top-level `robustbench`: whichever was installed last wins."""
+    """Compares robustbench with its wheel: torchattacks installs an old `robustbench` over it if it is installed later."""
     try:
         installed = distribution("robustbench")
     except PackageNotFoundError:
@@ -101,7 +101,7 @@ def _robustbench() -> Finding:
     if changed:
         return _finding(
             "robustbench files",
-            f"{len(changed)} files are another package's, such as {changed[0]}",
+            f"{len(changed)} files belong to another package, such as {changed[0]}",
             status="FAIL",
             advice="pip install --force-reinstall --no-deps robustbench",
         )
@@ -128,7 +128,7 @@ def _device() -> Finding:
         "device",
         f"cpu, {torch.get_num_threads()} threads",
         status="note",
-        advice="a GPU is optional; --device auto takes one if it is there",
+        advice="a GPU is optional; --device auto uses one if there is one",
     )
 
 
@@ -158,7 +158,7 @@ def _weights() -> list[Finding]:
 
 
 def _caches() -> list[Finding]:
-    """Where downloads lie, and how much."""
+    """The folders of downloads, and their sizes."""
     import torch
 
     from bench.files.download import cache_folder
@@ -175,8 +175,6 @@ def _contents(folder: Path) -> str:
 
 def _parts(folder: Path) -> str:
     broken = [file for pattern in ("*.part", "*.incomplete") for file in folder.rglob(pattern)]
-    return (
-        f"{len(broken)} broken-off downloads in it; repeat the command that began them, or remove them"
-        if broken
-        else ""
-    )
+    if not broken:
+        return ""
+    return f"{len(broken)} incomplete downloads in it; repeat the command that started them, or remove them"

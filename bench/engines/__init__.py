@@ -1,4 +1,4 @@
-"""Where shards are executed: here, in processes of this machine, or on a Ray cluster."""
+"""Engines that execute shards: in this process, in processes of this machine, or on a Ray cluster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine that the options name."""
+"""Makes the engine that the options name."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def make_engine(options: EngineOptions, registry: Registry) -> Engine:
     """The engine that the options name.
 
     Raises:
-        UserError: Ray is wanted and not installed.
+        UserError: Ray is requested and not installed.
     """
     if options.name == "ray":
         from bench.engines.ray import ray_engine

@@ -1,4 +1,4 @@
-"""Which engine, how many workers, and how patient it is."""
+"""The options of an engine."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ ENGINES = ("local", "ray")
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """How shards are spread; none of it is part of the run id, and none changes a number.
+    """How shards are distributed; no option is part of the run id, and none changes a number.
 
     Arguments:
         name: `local` or `ray`.
-        workers: Shards that are executed at once, at least 1; None for one per device.
-        devices: Where to compute, as `--device` says it: one name, or several of one machine.
-        gpus_per_worker: For Ray: GPUs, or the share of one, that a worker holds; None for one where the cluster has any.
+        workers: The number of workers, at least 1; None for one per device.
+        devices: Devices as `--device` names them: one, or several of one machine.
+        gpus_per_worker: For Ray: GPUs of a worker, or its share of one; None for one if the cluster has any.
         address: For Ray: a cluster's address, or `auto`; None starts one on this machine.
-        shard_timeout: Seconds after which a shard is given to a fresh worker; None for 20 times the longest so far.
+        shard_timeout: Seconds after which a shard is sent to a new worker; None for 20 times the longest shard so far.
     """
 
     name: str = "local"

@@ -1,4 +1,4 @@
-"""Spreads tasks over several workers: keeps each busy, repeats what was lost, gives up on what hangs."""
+"""Distributes tasks over several workers: keeps each busy, repeats lost tasks, and gives up on tasks that hang."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from bench.engines.session import Order, Result
 from bench.errors import WorkerError
+from bench.records.header import Header
 from bench.run.engine import PAUSE, Done, Failed, Task, Working
 from bench.run.job import record_path
 
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from bench.run.options import Options
 
 LEAST_PATIENCE, LONGEST_TIMES = 600.0, 20.0
-"""Without `--shard-timeout`: seconds that a shard always has, and times the longest shard so far."""
+"""Without `--shard-timeout` a shard has this many seconds, or this multiple of the longest shard so far if that is more."""
 HANGS = 2
-"""Attempts that may run out of time before a shard is given up."""
+"""Attempts that may time out before a shard fails."""
 _NO_MORE = object()
 TICK = 1.0
 """Seconds between two looks at the clock."""
@@ -31,12 +32,13 @@ TICK = 1.0
 
 @dataclass(frozen=True)
 class Event:
-    """What is heard of a worker.
+    """News of a worker.
 
     Arguments:
         worker: Its number.
-        kind: It is `working`; its order is `done` or `failed`; it is `lost`.
-        value: Share, standing and images; a result; an error; or the words for how it was lost.
+        kind: The worker is `working` or `lost`, or its order is `done` or `failed`.
+        value: For `working` the finished share, the unbroken images and all images; for `done` the result; for `failed` the
+            error; for `lost` how it was lost.
     """
 
     worker: int
@@ -45,31 +47,31 @@ class Event:
 
 
 class Crew(Protocol):
-    """Workers, by number; each has one order at a time."""
+    """Numbered workers; each has one order at a time."""
 
     size: int
     attempts: int
-    """How often an order whose worker is lost is sent; 1 where the crew repeats it by itself."""
+    """How often an order is sent whose worker is lost; 1 if the crew repeats orders itself."""
 
     def start(self) -> None:
-        """Brings up the workers."""
+        """Starts the workers."""
 
     def send(self, worker: int, order: Order) -> None:
         """Gives a free worker its next order."""
 
     def wait(self, seconds: float) -> list[Event]:
-        """What happened, after at most this time."""
+        """The events until now; waits for the first one, at most this time."""
 
     def renew(self, worker: int) -> None:
-        """Ends a worker, whatever it does, and puts a fresh one in its place."""
+        """Kills a worker and starts a new one in its place."""
 
     def stop(self) -> None:
-        """Ends all workers at once."""
+        """Kills all workers."""
 
 
 @dataclass
 class Flight:
-    """An order on its way: for a task, or for the claims of a plan."""
+    """An order in progress: for a task, or for the claims of a plan."""
 
     order: Order
     task: Task | None
@@ -83,8 +85,8 @@ class Pool:
 
     Arguments:
         crew: The workers.
-        devices: The devices that they compute on, in turn.
-        shard_timeout: Seconds that a shard may take; None for a multiple of the longest so far.
+        devices: Their devices, in turn.
+        shard_timeout: Seconds that a shard may take; None for a multiple of the longest shard so far.
     """
 
     def __init__(self, crew: Crew, devices: tuple[str, ...], shard_timeout: float | None) -> None:
@@ -93,7 +95,7 @@ class Pool:
         self.free = list(range(crew.size))
         self.flights: dict[int, Flight] = {}
         self.results: list[Done | Failed] = []
-        self.told: Result | dict[str, Any] | Exception | None = None
+        self.answer: Result | dict[str, Any] | Exception | None = None
         self.longest = 0.0
         self.working: Working = lambda *_: None
 
@@ -112,24 +114,24 @@ class Pool:
         """The claims of a plan's defense, measured by a free worker while the others work on."""
         while not self.free:
             self._look()
-        self.told = None
+        self.answer = None
         self._send(_order(plan, options), None)
-        while self.told is None:
+        while self.answer is None:
             self._look()
-        if isinstance(self.told, Exception):
-            raise self.told
-        return cast(dict[str, Any], self.told)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return cast(dict[str, Any], self.answer)
 
     def execute(self, tasks: Iterable[Task | None], working: Working) -> Iterator[Done | Failed]:
-        """Executes tasks, one per worker at a time; takes the next one only when a worker is free."""
-        self.working, coming = working, iter(tasks)
+        """Executes tasks, one per worker at a time; takes the next task only when a worker is free."""
+        self.working, upcoming = working, iter(tasks)
         more = True
         while more or self.flights or self.results:
             while self.results:
                 yield self.results.pop(0)
             asked = False
             while more and self.free and not asked:
-                task = next(coming, _NO_MORE)
+                task = next(upcoming, _NO_MORE)
                 more, asked = task is not _NO_MORE, task is None
                 if isinstance(task, Task):
                     job = task.job
@@ -176,7 +178,7 @@ class Pool:
         del self.flights[worker]
         self.free.append(worker)
         if flight.task is None:
-            self.told = value
+            self.answer = value
         elif isinstance(value, Exception):
             self.results.append(Failed(flight.task, value))
         else:
@@ -184,28 +186,26 @@ class Pool:
 
     def _lost(self, worker: int, flight: Flight, how: str) -> None:
         flight.losses += 1
-        sentence = f"expected a worker to finish {_what(flight)}, got one that was lost each time ({how}); see whether memory ran out, then repeat the same command"
-        self._retry(worker, flight, sentence, again=flight.losses < self.crew.attempts)
+        message = f"expected a worker to finish {_what(flight)}, got one that was lost each time ({how}); see whether memory ran out, then repeat the same command"
+        self._retry(worker, flight, message, again=flight.losses < self.crew.attempts)
 
     def _hung(self, worker: int, flight: Flight) -> None:
         flight.hangs += 1
-        sentence = f"expected a worker to finish {_what(flight)} within {self._patience():g} s, got none in {HANGS} attempts; raise --shard-timeout or see what it waits for"
-        self._retry(worker, flight, sentence, again=flight.hangs < HANGS)
+        message = f"expected a worker to finish {_what(flight)} within {self._patience():g} s, got none in {HANGS} attempts; raise --shard-timeout or see what it waits for"
+        self._retry(worker, flight, message, again=flight.hangs < HANGS)
 
-    def _retry(self, worker: int, flight: Flight, sentence: str, *, again: bool) -> None:
-        """The same on a new worker in its place, or that sentence as the task's error."""
+    def _retry(self, worker: int, flight: Flight, message: str, *, again: bool) -> None:
+        """Repeats the order on a new worker, or fails its task with a message."""
         self.crew.renew(worker)
         if again:
             flight.since = time.monotonic()
             self.crew.send(worker, self._placed(flight.order, worker))
         else:
-            self._land(worker, flight, WorkerError(sentence))
+            self._land(worker, flight, WorkerError(message))
 
 
-def _order(
-    plan: Plan, options: Options, header: dict[str, Any] | None = None, positions: np.ndarray | None = None
-) -> Order:
-    """An order for some images of a record; for the claims without any."""
+def _order(plan: Plan, options: Options, header: Header | None = None, positions: np.ndarray | None = None) -> Order:
+    """An order for images of a record; without positions, for the claims."""
     return Order(
         request=plan.request,
         run_id=plan.spec.run_id,

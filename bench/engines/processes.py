@@ -1,4 +1,4 @@
-"""Workers as processes of this machine, which end with the process that started them."""
+"""Workers as processes of this machine, which exit with the process that started them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STDERR = 2
 
 
 def process_engine(options: EngineOptions, registry: Registry) -> Pool:
-    """An engine whose workers are processes of this machine; several devices are taken in turn."""
+    """An engine whose workers are processes of this machine, on the devices in turn."""
     return Pool(Processes(options.count, registry), options.devices, options.shard_timeout)
 
 
@@ -31,8 +31,8 @@ class Processes:
     """A crew of processes.
 
     Arguments:
-        size: How many.
-        registry: What names stand for.
+        size: The number of processes.
+        registry: Maps names to components.
     """
 
     attempts = ATTEMPTS
@@ -42,26 +42,26 @@ class Processes:
         self.staff: list[tuple[subprocess.Popen[bytes], Connection]] = []
 
     def start(self) -> None:
-        """Starts them; each loads by itself what it is sent first."""
+        """Starts the processes; each one loads the run of its first order."""
         self.staff = [self._hire() for _ in range(self.size)]
 
     def send(self, worker: int, order: Order) -> None:
-        """Gives a process an order; that it is gone shows when it is waited for."""
+        """Sends an order to a process; `wait` reports a process that has exited."""
         with contextlib.suppress(OSError):
             self.staff[worker][1].send(order)
 
     def wait(self, seconds: float) -> list[Event]:
-        """What they say, and who is gone."""
+        """Messages of the processes, and exits."""
         numbers = {connection: number for number, (_, connection) in enumerate(self.staff)}
         return [self._receive(numbers[ready], ready) for ready in wait(list(numbers), seconds)]  # type: ignore[index,arg-type]
 
     def renew(self, worker: int) -> None:
-        """Kills one and starts another."""
+        """Kills a process and starts another one."""
         self._dismiss(*self.staff[worker])
         self.staff[worker] = self._hire()
 
     def stop(self) -> None:
-        """Kills all."""
+        """Kills all processes."""
         for process, connection in self.staff:
             self._dismiss(process, connection)
         self.staff = []
@@ -96,7 +96,7 @@ class Processes:
 
 
 def serve(number: int) -> None:
-    """The life of a worker: orders come in on a connection, results go out; it ends when its other end is gone.
+    """Runs a worker: receives orders on a connection and sends results, until the other end closes.
 
     Arguments:
         number: File descriptor of the connection.
@@ -120,7 +120,7 @@ def _serve(connection: Connection) -> None:
 
 
 def _receive_all(connection: Connection, orders: SimpleQueue[Order]) -> None:
-    """Queues the orders, and ends the process with its driver, whatever it is computing."""
+    """Queues the orders; exits the process as soon as its driver is gone."""
     while True:
         try:
             orders.put(connection.recv())

@@ -1,4 +1,4 @@
-"""Workers as Ray actors, which hold their share of a GPU and keep their models; a lost one is restarted, and its shard repeated, by Ray."""
+"""Workers as Ray actors with a share of a GPU each; Ray restarts lost ones and repeats their shards."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from bench.registry.registry import Registry
 RETRIES = 2
 """How often Ray restarts a worker and repeats its shard."""
 STARTING = 300.0
-"""Seconds that a worker has to find its place in the cluster."""
+"""Seconds that the cluster has to start the workers."""
 
 
 def ray_engine(options: EngineOptions, registry: Registry) -> Pool:
@@ -37,8 +37,8 @@ class Actors:
     """A crew of Ray actors.
 
     Arguments:
-        options: How many, with what share of a GPU, and in which cluster.
-        registry: What names stand for.
+        options: Number of actors, their share of a GPU, and the cluster.
+        registry: Maps names to components.
     """
 
     attempts = 1
@@ -50,10 +50,10 @@ class Actors:
         self.looks: dict[Any, int] = {}
 
     def start(self) -> None:
-        """Joins or starts a cluster, and asks it for the workers.
+        """Joins or starts a cluster and starts the workers in it.
 
         Raises:
-            UserError: There is no such cluster, or it has not what the workers need.
+            UserError: There is no such cluster, or it has too few resources for the workers.
         """
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         import ray
@@ -72,18 +72,18 @@ class Actors:
             ) from error
         finally:
             if signal.getsignal(signal.SIGTERM) is not stop:
-                signal.signal(signal.SIGTERM, stop)  # Ray puts its own there
+                signal.signal(signal.SIGTERM, stop)  # Ray replaces it
         self.gpus = self._gpus()
         self._check_resources()
         self.staff = [self._hire() for _ in range(self.size)]
         self._await()
 
     def send(self, worker: int, order: Order) -> None:
-        """Gives an actor an order."""
+        """Sends an order to an actor."""
         self.orders[self.staff[worker].execute.remote(order)] = worker
 
     def wait(self, seconds: float) -> list[Event]:
-        """What was finished, and how far the others are."""
+        """A finished order, or else the progress of the others."""
         import ray
 
         ready, _ = ray.wait(list(self.orders), num_returns=1, timeout=seconds)
@@ -100,13 +100,13 @@ class Actors:
         return events
 
     def renew(self, worker: int) -> None:
-        """Kills an actor for good, and asks for another."""
+        """Kills an actor, so that Ray does not restart it, and starts another one."""
         self._forget(worker)
         self._end(self.staff[worker])
         self.staff[worker] = self._hire()
 
     def stop(self) -> None:
-        """Ends the actors; a cluster that was only joined stays."""
+        """Kills the actors; a cluster that was only joined keeps running."""
         import ray
 
         for actor in self.staff:
@@ -145,7 +145,7 @@ class Actors:
         return described(RayWorker).remote(self.registry, Path.cwd())
 
     def _await(self) -> None:
-        """Until every worker answers."""
+        """Waits until every worker answers."""
         import ray
 
         answers = [actor.look.options(concurrency_group="looks").remote() for actor in self.staff]
@@ -176,7 +176,7 @@ class Actors:
         return Event(worker, "working", progress) if progress and worker in self.orders.values() else None
 
     def _forget(self, worker: int) -> None:
-        """Drops what is still expected of a worker."""
+        """Drops the open requests to a worker."""
         self.orders = {reference: other for reference, other in self.orders.items() if other != worker}
         self.looks = {reference: other for reference, other in self.looks.items() if other != worker}
 
@@ -188,11 +188,11 @@ class Actors:
 
 
 class RayWorker:
-    """What an actor is.
+    """The class of the actors.
 
     Arguments:
-        registry: What names stand for.
-        folder: The driver's working folder, from which paths are read; it has to be on every machine.
+        registry: Maps names to components.
+        folder: The driver's working folder, to which paths are relative; it must exist on every machine.
     """
 
     def __init__(self, registry: Registry, folder: Path) -> None:
@@ -202,7 +202,7 @@ class RayWorker:
         self.session = Session(registry, self._working)
 
     def execute(self, order: Order) -> tuple[str, Any]:
-        """`done` with a result or `failed` with an error."""
+        """Executes an order: `done` with its result, or `failed` with its error."""
         self.progress = None
         try:
             return "done", self.session(order)
@@ -210,8 +210,8 @@ class RayWorker:
             return "failed", portable(error)
 
     def look(self) -> tuple[float, int, int] | None:
-        """How far the order is; answered while it is executed."""
+        """The progress of the order, answered while it is executed."""
         return self.progress
 
-    def _working(self, done: float, standing: int, images: int) -> None:
-        self.progress = (done, standing, images)
+    def _working(self, done: float, unbroken: int, images: int) -> None:
+        self.progress = (done, unbroken, images)

@@ -1,4 +1,4 @@
-"""What runs in a worker's process: plans a run by its names, and executes what it is sent of it."""
+"""The session of a worker process: plans a run by its names and executes orders of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from bench.machine.device import pick_device
 from bench.plan.cache import Shelf
 from bench.plan.plan import plan
 from bench.plan.request import Request
+from bench.records.header import Header
 from bench.records.lines import SampleRecord
 from bench.registry.registry import Registry
 from bench.run.worker import Worker
@@ -21,17 +22,17 @@ from bench.run.worker import Worker
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What a worker is sent; it can be sent again to another one.
+    """An order to a worker; it can be repeated on another worker.
 
     Arguments:
-        request: The run, by name.
-        run_id: What its spec has to hash to here as well.
-        device: Where to compute.
+        request: The run, by names.
+        run_id: The id of the run, which the worker must reproduce.
+        device: The device.
         batch_size: Images in one network call; None for auto.
-        mix: Whether the record may go on under another device kind or torch release.
-        path: The record's folder, for errors.
+        mix: Whether the record may be resumed under another device kind or torch release.
+        path: The record's folder, for messages.
         header: The record's header; None for a new record.
-        positions: Positions of the data set's order; None asks for the claims.
+        positions: Positions in the data set's order; None requests the claims.
     """
 
     request: Request
@@ -40,13 +41,13 @@ class Order:
     batch_size: int | None
     mix: bool
     path: Path
-    header: dict[str, Any] | None
+    header: Header | None
     positions: np.ndarray | None
 
 
 @dataclass(frozen=True)
 class Result:
-    """Lines, adversarial images, and the environment they were made in."""
+    """Lines, adversarial images, and their environment."""
 
     lines: list[SampleRecord]
     images: np.ndarray
@@ -55,11 +56,11 @@ class Result:
 
 
 class Session:
-    """Executes orders, and keeps what the next one can use.
+    """Executes orders; networks and data are kept for the next one.
 
     Arguments:
-        registry: What names stand for.
-        working: Told the share of an attack's work that is done, how many images stand, and of how many.
+        registry: Maps names to components.
+        working: Receives the finished share of an attack's work, the number of unbroken images, and the number of all.
     """
 
     def __init__(self, registry: Registry, working: Callable[[float, int, int], None]) -> None:
@@ -72,7 +73,7 @@ class Session:
         """The result of an order: claims, or a part of a shard.
 
         Raises:
-            WorkerError: This machine has other weights, data or code than the one that sent the order.
+            WorkerError: This machine has other weights, data or code than the sender of the order.
         """
         worker = self._worker(order)
         if order.positions is None:
@@ -95,7 +96,7 @@ class Session:
 
 
 def portable(error: BaseException) -> BenchError:
-    """An error as it can travel between processes: one of ours as it is, any other as a sentence."""
+    """An error that can be sent between processes: a `BenchError` as it is, any other as a `WorkerError` with its message."""
     if isinstance(error, BenchError):
         return type(error)(str(error))
     return WorkerError(

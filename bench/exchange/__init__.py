@@ -1,1 +1,1 @@
-"""Records to and from other people."""
+"""Exchange of records with other people."""

@@ -1,4 +1,4 @@
-"""A record in one file: a zip whose bytes follow from its content, so that a flipped bit anywhere is seen."""
+"""Packs a record into one zip file with canonical bytes, so that any flipped bit is detected."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bench.records.header import read_header
 from bench.records.seal import AUDIT, CHUNK, MAKERS_AUDIT, SEAL, broken_seal, sealed_names
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest time that a zip file can tell."""
+"""The earliest time that a zip file can store."""
 MODE = 0o100644
 
 
 def pack(path: Path, target: Path) -> Path:
-    """Writes a complete record, with its evidence, its seal and its audit (as its maker's), into one zip file, whole or not at all.
+    """Writes a complete record with its evidence, its seal and its audit (as its maker's) into one zip file, atomically.
 
-    Members are stored, in the order of their names, under one fixed time and mode: the same record gives the same bytes on every
-    machine, which compression does not promise.
+    Members are uncompressed, sorted by name, with a fixed time and mode. So the same record gives the same bytes on every
+    machine, which compression does not guarantee.
 
     Arguments:
         path: The record's folder.
-        target: The file to write; one that is there is replaced.
+        target: The file to write; an existing one is replaced.
 
     Raises:
         UserError: The record is not complete, or the file cannot be written.
-        GateError: The record is not as it was sealed.
+        GateError: The record has changed since it was sealed.
     """
     check_links(path)
     read_header(path)
@@ -59,7 +59,7 @@ def write_zip(path: Path, target: BinaryIO) -> None:
 
     Arguments:
         path: The record's folder.
-        target: Takes the zip file.
+        target: The open file that receives the zip file.
     """
     files = {name: path / name for name in [*sealed_names(path), SEAL]}
     audits = [path / name for name in (AUDIT, MAKERS_AUDIT) if (path / name).exists()]
@@ -75,12 +75,12 @@ def write_zip(path: Path, target: BinaryIO) -> None:
 
 
 def is_canonical(archive: Path, unpacked: Path, room: Path) -> bool:
-    """Whether a zip file is, bit by bit, what packing its content gives.
+    """Whether packing the content of a zip file gives the same bytes.
 
     Arguments:
         archive: The zip file.
         unpacked: A folder with its content and nothing else.
-        room: A folder for one more copy.
+        room: A temporary folder for the repacked file.
     """
     with open(archive, "rb") as one, open(room / "again.zip", "w+b") as other:
         write_zip(unpacked, other)

@@ -1,4 +1,4 @@
-"""A run's adversarial images as one tensor in the order of the test set: what RobustBench takes as an evaluation."""
+"""Saves a run's adversarial images as one tensor in the order of the test set, as RobustBench reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A packed record of somebody else, put among one's own."""
+"""Imports a packed record into a results folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from bench.files.documents import printable
 from bench.records.header import read_header
 from bench.records.lines import read_lines
 from bench.records.seal import MAKERS_AUDIT, SEAL, broken_seal
-from bench.records.spec import RunSpec
 from bench.threat import ThreatModel
 
 FOLDER_NAME = r"\w[^/\\]*"
@@ -23,11 +22,11 @@ FOLDER_NAME = r"\w[^/\\]*"
 
 @dataclass(frozen=True)
 class Unpacked:
-    """A record among one's own.
+    """An imported record.
 
     Arguments:
         path: Its folder.
-        known: Whether it was there before, the same in every bit.
+        known: Whether the same record was already there.
     """
 
     path: Path
@@ -35,18 +34,18 @@ class Unpacked:
 
 
 def unpack(archive: Path, results: Path) -> Unpacked:
-    """Puts the record in a file of `bench pack` where `bench run` would have made it, whole or not at all.
+    """Extracts the record in a file of `bench pack` to where `bench run` would have made it, atomically.
 
-    Nothing is computed and no code runs: whether the record is true is for `bench verify`. An audit in the file is left out: it is its maker's word,
-    and `bench audit` makes one here.
+    No code of the record runs and no number is checked; `bench verify` does that. The maker's audit in the file is dropped, and
+    `bench audit` makes a new one.
 
     Arguments:
         archive: The zip file.
-        results: Folder of all records.
+        results: The results folder.
 
     Raises:
-        UserError: It is no packed record, another record of this id is there, or the folder cannot be written.
-        GateError: Its content is not as it was sealed.
+        UserError: The file is no packed record, another record with this id exists, or the folder cannot be written.
+        GateError: The content has changed since it was sealed.
     """
     try:
         results.mkdir(parents=True, exist_ok=True)
@@ -69,23 +68,23 @@ def unpack(archive: Path, results: Path) -> Unpacked:
 
 
 def _place(archive: Path, folder: Path) -> Path:
-    """`<dataset>/<threat>/<run id>`, once the content is found to be as it was sealed and its id that of its spec."""
+    """`<dataset>/<threat>/<run id>`, after checks of the seal and of the run id."""
     broken = broken_seal(folder)
     if broken:
         raise GateError(
             f"expected {printable(archive)} as it was packed, got: {printable('; '.join(broken))}; ask for it again"
         )
     header = read_header(folder)
-    spec = RunSpec.model_validate(header["spec"])
-    if spec.run_id != header["run_id"] or not _plain(spec.dataset.name):
+    spec = header.spec
+    if spec.run_id != header.run_id or not _plain(spec.dataset.name):
         raise UserError(
-            f"expected a record in {printable(archive)} whose id is the hash of its spec and whose data set has a plain name, got id {printable(header['run_id'])}, data set {printable(spec.dataset.name)}; do not use it"
+            f"expected a record in {printable(archive)} whose id is the hash of its spec and whose data set has a plain name, got id {printable(header.run_id)}, data set {printable(spec.dataset.name)}; do not use it"
         )
     return Path(spec.dataset.name) / ThreatModel.parse(spec.threat).slug / spec.run_id
 
 
 def _plain(name: str) -> bool:
-    """Whether a name stays in its folder, is not hidden, and shows what it is."""
+    """Whether a name stays in its folder, is not hidden, and is printable."""
     return name.isprintable() and re.fullmatch(FOLDER_NAME, name) is not None
 
 
@@ -94,14 +93,14 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _conflict(archive: Path, theirs: Path, mine: Path, results: Path) -> str:
-    """That two records claim to be one run, by what they differ, and how to see more of it."""
+    """The message about two records with one run id: how they differ, and how to compare them."""
     place = mine.relative_to(results)
-    here, there = _figures(mine), _figures(theirs)
-    told = (
-        f"{here} here, {there} in {printable(archive)}" if here != there else f"{here} in both, by other lines or files"
+    own, other = _figures(mine), _figures(theirs)
+    differing = (
+        f"{own} here, {other} in {printable(archive)}" if own != other else f"{own} in both, by other lines or files"
     )
     return (
-        f"expected no other record in {printable(mine)}, got two that claim to be run {mine.name}, {told}; import it with --results OTHER, and "
+        f"expected no other record in {printable(mine)}, got two that claim to be run {mine.name}, {differing}; import it with --results OTHER, and "
         f"bench compare {shlex.quote(printable(mine))} OTHER/{shlex.quote(printable(place))} shows the images that differ"
     )
 

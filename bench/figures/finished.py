@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from bench.records.claim import Claim, judged
 from bench.records.lines import SampleRecord
+from bench.records.spec import RunSpec
 from bench.stats.intervals import mean_share
 from bench.threat import ThreatModel
 
@@ -17,14 +17,14 @@ LEAST = 30
 """Images from which on clean accuracy is compared with chance."""
 
 
-def finished_claims(spec: dict[str, Any], lines: Sequence[SampleRecord]) -> list[Claim]:
+def finished_claims(spec: RunSpec, lines: Sequence[SampleRecord]) -> list[Claim]:
     """The claims that follow from the lines of a run.
 
     Arguments:
         spec: The run's spec.
         lines: At least one.
     """
-    return [_ball(ThreatModel.parse(spec["threat"]), lines), _above_chance(lines)]
+    return [_ball(ThreatModel.parse(spec.threat), lines), _above_chance(lines)]
 
 
 def _ball(threat: ThreatModel, lines: Sequence[SampleRecord]) -> Claim:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,10 +18,11 @@ import numpy as np
 
 from bench.errors import UserError
 from bench.files.documents import printable, read_json
-from bench.records.header import read_header
+from bench.records.header import Environment, Header, read_header
 from bench.records.lines import Cost, SampleRecord, plain_flags, read_fields
 from bench.records.lookup import record_paths, results_of
 from bench.records.record import read_record
+from bench.records.spec import RunSpec
 
 CLEAN, ROBUST = "clean", "adversarial"
 FIELDS = ("id", "label", CLEAN, ROBUST, "cost", "said", "certified")
@@ -36,7 +37,7 @@ class Run:
 
     Arguments:
         path: The record's folder.
-        header: The content of `run.json`.
+        header: Its header.
         sealed: Whether it is complete and carries `SHA256SUMS`.
         audit: The content of `audit.json`, empty if the run was not audited.
         ids: Sample ids, shape `(n,)`.
@@ -49,7 +50,7 @@ class Run:
     """
 
     path: Path
-    header: dict[str, Any]
+    header: Header
     sealed: bool
     audit: dict[str, Any]
     flags: dict[str, int]
@@ -66,17 +67,17 @@ class Run:
     @property
     def run_id(self) -> str:
         """The run's id."""
-        return self.header["run_id"]
+        return self.header.run_id
 
     @property
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> RunSpec:
         """The content of the run id."""
-        return self.header["spec"]
+        return self.header.spec
 
     @property
-    def environments(self) -> list[dict[str, Any]]:
+    def environments(self) -> list[Environment]:
         """Where its images were made; one that fits no other if the header has none."""
-        return list(self.header["environments"].values()) or [{}]
+        return list(self.header.environments.values()) or [Environment()]
 
     @property
     def results(self) -> Path:
@@ -119,7 +120,7 @@ def read_run(path: Path) -> Run:
         lines = _read(path, whole)
         flags, columns = _flags(path, lines), _columns(file, lines)
         del lines
-    return Run(path, header, (path / "SHA256SUMS").exists(), _audit(path, header["run_id"]), flags, *columns)
+    return Run(path, header, (path / "SHA256SUMS").exists(), _audit(path, header.run_id), flags, *columns)
 
 
 def read_runs(results: Path) -> Iterator[Run]:
@@ -131,9 +132,9 @@ def read_runs(results: Path) -> Iterator[Run]:
     return (run for run in map(read_run, record_paths(results)) if len(run))
 
 
-def same_environment(*environments: Mapping[str, Any]) -> bool:
+def same_environment(*environments: Environment) -> bool:
     """Whether all environments compute the same bits; one that does not name its instruction set never does."""
-    prints = [[environment.get(key) for key in FINGERPRINT] for environment in environments]
+    prints = [[getattr(environment, key) for key in FINGERPRINT] for environment in environments]
     return bool(prints) and None not in prints[0] and all(other == prints[0] for other in prints)
 
 

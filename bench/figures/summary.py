@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.figures.finished import finished_claims
+from bench.records.header import Header
 from bench.records.lines import SampleRecord
 from bench.records.record import Record
 from bench.stats.intervals import mean_share
@@ -40,30 +41,30 @@ def summarise(record: Record, lines: Sequence[SampleRecord], asked: int | None =
         lines: The images to summarise, at least one.
         asked: Number of images that were asked for; fewer lines make the status `partial`.
     """
-    header, k = record.header, len(lines[0].clean)
+    document, k = record.header.document, len(lines[0].clean)
     complete = len(lines) >= asked if asked is not None else record.sealed
-    environments = header["environments"]
     return {
-        "run_id": header["run_id"],
+        "run_id": record.run_id,
         "path": record.path.as_posix(),
         "status": "complete" if complete else "partial",
         "n": len(lines),
-        "spec": header["spec"],
+        "spec": document["spec"],
         "clean_accuracy": mean_share(shares(lines, CLEAN)).as_dict(),
         "robust_accuracy": mean_share(shares(lines)).as_dict(),
         "draws": {"k": k, **_rules(lines, ROBUST, ""), **_rules(lines, CLEAN, "null_")},
         **_remarks(lines),
         **_certified(lines),
-        "checks": {**header["checks"], "claims": _claims(header, lines)},
+        "checks": {**document["checks"], "claims": _claims(record.header, lines)},
         "cost": {"seconds": round(sum(line.seconds for line in lines), 3), **_cost(lines)},
         **_memory(lines),
-        "environment": environments.get(lines[-1].environment),
+        "environment": document["environments"].get(lines[-1].environment),
     }
 
 
-def _claims(header: dict[str, Any], lines: Sequence[SampleRecord]) -> list[dict[str, Any]]:
+def _claims(header: Header, lines: Sequence[SampleRecord]) -> list[dict[str, Any]]:
     """The claims that were measured before the run, and those that need its lines."""
-    return [*header["checks"].get("claims", []), *(claim.as_dict() for claim in finished_claims(header["spec"], lines))]
+    measured = header.document["checks"].get("claims", [])
+    return [*measured, *(claim.as_dict() for claim in finished_claims(header.spec, lines))]
 
 
 def _remarks(lines: Sequence[SampleRecord]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The regression gate: are these runs still those of the baseline, and if not, what changed."""
+"""The regression gate: compares runs with a baseline, and reports every change."""

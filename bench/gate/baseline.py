@@ -1,4 +1,4 @@
-"""A baseline on disk: records, and the reasons of its changes."""
+"""A baseline on disk: its records, and the history of its changes with their reasons."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def update(
     added: Sequence[Run] = (),
     samples: int | None = None,
 ) -> list[str]:
-    """Replaces the baseline's runs by the results, and keeps the reason; returns the changes, as phrases.
+    """Replaces the baseline's runs by the results and keeps the reason; returns the changes, as phrases.
 
-    Where there is no baseline yet, and no run is to be added, all results become one.
+    Without a baseline, and without runs to add, all results become the baseline.
 
     Arguments:
-        baseline: The folder.
-        before: Its runs.
+        baseline: The baseline's folder.
+        before: The baseline's runs.
         after: The results.
-        reason: Why.
-        added: Runs that become rows of it.
-        samples: Images to keep of each row, the first of the published order; None keeps all.
+        reason: The reason for the change.
+        added: Runs to add as new rows.
+        samples: The number of first images to keep of each row; None keeps all.
 
     Raises:
         UserError: No reason, no results, a run that is not complete, or one that lacks images of the baseline.
@@ -49,12 +49,12 @@ def update(
         raise UserError(
             'expected --reason "..." with --update, got none; say why robustness changed, it is kept in the baseline'
         )
-    known = {run.run_id for run in before}
-    new = [run for run in (added if before or added else after) if run.run_id not in known]
+    ids = {run.run_id for run in before}
+    new = [run for run in (added if before or added else after) if run.run_id not in ids]
     pairs = [*pair_up(before, after), *(Pair(run, run, []) for run in new)]
     if not added and not any(pair.after for pair in pairs):
         raise UserError(
-            "expected results to make a baseline of, got none; make them with bench run, below the folder that --results names"
+            "expected results for the baseline, got none; make them with bench run, below the folder that --results names"
         )
     changed = [pair for pair in _nearest(pairs) if _differs(pair, samples)]
     for pair in changed:
@@ -64,14 +64,18 @@ def update(
         old = None if _is_new(pair) else pair.before.path
         copy_record((pair.after or pair.before).path, baseline, replacing=old, samples=samples)
     if changed:
-        entry = {"reason": reason.strip(), "purebench": bench.__version__, "changed": phrases}
-        file = baseline / HISTORY
-        write_whole(file, (json.dumps({"history": [*_history(file), entry]}, indent=1) + "\n").encode())
+        _note(baseline / HISTORY, reason.strip(), phrases)
     return phrases
 
 
+def _note(file: Path, reason: str, changed: list[str]) -> None:
+    """Adds a change to the history of a baseline."""
+    entry = {"reason": reason, "purebench": bench.__version__, "changed": changed}
+    write_whole(file, (json.dumps({"history": [*_history(file), entry]}, indent=1) + "\n").encode())
+
+
 def _history(file: Path) -> list[dict[str, Any]]:
-    """The changes of a baseline with their reasons, oldest first."""
+    """The changes of a baseline, oldest first."""
     content = read_json(file) if file.exists() else {"history": []}
     if not isinstance(content, dict) or not isinstance(content.get("history"), list):
         raise UserError(f"expected the history of a baseline in {file}, got other content; restore the file")
@@ -79,7 +83,7 @@ def _history(file: Path) -> list[dict[str, Any]]:
 
 
 def _nearest(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs, each result only with the row that it differs from least: it may replace no other."""
+    """The pairs, with each result only in its most similar row, so that it replaces no other."""
     nearest: dict[str, Pair] = {}
     for pair in sorted(pairs, key=lambda pair: len(pair.changed)):
         if pair.after is not None:
@@ -93,14 +97,14 @@ def _is_new(pair: Pair) -> bool:
 
 
 def _differs(pair: Pair, samples: int | None) -> bool:
-    """Whether the baseline lacks the run, or anything but times differs."""
+    """Whether the run is new, or anything but its times differs from the baseline."""
     if pair.after is None or _is_new(pair) or pair.changed or pair.before.run_id != pair.after.run_id:
         return pair.after is not None
     before, after = (
         [structs.replace(line, seconds=0.0, environment="", memory=None) for line in lines]
         for lines in (pair.before.lines, pair.after.lines[:samples])
     )
-    environments = [list(run.header["environments"].values()) for run in (pair.before, pair.after)]
+    environments = [list(run.header.environments.values()) for run in (pair.before, pair.after)]
     return before != after or environments[0] != environments[1]
 
 
@@ -117,7 +121,7 @@ def _phrase(pair: Pair, samples: int | None) -> str:
     """The change of a row."""
     run = pair.after or pair.before
     old = "" if _is_new(pair) else f"{_percent(pair.before)} to "
-    failed = failed_checks(run.header["checks"].get("claims", []))
+    failed = failed_checks(run.header.checks)
     more = [*pair.changed, *(f"failed check: {check}" for check in failed)]
     return f"{pair.name} [{run.run_id}]: {old}{_percent(run, samples)} robust" + (
         f" ({'; '.join(more)})" if more else ""

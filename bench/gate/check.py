@@ -1,4 +1,4 @@
-"""The gate as a whole: a baseline and results in, a report out."""
+"""The gate as a whole: compares results with a baseline and gives a report."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from bench.gate.tiers import exact, is_exact, power_text, statistical
 
 @dataclass(frozen=True, kw_only=True)
 class Bars:
-    """How strict the gate is.
+    """The strictness of the gate.
 
     Arguments:
         alpha: Two-sided level of the statistical tier, after Holm; in (0, 1).
-        margin: Smallest change that fails it, in percentage points, in [0, 100).
+        margin: Smallest change that fails the gate, in percentage points, in [0, 100).
     """
 
     alpha: float = 0.01
@@ -62,38 +62,50 @@ def check(
     Arguments:
         before: The baseline's runs.
         after: The runs to judge.
-        bars: How strict to be.
-        stored: Gives the findings on stored images, of the `baseline` or the `result`.
+        bars: The strictness.
+        stored: Gives the findings on the stored images of a run, `baseline` or `result`.
         other_code: Gives the parts of a run whose code changed, as phrases.
     """
     pairs = pair_up(before, after)
     made = changes([pair if not is_exact(pair) else Pair(pair.before, None, []) for pair in pairs])
-    tests, rows = sum(map(len, made)), []
-    for pair, found in zip(pairs, made, strict=True):
-        other = other_code(pair.after) if pair.after else []
-        findings = [invariants.spec_unchanged(pair), invariants.all_images(pair)]
-        findings += [invariants.code(other)] if other else []
-        findings.append(invariants.sealed("seal (baseline)", pair.before))
-        tier, power = "missing", ""
-        if pair.after is not None and pair.common:
-            tier = "exact" if is_exact(pair) else "statistical"
-            tiered, power = _tier(pair, found, bars, tests)
-            findings += [*_of_result(pair, pair.after), tiered]
-            findings += [*stored(pair.before, "baseline"), *stored(pair.after, "result")]
-        row = RowReport(
-            name=pair.name,
-            run_id=pair.before.run_id,
-            result_id=pair.after.run_id if pair.after else None,
-            tier=tier,
-            n=len(pair.common),
-            findings=findings,
-            changes=changes([pair])[0] if tier == "exact" else found,
-            power=power,
-            accuracy=_accuracy(pair),
-            other_code=other,
-        )
-        rows.append(row)
+    tests = sum(map(len, made))
+    rows = [
+        _row(pair, found, bars, tests, stored, other_code(pair.after) if pair.after else [])
+        for pair, found in zip(pairs, made, strict=True)
+    ]
     return Report(rows=rows, together=invariants.worst_cases([pair.after for pair in pairs if pair.after is not None]))
+
+
+def _row(
+    pair: Pair,
+    found: Sequence[Change],
+    bars: Bars,
+    tests: int,
+    stored: Callable[[Run, str], list[Finding]],
+    other: list[str],
+) -> RowReport:
+    """The report on one row; `tests` counts the comparisons of all rows, `other` names the parts with changed code."""
+    findings = [invariants.spec_unchanged(pair), invariants.all_images(pair)]
+    findings += [invariants.code(other)] if other else []
+    findings.append(invariants.sealed("seal (baseline)", pair.before))
+    tier, power = "missing", ""
+    if pair.after is not None and pair.common:
+        tier = "exact" if is_exact(pair) else "statistical"
+        tiered, power = _tier(pair, found, bars, tests)
+        findings += [*_of_result(pair, pair.after), tiered]
+        findings += [*stored(pair.before, "baseline"), *stored(pair.after, "result")]
+    return RowReport(
+        name=pair.name,
+        run_id=pair.before.run_id,
+        result_id=pair.after.run_id if pair.after else None,
+        tier=tier,
+        n=len(pair.common),
+        findings=findings,
+        changes=changes([pair])[0] if tier == "exact" else list(found),
+        power=power,
+        accuracy=_accuracy(pair),
+        other_code=other,
+    )
 
 
 def _tier(pair: Pair, found: Sequence[Change], bars: Bars, tests: int) -> tuple[Finding, str]:

@@ -1,36 +1,35 @@
-"""The rows of a baseline and the current code of their names."""
+"""Compares the rows of a baseline with the current code of their parts."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
-from typing import Any
 
 from bench.compare.pairs import row_name
 from bench.errors import BenchError, UserError
 from bench.figures.runs import Run
+from bench.records.command import given_arguments
+from bench.records.spec import Component
 from bench.registry.arguments import complete, takes
 from bench.registry.entry import FLAGS, KIND_OF
 from bench.registry.registry import Registry
-from bench.text.command import given_arguments
 
 OWN = ("defense", "attack")
-"""The parts whose code a row judges."""
+"""The parts of a run whose code the gate judges."""
 
 
 def other_code(run: Run, registry: Registry) -> list[str]:
-    """The parts of a run whose code changed, as `defense content ee079c0a -> 829f6b33`; `gone` where none is found."""
+    """The parts of a run whose code changed, as `defense content ee079c0a -> 829f6b33`; `gone` if it is not found."""
     phrases = []
     for role in OWN:
-        recorded, current = run.spec[role].get("sha256"), _current(run.spec[role], role, registry)
+        part: Component = getattr(run.spec, role)
+        recorded, current = part.sha256, _current(part, role, registry)
         if current is not None and current != recorded:
             phrases.append(f"{role} content {str(recorded)[:8]} -> {current[:8]}")
     return phrases
 
 
-def _current(part: Mapping[str, Any], role: str, registry: Registry) -> str | None:
-    """The hash of a part's code; None for a built-in one, and for an attack whose hash is that of its surrogate."""
+def _current(part: Component, role: str, registry: Registry) -> str | None:
+    """The hash of a part's current code; None for a built-in part, and for an attack that hashes its surrogate."""
     try:
-        found = registry.find(KIND_OF[role], part["name"])
+        found = registry.find(KIND_OF[role], part.name)
         if found.source == "built-in" or takes(found.load(), "surrogate"):
             return None
         return found.source_sha256()
@@ -39,20 +38,20 @@ def _current(part: Mapping[str, Any], role: str, registry: Registry) -> str | No
 
 
 def check_row(run: Run, registry: Registry, *, every: bool) -> None:
-    """Checks that the parts of a row are found and take its arguments, before anything runs.
+    """Checks, before anything runs, that the parts of a row are found and take its arguments.
 
     Arguments:
         run: The row.
-        registry: What its names stand for.
-        every: Whether all recorded arguments are needed, to score stored images, or only the given ones.
+        registry: Finds its names.
+        every: Whether to check all recorded arguments (to score stored images) or only the given ones (to run again).
 
     Raises:
-        UserError: A part is not found or takes other arguments.
+        UserError: A part is not found, or takes other arguments.
     """
     for role in OWN:
-        part = run.spec[role]
-        found = registry.find(KIND_OF[role], part["name"])
-        args = part["args"] if every else given_arguments(part, run.header["labels"][role])
+        part: Component = getattr(run.spec, role)
+        found = registry.find(KIND_OF[role], part.name)
+        args = part.args if every else given_arguments(part, getattr(run.header.labels, role))
         try:
             complete(found.load(), {**found.entry.args, **args}, what=found.name, flag=FLAGS[found.kind])
         except UserError as error:

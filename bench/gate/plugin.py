@@ -14,18 +14,18 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the options."""
+    """Adds the options of the gate."""
     add = parser.getgroup("purebench", "regression gate of purebench").addoption
     results, baseline = "Folder of the results to judge. [default: results]", "Folder of the baseline's records."
     add("--purebench-baseline", metavar="DIR", help=f"{baseline} One test per row.")
     add("--purebench-results", metavar="DIR", default="results", help=results)
-    add("--purebench-run", action="store_true", help="Make the runs that are missing. [default: no]")
+    add("--purebench-run", action="store_true", help="Run what is missing first. [default: no]")
     add("--purebench-margin", type=float, default=1.0, help="Smallest change that fails, in points. [default: 1.0]")
     add("--purebench-alpha", type=float, default=0.01, help="Two-sided level, after Holm. [default: 0.01]")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuses to make runs without a baseline."""
+    """Refuses `--purebench-run` without a baseline."""
     if config.getoption("--purebench-run") and not config.getoption("--purebench-baseline"):
         raise pytest.UsageError(
             "expected --purebench-baseline DIR with --purebench-run, got none; name the folder of the baseline's records"
@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 
 class Gate(pytest.Collector):
-    """The rows of one baseline, compared together when the first is run."""
+    """The rows of one baseline, compared together when the first test runs."""
 
     def collect(self) -> Iterator[pytest.Item]:
         """One item per row, and one for the checks over several rows."""
@@ -68,7 +68,7 @@ class Gate(pytest.Collector):
         yield Row.from_parent(self, name="all rows", run_id="")
 
     def compared(self) -> Report:
-        """The report, made once; an error fails the test of each row, in one sentence."""
+        """The report, computed once; an error fails the test of each row, in one sentence."""
         from bench.errors import BenchError
 
         if not self.report:
@@ -82,14 +82,14 @@ class Gate(pytest.Collector):
 
 
 class Row(pytest.Item):
-    """One row of the baseline, or without an id the checks over several rows."""
+    """One row of the baseline; without an id, the checks over several rows."""
 
     def __init__(self, *, run_id: str, **options: Any) -> None:
         super().__init__(**options)
         self.run_id = run_id
 
     def runtest(self) -> None:
-        """Fails with the row's report and the command to run next, if any of its checks failed."""
+        """Fails if a check of the row failed, with the row's report and the command to run next."""
         from bench.compare.findings import summed_up
         from bench.gate.report import renewal, row_text
 
@@ -103,5 +103,5 @@ class Row(pytest.Item):
             pytest.fail(text, pytrace=False)
 
     def reportinfo(self) -> tuple[Path, None, str]:
-        """Where the row is reported."""
+        """The location and the name of the row in pytest's report."""
         return self.path, None, self.name

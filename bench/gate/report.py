@@ -1,4 +1,4 @@
-"""The report of a gate: as text, as JSON, as JUnit XML, as a step summary on GitHub."""
+"""The report of a gate as text, JSON, JUnit XML or a step summary on GitHub."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-from bench.compare.findings import Finding, Flip, Report, RowReport, summed_up
+from bench.compare.findings import OTHER_CODE, Finding, Flip, Report, RowReport, summed_up
 from bench.errors import UserError
 from bench.files.atomic import write_whole
 from bench.text.columns import folded
@@ -17,7 +17,7 @@ from bench.text.words import counted
 
 MOST_FLIPS = 5
 COMPARISONS = ("predictions", "change")
-"""The check of either tier that compares a row with its baseline."""
+"""The names of the checks that compare a row with its baseline, one per tier."""
 _STATES = {True: "ok", False: "FAIL", None: "-"}
 
 
@@ -30,13 +30,13 @@ def as_text(report: Report) -> str:
 
 
 def row_text(row: RowReport) -> str:
-    """The failed checks of a row with their images, its comparison, and the checks that could not be made."""
+    """The failed checks of a row with their images, its comparison, and the checks that were not possible."""
     result = f", now {row.result_id}" if row.result_id and row.result_id != row.run_id else ""
     lines = [row.name, folded("  ", f"run {row.run_id}{result}, {row.tier} tier, n = {row.n}")]
     if row.accuracy:
         lines.append(folded("  ", "; ".join(_moved(what, *row.accuracy[what]) for what in ("robust", "clean"))))
     for finding in sorted(row.findings, key=lambda finding: finding.passed is not False):
-        if finding.passed is not True or finding.check in COMPARISONS or "by other code" in finding.detail:
+        if finding.passed is not True or finding.check in COMPARISONS or OTHER_CODE in finding.detail:
             lines.append(_folded(finding))
         if finding.passed is False:
             lines += [folded("        ", line) for line in flip_lines(finding.flips)]
@@ -50,7 +50,7 @@ def _moved(what: str, before: float, after: float) -> str:
 
 
 def verdict(report: Report) -> str:
-    """One line: passed, or the failed rows with their failed checks."""
+    """The verdict: passed, or the failed rows with their failed checks."""
     count = counted(len(report.rows), "row")
     if report.passed:
         return f"passed: {count} as in the baseline"
@@ -62,9 +62,9 @@ def verdict(report: Report) -> str:
 
 
 def renewal(report: Report, baseline: Path, results: Path) -> str:
-    """The command that renews the baseline, after a failure."""
+    """The command that updates the baseline after a failure; empty if the gate passed."""
     command = shlex.join(["bench", "check", "--baseline", str(baseline), "--results", str(results)])
-    return "" if report.passed else f'\nif the change is meant: {command} --run --update --reason "why"'
+    return "" if report.passed else f'\nif the change is intended: {command} --run --update --reason "why"'
 
 
 def as_document(report: Report) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def as_document(report: Report) -> dict[str, Any]:
 
 
 def publish(report: Report, *, junit: Path | None, summary: str | None) -> None:
-    """Writes JUnit XML, and adds to the file of a step summary.
+    """Writes JUnit XML, and appends to the file of a step summary.
 
     Raises:
         UserError: The step summary cannot be written.
@@ -111,7 +111,7 @@ def as_junit(report: Report) -> str:
 
 
 def error_junit(sentence: str) -> str:
-    """JUnit XML of a check that could not be made: one error."""
+    """JUnit XML of a gate that could not run: one error."""
     root = ElementTree.Element("testsuites", name="purebench")
     suite = ElementTree.SubElement(root, "testsuite", name="bench check", tests="1", failures="0", errors="1")
     case = ElementTree.SubElement(suite, "testcase", classname="purebench", name="bench check")
@@ -137,17 +137,17 @@ def as_step_summary(report: Report) -> str:
 
 
 def _folded(finding: Finding) -> str:
-    """A check and its detail, in lines of a terminal."""
+    """A check and its detail, folded for a terminal."""
     return folded(finding_lead(finding), f"{finding.check}: {finding.detail}")
 
 
 def finding_lead(finding: Finding) -> str:
-    """The first column of a check: ok, FAIL, or a dash where it could not be made."""
+    """The first column of a check: ok, FAIL, or a dash if it was not possible."""
     return f"  {_STATES[finding.passed]:<5} "
 
 
 def flip_lines(flips: Sequence[Flip]) -> list[str]:
-    """The first images behind a finding, a line each, and the number of the others."""
+    """The first images of a finding, a line each, and the number of the others."""
     shown = [
         f"image {flip.sample} (class {flip.label}), {flip.which}: {_classes(flip.before)} -> {_classes(flip.after)}"
         + ("" if flip.margin is None else f", recorded margin {flip.margin:.2g}")

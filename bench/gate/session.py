@@ -1,4 +1,4 @@
-"""One call of the gate: read, make what is missing, compare or update. Torch is imported where it runs or scores."""
+"""One call of the gate: reads runs, makes missing ones, then compares or updates. Torch is imported only to run or score."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from bench.records.spec import UNDEFENDED
 from bench.registry.registry import Registry
 
 FLOOR = 0.02
-"""Robust accuracy at and below which a loss of robustness cannot show."""
+"""Robust accuracy up to which a loss of robustness cannot show."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Update:
 
     Arguments:
         changed: The changed rows, as phrases.
-        left_out: Folders of runs that a first baseline leaves out, since their code changed.
+        left_out: Folders of runs that are not in the first baseline, since their code changed.
         notes: Warnings.
     """
 
@@ -41,14 +41,14 @@ class Update:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A baseline, the results to judge, and what their names stand for.
+    """A baseline and the results to judge.
 
     Arguments:
         baseline: Folder of the baseline's records.
         results: Folder of the results.
-        bars: How strict to be.
-        registry: What names stand for.
-        progress: Makes what shows the progress of one run.
+        bars: The strictness.
+        registry: Finds names.
+        progress: Makes the progress display of one run.
         data_dir: Where data sets lie.
         device: As on the command line.
         announce: Receives a sentence before each run.
@@ -66,11 +66,11 @@ class Session:
     def __post_init__(self) -> None:
         if self.baseline.resolve() == self.results.resolve():
             raise UserError(
-                f"expected results elsewhere than the baseline, got {self.results} for both; name the folder of new runs with --results"
+                f"expected results in another folder than the baseline, got {self.results} for both; name the folder of new runs with --results"
             )
 
     def check(self, before: list[Run], *, make: bool) -> Report:
-        """The report on the runs of the baseline; with `make`, what is missing is run first."""
+        """The report on the runs of the baseline; with `make`, missing runs are made first."""
         return check(before, self._results(before, make=make), self.bars, self._stored, self._other_code)
 
     def update(self, reason: str, *, make: bool, add: Sequence[str] = (), samples: int | None = None) -> Update:
@@ -93,14 +93,14 @@ class Session:
         return Update(changed=changed, left_out=[str(run.path) for run in old], notes=notes)
 
     def _results(self, before: list[Run], *, make: bool) -> list[Run]:
-        """The existing results, or with `make` one run a row; names and arguments of all rows are checked first."""
+        """The existing results, or with `make` one run per row; names and arguments of all rows are checked first."""
         for run in before:
             if make or _stores_images(run):
                 check_row(run, self.registry, every=_stores_images(run))
         return [self._made(run) for run in before] if make else list(read_runs(self.results))
 
     def _made(self, old: Run) -> Run:
-        """A run like a row, with its number of images and batch size, and the current defaults; an existing one is kept."""
+        """A run like a row: the same images and batch size, the current defaults; a finished run is reused."""
         from bench.plan.plan import plan
         from bench.plan.request import request_of
         from bench.run.runner import Options, record_path, run
@@ -110,7 +110,7 @@ class Session:
             samples=len(old),
             results=self.results,
             device=self.device,
-            batch_size=next((part["batch_size"] for part in old.header["environments"].values()), None),
+            batch_size=next((part.batch_size for part in old.header.environments.values()), None),
             evidence=_stores_images(old),
         )
         path = record_path(planned, self.results)
@@ -138,8 +138,6 @@ def _stores_images(run: Run) -> bool:
 def _on_the_floor(run: Run) -> list[str]:
     """A warning about a row that cannot show a loss of robustness."""
     robust = run.shares().mean()
-    if robust > FLOOR or run.spec["defense"]["name"] == UNDEFENDED:
+    if robust > FLOOR or run.spec.defense.name == UNDEFENDED:
         return []
-    return [
-        f"{row_name(run)} is {100 * robust:.1f} % robust: a loss of robustness cannot show there; use a smaller --threat"
-    ]
+    return [f"{row_name(run)} is {100 * robust:.1f} % robust: a loss of robustness cannot show; use a smaller --threat"]

@@ -1,4 +1,4 @@
-"""Checks of the adversarial images that a row stores: inside the ball, and scored again here."""
+"""Checks of the adversarial images that a row stores: they lie in the ball, and score as recorded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.compare.findings import CLOSE, Finding, judged
+from bench.compare.findings import CLOSE, OTHER_CODE, Finding, judged
 from bench.figures.runs import Run
 from bench.records.spec import differences, of_code
 from bench.registry.registry import Registry
@@ -22,8 +22,8 @@ def stored_images(
 
     Arguments:
         run: The run.
-        registry: What its names stand for.
-        whose: `baseline` or `result`, for the findings' names.
+        registry: Finds its names.
+        whose: `baseline` or `result`, for the names of the findings.
         data_dir: Where data sets lie.
         device: As on the command line.
     """
@@ -32,7 +32,7 @@ def stored_images(
     if scores.adversarial is None:
         return [Finding(check=f"stored images ({whose})", passed=None, detail="none are stored")]
     ball = judge_ball(run, scores.outside, f"inside the ball ({whose})")
-    changed = differences(run.spec, planned.spec.model_dump())
+    changed = differences(run.spec, planned.spec)
     other = [phrase for phrase in changed if not of_code(phrase)]
     if other:
         return [ball, Finding(check=f"parts ({whose})", passed=False, detail="; ".join(other))]
@@ -40,21 +40,21 @@ def stored_images(
 
 
 def _judged(scored: Rescored, whose: str, *, recoded: bool) -> Finding:
-    """The finding on new scores: equal bits, close margins (other code), or equal predictions (another environment)."""
+    """The finding on new scores: equal bits, close margins (changed code), or equal predictions (another environment)."""
     n, check = len(scored.ids), f"scored again ({whose})"
     if scored.same and not recoded:
         check, wrong = f"same bits ({whose})", scored.changed | (scored.moved > 0)
         good = f"{n} stored images score to the recorded margins"
-        bad = f"{wrong.sum()} of {n} stored images score otherwise than recorded"
+        bad = f"{wrong.sum()} of {n} stored images do not score to the recorded margins"
     elif scored.same:
         wrong = scored.moved > CLOSE
-        good = f"{n} stored images score to the recorded margins, by other code"
-        bad = f"{_robust(scored)}: the code computes something else, margins of {wrong.sum()} of {n} stored images moved by up to {scored.moved.max():.1g}, more than rounding does"
+        good = f"{n} stored images score to the recorded margins, {OTHER_CODE}"
+        bad = f"{_robust(scored)}: the code computes something else, margins of {wrong.sum()} of {n} stored images moved by up to {scored.moved.max():.1g}, more than rounding explains"
     else:
         wrong = scored.wrong
-        good = f"{n} stored images, in another environment than the record's"
+        good = f"{n} stored images have the recorded predictions, in another environment"
         bad = (
-            f"{wrong.sum()} of {n} stored images are predicted otherwise, with a recorded margin of at least {CLOSE:g}"
+            f"{wrong.sum()} of {n} stored images have other predictions, despite recorded margins of at least {CLOSE:g}"
         )
     return judged(check, bad if wrong.any() else "", good, scored.flips(wrong & scored.changed))
 

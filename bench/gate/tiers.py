@@ -1,4 +1,4 @@
-"""The two tiers: predictions that must be equal, and changes that must not be significant."""
+"""The two tiers of the gate: equal predictions, or no significant change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bench.stats.paired import power
 from bench.text.words import counted
 
 DISCORDANCE, DROP = 0.10, 0.05
-"""Share of images that change, and the change of accuracy, for which the power is stated."""
+"""The share of images that change, and the change of accuracy, for which the power is stated."""
 
 
 def is_exact(pair: Pair) -> bool:
@@ -24,7 +24,7 @@ def is_exact(pair: Pair) -> bool:
 
 
 def exact(pair: Pair) -> Finding:
-    """The exact tier: all predictions are those of the baseline."""
+    """The exact tier: all predictions equal those of the baseline."""
     flipped = flips(pair)
     found = "; ".join(map(words, changes([pair])[0])) or "other wrong classes"
     problem = f"{counted(len(flipped), 'prediction')} changed in the environment of the baseline: {found}"
@@ -36,7 +36,7 @@ def statistical(pair: Pair, made: Sequence[Change], *, alpha: float, margin: flo
 
     Arguments:
         pair: The row.
-        made: Its changes.
+        made: The row's changes.
         alpha: Two-sided level after Holm.
         margin: Smallest change that counts, in [0, 1].
     """
@@ -52,6 +52,6 @@ def _equal(pair: Pair) -> str:
 
 @cache
 def power_text(n: int, tests: int, *, alpha: float, margin: float) -> str:
-    """The power of the statistical tier with n images, corrected for this many comparisons."""
+    """The power of the statistical tier with `n` images, corrected for so many tests, in words."""
     caught = power(n, DROP, DISCORDANCE, alpha=alpha / max(1, tests), margin=margin)
     return f"a change of {100 * DROP:g} points where {100 * DISCORDANCE:g} % of {n} images change is caught with probability {caught:.2f}"

@@ -1,4 +1,4 @@
-"""What may change the rounding of a number, and under what a record may go on."""
+"""What may change the rounding of a number, and the commit of the code."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from typing import Any
 import torch
 
 import bench
-from bench.errors import UserError
-
-KEYS = ("device", "torch", "purebench")
 
 
 def environment_of(device: torch.device) -> dict[str, Any]:
@@ -35,23 +32,6 @@ def commit() -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
-
-
-def check_environment(header: dict[str, Any], now: dict[str, Any], path: Path) -> None:
-    """Raises `UserError` if a record was made under another device kind, torch or purebench than this.
-
-    Arguments:
-        header: The record's header.
-        now: The environment in which it is to go on.
-        path: The record's folder.
-    """
-    for before in header["environments"].values():
-        for key in KEYS:
-            if before.get(key) != now[key]:
-                raise UserError(
-                    f"expected to go on with {key} {before.get(key)}, under which {path} was begun, got {now[key]}; "
-                    "pass --mix-environments, or choose another --results"
-                )
 
 
 def _device_name(device: torch.device) -> str:

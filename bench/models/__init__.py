@@ -1,4 +1,4 @@
-"""Classifiers and score models. These tables are the only place that names them."""
+"""Built-in classifiers and score models; only these tables name them."""
 
 from bench.registry.entry import Entry
 

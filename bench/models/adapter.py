@@ -1,4 +1,4 @@
-"""Classifiers as they come: what a run needs of them, found by one look when they are loaded."""
+"""Adapts classifiers of any form to a run: one call at load time finds their logits and gradients."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from bench.models.contained import networks_behind
 from bench.protocols import Images
 
 LOGITS = "logits"
-"""The attribute or key that names the logits where a classifier returns more than them."""
+"""The attribute or key of the logits if a classifier returns several values."""
 TRAITS = ("image_shape", "provenance")
-"""What a classifier may say of itself."""
+"""Attributes by which a classifier may describe itself."""
 
 
 class Adapter(nn.Module):
-    """A classifier that returns more than a tensor, has no gradients, or is no `torch.nn.Module`: as a run calls it.
+    """Wraps a classifier that returns more than a tensor, has no gradients, or is no `torch.nn.Module`.
 
     Arguments:
-        network: Images to logits, or to something that holds them.
-        key: Attribute, key or position of the logits in what it returns; None if that is the logits.
+        network: Maps images to logits, or to an object that holds them.
+        key: Attribute, key or position of the logits in the result; None if the result is the logits.
         differentiable: Whether the logits have a gradient to the images.
     """
 
@@ -34,14 +34,14 @@ class Adapter(nn.Module):
         super().__init__()
         self.network, self.key, self.differentiable = network, key, differentiable
         self.held = nn.ModuleList() if isinstance(network, nn.Module) else nn.ModuleList(networks_behind(network))
-        self.training = self.held.training = False  # and the network's own modules as they are
+        self.training = self.held.training = False  # without changing the modules of the network
         for trait in TRAITS:
             if hasattr(network, trait):
                 setattr(self, trait, getattr(network, trait))
 
     @property
     def state(self) -> nn.Module | None:
-        """What has the weights: the network, or the networks that a plain callable holds; None if none are known."""
+        """The module with the weights: the network, or the networks that a plain callable holds; None without any."""
         return self.network if isinstance(self.network, nn.Module) else self.held if len(self.held) else None
 
     def forward(self, x: Images) -> Tensor:
@@ -54,26 +54,26 @@ class Adapter(nn.Module):
 def adapted(network: Any, x: Images, classes: int, name: str) -> nn.Module:
     """The network itself if it maps images to a tensor with gradients, else an `Adapter` of it.
 
-    Where it returns more than one tensor, the logits are what it calls `logits`, else the only tensor of shape `(B, n)`,
-    else the only one with as many columns as there are classes. Where it cannot be called here, as if made for another device,
-    it is taken to be in order.
+    If it returns several tensors, the logits are the one named `logits`, else the only one of shape `(B, n)`, else the only one
+    with as many columns as there are classes. A network that cannot be called here, as if made for another device, is taken
+    as it is.
 
     Arguments:
-        network: Images to logits, or to something that holds them; in inference mode.
+        network: Maps images to logits, or to an object that holds them; in inference mode.
         x: A few images, `(B, C, H, W)`.
-        classes: Of the data set.
-        name: What to call it.
+        classes: The number of classes of the data set.
+        name: Its name in messages.
 
     Raises:
-        UserError: It returns no tensor, or several of which any may be the logits.
+        UserError: It returns no tensor, or several that may be the logits.
     """
     own = isinstance(network, nn.Module)
     device = next((tensor.device for tensor in network.parameters()), x.device) if own else x.device
     leaf = x.to(device).requires_grad_()
     try:
         with own_generators(device), torch.enable_grad():
-            answer = network(leaf.clone())  # which it may write into
-    except Exception:  # a check before the run says why, on the run's own device
+            answer = network(leaf.clone())  # a copy, since the network may write into it
+    except Exception:  # a check before the run reports the reason, on the device of the run
         return network if own else Adapter(network, key=None, differentiable=True)
     key = _key(answer, len(x), classes, name)
     differentiable = _has_gradient(_tensor(_taken(answer, key)), leaf)
@@ -83,19 +83,19 @@ def adapted(network: Any, x: Images, classes: int, name: str) -> nn.Module:
 
 
 def _has_gradient(logits: Tensor, leaf: Tensor) -> bool:
-    """Whether there is a path from the logits to the images; it may be that its derivative is not implemented."""
+    """Whether a gradient leads from the logits to the images; some kernels have no derivative."""
     if not logits.requires_grad:
         return False
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of kernels without a derivative
+            warnings.simplefilter("ignore")  # about kernels without a derivative
             return torch.autograd.grad(logits.sum(), leaf, allow_unused=True)[0] is not None
     except (RuntimeError, NotImplementedError):
         return False
 
 
 def _key(answer: Any, rows: int, classes: int, name: str) -> str | int | None:
-    """Where in an answer the logits are."""
+    """Attribute, key or position of the logits in an answer; None if the answer is the logits."""
     if isinstance(answer, Tensor | np.ndarray):
         return None
     parts = _parts(answer)
@@ -105,16 +105,16 @@ def _key(answer: Any, rows: int, classes: int, name: str) -> str | int | None:
     fitting = [key for key, shape in shapes.items() if len(shape) == 2 and shape[0] == rows]
     named = [key for key in fitting if shapes[key][1] == classes]
     if len(fitting) != 1 and len(named) != 1:
-        told = ", ".join(f"{key}: {shape}" for key, shape in shapes.items()) or "no tensors"
+        found = ", ".join(f"{key}: {shape}" for key, shape in shapes.items()) or "no tensors"
         raise UserError(
-            f"expected one tensor of logits (images, classes) from {name}, got a {type(answer).__name__} with {told}; "
+            f"expected one tensor of logits (images, classes) from {name}, got a {type(answer).__name__} with {found}; "
             "return its logits alone, or name them .logits"
         )
     return (fitting if len(fitting) == 1 else named)[0]
 
 
 def _parts(answer: Any) -> dict[Any, Any]:
-    """What an answer holds, by key, position or attribute."""
+    """The parts of an answer by key, position or attribute."""
     if isinstance(answer, Mapping):
         return dict(answer)
     if hasattr(answer, "_asdict"):  # a named tuple
@@ -122,7 +122,7 @@ def _parts(answer: Any) -> dict[Any, Any]:
     if isinstance(answer, list | tuple):
         return dict(enumerate(answer))
     return dict(getattr(answer, "__dict__", {})) | (
-        {LOGITS: answer.logits} if hasattr(answer, LOGITS) else {}  # which may be a property
+        {LOGITS: answer.logits} if hasattr(answer, LOGITS) else {}  # may be a property
     )
 
 
@@ -137,5 +137,5 @@ def _is_array(value: Any) -> bool:
 
 
 def _tensor(value: Any) -> Any:
-    """NumPy's arrays, which inference sessions return, as tensors; all else as it is."""
+    """Converts NumPy arrays, which inference sessions return, to tensors; returns anything else unchanged."""
     return torch.from_numpy(value) if isinstance(value, np.ndarray) else value

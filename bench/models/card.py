@@ -1,4 +1,4 @@
-"""What `bench train` leaves beside the weights for people: a model card and a curve of the loss."""
+"""The model card and the loss curve that `bench train` writes beside the weights."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ WIDTH, HEIGHT, MARGIN = 640, 320, 48
 
 
 def write_card(out: Path, card: dict[str, Any], usage: str) -> Path:
-    """Writes `README.md`: what was trained, on what, how, how good it is, and how to use it; returns its path.
+    """Writes `README.md` with architecture, data, recipe, quality and use of a network; returns its path.
 
     Arguments:
         out: The folder of the weights.
-        card: The card as `model.json` keeps it.
+        card: The content of `model.json`.
         usage: The option of `bench run` that takes the weights.
     """
     recipe, figures = card["recipe"], card["figures"]
@@ -29,18 +29,18 @@ def write_card(out: Path, card: dict[str, Any], usage: str) -> Path:
         "sha256": f"`{card['sha256']}`",
     }
     quality = {name.replace("_", " "): value for name, value in figures.items()}
-    lines = [
-        "# Trained by `bench train`", "",
-        *_table(facts), "",
-        "## On images that it was not trained on", "",
-        *_table(quality), "",
-        "## Training", "",
-        f"Mean loss of each epoch, from {card['curve'][0]:g} to {card['curve'][-1]:g} (`curve.csv`):", "",
-        "![loss by epoch](curve.svg)", "",
-        "## Use", "",
+    paragraphs = [
+        "# Trained by `bench train`",
+        _table(facts),
+        "## On images that it was not trained on",
+        _table(quality),
+        "## Training",
+        f"Mean loss of each epoch, from {card['curve'][0]:g} to {card['curve'][-1]:g} (`curve.csv`):",
+        "![loss by epoch](curve.svg)",
+        "## Use",
         f"`bench run {usage}`",
-    ]  # fmt: skip
-    write_whole(out / "README.md", "\n".join(lines) + "\n")
+    ]
+    write_whole(out / "README.md", "\n\n".join(paragraphs) + "\n")
     return out / "README.md"
 
 
@@ -48,16 +48,16 @@ def write_curve(out: Path, curve: list[float]) -> None:
     """Writes the mean loss of each epoch so far as `curve.csv` and drawn as `curve.svg`.
 
     Arguments:
-        out: The folder; it exists.
-        curve: Mean losses, one an epoch.
+        out: An existing folder.
+        curve: Mean losses, one per epoch.
     """
     rows = ["epoch,loss", *(f"{epoch},{loss:g}" for epoch, loss in enumerate(curve, start=1))]
     write_whole(out / "curve.csv", "\n".join(rows) + "\n")
     write_whole(out / "curve.svg", _drawn(curve))
 
 
-def _table(rows: dict[str, Any]) -> list[str]:
-    return ["| | |", "|---|---|", *(f"| {name} | {_cell(value)} |" for name, value in rows.items())]
+def _table(rows: dict[str, Any]) -> str:
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {_cell(value)} |" for name, value in rows.items())])
 
 
 def _cell(value: Any) -> str:

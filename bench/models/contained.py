@@ -1,4 +1,4 @@
-"""The networks in an object, wherever it holds them."""
+"""Finds the networks that an object holds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 DEEPEST = 4
-"""Objects in objects that are looked into."""
+"""Levels of nested objects that are searched."""
 
 
 def networks_in(part: Any, depth: int = DEEPEST, path: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -19,8 +19,8 @@ def networks_in(part: Any, depth: int = DEEPEST, path: str = "") -> Iterator[tup
 
     Arguments:
         part: A network, or an object that may hold some.
-        depth: Objects in objects that are looked into.
-        path: What the paths begin with.
+        depth: Levels of nested objects that are searched.
+        path: Prefix of the paths.
     """
     if isinstance(part, nn.Module):
         yield path, part
@@ -32,7 +32,7 @@ def networks_in(part: Any, depth: int = DEEPEST, path: str = "") -> Iterator[tup
 
 
 def networks_behind(function: Any) -> list[nn.Module]:
-    """The networks that a callable object or a plain function calls, each once."""
+    """The networks that a callable object or a plain function uses, each once."""
     found = [network for part in _used(function) for _, network in networks_in(part)]
     return list({id(network): network for network in found}.values())
 
@@ -46,7 +46,7 @@ def _members(part: Any) -> list[tuple[Any, Any]]:
 
 
 def _used(function: Any) -> list[Any]:
-    """What a function closes over and which globals it names, what a method belongs to, what a partial call fixes; else the object."""
+    """Objects that a callable uses: closure and globals of a function, owner of a method, arguments of a partial call; else itself."""
     if isinstance(function, partial):
         return [*_used(function.func), *function.args, *function.keywords.values()]
     if isinstance(function, MethodType):

@@ -1,4 +1,4 @@
-"""The networks inside the package, and those that `bench train` wrote."""
+"""The networks inside the package, and networks that `bench train` wrote."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from bench.models.weights import EMBEDDED, read_weights
 
 
 def fashion_mnist_classifier() -> nn.Module:
-    """A classifier of Fashion-MNIST; its card says how it was trained and how good it is."""
+    """A classifier of Fashion-MNIST; its card holds its recipe and quality."""
     return read_weights(EMBEDDED / "fashion-mnist-classifier.safetensors")
 
 
 def fashion_mnist_at() -> nn.Module:
-    """An adversarially trained classifier of Fashion-MNIST; its card says against what, and how good it is."""
+    """An adversarially trained classifier of Fashion-MNIST; its card holds its recipe and quality."""
     return read_weights(EMBEDDED / "fashion-mnist-at.safetensors")
 
 
 def fashion_mnist_score_model() -> nn.Module:
-    """A score model of Fashion-MNIST; its card says how it was trained and how good it is."""
+    """A score model of Fashion-MNIST; its card holds its recipe and quality."""
     return read_weights(EMBEDDED / "fashion-mnist-score.safetensors")
 
 

@@ -1,4 +1,4 @@
-"""Quality of a finished network on images it was not trained on, for its card."""
+"""Quality of a trained network on held-out images, for its card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bench.models.training.adversarial import Adversary, pgd_figures
 def classifier_figures(
     images: np.ndarray, labels: np.ndarray, adversary: Adversary | None = None
 ) -> Callable[[nn.Module], dict[str, Any]]:
-    """Accuracy on the given images, and under a short attack if there is an adversary, as a function of the classifier."""
+    """A function of the classifier: its accuracy on these images, and under a short attack if there is an adversary."""
 
     def figures(model: nn.Module) -> dict[str, Any]:
         x = torch.from_numpy(images.astype(np.float32) / 255)
@@ -27,7 +27,7 @@ def classifier_figures(
 
 
 def score_figures(images: np.ndarray) -> Callable[[nn.Module], dict[str, float]]:
-    """Root mean squared error per noise level on the given images, in pixel units, as a function of the score model."""
+    """A function of the score model: its root mean squared error on these images by noise level, in pixel units."""
 
     def figures(model: nn.Module) -> dict[str, float]:
         score: Any = model

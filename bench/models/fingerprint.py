@@ -1,4 +1,4 @@
-"""The hash of a network's weights, whatever its state holds: tensors of any kind, and what layers keep beside them."""
+"""The hash of a network's weights: tensors of any kind, and any other state of its layers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 DEEPEST = 8
-"""Objects in objects that are looked into."""
+"""Levels of nested objects that are hashed."""
 
 
 def fingerprint(model: object) -> str | None:
-    """Hash of a network's architecture-independent state: names, types, shapes and bytes of its tensors; None if it has none."""
+    """Hash of a network's state: names, types, shapes and bytes of its tensors; None for an object that is no network."""
     if not isinstance(model, nn.Module):
         return None
     digest = hashlib.sha256()
@@ -27,19 +27,18 @@ def fingerprint(model: object) -> str | None:
 
 
 def _parts(name: str, value: Any, depth: int = DEEPEST) -> Iterator[Any]:
-    """Buffers that stand for a value of a state: itself if it is a plain tensor, else its kind and what it is made of."""
+    """The bytes of one value of a state: a plain tensor itself, or the kind and the parts of any other value."""
     if isinstance(value, Tensor):
         inner = _pieces(value)
         if not inner:
             yield f"{name}{value.dtype}{tuple(value.shape)}".encode()
             yield _bytes(value)
             return
-        shape = (
-            "" if value.is_nested else tuple(value.shape)
-        )  # a nested tensor names its ragged side anew in each process
+        # the ragged dimension of a nested tensor has another name in each process
+        shape = "" if value.is_nested else tuple(value.shape)
         kind = f"{type(value).__name__}{value.dtype}{value.layout}{shape}"
     else:
-        kind, inner = _opened(value)
+        kind, inner = _described(value)
     yield f"{name}<{kind}>".encode()
     if depth:
         for key, piece in inner.items():
@@ -47,14 +46,14 @@ def _parts(name: str, value: Any, depth: int = DEEPEST) -> Iterator[Any]:
 
 
 def _bytes(tensor: Tensor) -> Any:
-    """The bytes of a dense tensor, row by row; of types that NumPy has not, too."""
+    """The bytes of a dense tensor in row-major order, also for types that NumPy lacks."""
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
     return plain.flatten().view(torch.uint8).numpy()
 
 
 def _pieces(tensor: Tensor) -> dict[str, Any]:
-    """The dense tensors behind a tensor that is not dense or stands for others; none for a dense one."""
-    if hasattr(tensor, "__tensor_flatten__"):  # a subclass around others, as quantisation packages make them
+    """The dense tensors inside a sparse, quantised, nested or wrapping tensor; none for a dense one."""
+    if hasattr(tensor, "__tensor_flatten__"):  # a subclass that wraps tensors, as in quantisation packages
         return {name: getattr(tensor, name) for name in tensor.__tensor_flatten__()[0]}
     if tensor.is_quantized:
         return {"integers": tensor.int_repr(), "values": tensor.dequantize()}
@@ -70,8 +69,8 @@ def _pieces(tensor: Tensor) -> dict[str, Any]:
     return {} if tensor.layout is torch.strided else {"dense": tensor.to_dense()}
 
 
-def _opened(value: Any) -> tuple[str, dict[Any, Any]]:
-    """What is no tensor: its kind, or text, and what it holds. Never its address, which changes from process to process."""
+def _described(value: Any) -> tuple[str, dict[Any, Any]]:
+    """The kind and the parts of a value that is no tensor; never its address, which differs between processes."""
     kind = type(value).__name__
     if value is None or isinstance(value, bool | int | float | complex | str | bytes | torch.dtype | torch.Size):
         return f"{kind} {value!r}", {}
@@ -89,8 +88,8 @@ def _opened(value: Any) -> tuple[str, dict[Any, Any]]:
 
 
 def _state(value: Any) -> Any:
-    """What an object would be pickled as, such as the packed weights of a quantised layer; None if it does not say."""
+    """The state that an object would be pickled as, such as packed weights of a quantised layer; None without one."""
     try:
         return value.__getstate__()
-    except Exception:  # it is other people's, and may raise anything
+    except Exception:  # foreign code, which may raise anything
         return getattr(value, "__dict__", None)

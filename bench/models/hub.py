@@ -1,4 +1,4 @@
-"""Score models in the format of the library diffusers: from its hub, from a folder, and into a folder."""
+"""Score models in the format of the library diffusers: loaded from its hub or a folder, and saved to a folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from bench.models.denoisers.variance_preserving import VariancePreservingDenoise
 from bench.registry.extras import missing
 
 TIMES, FIRST_BETA, LAST_BETA = 1_000, 1e-4, 2e-2
-"""The schedule of networks that are trained here: linear betas (Ho et al. 2020)."""
+"""The schedule of networks that `bench train` makes: linear betas (Ho et al. 2020)."""
 
 
 def hub_score_model(*, place: str) -> ConvertedDenoiser:
@@ -32,10 +32,10 @@ def hub_score_model(*, place: str) -> ConvertedDenoiser:
 
     Arguments:
         place: A folder, or a repository of the hub such as `google/ddpm-cifar10-32`; network and scheduler lie in its
-            folders `unet` and `scheduler`, or both at its top.
+            folders `unet` and `scheduler`, or both at its top level.
 
     Raises:
-        UserError: diffusers is not installed, nothing can be had from that place, or it holds another kind of model.
+        UserError: diffusers is not installed, the place cannot be read, or it holds another kind of model.
     """
     diffusers = _diffusers()
     folder = Path(place) if Path(place).is_dir() else _download(place)
@@ -49,9 +49,7 @@ def hub_score_model(*, place: str) -> ConvertedDenoiser:
     try:
         network = diffusers.UNet2DModel.from_pretrained(network_folder, low_cpu_mem_usage=False)
         scheduler = getattr(diffusers, settings["_class_name"]).from_config(settings)
-    except (
-        Exception
-    ) as error:  # another's code: weights that are missing, cut or of another shape, betas it does not know
+    except Exception as error:  # foreign code: missing, truncated or misshapen weights, unknown betas
         raise UserError(
             f"expected to build the UNet2DModel of {place}, got {type(error).__name__}: {' '.join(str(error).split())[:300]}; "
             "if a file is damaged, fetch it again"
@@ -68,12 +66,12 @@ def unet(**config: Any) -> VariancePreservingDenoiser:
 
 
 def save_score_model(model: nn.Module, out: Path, card: dict[str, Any]) -> Path:
-    """Writes a network that `unet` made in the format of diffusers, as its `DDPMPipeline` reads it; returns `out`.
+    """Writes a network made by `unet` in the format of diffusers, as its `DDPMPipeline` reads it; returns `out`.
 
     Arguments:
-        model: What `unet` returned, trained.
+        model: A trained network made by `unet`.
         out: The folder.
-        card: What is known of it, written as `model.json` and `README.md`.
+        card: Facts about it, written as `model.json` and `README.md`.
     """
     if not isinstance(model, VariancePreservingDenoiser):
         raise TypeError(f"expected a VariancePreservingDenoiser, got {type(model).__name__}")
@@ -84,14 +82,17 @@ def save_score_model(model: nn.Module, out: Path, card: dict[str, Any]) -> Path:
     network.save_pretrained(out / "unet")
     scheduler.save_pretrained(out / "scheduler")
     index = {
-        "_class_name": "DDPMPipeline", "_diffusers_version": _diffusers().__version__,
-        "scheduler": ["diffusers", "DDPMScheduler"], "unet": ["diffusers", "UNet2DModel"],
-    }  # fmt: skip
+        "_class_name": "DDPMPipeline",
+        "_diffusers_version": _diffusers().__version__,
+        "scheduler": ["diffusers", "DDPMScheduler"],
+        "unet": ["diffusers", "UNet2DModel"],
+    }
     (out / "model_index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
     card = {
-        **card, "parameters": sum(p.numel() for p in network.parameters()),
+        **card,
+        "parameters": sum(p.numel() for p in network.parameters()),
         "sha256": digest(out / "unet" / "diffusion_pytorch_model.safetensors", "sha256"),
-    }  # fmt: skip
+    }
     (out / "model.json").write_text(json.dumps(card, indent=1), encoding="utf-8")
     write_card(out, card, f"--score-model diffusers:{out}")
     return out
@@ -105,14 +106,14 @@ def _diffusers() -> Any:
 
 
 def _download(repository: str) -> Path:
-    """The repository's files from the hub's own cache, or downloaded there; the hub's client goes on with broken downloads."""
+    """The repository's files in the hub's own cache, downloaded if missing; the hub's client resumes broken downloads."""
     download = importlib.import_module("huggingface_hub").snapshot_download
-    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it tells of each attempt; the last one is raised
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # it logs every attempt; the last error is raised
     try:
         folder = Path(download(repository, allow_patterns=["*.json", "*.safetensors"]))
         if not list(folder.rglob("*.safetensors")):
-            folder = Path(download(repository, allow_patterns=["*.json", "*.bin"]))  # tensors only are unpickled
-    except Exception as error:  # of the hub's client, of its transport, of the disk
+            folder = Path(download(repository, allow_patterns=["*.json", "*.bin"]))  # only tensors are unpickled
+    except Exception as error:  # from the hub's client, the network or the disk
         raise UserError(
             f"expected a folder or a repository of the hub, or a network to download it from, got {repository!r} and "
             f"{type(error).__name__}: {' '.join(str(error).split())[:200]}; check the name, or repeat the same command to go on"
@@ -148,15 +149,15 @@ def _check_kind(config: dict[str, Any], convention: str, place: str) -> None:
         raise UserError(
             f"expected the time embedding {wanted!r} of a {convention} model at {place}, got {got!r}; {ADVICE}"
         )
-    colours, said = config.get("in_channels", 3), config.get("out_channels", 3)
-    if said not in (colours, 2 * colours):  # twice as many: a learned variance beside
+    inputs, outputs = config.get("in_channels", 3), config.get("out_channels", 3)
+    if outputs not in (inputs, 2 * inputs):  # twice as many with a learned variance
         raise UserError(
-            f"expected as many channels out of the model at {place} as in, or twice, got {said} of {colours}; {ADVICE}"
+            f"expected as many channels out of the model at {place} as in, or twice, got {outputs} of {inputs}; {ADVICE}"
         )
 
 
 def _check_pixels(folder: Path, place: str) -> None:
-    """A pipeline with an autoencoder denoises its latents, not pixels."""
+    """Raises `UserError` for a pipeline with an autoencoder, which denoises latents, not pixels."""
     file = folder / "model_index.json"
     parts = _config(file, place) if file.exists() else {}
     latent = next((name for name in ("vae", "vqvae") if name in parts), None)

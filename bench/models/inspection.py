@@ -1,4 +1,4 @@
-"""What a classifier must honour, looked at on a few images before a run."""
+"""Checks of a classifier on a few images before a run."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from bench.machine.device import own_generators
 from bench.protocols import Images
 
 TOLERANCE = 1e-3
-"""Of logits, relative to the largest, between batches of one shape: rounding differs by nothing, or by about 1e-6."""
+"""Largest difference between logits from batches of one shape, relative to the largest logit; rounding gives 0 to about 1e-6."""
 ROUNDED = 0.05
-"""The same between batches of other shapes, whose kernels round otherwise: in half precision by about 1e-2."""
+"""The same for batches of different shapes, whose kernels round differently: in half precision by about 1e-2."""
 SIZES = (1, 2, 8, 16, 32, 50, 64)
-"""Batches that are tried where one of another size failed."""
+"""Batch sizes that are tried after a batch of another size failed."""
 
 
 def inspect_classifier(network: nn.Module, x: Images, name: str) -> None:
-    """Raises `UserError`, with what was seen, if the logits of a classifier are not those of each image alone.
+    """Raises `UserError` with the finding if the logits of an image do not depend on this image alone.
 
-    Seen are modules in train mode, writes into the images, other logits in a second call, probabilities, and logits that
-    depend on the other images of a batch, on its order or its size.
+    Detected are modules in train mode, writes into the images, other logits in a second call, probabilities, and logits that
+    depend on the other images of a batch, on its order or on its size.
 
     Arguments:
-        network: Images in [0, 1] to logits, after `eval()`.
+        network: Maps images in [0, 1] to logits, after `eval()`.
         x: A few images, well inside [0, 1] and without equal pixels.
-        name: What to call it.
+        name: Its name in messages.
     """
     _check_mode(network, name)
     logits = _check_input(network, x, name)
@@ -42,15 +42,15 @@ def inspect_classifier(network: nn.Module, x: Images, name: str) -> None:
 
 
 def are_probabilities(logits: Tensor) -> bool:
-    """Whether what should be logits, `(B, classes)`, has no negative numbers and rows that sum to 1."""
+    """Whether an output `(B, classes)` has no negative numbers and rows that sum to 1."""
     return bool((logits >= 0).all()) and bool(((logits.sum(dim=1) - 1).abs() < TOLERANCE).all())
 
 
 def advice_on(network: nn.Module, x: Images) -> str:
-    """What to do about a classifier that cannot be called with these images: found out by other batches, and its weights' type."""
-    takes = [size for size in SIZES if size != len(x) and _runs(network, x[:1].repeat(size, 1, 1, 1))]
-    if takes:
-        return f"it takes batches of {takes[0]}: let it take any number of images (a view(-1, ...), an export with a dynamic batch axis)"
+    """Advice on a classifier that cannot be called with these images, found from other batch sizes and the dtype of its weights."""
+    accepted = [size for size in SIZES if size != len(x) and _runs(network, x[:1].repeat(size, 1, 1, 1))]
+    if accepted:
+        return f"it takes batches of {accepted[0]}: let it take any number of images (a view(-1, ...), an export with a dynamic batch axis)"
     types = {str(tensor.dtype).removeprefix("torch.") for tensor in network.parameters() if tensor.is_floating_point()}
     other = types - {str(x.dtype).removeprefix("torch.")}
     if len(types) == 1 and other:
@@ -59,14 +59,14 @@ def advice_on(network: nn.Module, x: Images) -> str:
 
 
 def _logits(network: nn.Module, x: Images) -> Tensor:
-    """In single precision, of a copy of the images."""
+    """Logits in single precision, from a copy of the images."""
     return network(x.clone()).detach().to(x)
 
 
 def _runs(network: nn.Module, x: Images) -> bool:
     try:
         _logits(network, x)
-    except Exception:  # it is asked whether there is one
+    except Exception:  # any error means that it does not run
         return False
     return True
 
@@ -81,11 +81,12 @@ def _check_mode(network: nn.Module, name: str) -> None:
 
 
 def _check_input(network: nn.Module, x: Images, name: str) -> Tensor:
-    """Logits, of a call that leaves the images as they are."""
-    handed = x.clone()
-    logits = network(handed).detach().to(x)
-    written = float((handed - x).abs().max())
-    if written or handed._version:  # which counts the writes, those that change nothing too: autograd forbids them
+    """Logits; raises `UserError` if the call writes into the images."""
+    given = x.clone()
+    logits = network(given).detach().to(x)
+    written = float((given - x).abs().max())
+    # the version counts all writes, also those that change nothing, which autograd forbids
+    if written or given._version:
         raise UserError(
             f"expected {name} to leave the images as they are, got them changed by up to {written:.1e}; "
             "let it compute on a copy: x = x - mean, not x -= mean or x.sub_(mean)"
@@ -98,7 +99,7 @@ def _check_repeats(network: nn.Module, x: Images, logits: Tensor, name: str) -> 
         again = [_logits(network, x) for _ in range(2)]
         with own_generators(x.device):
             one = _logits(network, x)
-        seeded = torch.equal(one, _logits(network, x))  # both from one state of the generators
+        seeded = torch.equal(one, _logits(network, x))  # both calls start from one state of the generators
     apart = _apart(logits, again[0])
     if apart and _apart(*again):
         cause = (
@@ -112,7 +113,7 @@ def _check_repeats(network: nn.Module, x: Images, logits: Tensor, name: str) -> 
 
 
 def _check_neighbours(network: nn.Module, x: Images, logits: Tensor, name: str) -> None:
-    """Other images around each, and another order, in a batch of the same shape."""
+    """Tries other images around each image, and another order, in a batch of the same shape."""
     around = torch.cat([_logits(network, row.repeat(len(x), 1, 1, 1))[:1] for row in x.split(1)])
     turned = _logits(network, x.flip(0)).flip(0)
     apart = max(_apart(logits, around), _apart(logits, turned))
@@ -129,7 +130,7 @@ def _check_neighbours(network: nn.Module, x: Images, logits: Tensor, name: str) 
 
 
 def _check_alone(network: nn.Module, x: Images, logits: Tensor, name: str) -> None:
-    """A batch of one."""
+    """Tries batches of one image."""
     with blamed(f"{name} to take one image as it takes {len(x)}", "let it take batches of any size"):
         rows = [_logits(network, row) for row in x.split(1)]
     shape = (1, logits.shape[1])

@@ -35,8 +35,8 @@ def robustbench(
 ) -> nn.Module:
     """A classifier of RobustBench's zoo: images in [0, 1] to logits, its normalisation inside.
 
-    The checkpoint is read from `<data_dir>/robustbench/<data set>/<threat>/<name>.pt`, where RobustBench's own loader looks
-    for it, or downloaded there first; only tensors are unpickled.
+    The checkpoint is `<data_dir>/robustbench/<data set>/<threat>/<name>.pt`, the path of RobustBench's own loader, and is
+    downloaded if missing; only tensors are unpickled.
 
     References:
         RobustBench: a standardized adversarial robustness benchmark (Croce et al., 2021)
@@ -44,12 +44,12 @@ def robustbench(
 
     Arguments:
         name: A model of the zoo, or `DATASET/THREAT/NAME` as in `cifar10/L2/Rice2020Overfitting`.
-        data_dir: Where checkpoints lie; None for the platform's cache folder.
-        run_dataset: The run's data set, which decides between boards on which a bare name stands.
-        threat: The run's threat, likewise.
+        data_dir: Folder of checkpoints; None for the platform's cache folder.
+        run_dataset: The run's data set, which decides between boards with the same name.
+        threat: The run's threat, which does the same.
 
     Raises:
-        UserError: No such model, no such board, a missing or damaged checkpoint, or another package's files.
+        UserError: No such model, no such board, a missing or damaged checkpoint, or RobustBench cannot be imported.
     """
     board, model = _resolve(name, run_dataset, threat)
     dataset, kind = board.split("/")
@@ -67,7 +67,7 @@ def robustbench(
 
 
 def architecture(dataset: str, kind: str, name: str) -> nn.Module:
-    """A network of the zoo as its code builds it, without weights.
+    """A network of the zoo with untrained weights.
 
     Arguments:
         dataset: Its board's data set, such as `cifar10`.
@@ -75,7 +75,7 @@ def architecture(dataset: str, kind: str, name: str) -> nn.Module:
         name: A model of that board.
 
     Raises:
-        UserError: No such model, or another package's files.
+        UserError: No such model, or RobustBench cannot be imported.
     """
     with _importable():
         network: nn.Module = _entry(_zoo(), dataset, kind, name)["model"]()
@@ -113,23 +113,24 @@ def _unknown(model: str) -> str:
 
 @contextmanager
 def _importable() -> Iterator[None]:
-    """RobustBench imports `autoattack`, which is published as `pyautoattack`: lent that name unless the real one is there.
+    """Makes RobustBench importable and safe to call.
 
-    It prints to stdout, which is ours, and before torch 2.6 it would unpickle anything.
+    It imports `autoattack`, which is published as `pyautoattack`: this package gets that name unless the real one is installed.
+    It prints to stdout, which belongs to the command's output; before torch 2.6 it would unpickle any object.
     """
     names = ["autoattack", "autoattack.state"]
     forced = os.environ.get("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
-    lent = importlib.util.find_spec("autoattack") is None
-    if lent:
+    renamed = importlib.util.find_spec("autoattack") is None
+    if renamed:
         for name in names:
             sys.modules[name] = importlib.import_module(f"py{name}")
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
     try:
         with redirect_stdout(sys.stderr), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of its dependencies' imports
+            warnings.simplefilter("ignore")  # from imports of its dependencies
             yield
     finally:
-        for name in names if lent else []:
+        for name in names if renamed else []:
             sys.modules.pop(name, None)
         os.environ.pop("TORCH_FORCE_WEIGHTS_ONLY_LOAD")
         if forced is not None:
@@ -153,22 +154,22 @@ def _entry(zoo: Any, dataset: str, kind: str, name: str) -> dict[str, Any]:
 
 
 def _fetch(entry: dict[str, Any], folder: Path, name: str) -> None:
-    """Downloads the checkpoints that are not there; a later call goes on with what has arrived."""
+    """Downloads the missing checkpoints; a later call resumes a broken download."""
     ids = entry.get("gdrive_id")
     files = {f"{name}.pt_m{k}.pt": part for k, part in enumerate(ids)} if isinstance(ids, list) else {f"{name}.pt": ids}
     for file, place in files.items():
-        if place is None or place == "" or (folder / file).exists():  # timm or torchvision fetch it, or it is there
+        if place is None or place == "" or (folder / file).exists():  # fetched by timm or torchvision, or already there
             continue
         folder.mkdir(parents=True, exist_ok=True)
         try:
             done = importlib.import_module("gdown").download(id=place, output=str(folder / file), resume=True)
-        except Exception as error:  # of requests, of gdown, of the disk
-            raise UserError(_not_there(folder / file, f"{type(error).__name__}: {error}")) from error
+        except Exception as error:  # from requests, gdown or the disk
+            raise UserError(_missing(folder / file, f"{type(error).__name__}: {error}")) from error
         if done is None:
-            raise UserError(_not_there(folder / file, "no answer"))
+            raise UserError(_missing(folder / file, "no answer"))
 
 
-def _not_there(path: Path, got: str) -> str:
+def _missing(path: Path, got: str) -> str:
     return (
         f"expected the checkpoint {path} or a network to download it from, got {' '.join(got.split())[:200]}; "
         "repeat the same command to go on, or put the file there"
@@ -180,7 +181,7 @@ def _load(load_model: Any, name: str, folder: Path, dataset: str, kind: str) -> 
         return load_model(name, model_dir=folder, dataset=dataset, threat_model=kind)
     except UserError:
         raise
-    except Exception as error:  # another's code: missing keys, a cut file, a pickle that is refused, a network
+    except Exception as error:  # foreign code: missing keys, a truncated file, a refused pickle, the network
         raise UserError(
             f"expected to build RobustBench's {name} from {folder / dataset / kind / name}.pt, "
             f"got {type(error).__name__}: {' '.join(str(error).split())[:300]}; if the file is damaged, remove it and repeat the same command"
@@ -190,7 +191,7 @@ def _load(load_model: Any, name: str, folder: Path, dataset: str, kind: str) -> 
 def _remark(
     board: str, entry: dict[str, Any], data: Dataset | None, threat: ThreatModel | None, *, standard: bool
 ) -> str:
-    """What a reader must know: made for another threat, data set or preprocessing than the run's; `standard` is made for none."""
+    """A remark if the model is made for another threat, data set or preprocessing than the run's; `standard` fits any threat."""
     dataset, made_for, remarks = board.partition("/")[0], EPS.get(board), []
     if made_for is None:
         remarks.append(f"was made for {board}, not for adversarial images")

@@ -1,4 +1,4 @@
-"""Untrained networks: a pass takes as long as one of the trained networks of that architecture, whatever the weights are."""
+"""Untrained networks for timing: a pass takes as long as with trained weights of the same architecture."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ DDPM_CIFAR10 = {
 }  # fmt: skip
 """The configuration of google/ddpm-cifar10-32, as its `config.json` states it."""
 SIDE, IMAGES = 8, 1000
-"""Of the small images on which passes are counted: their number does not depend on the size."""
+"""Side and number of the small images on which passes are counted; the count does not depend on the side."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StandIn:
-    """An untrained network and what it stands for.
+    """An untrained network in place of a trained one.
 
     Arguments:
-        text: What it is, and what it is not.
+        text: Its description.
         network: The network, frozen, on the CPU.
     """
 
@@ -41,12 +41,12 @@ class StandIn:
 
     @property
     def parameters(self) -> int:
-        """Their number."""
+        """The number of parameters."""
         return sum(parameter.numel() for parameter in self.network.parameters())
 
 
 def stand_in(make: Callable[[], nn.Module], text: str) -> StandIn:
-    """Builds a network from whatever torch initialises it with, and leaves the global random state as it was."""
+    """Builds a network with torch's random initial weights; the global random state is restored."""
     with torch.random.fork_rng(devices=[]):
         network = make()
     return StandIn(text=text, network=network.eval().requires_grad_(False))
@@ -82,25 +82,25 @@ def resnet50() -> StandIn:
 
 
 def small_imagenet_denoiser() -> StandIn:
-    """ImageNet has no score model of its own here."""
+    """A small denoiser for ImageNet, which has no built-in score model."""
     return stand_in(
         small_denoiser, "a small U-Net: the data set has no score model here, and published ones are far larger"
     )
 
 
 def small_denoiser(*, channels: int = 3) -> PreconditionedDenoiser:
-    """A small U-Net that may be asked for any noise level."""
+    """A small U-Net that accepts any noise level."""
     return PreconditionedDenoiser(SmallUNet(channels=channels), mean=0.5, spread=0.25, low=1e-6, high=1e6)
 
 
 def small_classifier(*, run_dataset: Dataset | None = None) -> nn.Module:
-    """Few channels, as many classes as the data set has."""
+    """A classifier with few channels and as many classes as the data set."""
     classes = 10 if run_dataset is None else len(run_dataset.classes)
     return SmallConvNet(classes=classes, channels=3, size=SIDE, widths=(8, 8, 8, 8))
 
 
 def small_images(*, name: str, classes: int) -> Dataset:
-    """Grey images of as many classes as another data set has: what passes are counted on."""
+    """Grey images with the number of classes of another data set, on which passes are counted."""
     return Dataset(
         name=name,
         ids=np.arange(IMAGES),

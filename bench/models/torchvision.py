@@ -18,9 +18,9 @@ class Normalised(nn.Module):
     """A network behind the normalisation of its inputs: images in [0, 1] to logits.
 
     Arguments:
-        network: Normalised images to logits.
+        network: Maps normalised images to logits.
         mean: Mean of each channel, subtracted.
-        spread: Standard deviation of each channel, by which is divided.
+        spread: Standard deviation of each channel, which divides the result.
     """
 
     def __init__(self, network: nn.Module, *, mean: list[float], spread: list[float]) -> None:
@@ -39,7 +39,7 @@ class Normalised(nn.Module):
 def torchvision(*, name: str, weights: str = "DEFAULT") -> nn.Module:
     """A classifier of torchvision, with its pretrained weights for the 1,000 classes of ImageNet.
 
-    The weights are read from the folder of `torch.hub`, or downloaded there first; their published checksum is checked.
+    The weights lie in the folder of `torch.hub` and are downloaded if missing; their published checksum is checked.
 
     References:
         https://pytorch.org/vision/stable/models.html
@@ -65,18 +65,18 @@ def _models() -> Any:
 
 
 def _weights(name: str, weights: str) -> Any:
-    known = _models().list_models(module=_models())
-    if name not in known:
-        close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
+    names = _models().list_models(module=_models())
+    if name not in names:
+        close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names)}"
         raise UserError(f"expected a classifier of torchvision, got {name!r}; {hint}")
     kinds = _models().get_model_weights(name)
     if weights not in kinds.__members__:
-        names = ", ".join(kinds.__members__)
-        raise UserError(f"expected -C weights among {names} for {name}, got {weights!r}; choose one of them")
+        choices = ", ".join(kinds.__members__)
+        raise UserError(f"expected -C weights among {choices} for {name}, got {weights!r}; choose one of them")
     return kinds[weights]
 
 
 def _published(file: Path) -> str:
-    """The first digits of the checksum, which the name ends with: `resnet50-0676ba61.pth`."""
+    """The first digits of the checksum, at the end of the file's name: `resnet50-0676ba61.pth`."""
     return file.stem.rpartition("-")[2]

@@ -1,4 +1,4 @@
-"""Weights as safetensors beside a card that says what they are: architecture, recipe, sha256, figures."""
+"""Weights as safetensors with a card: architecture, recipe, sha256, quality."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def build(architecture: str, arguments: dict) -> nn.Module:
     """A network without trained weights.
 
     Raises:
-        UserError: No such architecture, or arguments it does not take.
+        UserError: No such architecture, or arguments that it does not take.
     """
     if architecture not in ARCHITECTURES:
         raise UserError(
@@ -48,22 +48,14 @@ def build(architecture: str, arguments: dict) -> nn.Module:
         )
     try:
         return ARCHITECTURES[architecture](**arguments)
-    except (
-        TypeError,
-        ValueError,
-        RuntimeError,
-        OverflowError,
-        MemoryError,
-        AttributeError,
-        ZeroDivisionError,
-    ) as error:
+    except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError, AttributeError) as error:
         raise UserError(
             f"expected arguments of {architecture}, got {arguments} ({error}); check the card of the weights"
         ) from error
 
 
 def write_model(model: nn.Module, out: Path, card: dict) -> Path:
-    """Writes `model.safetensors`, its card and the card for people into a folder; returns the path of the weights."""
+    """Writes `model.safetensors`, `model.json` and `README.md` into a folder; returns the path of the weights."""
     path = write_weights(model, out / "model.safetensors", card)
     role = "--score-model" if hasattr(model, "denoise") else "--classifier"
     write_card(out, read_card(path), f"{role} weights:{path}")
@@ -71,12 +63,12 @@ def write_model(model: nn.Module, out: Path, card: dict) -> Path:
 
 
 def write_weights(model: nn.Module, path: Path, card: dict) -> Path:
-    """Writes weights and card (`path` with `.json`), each beside and renamed into place; returns `path`.
+    """Writes weights and card (`path` with `.json`), each atomically; returns `path`.
 
     Arguments:
         model: The network.
         path: A `.safetensors` path.
-        card: What is known of the weights; `recipe.architecture` and `recipe.arguments` rebuild the network.
+        card: Facts about the weights; `recipe.architecture` and `recipe.arguments` rebuild the network.
     """
     content = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
     card = {
@@ -90,7 +82,7 @@ def write_weights(model: nn.Module, path: Path, card: dict) -> Path:
 
 
 def read_weights(path: Path) -> nn.Module:
-    """The network that `write_weights` wrote, frozen and in inference mode; its hash is checked against the card.
+    """Loads a network that `write_weights` wrote, frozen and in inference mode; its hash is compared with the card.
 
     Its memory format is channels last, in which convolutions take about four fifths of the time on a CPU
     (`tests/benchmarks/memory_format.py`).
@@ -119,11 +111,11 @@ def read_card(path: Path) -> dict:
     """The card beside the weights at `path`.
 
     Raises:
-        UserError: There is none, or it does not say what the weights are.
+        UserError: There is none, or it does not describe the weights.
     """
     file = path.with_suffix(".json")
     if not file.exists():
-        _read(path)  # says so if that is what is missing
+        _read(path)  # raises if the weights themselves are missing
         raise UserError(
             f"expected weights that bench train wrote, with their card {file.name} beside them, got {path} without one; "
             "for any other checkpoint write a factory, a function that returns the network, and name it as FILE.py:FUNCTION"
@@ -146,6 +138,5 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(
-            f"expected the weights file {path}, got: {error.strerror}; reinstall purebench or train them"
-        ) from error
+        advice = "reinstall purebench" if EMBEDDED in path.parents else "check the path, or write them with bench train"
+        raise UserError(f"expected the weights file {path}, got: {error.strerror}; {advice}") from error

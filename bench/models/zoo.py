@@ -1,4 +1,4 @@
-"""The names in RobustBench's zoo (release 1.1.1), so that they can be listed without importing it; a test compares them."""
+"""The model names of RobustBench's zoo (release 1.1.1), listed without importing it; a test compares them."""
 
 from __future__ import annotations
 
@@ -224,16 +224,19 @@ BOARDS = {
         "Tian2022Deeper_DeiT-B",
     ],
 }
-"""By data set and threat, as RobustBench spells them, in its order."""
+"""Model names by data set and threat, in RobustBench's spelling and order."""
 
 EPS = {
-    "cifar10/Linf": "linf:8/255", "cifar10/L2": "l2:0.5", "cifar100/Linf": "linf:8/255", "imagenet/Linf": "linf:4/255",
-}  # fmt: skip
-"""The threat at which each board is scored; the boards of corruptions have none."""
+    "cifar10/Linf": "linf:8/255",
+    "cifar10/L2": "l2:0.5",
+    "cifar100/Linf": "linf:8/255",
+    "imagenet/Linf": "linf:4/255",
+}
+"""The threat model of each board; the boards of corruptions have none."""
 
 
 def boards_of(model: str) -> list[str]:
-    """The boards on which a name stands, such as `cifar10/Linf`."""
+    """The boards that list a model, such as `cifar10/Linf`."""
     return [board for board, names in BOARDS.items() if model in names]
 
 
@@ -242,4 +245,4 @@ def _summary(model: str) -> str:
 
 
 SUMMARIES = {model: _summary(model) for model in dict.fromkeys(name for names in BOARDS.values() for name in names)}
-"""One line of what each name is."""
+"""A one-line description of each model."""

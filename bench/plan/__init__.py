@@ -1,1 +1,1 @@
-"""From a request to a run: names resolved, models loaded, the spec made."""
+"""From a request to a plan: names resolved, models loaded, the spec made."""

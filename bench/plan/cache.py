@@ -1,4 +1,4 @@
-"""What was loaded last, so that the runs of one process load what they share once."""
+"""A cache of loaded networks and data, so that the runs of one process load each of them once."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 
 class Shelf:
-    """Keeps the things that were used last, and forgets the others.
+    """Keeps the most recently used values.
 
     Arguments:
-        places: How many things are kept.
+        size: The largest number of values.
     """
 
-    def __init__(self, places: int = 8) -> None:
-        self.places = places
+    def __init__(self, size: int = 8) -> None:
+        self.size = size
         self.kept: OrderedDict[Hashable, Any] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The thing of that key, made if it is not here."""
+        """The value of a key, made if it is not in the cache."""
         if key not in self.kept:
             self.kept[key] = make()
         self.kept.move_to_end(key)
-        while len(self.kept) > self.places:
+        while len(self.kept) > self.size:
             self.kept.popitem(last=False)
         return self.kept[key]

@@ -23,9 +23,9 @@ from bench.registry.arguments import complete, label, plain, takes
 from bench.registry.registry import Found, Registry
 
 LATER = {"votes": 1, "budget": None}
-"""Arguments that came later, at values that change nothing: a spec leaves them out, so that the run ids of old specs stay as they are."""
+"""Arguments added in later releases, at the values that change nothing; specs leave these out, so that old run ids stay valid."""
 LOOK = 2
-"""Images on which a classifier is tried when it is loaded: one would not tell a batch from a single image."""
+"""Images on which a loaded classifier is tried; with one image, a batch could not be told from a single image."""
 
 
 class Part:
@@ -44,7 +44,7 @@ class Part:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """The same for two parts that load the same thing."""
+        """Equal for two parts that load the same object."""
         return self.found.kind, self.found.name, repr(sorted(self.values.items()))
 
     def component(self, *, sha256: str | None = None, **traits: str | None) -> Component:
@@ -63,7 +63,7 @@ def surrogate_of(attack: Part, registry: Registry) -> Part | None:
 
 
 def load_dataset(part: Part, data_dir: Path | None) -> Dataset:
-    """The images; raises `UserError` if the factory gives something else."""
+    """Loads the images; raises `UserError` if the factory returns something else."""
     dataset = _build(part, **({"data_dir": data_dir} if takes(part.target, "data_dir") else {}))
     if not isinstance(dataset, Dataset):
         raise UserError(
@@ -73,14 +73,14 @@ def load_dataset(part: Part, data_dir: Path | None) -> Dataset:
 
 
 def load_classifier(part: Part, setting: Mapping[str, Any]) -> nn.Module:
-    """A network that is evaluated, its parameters without gradients, adapted to how a run calls it.
+    """Loads a classifier in inference mode, with frozen parameters, adapted to how a run calls it.
 
     Arguments:
         part: Its factory.
-        setting: What a factory may ask for: `data_dir`, `run_dataset`, `threat`.
+        setting: Arguments that a factory may take: `data_dir`, `run_dataset`, `threat`.
 
     Raises:
-        UserError: The factory fails, gives something else, or what it gives is for images of another shape.
+        UserError: The factory fails or returns something else, or the network is for images of another shape.
     """
     network, name, dataset = _build(part, **_wanted(part, setting)), part.found.name, setting["run_dataset"]
     if not callable(network) or isinstance(network, type):
@@ -96,7 +96,7 @@ def load_classifier(part: Part, setting: Mapping[str, Any]) -> nn.Module:
 
 
 def load_score(part: Part, setting: Mapping[str, Any]) -> ScoreModel:
-    """A score model, likewise."""
+    """Loads a score model in the same way as `load_classifier`."""
     score = _build(part, **_wanted(part, setting))
     if not callable(getattr(score, "denoise", None)):
         raise UserError(
@@ -109,7 +109,7 @@ def load_score(part: Part, setting: Mapping[str, Any]) -> ScoreModel:
 
 
 def check_weights(part: object, name: str) -> None:
-    """Raises `UserError` if a network in an object has parameters that hold no values yet."""
+    """Raises `UserError` if a network in an object has parameters without values."""
     for _, network in networks_in(part):
         tensors = [*network.named_parameters(), *network.named_buffers()]
         empty = [path for path, tensor in tensors if is_lazy(tensor) or tensor.is_meta]
@@ -121,13 +121,13 @@ def check_weights(part: object, name: str) -> None:
 
 
 def make_defense(part: Part, score: ScoreModel | None) -> Defense:
-    """The defense, from a score model if it takes one; raises `UserError` if its values are wrong."""
+    """Builds the defense, from a score model if it takes one; raises `UserError` if its values are wrong."""
     roles = {"score": score} if takes(part.target, "score") else {}
     return _build(part, **roles)
 
 
 def notes(built: Defense, defense: Part, attack: Part) -> list[str]:
-    """The remarks of components on themselves: the attribute `provenance`, or a preset's entry; and a defense's `units`."""
+    """Remarks of defense and attack: their attribute `provenance` or a preset's remark, and a defense's `units`."""
     texts = [
         (part.found.name, getattr(part.target, "provenance", "") or part.found.entry.remark)
         for part in (defense, attack)
@@ -137,7 +137,7 @@ def notes(built: Defense, defense: Part, attack: Part) -> list[str]:
 
 
 def remarks(part: Part, model: object) -> list[str]:
-    """The remark of a loaded model on itself, its attribute `provenance`."""
+    """The remark of a loaded model: its attribute `provenance`."""
     text = getattr(model, "provenance", "")
     return [f"{part.found.name}: {text}"] if text else []
 
@@ -148,7 +148,7 @@ def hashed(model: Any) -> tuple[Any, str | None]:
 
 
 def _build(part: Part, **roles: object) -> Any:
-    """Calls what may be another's code, whose errors are the user's to correct."""
+    """Calls a factory, which may be foreign code; its errors are reported as the user's."""
     try:
         with own_folder(part.target):
             return part.target(**roles, **part.values)
@@ -164,17 +164,17 @@ def _freeze(network: nn.Module, name: str) -> None:
     check_weights(network, name)
     with blamed(f"eval() of {name} to work", "return the network that it was made from"):
         network.eval()
-    for parameter in network.parameters():  # compiled scripts have no requires_grad_() of their own
+    for parameter in network.parameters():  # compiled scripts have no requires_grad_()
         parameter.requires_grad_(False)
 
 
 def _wanted(part: Part, setting: Mapping[str, Any]) -> dict[str, Any]:
-    """What of the run's setting a factory takes."""
+    """The part of the run's setting that a factory takes."""
     return {name: value for name, value in setting.items() if takes(part.target, name)}
 
 
 def _check_images(part: Part, model: object, dataset: Dataset) -> None:
-    """A model may say by its attribute `image_shape` `(C, H, W)` what it was made for."""
+    """Checks the shape `(C, H, W)` that a model names in its attribute `image_shape`, if it has one."""
     wanted, got = getattr(model, "image_shape", None), dataset.images.shape[1:]
     if wanted and tuple(wanted) != got:
         flag = "--classifier" if part.found.kind == "classifiers" else "--score-model"

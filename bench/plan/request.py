@@ -1,4 +1,4 @@
-"""A run as it is asked for, by names."""
+"""The request for a run, by names."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.text.command import given_arguments
+from bench.records.command import given_arguments
+from bench.records.header import Header
 from bench.threat import ThreatModel
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What was asked for, by name; None stands for the default of the data set or of the defense.
+    """A requested run, by names; None stands for the default of the data set or of the defense.
 
     Arguments:
         defense: Name of the defense.
@@ -24,9 +25,9 @@ class Request:
         threat: Threat model.
         draws: Fresh draws per image in the score.
         seed: Seed of all draws.
-        data_dir: Where data sets lie or are downloaded to.
+        data_dir: Folder of data sets, also for downloads.
         arguments: Arguments by kind of component (`defenses`, `attacks`, `classifiers`, `score_models`).
-        image_by_image: Whether the run id holds that every image runs alone, for a defense whose result depends on the batch.
+        image_by_image: Whether each image runs alone, for a defense whose result depends on the batch; part of the run id.
     """
 
     defense: str = "dpsam"
@@ -42,28 +43,31 @@ class Request:
     image_by_image: bool = False
 
 
-def request_of(header: Mapping[str, Any], data_dir: Path | None = None, *, defaults: bool = False) -> Request:
+def request_of(header: Header, data_dir: Path | None = None, *, defaults: bool = False) -> Request:
     """The request that made the record of this header.
 
     Arguments:
-        header: The content of `run.json`.
-        data_dir: Where data sets lie.
-        defaults: Whether arguments of defense and attack that were left to their defaults take their defaults of today.
+        header: The record's header.
+        data_dir: Folder of data sets.
+        defaults: Whether arguments of defense and attack that were left to their defaults take the current defaults.
     """
-    spec, labels = header["spec"], header["labels"]
-    score = spec["score_model"]
-    given = (lambda role: given_arguments(spec[role], labels[role])) if defaults else (lambda role: spec[role]["args"])
-    arguments = {"defenses": given("defense"), "attacks": given("attack"), "classifiers": spec["classifier"]["args"]}
+    spec, labels, score = header.spec, header.labels, header.spec.score_model
+    given = given_arguments if defaults else (lambda part, _: part.args)
+    arguments = {
+        "defenses": given(spec.defense, labels.defense),
+        "attacks": given(spec.attack, labels.attack),
+        "classifiers": spec.classifier.args,
+    }
     return Request(
-        defense=spec["defense"]["name"],
-        attack=spec["attack"]["name"],
-        dataset=labels.get("dataset", spec["dataset"]["name"]),
-        classifier=spec["classifier"]["name"],
-        score_model=score and score["name"],
-        threat=ThreatModel.parse(spec["threat"]),
-        draws=spec["draws"],
-        seed=spec["seed"],
+        defense=spec.defense.name,
+        attack=spec.attack.name,
+        dataset=labels.dataset or spec.dataset.name,
+        classifier=spec.classifier.name,
+        score_model=score.name if score else None,
+        threat=ThreatModel.parse(spec.threat),
+        draws=spec.draws,
+        seed=spec.seed,
         data_dir=data_dir,
-        arguments=arguments | ({"score_models": score["args"]} if score else {}),
-        image_by_image=spec.get("batch_size") is not None,
+        arguments=arguments | ({"score_models": score.args} if score else {}),
+        image_by_image=spec.batch_size is not None,
     )

@@ -1,4 +1,7 @@
-"""The rules of a run: what suits what, and how many draws are scored; all but `check_gradients` before anything heavy is loaded."""
+"""The rules of a run: which components fit together, and how many draws are scored.
+
+All but `check_gradients` are applied before anything heavy is loaded.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ ATTACK_INPUTS = ("model", "x", "y", "threat", "noise")
 
 
 def trait(attack: Part, name: str) -> Any:
-    """An attack's value of an entry's field, which an attack given by its path may hold as an attribute instead."""
+    """A field of the attack's entry; an attack given by its path may have it as an attribute instead."""
     return getattr(attack.target, name, getattr(attack.found.entry, name))
 
 
@@ -45,7 +48,7 @@ def knowledge_of(attack: Part) -> str:
 
 
 def release_of(attack: Part) -> str | None:
-    """Name and release of another package whose attack this is; None for an attack of its own."""
+    """Name and release of the package that an attack comes from; None for an attack of purebench."""
     package = trait(attack, "package")
     return f"{package} {version(package)}" if package else None
 
@@ -69,7 +72,7 @@ def check_defense_class(defense: Part) -> None:
 
 
 def check_suits(attack: Part, defense: Part) -> None:
-    """Raises `UserError` if an attack is for deterministic defenses only, or for stochastic ones, and this is none."""
+    """Raises `UserError` if an attack is only for deterministic or only for stochastic defenses, and the defense is not one."""
     wanted = attack.found.entry.suits
     kind = "deterministic" if defense.target.deterministic else "stochastic"
     if wanted and wanted != kind:
@@ -79,7 +82,7 @@ def check_suits(attack: Part, defense: Part) -> None:
 
 
 def scored_draws(request: Request, attack: Part, defense: Part) -> int:
-    """The number of scored draws: asked for, prescribed by a protocol, or the default."""
+    """The number of scored draws: requested, prescribed by a protocol, or the default."""
     stochastic, prescribed = not defense.target.deterministic, attack.found.entry.draws
     most = MOST_DRAWS if stochastic else 1
     if request.draws is not None and not 1 <= request.draws <= most:
@@ -108,7 +111,7 @@ def check_attack(attack: Part) -> None:
 
 
 def check_gradients(part: Part, network: object, gradient: GradientMode, registry: Registry) -> None:
-    """Raises `NoGradientError` if an attack follows gradients and the classifier that it attacks, loaded from `part`, has none."""
+    """Raises `NoGradientError` if an attack needs gradients and the attacked classifier, loaded from `part`, has none."""
     if gradient is not GradientMode.NONE and not has_gradients(network):
         entries = registry.tables["attacks"].items()
         without = [f"--attack {name}" for name, entry in entries if entry.gradient == GradientMode.NONE.value]
@@ -119,7 +122,7 @@ def check_gradients(part: Part, network: object, gradient: GradientMode, registr
 
 
 def name_of(request: Request, data: Found, role: str) -> str:
-    """The name that was asked for, or the default of the data set; `role` is `classifier` or `score_model`."""
+    """The requested name, or the default of the data set; `role` is `classifier` or `score_model`."""
     name = getattr(request, role) or data.entry.defaults.get(role)
     if name is None:
         flag = role.replace("_", "-")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from bench.records.header import Checks
 
 PASSED, FAILED, OPEN = "passed", "failed", "not measured"
 IN_DOUBLE, IN_SINGLE = "gradient", "gradient, float32"
@@ -40,22 +41,22 @@ def judged(check: str, value: Any, threshold: Any, passed: bool | None, meaning:
     return Claim(check=check, value=value, threshold=threshold, verdict=verdict, meaning=meaning)
 
 
-def failed_checks(claims: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Names of the claims of a record, or of a summary, that failed."""
-    return [claim["check"] for claim in claims if claim["verdict"] == FAILED]
+def failed_checks(checks: Checks) -> list[str]:
+    """Names of the claims of a header, or of a summary, that failed."""
+    return [claim.check for claim in checks.claims if claim.verdict == FAILED]
 
 
-def gradient_bar(checks: Mapping[str, Any], usual: float) -> float:
+def gradient_bar(checks: Checks, usual: float) -> float:
     """What a record's `gradient_error` was held against: that of the precision in which it was measured.
 
     Arguments:
         checks: Of a header or a summary.
         usual: The bar in double precision, which alone records of before had.
     """
-    bars = [claim.get("threshold") for claim in checks.get("claims", []) if claim["check"] == IN_SINGLE]
+    bars = [claim.threshold for claim in checks.claims if claim.check == IN_SINGLE]
     return next((bar for bar in bars if isinstance(bar, float)), usual)
 
 
-def gradient_open(checks: Mapping[str, Any]) -> bool:
+def gradient_open(checks: Checks) -> bool:
     """Whether a defense has a derivative whose exactness could not be measured; records that never say so are not meant."""
-    return bool(checks.get("differentiable", True)) and checks.get("gradient_error", 0.0) is None
+    return checks.differentiable and "gradient_error" in checks.model_fields_set and checks.gradient_error is None

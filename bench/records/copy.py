@@ -42,7 +42,7 @@ def copy_record(source: Path, results: Path, *, replacing: Path | None = None, s
 
 def _copy_first(source: Path, target: Path, samples: int) -> None:
     record, evidence = read_record(source), read_evidence(source)
-    with RecordWriter(target, record.header) as writer:
+    with RecordWriter(target, record.header.document) as writer:
         for start in range(0, min(samples, len(record.lines)), SHARD):
             lines = record.lines[start : min(start + SHARD, samples)]
             images = None if evidence is None else evidence.of([line.id for line in lines]).images

@@ -13,6 +13,8 @@ from bench.records.spec import RunSpec
 
 FORMAT = 1
 KEYS = {"format", "run_id", "spec", "labels", "checks", "environments"}
+SAME = ("device", "torch", "purebench")
+"""Keys of an environment that have to stay the same while a record is made."""
 
 
 class _Part(BaseModel):
@@ -133,8 +135,8 @@ class Header(_Part):
         return self._document
 
 
-def read_header(path: Path) -> dict[str, Any]:
-    """The content of `run.json` in a record's folder.
+def read_header(path: Path) -> Header:
+    """The header in a record's folder, from its `run.json`.
 
     Raises:
         UserError: There is none, or it is not what this release writes.
@@ -144,22 +146,38 @@ def read_header(path: Path) -> dict[str, Any]:
         raise UserError(
             f"expected a record with run.json in {printable(path)}, got: No such file or directory; check the path"
         )
-    header = read_json(file)
-    if not isinstance(header, dict) or header.get("format") != FORMAT:
-        got = header.get("format") if isinstance(header, dict) else type(header).__name__
+    document = read_json(file)
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        got = document.get("format") if isinstance(document, dict) else type(document).__name__
         raise UserError(
             f"expected a record of format {FORMAT} in {printable(path)}, got format {got}; use the purebench release that wrote it or another --results"
         )
-    missing = KEYS - header.keys()
+    missing = KEYS - document.keys()
     if missing:
         raise UserError(
             f"expected {printable(file)} to hold {', '.join(sorted(missing))}, got none of that; restore the file"
         )
     try:
-        Header.of(header)
+        return Header.of(document)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise UserError(
             f"expected the header of a run in {printable(file)}, got {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}; restore the file"
         ) from error
-    return header
+
+
+def check_environment(header: Header, now: dict[str, Any], path: Path) -> None:
+    """Raises `UserError` if a record was made under another device kind, torch or purebench than this.
+
+    Arguments:
+        header: The record's header.
+        now: The environment in which it is to go on.
+        path: The record's folder.
+    """
+    for before in header.environments.values():
+        for key in SAME:
+            if getattr(before, key) != now[key]:
+                raise UserError(
+                    f"expected to go on with {key} {getattr(before, key)}, under which {path} was begun, got {now[key]}; "
+                    "pass --mix-environments, or choose another --results"
+                )

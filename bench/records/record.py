@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bench.files.links import check_links
-from bench.records.header import read_header
+from bench.records.header import Header, read_header
 from bench.records.lines import SampleRecord, read_lines
 from bench.records.lookup import results_of
 from bench.records.seal import SEAL
@@ -22,14 +21,14 @@ class Record:
 
     Arguments:
         path: Its folder.
-        header: The content of `run.json`.
+        header: Its header.
         lines: The images that are done, in the order in which they were done.
         sealed: Whether it is complete and carries `SHA256SUMS`.
         torn: Whether its last line was not written to its end, and is left out.
     """
 
     path: Path
-    header: dict[str, Any]
+    header: Header
     lines: list[SampleRecord] = field(default_factory=list)
     sealed: bool = False
     torn: bool = False
@@ -37,7 +36,7 @@ class Record:
     @property
     def run_id(self) -> str:
         """The run's id."""
-        return self.header["run_id"]
+        return self.header.run_id
 
     @property
     def results(self) -> Path:

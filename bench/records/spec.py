@@ -81,25 +81,25 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def differences(before: RunSpec, after: RunSpec) -> list[str]:
     """The differences of two specs, as phrases: `attack steps 20 -> 5`, `classifier content e598fe93 -> 0a1b2c3d`.
 
     Arguments:
-        before: A spec as a record holds it.
+        before: A spec.
         after: Another.
     """
-    return _differences(before, after, ())
+    return _differences(before.model_dump(), after.model_dump(), ())
 
 
-def brief_differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+def brief_differences(before: RunSpec, after: RunSpec) -> list[str]:
     """The same for people, where a part of another name is one phrase: `defense dpsam -> none`.
 
     Arguments:
-        before: A spec as a record holds it.
+        before: A spec.
         after: Another.
     """
-    names = dict.fromkeys([*before, *after])
-    return [text for name in names for text in _brief(name, before.get(name), after.get(name))]
+    old, new = before.model_dump(), after.model_dump()
+    return [text for name in dict.fromkeys([*old, *new]) for text in _brief(name, old.get(name), new.get(name))]
 
 
 def of_code(difference: str) -> bool:

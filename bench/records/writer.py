@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.files.atomic import unwritten, write_whole
 from bench.files.lock import hold
 from bench.records.evidence import read_shard
-from bench.records.header import read_header
+from bench.records.header import Header, read_header
 from bench.records.held import Held
 from bench.records.lines import SampleRecord, encoded, in_order, read_lines
 from bench.records.seal import SEAL, seal_text, sealed_names
@@ -27,31 +27,31 @@ class RecordWriter:
 
     Arguments:
         place: The record's folder, made if missing; or the folder as it is held already.
-        header: The content of `run.json`: written if there is none, else compared in `run_id`.
+        document: The content of `run.json`: written if there is none, else compared in `run_id`.
 
     Raises:
         BusyError: Another process holds the record.
         UserError: The folder cannot be written, has links out of it, or holds another format or run.
     """
 
-    def __init__(self, place: Path | Held, header: dict[str, Any]) -> None:
+    def __init__(self, place: Path | Held, document: dict[str, Any]) -> None:
         self._held = Held(place) if isinstance(place, Path) else place
         self.path = self._held.path
         try:
-            self._open(header)
+            self._open(document)
         except BaseException:
             self._held.release()
             raise
 
-    def _open(self, header: dict[str, Any]) -> None:
+    def _open(self, document: dict[str, Any]) -> None:
         if self._held.begun:
             self.header = read_header(self.path)
-            if self.header["run_id"] != header["run_id"]:
+            if self.header.run_id != document["run_id"]:
                 raise UserError(
-                    f"expected the record of run {header['run_id']} in {self.path}, got that of {self.header['run_id']}; move it away"
+                    f"expected the record of run {document['run_id']} in {self.path}, got that of {self.header.run_id}; move it away"
                 )
         else:
-            self._write_header(header)
+            self._write_header(document)
         self.lines, size = read_lines(self.path / "samples.jsonl")
         if os.fstat(self._held.file.fileno()).st_size != size:  # else the file stays as it is, with its time
             self._held.file.truncate(size)
@@ -73,9 +73,10 @@ class RecordWriter:
 
     def add_environment(self, key: str, environment: dict[str, Any]) -> None:
         """Names an environment that lines will refer to."""
-        if key not in self.header["environments"]:
+        if key not in self.header.environments:
             self._unseal()
-            self._write_header({**self.header, "environments": {**self.header["environments"], key: environment}})
+            document = self.header.document
+            self._write_header({**document, "environments": {**document["environments"], key: environment}})
 
     def append(self, shard: int, lines: list[SampleRecord], images: np.ndarray | None) -> None:
         """Stores images of a shard: their adversarial images first, then their lines in one write.
@@ -150,6 +151,6 @@ class RecordWriter:
             kept_ids, kept = np.concatenate([before_ids[rows], kept_ids]), np.concatenate([before[rows], kept])
         write_whole(file, save({"ids": kept_ids, "images": np.ascontiguousarray(kept)}))
 
-    def _write_header(self, header: dict[str, Any]) -> None:
-        self.header = header
-        write_whole(self.path / "run.json", json.dumps(header, indent=1, allow_nan=False) + "\n")
+    def _write_header(self, document: dict[str, Any]) -> None:
+        self.header = Header.of(document)
+        write_whole(self.path / "run.json", json.dumps(document, indent=1, allow_nan=False) + "\n")

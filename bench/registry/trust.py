@@ -2,42 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from bench.errors import UserError
-from bench.registry.entry import KIND_OF, KINDS
+from bench.registry.entry import KINDS
 from bench.registry.registry import Registry
-
-
-def names_of(header: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Everything that a plan of a recorded run would look up, with its kind.
-
-    Arguments:
-        header: The content of `run.json`.
-    """
-    parts: Mapping[str, Any] = header["spec"]
-    names = [(kind, parts[role]["name"]) for role, kind in KIND_OF.items() if role != "dataset" and parts.get(role)]
-    names.append(("datasets", header["labels"].get("dataset", parts["dataset"]["name"])))
-    surrogate = parts["attack"]["args"].get("classifier")
-    return names + ([("classifiers", surrogate)] if isinstance(surrogate, str) else [])
-
-
-def code_of(registry: Registry, header: Mapping[str, Any]) -> list[str]:
-    """The names by which a recorded run would import and call code when it is run again, be its file here or not; names that exist no more are none.
-
-    Arguments:
-        registry: What names stand for.
-        header: The content of `run.json`.
-    """
-
-    def is_code(kind: str, name: str) -> bool:
-        try:
-            return runs_code(registry, kind, name)
-        except UserError:
-            return bool(file_of(name))
-
-    return list(dict.fromkeys(name for kind, name in names_of(header) if is_code(kind, name)))
 
 
 def file_of(name: str) -> str:

@@ -1,1 +1,1 @@
-"""One run: shards, attack, scores, lines."""
+"""One run: its shards are attacked, scored and recorded, one line per image."""

@@ -1,4 +1,4 @@
-"""The attack of a run: called, and held to its contract."""
+"""Calls the attack of a run and checks its contract."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def attacked(plan: Plan, view: DefendedClassifier, x: Images, y: Tensor, noise: 
     """Adversarial images of a plan's attack.
 
     Arguments:
-        plan: The run.
+        plan: The plan of the run.
         view: The attacker's view.
         x: Images.
         y: Labels `(B,)`.
         noise: The attacker's streams.
 
     Raises:
-        AttackError: The attack failed, or returned other than images in the ball.
+        AttackError: The attack failed, or returned something else than images in the ball.
     """
     name = plan.spec.attack.name
     view.pace.start()
@@ -57,22 +57,27 @@ def check_in_ball(name: str, result: Images, x: Images, threat: ThreatModel, ids
         )
 
 
-def by_image(said: dict[str, list[Any]], count: int, name: str) -> list[dict[str, Any]]:
-    """The attack's remarks, image by image.
+def by_image(remarks: dict[str, list[Any]], count: int, name: str) -> list[dict[str, Any]]:
+    """The attack's remarks, one mapping per image.
+
+    Arguments:
+        remarks: For each kind of remark, one value per image.
+        count: The number of images.
+        name: The attack.
 
     Raises:
-        AttackError: There is not one for each image.
+        AttackError: The number of values is not that of the images.
     """
-    for key, values in said.items():
+    for key, values in remarks.items():
         if len(values) != count:
             raise AttackError(
                 f"expected the attack {name} to remark on each of its {count} images, got {len(values)} values of {key!r}; correct the attack"
             )
-    return [{key: values[row] for key, values in said.items()} for row in range(count)]
+    return [{key: values[row] for key, values in remarks.items()} for row in range(count)]
 
 
 def _images_of(name: str, result: object, x: Images) -> Images:
-    """The result of an attack, if it has the shape and type of the images."""
+    """The result of an attack, if it has the shape and dtype of the images."""
     if not isinstance(result, Tensor):
         got = type(result).__name__
     elif result.shape != x.shape or result.dtype != x.dtype:

@@ -1,4 +1,4 @@
-"""Certified radii of a defense that has a certificate."""
+"""Certified radii of a defense with a certificate."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from bench.noise import Noise
 from bench.protocols import Images
 
 SELECTION = 100
-"""Draws that choose the class whose chance the others bound."""
+"""Draws that choose the class; the other draws bound its probability."""
 
 
 def certified_radii(model: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> list[float] | None:
-    """The l2 radius within which each image's label is certified, 0 if it abstains or certifies another class; None without a certificate.
+    """The l2 radius within which each image's label is certified; None for a defense without a certificate.
 
-    A defense has one if it has a field `certify`, the number of draws, and `certified_radius(hits)`. The draws are of a purpose of their own.
+    The radius is 0 if the defense abstains or certifies another class. A defense has a certificate if it has a field `certify`,
+    the number of draws, and a method `certified_radius(hits)`. These draws have a purpose of their own.
 
     References:
         Certified Adversarial Robustness via Randomized Smoothing (Cohen, Rosenfeld, Kolter, 2019)
         https://arxiv.org/abs/1902.02918
 
     Arguments:
-        model: The deployed defense; each draw is one purification, whatever its votes.
+        model: The deployed defense; each draw is one purification, regardless of its votes.
         x: Images.
         y: Labels `(B,)`.
         noise: Their streams.

@@ -1,4 +1,4 @@
-"""What every engine does: takes tasks, gives results in whatever order they come."""
+"""The protocol of engines: they take tasks and give results, in any order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Task:
     """Images of one shard of one job.
 
     Arguments:
-        job: The record that they are for.
+        job: The job that they belong to.
         shard: Number of the shard.
         positions: Their positions in the data set's order.
     """
@@ -33,14 +33,14 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class Done:
-    """A task that was executed.
+    """A finished task.
 
     Arguments:
-        task: Which.
+        task: The task.
         lines: One line per image.
         images: The adversarial images, float32 `(B, C, H, W)`.
-        key: Of the environment that the lines name.
-        environment: Where it was executed.
+        key: The key of the environment, which the lines name.
+        environment: The environment in which it was executed.
     """
 
     task: Task
@@ -52,21 +52,21 @@ class Done:
 
 @dataclass(frozen=True, eq=False)
 class Failed:
-    """A task that could not be executed, and why."""
+    """A task that failed, and its error."""
 
     task: Task
     error: Exception
 
 
 PAUSE = 1.0
-"""Seconds until an engine asks again for a task where there was none."""
+"""Seconds until an engine asks again for a task after there was none."""
 
 Working = Callable[[Task, float, int, int], None]
-"""Told of a task the share of its attack's work that is done, how many images stand, and of how many."""
+"""Receives a task, the finished share of its attack's work, the number of unbroken images, and the number of all its images."""
 
 
 class Engine(Protocol):
-    """Executes tasks on its workers; a context, whose end stops them."""
+    """Executes tasks on its workers; a context manager whose exit stops them."""
 
     workers: int
 
@@ -75,15 +75,15 @@ class Engine(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     def claims(self, plan: Plan, options: Options) -> dict[str, Any]:
-        """The claims of a plan's defense, as one worker measured them."""
+        """The claims of a plan's defense, measured by one worker."""
         ...
 
     def execute(self, tasks: Iterable[Task | None], working: Working) -> Iterator[Done | Failed]:
         """Executes tasks, which it takes only when a worker is free.
 
         Arguments:
-            tasks: What is to be done; the next one may depend on what was given back before. None stands for nothing
-                at the moment: ask again later.
-            working: Hears how the tasks go on.
+            tasks: The tasks; the next one may depend on earlier results. None means that there is no task at the moment:
+                ask again later.
+            working: Receives the progress of the tasks.
         """
         ...

@@ -1,4 +1,4 @@
-"""One record that is being made: held, with the shards that it lacks."""
+"""One record in progress, and its missing shards."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing_extensions import Self
 
 from bench.errors import CoupledError, UserError
 from bench.figures.summary import summarise
-from bench.machine.environment import check_environment
 from bench.plan.plan import Plan, image_by_image
 from bench.records.archive import unpacked
-from bench.records.header import FORMAT
+from bench.records.header import FORMAT, check_environment
 from bench.records.held import Held
 from bench.records.lines import SampleRecord
 from bench.records.record import SHARD, Record, read_record
@@ -27,16 +26,16 @@ LOG = logging.getLogger("bench.run.job")
 
 
 class Job:
-    """Holds a record until it is closed; finds its missing shards, and stores them as they come.
+    """Holds the lock of a record, finds its missing shards, and stores them.
 
     Arguments:
-        plan: The parts of the run.
-        options: How it is executed.
+        plan: The plan of the run.
+        options: Its options.
         engine: Measures the claims of a new record.
 
     Raises:
         BusyError: Another process holds the record.
-        UserError: The options are wrong, or the record cannot be continued.
+        UserError: The options are wrong, or the record cannot be resumed.
     """
 
     def __init__(self, plan: Plan, options: Options, engine: Engine) -> None:
@@ -55,15 +54,18 @@ class Job:
         self.left = len(self.tasks)
         if self.tasks and self.total > self.count:
             LOG.info(
-                "this attack takes whole shards of %d: %d images are attacked for the %d asked for", SHARD, self.total, self.count
-            )  # fmt: skip
+                "this attack takes whole shards of %d: %d images are attacked for the %d asked for",
+                SHARD,
+                self.total,
+                self.count,
+            )
 
     def _open(self, engine: Engine) -> Record | RecordWriter:
         self.path = record_path(self.plan, self.options.results)
         return self._complete() or self._opened(engine)
 
     def _complete(self) -> Record | None:
-        """The record if it lacks nothing; it is only read, so its folder may be read-only or written by others."""
+        """The record if it is complete; it is only read, so its folder may be read-only or locked."""
         if not (self.path / SEAL).exists() or not (self.path / "run.json").exists():
             return None
         record = read_record(self.path)
@@ -72,7 +74,7 @@ class Job:
         return None if record.torn or others or _missing(self.plan, self.total, finished) else record
 
     def _opened(self, engine: Engine) -> RecordWriter:
-        """The record to add to; the claims of a new one are measured while its folder is held, before anything is written."""
+        """The record to add to; the claims of a new one are measured under its lock, before anything is written."""
         held = Held(self.path)
         try:
             checks = {} if held.begun else engine.claims(self.plan, self.options)
@@ -88,7 +90,7 @@ class Job:
         self.close()
 
     def close(self) -> None:
-        """Lets other processes write the record."""
+        """Releases the lock of the record."""
         if isinstance(self.record, RecordWriter):
             self.record.close()
 
@@ -97,7 +99,7 @@ class Job:
         """The writer of the record.
 
         Raises:
-            TypeError: Nothing is to be added.
+            TypeError: The record is complete.
         """
         if not isinstance(self.record, RecordWriter):
             raise TypeError(f"expected a record that lacks images, got the complete one of run {self.record.run_id}")
@@ -105,14 +107,14 @@ class Job:
 
     @property
     def lines(self) -> list[SampleRecord]:
-        """The lines of the images that run, in the data set's order."""
+        """The lines of the images of this run, in the data set's order."""
         return first_lines(self.record.lines, self.plan, self.total)
 
     def store(self, done: Done) -> None:
         """Appends a shard.
 
         Raises:
-            UserError: It was executed under another device kind or release than the shards before.
+            UserError: It was executed under another device kind or release than the earlier shards.
         """
         if not self.options.mix_environments:
             check_environment(self.writer.header, done.environment, self.path)
@@ -121,7 +123,7 @@ class Job:
         self.left -= 1
 
     def finish(self) -> dict[str, Any]:
-        """Seals the record, and gives its summary document."""
+        """Seals the record and returns its summary."""
         if isinstance(self.record, RecordWriter) and not (self.path / SEAL).exists():
             self.writer.seal([int(sample) for sample in self.plan.dataset.ids])
         lines = first_lines(self.record.lines, self.plan, self.count)
@@ -134,14 +136,14 @@ def record_path(plan: Plan, results: Path) -> Path:
 
 
 def begun(plan: Plan, options: Options) -> Plan:
-    """The plan that a record was begun with: image by image if a batch size of 1 is asked for and that is how it was."""
+    """The plan that a record was started with: image by image if so and a batch size of 1 is requested."""
     alone = image_by_image(plan)
-    there = (record_path(alone, options.results) / "run.json").exists()
-    return alone if options.batch_size == 1 and there else plan
+    exists = (record_path(alone, options.results) / "run.json").exists()
+    return alone if options.batch_size == 1 and exists else plan
 
 
 def images_asked(samples: int | None, size: int) -> int:
-    """The number of images that `--samples` asks for.
+    """The number of images that `--samples` requests; None stands for all.
 
     Raises:
         UserError: The data set has fewer.
@@ -152,7 +154,7 @@ def images_asked(samples: int | None, size: int) -> int:
 
 
 def images_missing(plan: Plan, options: Options) -> tuple[int, int]:
-    """How many images of a run are not in its record yet, and how many it will have; nothing is written.
+    """The number of images that the record of a run still lacks, and the number that it will have; nothing is written.
 
     Raises:
         UserError: The data set has fewer, or the record is damaged.
@@ -164,12 +166,12 @@ def images_missing(plan: Plan, options: Options) -> tuple[int, int]:
 
 
 def _rounded(plan: Plan, count: int) -> int:
-    """The images that run: whole shards where the attack's result depends on them."""
+    """The number of images that run: whole shards if the attack's result depends on the shard."""
     return min(-(-count // SHARD) * SHARD, len(plan.dataset)) if plan.whole_shards else count
 
 
 def _missing(plan: Plan, count: int, finished: set[int]) -> list[tuple[int, np.ndarray]]:
-    """Shards and the positions in them that are asked for and not in the record yet."""
+    """The missing positions among the first `count`, by shard."""
     open_positions = [p for p in range(count) if int(plan.dataset.ids[p]) not in finished]
     shards: dict[int, list[int]] = {}
     for position in open_positions:
@@ -185,7 +187,7 @@ def first_lines(lines: list[SampleRecord], plan: Plan, count: int) -> list[Sampl
 
 
 def _header(plan: Plan, checks: dict[str, Any]) -> dict[str, Any]:
-    """The content of `run.json` before any image is done."""
+    """The content of `run.json` before the first image."""
     return {
         "format": FORMAT,
         "run_id": plan.spec.run_id,

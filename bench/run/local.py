@@ -1,4 +1,4 @@
-"""One worker, in this process."""
+"""An engine with one worker, in this process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Local:
-    """Executes one task after the other."""
+    """Executes tasks one after the other in this process."""
 
     workers = 1
 
@@ -38,7 +38,7 @@ class Local:
         return self._worker(plan, options).claims()
 
     def execute(self, tasks: Iterable[Task | None], working: Working) -> Iterator[Done | Failed]:
-        """Executes tasks in their order; an error becomes a result."""
+        """Executes tasks in their order; an error becomes a `Failed`."""
         adopted: Job | None = None
         for task in tasks:
             if task is None:
@@ -57,7 +57,7 @@ class Local:
                 yield Done(task, lines, images, worker.environment_key, worker.environment)
 
     def _worker(self, plan: Plan, options: Options) -> Worker:
-        """The worker of a plan, kept for as long as the same one is asked for."""
+        """The worker of a plan; the last one is kept."""
         if self.made is None or self.made[0] is not plan or self.made[1] is not options:
             self.made = plan, options, Worker(plan, pick_device(options.device), options.batch_size, lambda *_: None)
         return self.made[2]

@@ -1,4 +1,4 @@
-"""How a run is executed."""
+"""The options of execution."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from bench.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a run is executed; none of it is part of the run id.
+    """How a run is executed; no option is part of the run id.
 
     Arguments:
         samples: Number of images, from the start of the data set's order; None for all.
-        results: Folder of all records.
+        results: The results folder.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
         batch_size: Images in one network call; None starts large and halves when memory runs out.
         evidence: Whether adversarial images are stored.
-        mix_environments: Whether a record made under another device kind or torch release may go on here.
+        mix_environments: Whether a record made under another device kind or torch release may be resumed.
     """
 
     samples: int | None = 100

@@ -1,4 +1,4 @@
-"""What a run will cost, before it begins: the attack's own bound on its work, times what one chunk costs on this machine."""
+"""The cost of a run before it starts: the attack's own bound on its work, times the cost of one chunk on this machine."""
 
 from __future__ import annotations
 
@@ -22,18 +22,20 @@ from bench.plan.plan import Plan
 from bench.records.spec import canonical
 from bench.run.worker import Worker
 
-CALLS, STEPS = 2, 4
-"""Timed calls, of which the shortest counts; and gradient steps, where a broken image may rest: half a radius each."""
+CALLS = 2
+"""Timed calls; the shortest one counts."""
+STEPS = 4
+"""Gradient steps of half a radius, taken if an attack may stop at broken images."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """At most this much: an image that breaks early costs less.
+    """An upper bound on the cost of some images; an image that breaks early costs less.
 
     Arguments:
-        images: The images it is for.
-        passes: Passes through each network, for all of them.
-        seconds: Time on one worker, for all of them.
+        images: The number of images.
+        passes: Passes through each network, for all images.
+        seconds: Time on one worker, for all images.
     """
 
     images: int
@@ -43,13 +45,13 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast:
-    """What a run will cost: at most, and if as many images break at once as in a probe.
+    """The cost of a run: an upper bound, and the cost if as many images break early as in a probe.
 
     Arguments:
-        done: Images that the record has already.
-        most: The cost of the others if no image ever breaks.
+        done: Images in the record.
+        most: The cost of the missing images if none breaks.
         likely: Their cost if only the share `standing` of them is attacked to the end.
-        standing: Share of the probed images that a few gradient steps did not break.
+        standing: Share of the probed images that a few gradient steps left unbroken.
         probed: The number of probed images.
     """
 
@@ -66,12 +68,13 @@ class Forecast:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """What one chunk of images costs, and how many of them break at once.
+    """The cost of one chunk of images, and the share of them that does not break early.
 
     Arguments:
         seconds: Time of one image.
         passes: Passes of one image through each network.
-        standing: Share of the images that are right, and stay so under a few gradient steps where an attack may rest.
+        standing: Share of the images that are classified correctly, also after a few gradient steps if an attack may stop at
+            broken images.
         images: The number of images tried.
     """
 
@@ -84,10 +87,10 @@ class Trial:
 def tried(worker: Worker, mode: GradientMode) -> Trial:
     """Evaluates one chunk of the first images (`NONE`), or takes a few gradient steps on it (any other mode).
 
-    The seconds are those of the shortest call: another process only ever makes a call longer.
+    The shortest call counts, since other processes can only make a call longer.
     """
     if not has_gradients(worker.plan.classifier):
-        mode = GradientMode.NONE  # the gradients that the attack takes are another network's
+        mode = GradientMode.NONE  # the attack takes gradients of another network
     return worker.fitting(partial(_tried, worker, mode))
 
 
@@ -95,29 +98,29 @@ def _tried(worker: Worker, mode: GradientMode) -> Trial:
     threat, count = worker.plan.threat, min(worker.batch, len(worker.plan.dataset))
     view, x, y, noise = worker.look(mode, np.arange(count))
     z, noise, seconds = x, noise.of("score"), math.inf
-    rests = view.decisive and mode is not GradientMode.NONE
-    standing = worker.margins(view, x, y, noise)[:, 0] > 0  # loads the kernels, too
-    for _ in range(STEPS if rests else CALLS):
+    stops = view.decisive and mode is not GradientMode.NONE
+    unbroken = worker.margins(view, x, y, noise)[:, 0] > 0  # this call also loads the kernels
+    for _ in range(STEPS if stops else CALLS):
         view.tally.counts.clear()
         started = time.monotonic()
         if mode is GradientMode.NONE:
             worker.logits(view, x, noise)
         else:
             _, values, slope = view.differentiate(z, y, noise, lambda logits, y: -margin(logits, y))
-            standing &= (values <= 0) | (not rests)
+            unbroken &= (values <= 0) | (not stops)
             z = project(z + threat.radius / 2 * steepest(slope, threat), x, threat)
         synchronize(worker.device)
         seconds = min(seconds, time.monotonic() - started)
     passes = {kind: sum(view.tally.of(sample)[kind] for sample in noise.ids.tolist()) / count for kind in KINDS}
-    return Trial(seconds=seconds / count, passes=passes, standing=float(standing.float().mean()), images=count)
+    return Trial(seconds=seconds / count, passes=passes, standing=float(unbroken.float().mean()), images=count)
 
 
 class Costs:
-    """The cost of images, from chunks that are tried when they are first asked for.
+    """The cost of images; a chunk is tried under each gradient mode when it is first needed.
 
     Arguments:
         trial: Tries a chunk under a gradient mode.
-        chunk: Rows that the last of the images is padded to; 1 where draws fill the chunks.
+        chunk: The number of images is rounded up to a multiple of it; 1 if draws fill the chunks.
     """
 
     def __init__(self, trial: Callable[[GradientMode], Trial], chunk: int = 1) -> None:
@@ -125,7 +128,7 @@ class Costs:
         self.trials: dict[GradientMode, Trial] = {}
 
     def of(self, images: int, work: Work, mode: GradientMode) -> Prediction:
-        """The cost of so many images, each given this much work under a gradient mode."""
+        """The cost of a number of images with this work each, under a gradient mode."""
         seconds, passes = 0.0, Counter[str]()
         rows = -(-images // self.chunk) * self.chunk
         for view, each in ((GradientMode.NONE, work.evaluations), (mode, work.gradients)):
@@ -136,25 +139,25 @@ class Costs:
         return Prediction(images=images, passes=dict(passes), seconds=seconds)
 
     def under(self, mode: GradientMode) -> Trial:
-        """The chunk that was tried under a gradient mode."""
+        """The trial under a gradient mode."""
         if mode not in self.trials:
             self.trials[mode] = self.trial(mode)
         return self.trials[mode]
 
 
 def scored(work: Work, plan: Plan) -> Work:
-    """An attack's work on an image, and the score of the image before and after it."""
+    """An attack's work on an image plus the scores of the image before and after it."""
     return work + Work(evaluations=2 * plan.spec.draws)
 
 
 def forecast(plan: Plan, costs: Costs, *, images: int, done: int) -> Forecast | None:
-    """The cost of what is missing of a run; None for an attack that states no bound on its work.
+    """The cost of the missing images of a run; None for an attack that states no bound on its work.
 
     Arguments:
-        plan: The run.
-        costs: What chunks of it cost.
-        images: How many are missing.
-        done: How many the record has.
+        plan: The plan of the run.
+        costs: The cost of its chunks.
+        images: The number of missing images.
+        done: The number of images in the record.
     """
     if plan.work is None:
         return None
@@ -164,5 +167,5 @@ def forecast(plan: Plan, costs: Costs, *, images: int, done: int) -> Forecast | 
 
 
 def shared(plan: Plan) -> str:
-    """A key that runs have in common whose chunks cost the same, whatever attacks them."""
+    """A key that is equal for runs whose chunks cost the same, regardless of the attack."""
     return canonical([plan.gradient.value, plan.known, plan.spec.model_dump(exclude={"attack", "seed"})])

@@ -1,10 +1,8 @@
-"""A recorded run again: its request, its plan, and the worker that scores its images."""
+"""Repeats a recorded run: its plan from current code, and the worker that scores its images again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,12 +12,13 @@ from bench.machine.device import pick_device
 from bench.plan.plan import Plan, plan
 from bench.plan.request import request_of
 from bench.records.evidence import Evidence, positions_of
+from bench.records.header import Header
 from bench.records.spec import differences
 from bench.registry.registry import Registry
 from bench.run.worker import Worker
 
 
-def replan(header: Mapping[str, Any], registry: Registry, data_dir: Path | None = None) -> Plan:
+def replan(header: Header, registry: Registry, data_dir: Path | None = None) -> Plan:
     """The plan of a recorded run, from the current code of its names.
 
     Raises:
@@ -29,7 +28,9 @@ def replan(header: Mapping[str, Any], registry: Registry, data_dir: Path | None 
 
 
 def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int | None = None) -> Worker:
-    """The worker that scores the images of a run again, in the run's own batch size unless another is given or memory needs a smaller one.
+    """The worker that scores the images of a run again.
+
+    Its batch size is that of the run, unless another one is given or memory needs a smaller one.
 
     Arguments:
         run: The run.
@@ -47,7 +48,7 @@ def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int 
         )
     worker = Worker(planned, pick_device(device), batch_size, lambda *_: None)
     if batch_size is None and not alone:
-        recorded = (part.get("batch_size") for part in run.header["environments"].values())
+        recorded = (part.batch_size for part in run.header.environments.values())
         worker.batch = next((size for size in recorded if size), worker.batch)
     return worker
 
@@ -60,12 +61,12 @@ def purified(
     Arguments:
         run: The run.
         evidence: The images to purify.
-        registry: What the names of the run stand for.
-        data_dir: Where data sets lie.
+        registry: Maps the names of the run to components.
+        data_dir: Folder of data sets.
         device: As on the command line.
     """
     planned = replan(run.header, registry, data_dir)
-    changed = differences(run.spec, planned.spec.model_dump())
+    changed = differences(run.spec, planned.spec)
     if changed:
         raise UserError(
             f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again"

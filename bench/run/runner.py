@@ -1,4 +1,4 @@
-"""The one loop over shards: find the missing ones, have them executed, append them, sum up."""
+"""The loop over shards: find the missing ones, execute them, store them, summarise."""
 
 from __future__ import annotations
 
@@ -26,41 +26,41 @@ class Reporter(Protocol):
     """Receives the progress of a run; only the command line prints it."""
 
     def started(self, lines: list[SampleRecord], total: int) -> None:
-        """The run begins, or continues after these lines, toward `total` images."""
+        """The run starts, or resumes after these lines, toward `total` images."""
 
-    def working(self, done: float, standing: int, images: int) -> None:
-        """Attacks on `images` images are through the share `done` of their work; `standing` are not broken."""
+    def working(self, done: float, unbroken: int, images: int) -> None:
+        """Attacks on `images` images have finished the share `done` of their work; `unbroken` images are not broken yet."""
 
     def finished(self, lines: list[SampleRecord]) -> None:
-        """These images are done."""
+        """These images are finished."""
 
 
 class Silent:
-    """A reporter that says nothing."""
+    """A reporter that ignores everything."""
 
     def started(self, lines: list[SampleRecord], total: int) -> None:
-        """Nothing."""
+        """Does nothing."""
 
-    def working(self, done: float, standing: int, images: int) -> None:
-        """Nothing."""
+    def working(self, done: float, unbroken: int, images: int) -> None:
+        """Does nothing."""
 
     def finished(self, lines: list[SampleRecord]) -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 def run(plan: Plan, options: Options, reporter: Reporter, engine: Engine | None = None) -> dict[str, Any]:
-    """Runs the images that a record lacks and returns its summary document.
+    """Runs the images that a record lacks and returns its summary.
 
     Arguments:
-        plan: The parts of the run.
-        options: How it is executed.
-        reporter: Hears of it.
-        engine: Where; in this process if left out.
+        plan: The plan of the run.
+        options: Its options.
+        reporter: Receives the progress.
+        engine: Executes the shards; None for this process.
 
     Raises:
-        UserError: The options are wrong, or the record cannot be continued.
+        UserError: The options are wrong, or the record cannot be resumed.
         AttackError: The attack left the ball.
-        WorkerError: A worker was lost or did not answer, again and again.
+        WorkerError: A worker was lost or did not answer, in every attempt.
     """
     engine = engine or Local()
     with Job(plan, options, engine) as job:
@@ -76,24 +76,24 @@ def run(plan: Plan, options: Options, reporter: Reporter, engine: Engine | None 
 
 
 class Flights:
-    """Sums what is reported of the tasks that are executed at the same time.
+    """Sums the progress of the tasks that are executed at the same time.
 
     Arguments:
-        reporter: Hears the sums.
+        reporter: Receives the sums.
     """
 
     def __init__(self, reporter: Reporter) -> None:
         self.reporter = reporter
         self.flying: dict[Task, tuple[float, int, int]] = {}
 
-    def working(self, task: Task, done: float, standing: int, images: int) -> None:
+    def working(self, task: Task, done: float, unbroken: int, images: int) -> None:
         """A task is in progress."""
-        self.flying[task] = (done * images, standing, images)
-        through, stand, total = (sum(part) for part in zip(*self.flying.values(), strict=True))
-        self.reporter.working(through / total, stand, total)
+        self.flying[task] = (done * images, unbroken, images)
+        work_done, all_unbroken, all_images = (sum(part) for part in zip(*self.flying.values(), strict=True))
+        self.reporter.working(work_done / all_images, all_unbroken, all_images)
 
     def landed(self, task: Task) -> None:
-        """A task is over."""
+        """A task is finished."""
         self.flying.pop(task, None)
 
 
@@ -101,9 +101,9 @@ def foresee(plan: Plan, options: Options, seen: dict[str, Costs] | None = None) 
     """The cost of the images that a record lacks; nothing is written. None for an attack without a bound.
 
     Arguments:
-        plan: The run.
-        options: How it would be executed.
-        seen: Costs of chunks in earlier forecasts under the same options but for the samples; new ones are added.
+        plan: The plan of the run.
+        options: Its options.
+        seen: Costs of earlier forecasts under the same options, of any number of samples; new ones are added.
 
     Raises:
         UserError: The options are wrong.
@@ -115,7 +115,7 @@ def foresee(plan: Plan, options: Options, seen: dict[str, Costs] | None = None) 
 
 
 def security_curve(summaries: Sequence[dict[str, Any]], plans: Sequence[Plan]) -> list[Point]:
-    """The curve through runs that differ in their threat alone, over the images that each summary counts."""
+    """The security curve of runs that differ in their threat only, over the images that each summary counts."""
     runs = []
     for summary, planned in zip(summaries, plans, strict=True):
         lines = first_lines(read_record(Path(summary["path"])).lines, planned, summary["n"])

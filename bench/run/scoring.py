@@ -17,7 +17,7 @@ from bench.threat import ThreatModel
 
 
 def scored(deployed: DefendedClassifier, x: Images, draws: Noise) -> Tensor:
-    """Logits `(B, classes)` of one draw.
+    """Logits `(B, classes)` under one draw per image.
 
     Arguments:
         deployed: The view to score.
@@ -64,7 +64,7 @@ def purified(view: DefendedClassifier, x: Images, noise: Noise) -> Images:
 
 
 def certified(deployed: DefendedClassifier, x: Images, y: Tensor, noise: Noise) -> Sequence[float | None]:
-    """Certified radii; None for each image where the defense has no certificate."""
+    """Certified radii; None for each image if the defense has no certificate."""
     with torch.no_grad():
         return certified_radii(deployed, x, y, noise) or [None] * len(x)
 

@@ -17,13 +17,14 @@ from bench.defended import VOTING_ROWS, DefendedClassifier
 from bench.errors import UserError
 from bench.foreign import out_of_memory
 from bench.gradient import GradientMode
-from bench.machine.environment import check_environment, commit, environment_of
+from bench.machine.environment import commit, environment_of
 from bench.machine.memory import peak, reset_peak
 from bench.noise import Noise
 from bench.pace import Pace
 from bench.passes import CountedScoreModel, Tally, has_gradients
 from bench.plan.plan import Plan
 from bench.protocols import Images
+from bench.records.header import Header, check_environment
 from bench.records.lines import SampleRecord, checked_line
 from bench.records.record import SHARD
 from bench.records.spec import RUN_ID_LENGTH, canonical
@@ -33,21 +34,21 @@ from bench.run.attack import attacked, by_image
 T = TypeVar("T")
 COLUMNS = ("id", "label", "clean", "adversarial", "margin", "distance")
 CPU_BATCH = 16
-"""Images in one network call on a CPU, for one draw an image: calls are padded, and an attack's last calls have few images."""
+"""Images in one network call on a CPU with one draw per image: calls are padded, and an attack's last calls have few images."""
 FULL_BATCH = SHARD
-"""Images in one network call on a GPU, or where several draws fill it."""
+"""Images in one network call on a GPU, or with several draws per image."""
 FRESH_DRAW = 1000
-"""Number of the draw by which a verification scores a stochastic defense again."""
+"""Number of the draw under which a verification scores a stochastic defense again."""
 
 
 class Worker:
     """Executes shards of one plan on one device.
 
     Arguments:
-        plan: The parts of the run.
-        device: Where to compute.
-        batch_size: Images in one network call; None for auto; 1 in any case for a run that goes image by image.
-        working: Receives the share of an attack's work that is done, the number of unbroken images, and the number of all.
+        plan: The plan of the run.
+        device: The device.
+        batch_size: Images in one network call; None for auto; always 1 for a run that goes image by image.
+        working: Receives the finished share of an attack's work, the number of unbroken images, and the number of all.
     """
 
     logits = staticmethod(scoring.logits)
@@ -68,32 +69,32 @@ class Worker:
 
     @property
     def environment(self) -> dict[str, Any]:
-        """What may change the rounding of a number."""
+        """Everything that may change how numbers are rounded."""
         return {**environment_of(self.device), "batch_size": self.batch, "git": self.git}
 
     @property
     def environment_key(self) -> str:
-        """A short hash of the environment, by which lines refer to it."""
+        """A short hash of the environment, to which lines refer."""
         return hashlib.sha256(canonical(self.environment).encode()).hexdigest()[:RUN_ID_LENGTH]
 
-    def adopt(self, header: dict[str, Any], path: Path, *, mix: bool) -> None:
-        """Checks that a record can be continued here, and takes over its batch size unless one was given.
+    def adopt(self, header: Header, path: Path, *, mix: bool) -> None:
+        """Checks that a record can be resumed in this environment, and takes its batch size unless one was given.
 
         Raises:
             UserError: Device kind, torch or purebench release differ, and mixing was not allowed.
         """
         if not mix:
             check_environment(header, self.environment, path)
-        for before in header["environments"].values():
+        for before in header.environments.values():
             if self.auto:
-                self.batch = before.get("batch_size") or self.batch
+                self.batch = before.batch_size or self.batch
 
     def execute(self, positions: np.ndarray) -> tuple[list[SampleRecord], np.ndarray]:
-        """Lines and adversarial images of some positions of the data set; halves an automatic batch size on out-of-memory."""
+        """Lines and adversarial images of positions of the data set; an automatic batch size is halved when memory runs out."""
         return self.fitting(lambda: self._execute(positions))
 
     def fitting(self, compute: Callable[[], T]) -> T:
-        """The result, at a batch size that fits into memory."""
+        """The result of a computation, repeated with smaller batches until it fits into memory."""
         while True:
             try:
                 return compute()
@@ -122,46 +123,46 @@ class Worker:
         return self.fitting(compute)
 
     def look(self, mode: GradientMode, positions: np.ndarray) -> tuple[DefendedClassifier, Images, Tensor, Noise]:
-        """The defended classifier under a gradient mode, and the images, labels and streams of some positions."""
+        """The defended classifier under a gradient mode, and images, labels and streams of positions of the data set."""
         x, y, noise = self._inputs(positions)
         return self._model(mode, Tally(), len(x)), x, y, noise
 
     def rescore(self, positions: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Predictions and margins, each `(B, k)`, of other images in place of the data set's, scored as in a run.
+        """Predictions and margins, each `(B, k)`, of images in place of the data set's, scored as in a run.
 
         Arguments:
-            positions: In the data set, for labels and draws.
+            positions: Positions of the data set, for labels and draws.
             images: Shape `(B, C, H, W)`.
         """
 
         def compute() -> tuple[np.ndarray, np.ndarray]:
             deployed, _, y, noise = self.look(GradientMode.NONE, positions)
-            predictions, margins = self._score(deployed, self._here(images), y, noise)
+            predictions, margins = self._score(deployed, self._tensor(images), y, noise)
             return predictions.cpu().numpy(), margins.double().cpu().numpy()
 
         return self.fitting(compute)
 
     def redraw(self, positions: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Predictions `(B,)` of such images under one fresh draw, which was neither scored nor attacked."""
+        """Predictions `(B,)` of images in place of the data set's, under one fresh draw that was neither scored nor attacked."""
 
         def compute() -> np.ndarray:
             deployed, _, _, noise = self.look(GradientMode.NONE, positions)
-            found = scoring.scored(deployed, self._here(images), noise.of("check").at(FRESH_DRAW))
+            found = scoring.scored(deployed, self._tensor(images), noise.of("check").at(FRESH_DRAW))
             return found.argmax(dim=1).cpu().numpy()
 
         return self.fitting(compute)
 
     def purify(self, positions: np.ndarray, images: np.ndarray) -> np.ndarray:
-        """Such images as the classifier sees them under the first scored draw, `(B, C, H, W)`."""
+        """Images in place of the data set's, purified under the first scored draw, `(B, C, H, W)`."""
         deployed, _, _, noise = self.look(GradientMode.NONE, positions)
-        return scoring.purified(deployed, self._here(images), noise.of("score")).cpu().numpy()
+        return scoring.purified(deployed, self._tensor(images), noise.of("score")).cpu().numpy()
 
     def _execute(self, positions: np.ndarray) -> tuple[list[SampleRecord], np.ndarray]:
         started = time.monotonic()
         reset_peak(self.device)
         x, y, noise = self._inputs(positions)
-        tally, said = Tally(), dict[str, list[Any]]()
-        view = self._model(self.plan.gradient, tally, len(x), said)
+        tally, remarks = Tally(), dict[str, list[Any]]()
+        view = self._model(self.plan.gradient, tally, len(x), remarks)
         deployed = view.view(GradientMode.NONE)
         clean, _ = self._score(deployed, x, y, noise)
         radii = scoring.certified(deployed, x, y, noise)
@@ -176,14 +177,14 @@ class Worker:
             "environment": self.environment_key,
             "memory": peak(self.device),
         }
-        remarks = dict(zip(rows.tolist(), by_image(said, len(rows), self.plan.spec.attack.name), strict=True))
+        by_row = dict(zip(rows.tolist(), by_image(remarks, len(rows), self.plan.spec.attack.name), strict=True))
         columns = (noise.ids, y, clean, predictions, margins.double(), distances.double())
         lines = [
             checked_line(
                 **dict(zip(COLUMNS, values, strict=True)),
                 **shared,
                 cost=tally.of(values[0]),
-                said=view.spoiled.words(values[0], remarks.get(row, {})),
+                said=view.spoiled.words(values[0], by_row.get(row, {})),
                 certified=radii[row],
             )
             for row, values in enumerate(zip(*(column.tolist() for column in columns), strict=True))
@@ -198,7 +199,7 @@ class Worker:
         mode: GradientMode,
         tally: Tally,
         images: int,
-        said: dict[str, list[Any]] | None = None,
+        remarks: dict[str, list[Any]] | None = None,
         chunk: int | None = None,
     ) -> DefendedClassifier:
         score = None if self.plan.score is None else CountedScoreModel(self.plan.score, tally)
@@ -211,17 +212,17 @@ class Worker:
             tally=tally,
             pace=self.pace,
             known=self.plan.known,
-            said=said,
+            said=remarks,
             voting_rows=self.plan.spec.batch_size or VOTING_ROWS,
         )
 
     def _inputs(self, positions: np.ndarray) -> tuple[Images, Tensor, Noise]:
         dataset = self.plan.dataset
-        ids = self._here(dataset.ids[positions].astype(np.int64))
-        x, y = self._here(dataset.floats(positions)), self._here(dataset.labels[positions])
+        ids = self._tensor(dataset.ids[positions].astype(np.int64))
+        x, y = self._tensor(dataset.floats(positions)), self._tensor(dataset.labels[positions])
         return x, y, Noise(self.plan.spec.seed, ids)
 
-    def _here(self, values: np.ndarray) -> Tensor:
+    def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).to(self.device)
 
 

@@ -1,1 +1,1 @@
-"""A matrix of runs."""
+"""Suites: a matrix of runs from a file."""

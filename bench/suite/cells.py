@@ -32,7 +32,7 @@ class Cell:
         samples: Number of images; None for all.
         batch_size: Images in one network call; None for auto.
         evidence: Whether adversarial images are stored.
-        data_dir: Where data sets lie.
+        data_dir: Folder of the data sets.
     """
 
     names: Mapping[str, str]
@@ -46,7 +46,7 @@ class Cell:
     data_dir: Path | None = None
 
     def text(self, axis: str) -> str:
-        """What patterns are compared with: a name and its arguments, `dpsam rho=0`; a threat; a seed."""
+        """The text of an axis, for patterns: a name and its arguments (`dpsam rho=0`), a threat or a seed."""
         if axis == "threat":
             return "" if self.threat is None else str(self.threat)
         if axis == "seed":
@@ -56,14 +56,14 @@ class Cell:
 
     @property
     def label(self) -> str:
-        """The cell for people."""
+        """The name of the cell for people."""
         where = " ".join(part for part in (self.text("dataset"), self.text("threat")) if part)
         others = [f"{axis} {self.text(axis)}" for axis in ("classifier", "score_model") if axis in self.names]
         seed = [f"seed {self.seed}"] if self.seed else []
         return " · ".join([self.text("defense"), self.text("attack"), where, *others, *seed])
 
     def fits(self, patterns: Mapping[str, str | list[str]]) -> bool:
-        """Whether every pattern (shell style) matches the text of its axis; of a list, one has to."""
+        """Whether every pattern (shell style), or one of a list of patterns, matches the text of its axis."""
         return all(
             any(fnmatchcase(self.text(axis), one) for one in ([wanted] if isinstance(wanted, str) else wanted))
             for axis, wanted in patterns.items()
@@ -71,7 +71,7 @@ class Cell:
 
 
 def cells_of(suite: SuiteFile, file: Path) -> list[Cell]:
-    """The cells of a suite in its order, each once.
+    """The cells of a suite in the file's order, each once.
 
     Raises:
         UserError: A pattern names no axis, or there are no cells, or too many.
@@ -109,16 +109,16 @@ def patterns_of(only: list[str]) -> dict[str, str | list[str]]:
 
 
 def _product(suite: SuiteFile, axes: Axes) -> Iterator[Cell]:
-    """The cells of one part, which takes from the file what it does not say itself."""
-    values = [
-        _values(axis, getattr(axes, axis) if getattr(axes, axis) is not None else getattr(suite, axis)) for axis in AXES
-    ]
+    """The cells of one part of a suite; values that the part leaves out come from the whole file."""
+
+    def value(key: str) -> Any:
+        own = getattr(axes, key)
+        return getattr(suite, key) if own is None else own
+
+    values = [_values(axis, value(axis)) for axis in AXES]
     if not (values[AXES.index("defense")][0] and values[AXES.index("attack")][0]):
         return
-    settings = {
-        key: getattr(axes, key) if getattr(axes, key) is not None else getattr(suite, key)
-        for key in ("samples", "draws", "batch_size", "no_evidence")
-    }
+    settings = {key: value(key) for key in ("samples", "draws", "batch_size", "no_evidence")}
     shared = {kind: {**getattr(suite, key), **getattr(axes, key)} for kind, key in _ARGUMENTS.items()}
     for choice in itertools.product(*values):
         yield _cell(dict(zip(AXES, choice, strict=True)), settings, shared, suite.data_dir)
@@ -135,15 +135,20 @@ def _cell(
             arguments[kind] = {**arguments.get(kind, {}), **own}
     threat = choice["threat"]
     return Cell(
-        names=names, arguments={kind: given for kind, given in arguments.items() if given},
-        threat=None if threat is None else ThreatModel.parse(threat), seed=choice["seed"] or 0, draws=settings["draws"],
-        samples=_number(settings["samples"], "all", 100), batch_size=_number(settings["batch_size"], "auto", None),
-        evidence=not settings["no_evidence"], data_dir=data_dir,
-    )  # fmt: skip
+        names=names,
+        arguments={kind: given for kind, given in arguments.items() if given},
+        threat=None if threat is None else ThreatModel.parse(threat),
+        seed=choice["seed"] or 0,
+        draws=settings["draws"],
+        samples=_number(settings["samples"], "all", 100),
+        batch_size=_number(settings["batch_size"], "auto", None),
+        evidence=not settings["no_evidence"],
+        data_dir=data_dir,
+    )
 
 
 def _adjusted(cell: Cell, suite: SuiteFile) -> Cell:
-    """The cell with what is set for those that it is one of, which goes before everything else."""
+    """The cell with the settings of every `adjust` that fits it; they override all others."""
     for adjust in suite.adjust:
         if cell.fits(adjust.where):
             arguments = {**cell.arguments}
@@ -151,24 +156,28 @@ def _adjusted(cell: Cell, suite: SuiteFile) -> Cell:
                 if getattr(adjust, key):
                     arguments[kind] = {**arguments.get(kind, {}), **getattr(adjust, key)}
             cell = replace(
-                cell, arguments=arguments, draws=adjust.draws or cell.draws,
-                samples=_number(adjust.samples, "all", cell.samples), batch_size=_number(adjust.batch_size, "auto", cell.batch_size),
+                cell,
+                arguments=arguments,
+                draws=adjust.draws or cell.draws,
+                samples=_number(adjust.samples, "all", cell.samples),
+                batch_size=_number(adjust.batch_size, "auto", cell.batch_size),
                 evidence=cell.evidence if adjust.no_evidence is None else not adjust.no_evidence,
-            )  # fmt: skip
+            )
     return cell
 
 
 _ARGUMENTS = {
-    "defenses": "defense_args", "attacks": "attack_args", "classifiers": "classifier_args", "score_models": "score_args",
-}  # fmt: skip
+    "defenses": "defense_args",
+    "attacks": "attack_args",
+    "classifiers": "classifier_args",
+    "score_models": "score_args",
+}
 
 
 def _values(axis: str, given: Any) -> list[Any]:
-    """The values of an axis: names with their arguments, or texts and numbers as they are."""
-    several = given if isinstance(given, list) else [given]
-    if axis not in KIND_OF:
-        return several
-    return [None if one is None else _named(axis, one) for one in several]
+    """The values of an axis: names with their arguments, or plain texts and numbers."""
+    values = given if isinstance(given, list) else [given]
+    return [None if one is None else _named(axis, one) for one in values] if axis in KIND_OF else values
 
 
 def _named(axis: str, one: Named) -> tuple[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A suite file: a matrix of runs in TOML."""
+"""A suite file in TOML: a matrix of runs."""
 
 from __future__ import annotations
 
@@ -13,23 +13,17 @@ from bench.files.documents import printable, read_toml
 from bench.registry.registry import suggest
 
 AXES = ("dataset", "threat", "classifier", "score_model", "defense", "attack", "seed")
-"""Keys of which the matrix is the product, the slowest first."""
+"""The axes of the matrix; the first varies slowest."""
 
 
 Value = str | int | float | bool | list[str | int | float | bool]
-
-
 Named = str | dict[str, Value]
-
-
 Names = Named | list[Named]
-
-
 Samples = Annotated[int, Field(ge=1)] | Literal["all"]
 
 
 class _Settings(BaseModel):
-    """Keys that every part of a suite file takes."""
+    """The keys of every part of a suite file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,13 +50,13 @@ class Axes(_Settings):
 
 
 class Adjust(_Settings):
-    """Settings for the cells that fit some patterns."""
+    """Settings for the cells that match patterns."""
 
     where: dict[str, str | list[str]]
 
 
 class SuiteFile(Axes):
-    """A suite file: axes and settings of all cells, then what is added, left out, and set for some of them."""
+    """A whole suite file: axes and settings of all cells; cells to include, to exclude and to adjust."""
 
     summary: str = ""
     data_dir: Path | None = None
@@ -77,7 +71,7 @@ class SuiteFile(Axes):
 
 
 def find_suite(name: str) -> Path:
-    """The file of a suite given by its path, or by the name of one inside the package.
+    """The file of a suite, by its path or by the name of one in the package.
 
     Raises:
         UserError: There is no such file and no such name.
@@ -100,7 +94,7 @@ def read_suite(file: Path) -> SuiteFile:
     """The content of a suite file.
 
     Raises:
-        UserError: It is no TOML, or has keys or values that a suite does not take.
+        UserError: The file is no TOML, or has wrong keys or values.
     """
     content = read_toml(file)
     try:
@@ -117,4 +111,4 @@ def _first_mistake(file: Path, error: ValidationError) -> str:
     if extra:
         known = list(SuiteFile.model_fields)
         return f"expected keys of a suite in {printable(file)}, got {printable(place)!r}{suggest(place, known)}; see: bench suite --help"
-    return f"expected a value that fits {printable(place)!r} in {printable(file)}, got {printable(first['input'])[:80]!r} ({first['msg'].lower()}); correct it"
+    return f"expected a valid value of {printable(place)!r} in {printable(file)}, got {printable(first['input'])[:80]!r} ({first['msg'].lower()}); correct it"

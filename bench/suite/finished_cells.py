@@ -1,7 +1,7 @@
-"""Which cells are done already, without loading anything: a list in the user's cache, checked against the records.
+"""A list of finished cells in the user's cache, so that nothing has to be loaded for them.
 
-An entry stands only while the code that planned the cell, the files that it names and the record's own files are the
-ones it was made with; whatever it cannot vouch for is planned again. Losing the list costs time and nothing else.
+An entry is valid only while the code that planned the cell, the files that it names and the record's files are unchanged.
+Every other cell is planned again. Losing the list costs time and nothing else.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ MOST_STALE = 10_000
 
 @dataclass(frozen=True)
 class Figures:
-    """What the list remembers of a record.
+    """The figures of a record that the list keeps.
 
     Arguments:
-        run_id: Its id.
-        path: Its folder.
-        n: Its number of images.
+        run_id: The run's id.
+        path: The record's folder.
+        n: Number of images.
         clean: Clean accuracy.
         robust: Robust accuracy: value, lower and upper end of its 95 % interval.
     """
@@ -51,12 +51,12 @@ class Figures:
     robust: tuple[float, float, float]
 
 
-class Known:
+class FinishedCells:
     """The list for one results folder.
 
     Arguments:
         results: The folder of all records.
-        registry: What names stand for.
+        registry: Finds names.
     """
 
     def __init__(self, results: Path, registry: Registry) -> None:
@@ -69,7 +69,7 @@ class Known:
             self._compact()
 
     def find(self, cell: Cell) -> Figures | None:
-        """The figures of a cell that is done, if the list can vouch for it."""
+        """The figures of a finished cell; None if the list has no valid entry."""
         entry = self.entries.get(_key(cell))
         if entry is None or entry["parts"] != self._parts(cell):
             return None
@@ -82,7 +82,7 @@ class Known:
             return None
 
     def add(self, cell: Cell, figures: Figures) -> None:
-        """Remembers a finished cell; in vain where the cache cannot be written."""
+        """Adds a finished cell; does nothing if the cache cannot be written."""
         parts = self._parts(cell)
         if parts is None:
             return
@@ -111,12 +111,12 @@ class Known:
                     yield entry
 
     def _compact(self) -> None:
-        """Drops what later lines replaced."""
+        """Drops lines that later ones replaced."""
         with contextlib.suppress(OSError), replacing(self.file) as file:
             file.write("".join(canonical(entry) + "\n" for entry in self.entries.values()).encode())
 
     def _parts(self, cell: Cell) -> list[Any] | None:
-        """What the cell's run id depends on beside its text; None where that takes loading to know."""
+        """Everything beside the cell's text that its run id depends on; None if only loading can tell."""
         stamps: list[Any] = [_code()]
         for axis, kind in KIND_OF.items():
             stamp = self._stamp(kind, cell.names.get(axis))
@@ -148,7 +148,7 @@ def _mentions_files(cell: Cell) -> bool:
 
 
 def _record(path: Path) -> list[Any]:
-    """Size and time of the files of a complete record, which a change of it changes."""
+    """Sizes and times of the files of a complete record, which change with the record."""
     stamps = [_stat(path / name) for name in FILES]
     if None in stamps:
         raise FileNotFoundError(path)
@@ -165,7 +165,7 @@ def _stat(file: Path) -> list[int] | None:
 
 @cache
 def _code() -> str:
-    """A hash of the sizes and times of every file that may have a part in a plan, and of foreign releases."""
+    """A hash of the sizes and times of all our source files, and of the releases of other packages."""
     digest = hashlib.sha256()
     for name in PACKAGES:
         root = Path(str(own_package(name, "__doc__").__file__)).parent

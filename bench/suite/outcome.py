@@ -1,4 +1,4 @@
-"""What became of a suite's cells."""
+"""The outcome of a cell of a suite."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from bench.suite.finished_cells import Figures
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a cell.
+    """The outcome of a cell.
 
     Arguments:
-        cell: Which.
-        state: `done` (it was before), `made`, or `failed`.
-        figures: Of its record, unless it failed.
-        error: Why it failed.
+        cell: The cell.
+        state: `done` (already before), `made` or `failed`.
+        figures: The figures of its record, unless it failed.
+        error: The error, if it failed.
     """
 
     cell: Cell

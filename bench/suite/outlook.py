@@ -1,4 +1,4 @@
-"""What a suite would do: which cells exist, and what the others will cost."""
+"""A forecast of a suite: the cells that are done, and the cost of the others."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is missing of a cell.
+    """The state of a cell, and the cost of its missing images.
 
     Arguments:
-        cell: Which.
-        images: How many are missing.
-        total: How many it will have; 0 if it is wrong or known to be done.
-        forecast: What the missing ones cost; None if nothing is missing or the attack states no bound on its work.
-        error: Why it cannot be made.
+        cell: The cell.
+        images: Number of missing images.
+        total: Number of images in the end; 0 if the cell is wrong, or listed as finished.
+        forecast: The cost of the missing images; None if none is missing, or if the attack states no bound on its work.
+        error: The error, if the cell is wrong.
     """
 
     cell: Cell

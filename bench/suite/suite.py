@@ -1,4 +1,4 @@
-"""Makes what is missing of a suite: cell by cell, or as many at once as keep every worker busy."""
+"""Runs the missing cells of a suite, as many at once as keep every worker busy."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from bench.run.engine import Done, Engine, Failed, Task
 from bench.run.job import Job
 from bench.run.options import Options
 from bench.suite.cells import Cell
-from bench.suite.finished_cells import Figures, Known
+from bench.suite.finished_cells import Figures, FinishedCells
 from bench.suite.outcome import Outcome
 
 
 class SuiteReporter(Protocol):
-    """Receives what happens; only the command line prints it."""
+    """Receives the progress of a suite; only the command line prints it."""
 
     def began(self, cell: Cell, done: int, total: int) -> None:
-        """A cell is taken up, of whose images some may be done."""
+        """A cell starts; `done` of its `total` images are done already."""
 
     def working(self, cell: Cell, done: float, standing: int, images: int) -> None:
-        """An attack on images of a cell goes on."""
+        """Attacks on `images` images of a cell are through the share `done` of their work; `standing` are not broken."""
 
     def stored(self, cell: Cell, images: int) -> None:
-        """Images of a cell are done."""
+        """So many more images of a cell are done."""
 
     def ended(self, outcome: Outcome) -> None:
-        """Nothing more happens to a cell."""
+        """A cell is done, or failed."""
 
     def waiting(self, cells: int) -> None:
-        """So many cells are left, all of which other processes are making."""
+        """So many cells are left, all held by other processes."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """How all cells of a suite are executed.
+    """The options of all runs of a suite.
 
     Arguments:
         results: Folder of all records.
-        device: Where to compute.
-        mix_environments: Whether records may go on under another device kind or torch release.
-        keep_going: Whether the suite goes on after a cell that failed.
+        device: Device, as on the command line.
+        mix_environments: Whether records may be continued under another device kind or torch release.
+        keep_going: Whether to continue after a failed cell.
     """
 
     results: Path = Path("results")
@@ -59,9 +59,13 @@ class Execution:
     def options(self, cell: Cell) -> Options:
         """The options of one run."""
         return Options(
-            samples=cell.samples, results=self.results, device=self.device, batch_size=cell.batch_size,
-            evidence=cell.evidence, mix_environments=self.mix_environments,
-        )  # fmt: skip
+            samples=cell.samples,
+            results=self.results,
+            device=self.device,
+            batch_size=cell.batch_size,
+            evidence=cell.evidence,
+            mix_environments=self.mix_environments,
+        )
 
 
 class Suite:
@@ -69,35 +73,42 @@ class Suite:
 
     Arguments:
         cells: The cells.
-        execution: How they are executed.
-        registry: What names stand for.
-        known: The list of cells that are done.
-        reporter: Hears of it.
+        execution: The options of their runs.
+        registry: Finds names.
+        finished: The list of finished cells.
+        reporter: Receives the progress.
     """
 
     def __init__(
-        self, cells: list[Cell], execution: Execution, registry: Registry, known: Known, reporter: SuiteReporter
+        self,
+        cells: list[Cell],
+        execution: Execution,
+        registry: Registry,
+        finished: FinishedCells,
+        reporter: SuiteReporter,
     ) -> None:
         self.cells, self.execution, self.registry, self.reporter = cells, execution, registry, reporter
-        self.known, self.shelf = known, Shelf()
+        self.finished, self.cache = finished, Shelf()
         self.outcomes = {
-            number: Outcome(cell, "done", figures) for number, cell in enumerate(cells) if (figures := known.find(cell))
+            number: Outcome(cell, "done", figures)
+            for number, cell in enumerate(cells)
+            if (figures := finished.find(cell))
         }
         self.jobs: dict[Job, int] = {}
-        self.flying: Counter[Job] = Counter()
-        self.broken: dict[Job, Exception] = {}
+        self.in_flight: Counter[Job] = Counter()
+        self.failed: dict[Job, Exception] = {}
 
     def run(self, engine: Engine) -> list[Outcome]:
-        """Makes the cells that are not done, and gives the outcome of each.
+        """Runs the cells that are not done, and gives the outcome of every cell.
 
         Raises:
             InterruptedRunError: The disk is full.
-            BenchError: A cell failed, and the suite was not to keep going.
+            BenchError: A cell failed, and `keep_going` is not set.
         """
         missing = [number for number in range(len(self.cells)) if number not in self.outcomes]
         try:
             for result in engine.execute(self._tasks(engine, missing), self._working):
-                self.flying[result.task.job] -= 1
+                self.in_flight[result.task.job] -= 1
                 if isinstance(result, Failed):
                     self._fail(result.task.job, result.error)
                 else:
@@ -119,7 +130,7 @@ class Suite:
             self.reporter.stored(self._cell(job), len(done.lines))
 
     def _tasks(self, engine: Engine, missing: list[int]) -> Iterator[Task | None]:
-        """The shards of one cell after the other; cells that others hold come last, and None while there is nothing else."""
+        """The shards of one cell after the other; cells held by other processes come last, with None while nothing else is left."""
         busy = list(missing)
         while busy:
             queue, busy = busy, []
@@ -130,8 +141,8 @@ class Suite:
                         busy.append(number)
                     continue
                 for task in job.tasks:
-                    if job in self.jobs and job not in self.broken:
-                        self.flying[job] += 1
+                    if job in self.jobs and job not in self.failed:
+                        self.in_flight[job] += 1
                         yield task
                 self._settle(job)
             if len(busy) == len(queue):
@@ -156,25 +167,25 @@ class Suite:
 
     def plan(self, cell: Cell) -> Plan:
         """The plan of a cell."""
-        return plan(cell_request(cell), self.registry, self.shelf)
+        return plan(cell_request(cell), self.registry, self.cache)
 
     def _settle(self, job: Job) -> None:
-        """Ends a cell of which nothing is on its way or to come."""
-        if job not in self.jobs or self.flying[job] or (job.left and job not in self.broken):
+        """Ends a cell that has no shards in flight or left."""
+        if job not in self.jobs or self.in_flight[job] or (job.left and job not in self.failed):
             return
         number, cell = self.jobs[job], self._cell(job)
-        if job in self.broken:
-            outcome = Outcome(cell, "failed", error=self.broken.pop(job))
+        if job in self.failed:
+            outcome = Outcome(cell, "failed", error=self.failed.pop(job))
         else:
             figures = figures_of(job.finish())
-            self.known.add(cell, figures)
+            self.finished.add(cell, figures)
             outcome = Outcome(cell, "made" if job.tasks else "done", figures)
         job.close()
-        del self.jobs[job], self.flying[job]
+        del self.jobs[job], self.in_flight[job]
         self._end(number, outcome)
 
     def _fail(self, job: Job, error: Exception) -> None:
-        self.broken.setdefault(job, error)
+        self.failed.setdefault(job, error)
         if not self.execution.keep_going:
             raise named(self._cell(job), error)
 
@@ -196,7 +207,7 @@ class Suite:
 
 
 def cell_request(cell: Cell) -> Request:
-    """What a cell asks for, by name."""
+    """The request of a cell's run."""
     names: dict[str, Any] = dict(cell.names)
     return Request(
         **names,
@@ -209,14 +220,17 @@ def cell_request(cell: Cell) -> Request:
 
 
 def figures_of(summary: dict[str, Any]) -> Figures:
-    """What a suite shows of a run's summary."""
+    """The figures in a run's summary that a suite shows."""
     robust = summary["robust_accuracy"]
     return Figures(
-        summary["run_id"], summary["path"], summary["n"], summary["clean_accuracy"]["value"],
+        summary["run_id"],
+        summary["path"],
+        summary["n"],
+        summary["clean_accuracy"]["value"],
         (robust["value"], robust["low"], robust["high"]),
-    )  # fmt: skip
+    )
 
 
 def named(cell: Cell, error: Exception) -> Exception:
-    """The error of a cell, with its name before it."""
+    """The error of a cell, with the cell's name in front."""
     return type(error)(f"cell {cell.label}: {error}") if isinstance(error, BenchError) else error

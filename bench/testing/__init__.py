@@ -1,4 +1,4 @@
-"""The conformance kit: one call tells whether a defense or an attack honours the contract."""
+"""The conformance kit: one call checks whether a defense or an attack honours its contract."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from bench.defended import check_signature
 from bench.errors import BenchError, UserError
 from bench.gradient import GradientMode
 from bench.protocols import Attack, Defense, Images
-from bench.testing.contract import AttackSubject, DefenseSubject, default_images
+from bench.testing.attack import AttackSubject
+from bench.testing.defense import DefenseSubject
+from bench.testing.images import default_images
 from bench.text.columns import folded
 
 __all__ = ["THREATS", "Check", "ContractError", "check_attack", "check_defense", "default_images", "report"]
@@ -20,17 +22,17 @@ THREATS = ("linf:8/255", "l2:0.5")
 INDEPENDENT = "independent of batch size, order and neighbours"
 LEAD = len("FAIL  ")
 LEAST = 4
-"""Images, so that each has others beside it in every order."""
+"""Fewest images: each then has neighbours in every batch that is tried."""
 Rules = Mapping[str, tuple[Callable[[], str], tuple[str, ...]]]
-"""By its name what each check measures, as what is wrong, and which others have to hold first."""
+"""For each check by name: a function that returns what is wrong, and the checks that must hold first."""
 
 
 class ContractError(BenchError, AssertionError):
     """A defense or an attack breaks its contract; the text names every check that failed, and why.
 
     Arguments:
-        text: The sentence.
-        checks: Every check, if it came to checks.
+        text: The message.
+        checks: The results of all checks; empty if none was run.
     """
 
     exit_code = 1
@@ -42,12 +44,12 @@ class ContractError(BenchError, AssertionError):
 
 @dataclass(frozen=True)
 class Check:
-    """One check: its name, and what is wrong (empty if nothing is).
+    """The result of one check.
 
     Arguments:
         name: What is checked.
-        problem: What is wrong.
-        after: The check whose failure made this one meaningless, so that it was not measured.
+        problem: What is wrong; empty if nothing is.
+        after: The failed check that made this one meaningless, so that it was not measured.
     """
 
     name: str
@@ -61,14 +63,14 @@ class Check:
 
 
 def report(check: Callable[..., list[Check]], subject: object, **options: Any) -> int:
-    """Prints a line for each check, and gives the exit code of a script: `raise SystemExit(report(check_defense, Median()))`.
+    """Prints a line for each check and returns the exit code of a script: `raise SystemExit(report(check_defense, Median()))`.
 
-    A line begins with `ok`, with `FAIL` and says what is wrong, or with `-` where an earlier failure left nothing to measure.
+    A line begins with `ok`, with `FAIL` and the problem, or with `-` if an earlier failure made the check meaningless.
 
     Arguments:
         check: `check_defense` or `check_attack`.
-        subject: What it checks.
-        options: Its other arguments.
+        subject: The defense or the attack.
+        options: Other arguments of `check`.
 
     Returns:
         0 if every check holds, else 1; 2 if an option is wrong.
@@ -87,14 +89,14 @@ def check_defense(defense: Defense, *, images: Images | None = None) -> list[Che
 
     Arguments:
         defense: An instance, as the harness would build it.
-        images: At least 4 images it can purify, float32 `(B, C, H, W)`; by default 28 x 28 grey ones.
+        images: At least 4 images that it can purify, float32 `(B, C, H, W)` in [0, 1]; by default 28 x 28 grey ones.
 
     Returns:
-        Every check, all without a problem.
+        The results of all checks, none with a problem.
 
     Raises:
         ContractError: At least one check failed.
-        UserError: These are no such images.
+        UserError: `images` are too few, or have another shape, dtype or range.
     """
     _check_is_defense(defense)
     if images is not None:
@@ -125,21 +127,21 @@ def check_attack(
 
     Arguments:
         attack: A function of (model, x, y, threat, noise), its other arguments filled in.
-        gradient: The gradient mode it is meant for, a value of `GradientMode`.
+        gradient: The gradient mode that it is meant for, a value of `GradientMode`.
         optimal: Whether it should find the known worst point of a linear classifier (not for null and random attacks).
-        independent: Whether an image's result may not depend on its batch (wrapped attacks cannot promise that).
-        threats: Threat models to check it under, at least one; only their norms count for the linear classifier.
+        independent: Whether an image's result must not depend on its batch (wrapped attacks cannot promise that).
+        threats: Threat models to check it under, at least one; for the linear classifier only their norms count.
 
     Returns:
-        Every check, all without a problem.
+        The results of all checks, none with a problem.
 
     Raises:
         ContractError: At least one check failed.
     """
     subject = AttackSubject(attack, GradientMode(gradient), threats)
     images_first = ("shape, dtype, ball and [0, 1]",)
-    result_first = (*images_first, "same result twice")
-    rules = {
+    result_first: tuple[str, ...] = (*images_first, "same result twice")
+    rules: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
         "shape, dtype, ball and [0, 1]": (subject.ball, ()),
         "input left alone": (subject.input_unchanged, images_first),
         "same result twice": (subject.reproducible, images_first),
@@ -147,10 +149,9 @@ def check_attack(
     }
     if independent:
         rules[INDEPENDENT] = (subject.independence, result_first)
+        result_first = (*result_first, INDEPENDENT)
     if optimal:
-        rules["optimum of a linear classifier"] = (
-            subject.optimum, (*result_first, *([INDEPENDENT] if independent else [])),
-        )  # fmt: skip
+        rules["optimum of a linear classifier"] = (subject.optimum, result_first)
     return _verdict(subject.name, rules)
 
 
@@ -159,10 +160,10 @@ def _check_is_defense(defense: object) -> None:
         raise ContractError(
             f"expected an instance of a defense, got the class {defense.__name__}; call it: {defense.__name__}()"
         )
-    lacking = [name for name in ("purify", "deterministic") if not hasattr(defense, name)]
-    if lacking:
+    missing = [name for name in ("purify", "deterministic") if not hasattr(defense, name)]
+    if missing:
         raise ContractError(
-            f"expected a defense with `purify(x, noise)` and `deterministic`, got {type(defense).__name__} without {' and '.join(lacking)}; add what is missing"
+            f"expected a defense with `purify(x, noise)` and `deterministic`, got {type(defense).__name__} without {' and '.join(missing)}; add what is missing"
         )
     try:
         check_signature(type(defense).__name__, defense)  # type: ignore[arg-type]
@@ -183,7 +184,7 @@ def _check_are_images(images: Images) -> None:
 
 
 def _verdict(name: str, rules: Rules) -> list[Check]:
-    """Every check, in order; a cause is told once, and what rests on it is left unmeasured."""
+    """Runs the checks in order; a check that needs a failed one is not measured."""
     found: dict[str, Check] = {}
     for check, (function, needs) in rules.items():
         broken = next((found[need] for need in needs if found[need].problem or found[need].after), None)

@@ -1,1 +1,1 @@
-"""Stored adversarial images scored again, without an attack."""
+"""Verifies records: their files, and their stored adversarial images scored again without an attack."""

@@ -1,4 +1,4 @@
-"""The findings on scores that were made again: equal predictions, close margins, fresh draws as expected."""
+"""The findings on images scored again: equal predictions, close margins, fresh draws as expected."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from bench.verify.fresh import LEVEL, fresh_mean
 from bench.verify.rescored import Rescored, flip_of
 
 AGREE = 1e-4
-"""The most that margins may differ in the record's own environment, relative to the margin or to 1: threads sum in other orders."""
+"""Largest difference of margins in the record's own environment, relative to the margin or to 1: threads sum in other orders."""
 
 
 def judge_ball(run: Run, outside: Sequence[int], check: str = "ball and box") -> Finding:
-    """The finding on where the stored images lie.
+    """The finding on the position of the stored images: in the ball, in [0, 1], at the recorded distance.
 
     Arguments:
         run: The record.
-        outside: Ids of images outside ball or box, or at another distance than recorded.
+        outside: Ids of images outside the ball or [0, 1], or not at their recorded distance.
         check: Name of the check.
     """
     problem = f"images {list(outside)[:5]} are outside the ball or [0, 1], or not at their recorded distance"
-    good = f"every stored image lies in {run.spec['threat']} around the data set's own"
+    good = f"every stored image lies in {run.spec.threat} around the data set's own"
     flips = [flip_of(run, sample, ROBUST) for sample in outside]
     return judged(check, problem if outside else "", good, flips)
 
 
 def judge_predictions(scored: Rescored) -> Finding:
-    """The finding on predictions, which have to be the recorded ones."""
+    """The finding on predictions, which have to equal the recorded ones."""
     wrong, n = scored.wrong, len(scored.ids)
     near = int(scored.changed.sum() - wrong.sum())
-    but = f", but for {near} with margins below {CLOSE:g}" if near else ""
-    problem = f"{wrong.sum()} of {n} images are predicted otherwise" if wrong.any() else ""
+    but = f", except {near} with margins below {CLOSE:g}" if near else ""
+    problem = f"{wrong.sum()} of {n} images have other predictions" if wrong.any() else ""
     check = f"{'clean' if scored.which == CLEAN else 'adversarial'} predictions"
-    return judged(check, problem, f"{n} images are predicted as recorded{but}", scored.flips(wrong))
+    return judged(check, problem, f"{n} images have the recorded predictions{but}", scored.flips(wrong))
 
 
 def judge_margins(scored: Rescored) -> Finding:
-    """The finding on margins; between environments rounding differs, and larger differences are not judged."""
+    """The finding on margins; in another environment, where rounding differs, large differences do not fail."""
     moved = scored.moved
     wrong = moved > AGREE
     limit = f", more than {AGREE:g}" if wrong.any() and scored.same else ""
@@ -54,17 +54,17 @@ def judge_margins(scored: Rescored) -> Finding:
 
 
 def judge_fresh(scored: Rescored, predictions: np.ndarray) -> Finding:
-    """The finding on one fresh draw of each stored image, against its recorded draws.
+    """The finding on one fresh draw per stored image, compared with the recorded draws.
 
     Arguments:
         scored: The stored images.
-        predictions: Under the fresh draw, `(n,)`.
+        predictions: Predictions under the fresh draw, `(n,)`.
     """
     run, rows = scored.run, scored.rows
     mean = fresh_mean(run.hits(ROBUST)[rows], predictions == run.labels[rows])
     expected = f"expected {100 * mean.low:.1f} to {100 * mean.high:.1f} %"
     detail = f"{100 * mean.value:.1f} % right, {expected} (an honest record fails once in {1 / LEVEL:.0f})"
-    if run.spec["attack"].get("knowledge") == "known":
+    if run.spec.attack.knowledge == "known":
         detail += "; the attack was made for the recorded draws"
         return Finding(check="fresh draws", passed=None, detail=detail)
     return Finding(check="fresh draws", passed=mean.inside, detail=detail)

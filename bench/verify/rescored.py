@@ -1,4 +1,4 @@
-"""The images of a record scored again, beside its recorded scores: for verifications and for the gate."""
+"""Scores the images of a record again, for verifications and for the gate."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from bench.errors import UserError
 from bench.figures.runs import CLEAN, ROBUST, Run, same_environment
 from bench.plan.plan import Plan
 from bench.records.evidence import Evidence, distances, outside_ball, positions_of, read_shard
+from bench.records.header import Environment
 from bench.records.record import SHARD
 from bench.run.worker import Worker
 
 MOST_SHARDS = 8
-"""Shards whose images are in memory together."""
+"""The most shards whose images are in memory together."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +30,10 @@ class Rescored:
     Arguments:
         run: The record.
         which: `clean` or `adversarial`.
-        same: Whether the scores were made in the record's environment, where predictions have to be equal.
+        same: Whether this is the record's environment, where predictions have to be equal.
         ids: Sample ids, `(n,)`.
-        predictions: `(n, k)`.
-        margins: `(n, k)`.
+        predictions: New predictions, `(n, k)`.
+        margins: New margins, `(n, k)`.
     """
 
     run: Run
@@ -44,7 +45,7 @@ class Rescored:
 
     @cached_property
     def rows(self) -> np.ndarray:
-        """Rows of the images in the record."""
+        """Rows of the images in the record, `(n,)`."""
         return np.array([self.run.row_of[sample] for sample in self.ids.tolist()], dtype=np.int64)
 
     @cached_property
@@ -54,19 +55,19 @@ class Rescored:
 
     @cached_property
     def recorded_margins(self) -> np.ndarray:
-        """Recorded margins, `(n, k)`; a record has none of clean images, for which they are the new ones."""
+        """Recorded margins, `(n, k)`; the new ones for clean images, whose margins are not recorded."""
         return self.margins if self.which == CLEAN else np.array([self.run.lines[row].margin for row in self.rows])
 
     @property
     def changed(self) -> np.ndarray:
-        """Whether some prediction of an image is another, bool `(n,)`."""
+        """Whether some prediction of each image differs, bool `(n,)`."""
         return (self.recorded != self.predictions).any(axis=1)
 
     @property
     def wrong(self) -> np.ndarray:
-        """Likewise, but for predictions that another environment's rounding can decide."""
-        decided = self.same | (np.abs(self.recorded_margins) >= CLOSE)
-        return ((self.recorded != self.predictions) & decided).any(axis=1)
+        """Whether some prediction of each image differs by more than rounding can explain, bool `(n,)`."""
+        certain = self.same | (np.abs(self.recorded_margins) >= CLOSE)
+        return ((self.recorded != self.predictions) & certain).any(axis=1)
 
     @property
     def moved(self) -> np.ndarray:
@@ -75,7 +76,7 @@ class Rescored:
         return (change / np.maximum(1, np.abs(self.recorded_margins))).max(axis=1)
 
     def flips(self, chosen: np.ndarray) -> list[Flip]:
-        """The predictions of some of the images, bool `(n,)`, before and now."""
+        """The recorded and the new predictions of the chosen images, bool `(n,)`."""
         return [
             flip_of(self.run, int(self.ids[place]), self.which, self.predictions[place].tolist())
             for place in np.flatnonzero(chosen)
@@ -83,7 +84,7 @@ class Rescored:
 
 
 def flip_of(run: Run, sample: int, which: str, after: list[int] | None = None) -> Flip:
-    """An image of a record with its recorded predictions and others, the recorded ones if left out."""
+    """An image with its recorded predictions and other ones (by default the recorded ones)."""
     line = run.lines[run.row_of[sample]]
     before = getattr(line, which)
     margin = min(map(abs, line.margin)) if which == ROBUST else None
@@ -95,10 +96,10 @@ class Scores:
     """All new scores of a record.
 
     Arguments:
-        clean: Of the data set's images; None if they were left out.
-        adversarial: Of the stored images; None if none are stored.
-        outside: Ids of stored images outside ball or box, or at another distance than recorded.
-        fresh: Predictions of the stored images under one fresh draw, `(n,)`; None if they were left out.
+        clean: Scores of the data set's images; None if they were not scored.
+        adversarial: Scores of the stored images; None if none are stored.
+        outside: Ids of stored images outside the ball or [0, 1], or not at their recorded distance.
+        fresh: Predictions of the stored images under one fresh draw, `(n,)`; None if none was made.
     """
 
     clean: Rescored | None
@@ -114,10 +115,10 @@ class Rescoring:
     Arguments:
         run: The record.
         planned: Its plan.
-        worker: What scores.
+        worker: The worker that scores.
         clean: Whether to score the data set's images too.
-        fresh: Whether to draw once more for each stored image.
-        heard: Receives the number of images after each part.
+        fresh: Whether to score each stored image under one fresh draw.
+        scored: Receives the number of images after each part.
     """
 
     run: Run
@@ -125,13 +126,13 @@ class Rescoring:
     worker: Worker
     clean: bool = True
     fresh: bool = False
-    heard: Callable[[int], None] = lambda _: None
+    scored: Callable[[int], None] = lambda _: None
 
     def scores(self) -> Scores:
         """The new scores.
 
         Raises:
-            UserError: Stored images are damaged, or of another shape than those of the data set.
+            UserError: Stored images are damaged, or their shape is not the data set's.
         """
         clean, adversarial, outside, fresh = [], [], list[int](), []
         for ids, evidence in self._parts():
@@ -143,7 +144,7 @@ class Rescoring:
                 adversarial.append(self._score(evidence.ids, positions, evidence.images))
                 outside += self._outside(evidence)
                 fresh += [self.worker.redraw(positions, evidence.images)] if self.fresh else []
-        same = same_environment(*self.run.environments, self.worker.environment)
+        same = same_environment(*self.run.environments, Environment(**self.worker.environment))
         found = [
             Rescored(self.run, which, same, *map(np.concatenate, zip(*parts, strict=True))) if parts else None
             for which, parts in ((CLEAN, clean), (ROBUST, adversarial))
@@ -151,7 +152,7 @@ class Rescoring:
         return Scores(found[0], found[1], outside, np.concatenate(fresh) if fresh else None)
 
     def _parts(self) -> Iterator[tuple[np.ndarray, Evidence]]:
-        """Ids of some shards and their stored images; as many as fill the network calls."""
+        """The ids and stored images of some shards at a time, as many as fill the network calls."""
         shape = self.planned.dataset.images.shape[1:]
         size = SHARD * min(MOST_SHARDS, self.worker.batch // gcd(SHARD, self.worker.batch))
         for start in range(0, len(self.run), size):
@@ -165,7 +166,7 @@ class Rescoring:
 
     def _score(self, ids: np.ndarray, positions: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, ...]:
         scores = self.worker.rescore(positions, images)
-        self.heard(len(ids))
+        self.scored(len(ids))
         return ids, *scores
 
     def _outside(self, evidence: Evidence) -> list[int]:
@@ -176,7 +177,7 @@ class Rescoring:
 
 
 def _stored(path: Path, shards: Sequence[int]) -> Evidence:
-    """The adversarial images of some shards, those that are stored."""
+    """The stored adversarial images of some shards."""
     files = [path / "adversarial" / f"{shard:05d}.safetensors" for shard in shards]
     parts = [read_shard(file) for file in files if file.exists()]
     if not parts:

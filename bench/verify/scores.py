@@ -1,4 +1,4 @@
-"""The parts of a record built again, and its stored images scored again: the stage of a verification that needs torch."""
+"""Builds the parts of a record and scores its images again: the stage of a verification that needs torch."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from bench.verify.rescored import Rescoring
 from bench.verify.verification import Options, Reporter
 
 ELSEWHERE = f"in another environment than the record's, predictions may differ where a margin is below {CLOSE:g}"
-NOT_RUN = "that the named attack made these images, and that no stronger one exists: none was run (bench audit attacks some again, and by others)"
+NOT_RUN = "whether the named attack made these images, and whether a stronger one exists: none was run (bench audit repeats it on some, and runs others)"
 AUDITED = "the audit that came with it: its maker's word (bench audit makes one here)"
-TAKEN = "certified radii, costs, times, checks, notes, environments and what the attack said: taken as recorded"
-RECODED = "the bytes of its file, or of a module that it imports, are others: even a comment does that"
+TAKEN = "certified radii, costs, times, checks, notes, environments and remarks of the attack: taken as recorded"
+RECODED = "the bytes of its file, or of a module that it imports, changed: even a new comment does that"
 
 
 def score_again(run: Run, registry: Registry, options: Options, reporter: Reporter) -> tuple[list[Finding], list[str]]:
-    """Findings on parts, images and scores; and what was not checked.
+    """The findings on parts, images and scores, and what was not checked, as phrases.
 
     Arguments:
-        run: A record whose files are as they were sealed.
-        registry: What its names stand for.
-        options: How.
-        reporter: Hears how far it is.
+        run: A record whose files are intact.
+        registry: Finds its names.
+        options: How to verify.
+        reporter: Receives the progress.
     """
     try:
         planned = replan(run.header, registry, options.data_dir)
@@ -44,7 +44,12 @@ def score_again(run: Run, registry: Registry, options: Options, reporter: Report
     unchecked += [AUDITED] if (run.path / MAKERS_AUDIT).exists() else []
     findings.append(_images(run, planned.dataset))
     if any(finding.passed is False for finding in findings):
-        return findings, [*unchecked, NOT_RUN, TAKEN, "nothing was scored again: parts or images differ"]
+        return findings, [
+            *unchecked,
+            NOT_RUN,
+            TAKEN,
+            "predictions and margins, since parts or images differ",
+        ]
     worker = worker_of(run, planned, device=options.device, batch_size=options.batch_size)
     try:
         more, notes = _scores(run, planned, worker, reporter)
@@ -54,22 +59,18 @@ def score_again(run: Run, registry: Registry, options: Options, reporter: Report
 
 
 def _parts(run: Run, planned: Plan) -> tuple[list[Finding], list[str]]:
-    """Names, arguments, and hashes of weights and data; a changed attack does not touch what is scored."""
-    now = planned.spec.model_dump()
-    changed, attack = (
-        differences(
-            *({key: value for key, value in spec.items() if (key == "attack") is whose} for spec in (run.spec, now))
-        )
-        for whose in (False, True)
-    )
+    """The finding on names, arguments and hashes; a changed attack is only a note, since it does not change scores."""
+    phrases = differences(run.spec, planned.spec)
+    attack = [phrase for phrase in phrases if phrase.startswith("attack ")]
+    changed = [phrase for phrase in phrases if phrase not in attack]
     recoded = [RECODED] if any(map(of_code, changed)) else []
     detail = "; ".join(changed + recoded) or "defense, networks and data have the recorded arguments and hashes"
-    notes = [f"the attack stands for something else here: {'; '.join(attack)}"] if attack else []
+    notes = [f"the attack of this name has changed: {'; '.join(attack)}"] if attack else []
     return [Finding(check="parts", passed=not changed, detail=detail)], notes
 
 
 def _images(run: Run, dataset: Dataset) -> Finding:
-    """Checks that the images are the first of the data set's fixed order, with their labels."""
+    """The finding on ids and labels: the first images of the data set's fixed order."""
     n, wrong, problem = len(run), list[int](), ""
     if not np.array_equal(run.ids, dataset.ids[:n]):
         problem = f"not the first {n} images of {dataset.name} in its order"
@@ -81,14 +82,14 @@ def _images(run: Run, dataset: Dataset) -> Finding:
 
 
 def _scores(run: Run, planned: Plan, worker: Worker, reporter: Reporter) -> tuple[list[Finding], list[str]]:
-    """Findings on predictions, margins, ball and fresh draws; and what was not checked."""
+    """The findings on predictions, margins, ball and fresh draws, and what was not checked."""
     stochastic = not planned.make_defense(planned.score).deterministic
-    scores = Rescoring(run, planned, worker, fresh=stochastic, heard=_counter(reporter, 2 * len(run))).scores()
+    scores = Rescoring(run, planned, worker, fresh=stochastic, scored=_counter(reporter, 2 * len(run))).scores()
     clean, attacked = scores.clean, scores.adversarial
     findings = [judge_predictions(clean)] if clean else []
     lacking = len(run) - (len(attacked.ids) if attacked else 0)
     if lacking:
-        detail = f"{lacking} of {len(run)} images have none stored: their adversarial predictions and their ball were not checked"
+        detail = f"{lacking} of {len(run)} adversarial images are not stored: their predictions and their distances were not checked"
         findings.append(Finding(check="evidence", passed=None, detail=detail))
     if attacked:
         findings += [judge_ball(run, scores.outside), judge_predictions(attacked), judge_margins(attacked)]
@@ -98,11 +99,12 @@ def _scores(run: Run, planned: Plan, worker: Worker, reporter: Reporter) -> tupl
 
 
 def _counter(reporter: Reporter, total: int) -> Callable[[int], None]:
-    """Adds up the images that were scored, for a reporter."""
-    counts: list[int] = []
+    """Adds up the scored images for a reporter."""
+    done = 0
 
-    def heard(images: int) -> None:
-        counts.append(images)
-        reporter.scored(sum(counts), total)
+    def scored(images: int) -> None:
+        nonlocal done
+        done += images
+        reporter.scored(done, total)
 
-    return heard
+    return scored

@@ -1,4 +1,4 @@
-"""How a record is verified, and what was found."""
+"""The options and the result of a verification."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from bench.errors import UserError
 
 
 class Reporter(Protocol):
-    """Hears how far a verification is."""
+    """Receives the progress of a verification."""
 
     def scored(self, done: int, total: int) -> None:
-        """So many of all images have been scored again."""
+        """`done` of `total` images have been scored again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a record is verified.
+    """The options of a verification.
 
     Arguments:
         device: As on the command line.
         batch_size: Images in one network call; the record's if left out.
-        data_dir: Where data sets lie.
+        data_dir: Folder of the data sets.
         allow_code: Whether code that the record names by path or module may run.
     """
 
@@ -45,10 +45,10 @@ class Verification:
     """The findings on one record.
 
     Arguments:
-        run: What was named on the command line.
+        run: The record as the user named it.
         run_id: The run's id; empty if the record is too damaged to tell.
-        findings: One per check that was made, or that could not be.
-        unchecked: What a reader should know was not checked, as phrases.
+        findings: One per check, also if it was not possible.
+        unchecked: The claims that were not checked, as phrases.
     """
 
     run: str

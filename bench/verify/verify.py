@@ -1,4 +1,4 @@
-"""Checks a record: its seal, its content, its parts, and its stored images scored again, without any attack."""
+"""Checks a record: its files, its content, its parts, and its stored images scored again without an attack."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from bench.files.archive import extract
 from bench.files.documents import printable
 from bench.files.links import check_links
 from bench.records.lookup import find_record
+from bench.records.names import names_of
 from bench.records.seal import SEAL, broken_seal
-from bench.records.spec import RunSpec
 from bench.registry.entry import KINDS
 from bench.registry.registry import Registry
-from bench.registry.trust import file_of, names_of, require_permission
+from bench.registry.trust import file_of, require_permission
 from bench.verify.verification import Options, Reporter, Verification
 
 
 @contextmanager
 def opened(results: Path, run: str) -> Iterator[tuple[Path, list[str]]]:
-    """The folder of a record, and what is wrong with the file that it was packed in, as phrases.
+    """Gives the folder of a record, and the faults of the file that it was packed in, as phrases.
 
     Arguments:
         results: Folder of all records.
         run: An id, a unique prefix of it, a folder or a packed file.
 
     Raises:
-        UserError: No record has this name.
+        UserError: There is no such record.
     """
     if Path(run).is_dir() and not any((Path(run) / name).exists() for name in ("run.json", SEAL)):
         raise UserError(
@@ -52,24 +52,24 @@ def opened(results: Path, run: str) -> Iterator[tuple[Path, list[str]]]:
             yield folder, [str(error)]
             return
         whole = is_canonical(Path(run), folder, Path(room))
-        yield folder, [] if whole else ["the zip file is not bit by bit what bench pack writes of the files in it"]
+        yield folder, [] if whole else ["the zip file is not, bit by bit, what bench pack writes for these files"]
 
 
 def verify(
     path: Path, packing: list[str], run: str, registry: Registry, options: Options, reporter: Reporter
 ) -> Verification:
-    """Checks a record, each stage only if the ones before it passed: what was tampered with is not computed with.
+    """Checks a record in stages; a failed stage ends it, so that files that were tampered with are never computed with.
 
     Arguments:
         path: The record's folder.
-        packing: What is wrong with the file that it was packed in.
-        run: What the user called it.
+        packing: Faults of the file that it was packed in, as phrases.
+        run: The record as the user named it.
         registry: Finds its names.
-        options: How.
-        reporter: Hears how far it is.
+        options: How to verify.
+        reporter: Receives the progress.
 
     Raises:
-        UserError: The record names code, and that was not allowed; or it names what is not here.
+        UserError: The record names code that was not allowed to run, or a part that is not found.
     """
     whole = integrity(path, packing)
     if not whole.passed:
@@ -89,47 +89,47 @@ def verify(
 
 
 def integrity(path: Path, packing: list[str]) -> Finding:
-    """Whether every bit of every file is as it was sealed and packed.
+    """The finding on the files of a record: unchanged since they were sealed and packed.
 
     Arguments:
         path: The record's folder.
-        packing: What is wrong with the file that it was packed in.
+        packing: Faults of the file that it was packed in, as phrases.
     """
-    there = not packing or any(path.iterdir())  # what could not be unpacked at all has no files to look at
+    there = not packing or any(path.iterdir())  # a file that could not be unpacked leaves the folder empty
     try:
         broken = (_links(path) or broken_seal(path)) if there else []
     except (OSError, UserError) as error:
         broken = [str(error)]
-    again = "the files are as they were sealed: if it was only packed again, unpack it and verify the folder"
+    again = "the files themselves are unchanged: if they were only packed again, unpack them and verify the folder"
     only_packing = [again] if packing and there and not broken else []
     broken += packing + only_packing
     return judged("seal", printable("; ".join(broken)), "every file is as it was sealed")
 
 
 def _links(path: Path) -> list[str]:
-    """Links in a record, as phrases: a link could point to other bytes later."""
+    """The links in a record, as phrases; a link could point to other bytes later."""
     check_links(path)
     links = [file.relative_to(path).as_posix() for file in path.rglob("*") if file.is_symlink()]
     return [f"{printable(name)} is a link" for name in links]
 
 
 def _content(run: Run) -> list[Finding]:
-    """Checks the id against the spec, and the lines against the spec and in themselves."""
-    found = RunSpec.model_validate(run.spec).run_id
+    """The findings on the run id and on the lines."""
+    found = run.spec.run_id
     problem = f"the spec hashes to {found}, the record says {printable(run.run_id)}" if found != run.run_id else ""
-    images = f"{len(run)} images, draws each: {run.spec['draws']}"
+    images = f"{len(run)} images, draws each: {run.spec.draws}"
     return [judged("run id", problem, "the hash of the spec"), judged("lines", _wrong_lines(run), images)]
 
 
 def _wrong_lines(run: Run) -> str:
-    """Another number of draws than the spec's, an unknown environment, or margins whose signs do not fit the predictions."""
+    """The fault of the lines: a wrong number of draws, an unknown environment, or margins that contradict predictions."""
     if not len(run):
         return "there are none"
-    draws, margins = run.spec["draws"], np.array([line.margin for line in run.lines])
+    draws, margins = run.spec.draws, np.array([line.margin for line in run.lines])
     if run.clean.shape[1] != draws or run.adversarial.shape != margins.shape:
         return f"{run.clean.shape[1]} draws in the lines, {draws} in the spec"
     right = run.adversarial == run.labels[:, None]
-    nowhere = [line.id for line in run.lines if line.environment not in run.header["environments"]]
+    nowhere = [line.id for line in run.lines if line.environment not in run.header.environments]
     if nowhere:
         return f"images {nowhere[:5]} name an environment that run.json lacks"
     odd = run.ids[((margins < 0) & right | (margins > 0) & ~right).any(axis=1)].tolist()
@@ -137,7 +137,7 @@ def _wrong_lines(run: Run) -> str:
 
 
 def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -> None:
-    """Refuses names that run code, if that was not allowed, and names that are not found here: the record may be fine."""
+    """Refuses names that are not found, and names that run code unless that was allowed."""
     for pair in names_of(run.header):
         try:
             registry.find(*pair)
@@ -147,7 +147,7 @@ def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -
 
 
 def _lacking(kind: str, part: str, name: str) -> str:
-    """The error for a part that a record names and that is not found here."""
+    """The error for a part that a record names and that is not found."""
     file = file_of(part)
     if not file:
         return (

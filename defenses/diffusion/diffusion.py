@@ -14,6 +14,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench.errors import UserError
+from bench.gradient import clamp
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 
@@ -66,7 +67,7 @@ def to_signed(x: Images) -> Tensor:
 
 def to_pixels(z: Tensor) -> Images:
     """Converts [-1, 1] to pixels, clamped to [0, 1]."""
-    return ((z + 1) / 2).clamp(0, 1)
+    return clamp((z + 1) / 2)
 
 
 def noised(z: Tensor, level: Level, n: Tensor) -> Tensor:

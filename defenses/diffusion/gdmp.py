@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from bench.errors import UserError
-from bench.gradient import Kick, chain
+from bench.gradient import Kick, chain, clamp
 from bench.noise import Noise
 from bench.protocols import Images, ScoreModel
 from defenses.diffusion.diffpure_ddpm import posterior_deviation, posterior_mean
@@ -88,7 +88,7 @@ class GDMP:
     def _step(self, noise: Noise, draw: int, k: int, z: Tensor, start: Tensor) -> tuple[Tensor]:
         here, there = between(self.t, self.steps, k)
         level = discrete(here)
-        mean = posterior_mean(z, clean(self.score, z, level).clamp(-1, 1), here, there)
+        mean = posterior_mean(z, clamp(clean(self.score, z, level), -1, 1), here, there)
         pull = z - noised(start, level, noise.normal(z, step=draw))
         return (mean - self._variance(k) * self._strength(here) * 2 / z[0].numel() * pull,)
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bench.gradient import clamp
 from bench.noise import Noise
 from bench.protocols import Images
 from defenses.transforms.jpeg import check_channels, check_quality
@@ -58,7 +59,7 @@ class DifferentiableJPEG:
         check_channels(x)
         height, width = x.shape[2:]
         if x.shape[1] == 1:
-            return (self._coded(255 * x - 128, _LUMINANCE) + 128).div(255).clamp(0, 1)
+            return clamp((self._coded(255 * x - 128, _LUMINANCE) + 128).div(255))
         mix = x.new_tensor(_TO_YCC)
         grey, *colours = torch.einsum("ij,bjhw->ibhw", mix, 255 * x).unsqueeze(2)
         kept = [self._coded(grey - 128, _LUMINANCE) + 128]
@@ -68,7 +69,7 @@ class DifferentiableJPEG:
             kept.append(
                 F.interpolate(small, scale_factor=2, mode="bilinear", align_corners=False)[..., :height, :width]
             )
-        return torch.einsum("ij,bjhw->bihw", torch.linalg.inv(mix), torch.cat(kept, dim=1)).div(255).clamp(0, 1)
+        return clamp(torch.einsum("ij,bjhw->bihw", torch.linalg.inv(mix), torch.cat(kept, dim=1)).div(255))
 
     def _coded(self, plane: Tensor, table: tuple[tuple[int, ...], ...]) -> Tensor:
         """One centred channel `(B, 1, H, W)` after cosine transform, quantisation and the inverse transform."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import UserError
-from bench.gradient import unroll
+from bench.gradient import clamp, unroll
 from bench.noise import Noise
 from bench.protocols import Images
 
@@ -53,7 +53,7 @@ class TotalVariation:
     def purify(self, x: Images, noise: Noise) -> Images:
         """The smoothed images."""
         dual = x.new_zeros(2, *x.shape)
-        return (x + self.weight * _divergence(unroll(self._step, dual, x, steps=self.steps))).clamp(0, 1)
+        return clamp(x + self.weight * _divergence(unroll(self._step, dual, x, steps=self.steps)))
 
     def _step(self, dual: Tensor, x: Images) -> Tensor:
         dual = dual + _slopes(x + self.weight * _divergence(dual)) / (8 * self.weight)

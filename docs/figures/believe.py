@@ -1,6 +1,6 @@
 """The pictures of docs/believe.md, from real runs and their audits.
 
-Run at the root of a checkout: `python docs/figures/believe.py`. It makes (or goes on with) a few small runs below
+Run at the root of a checkout: `python docs/figures/believe.py`. It makes (or resumes) a few small runs below
 `results/believe`, audits them, and writes PNG files beside this script.
 """
 

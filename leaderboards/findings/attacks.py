@@ -31,32 +31,32 @@ HEAD = [
 
 def rows(threat: str = "linf:20/255") -> list[list[str]]:
     """One line for each defense and each of `OTHERS` that it has faced."""
-    runs = [run for run in read_runs(RECORDS) if run.spec["threat"] == threat and run.spec["seed"] == 0]
+    runs = [run for run in read_runs(RECORDS) if run.spec.threat == threat and run.spec.seed == 0]
     found = []
     for run in runs:
         other = next((base for name in GRADIENT for base in runs if _matches(base, run, name)), None)
-        if run.spec["attack"]["name"] in OTHERS and other is not None:
+        if run.spec.attack.name in OTHERS and other is not None:
             found.append(_line(run, other))
     return sorted(found)
 
 
 def _matches(base: Run, run: Run, name: str) -> bool:
     """Whether `base` is the attack `name` on the parts of `run`."""
-    same = all(base.spec[role] == run.spec[role] for role in ("defense", "classifier", "score_model"))
-    return same and base.header["labels"]["attack"] == name
+    same = all(getattr(base.spec, role) == getattr(run.spec, role) for role in ("defense", "classifier", "score_model"))
+    return same and base.header.labels.attack == name
 
 
 def _line(run: Run, other: Run) -> list[str]:
     ids = run.ids[[sample in other.row_of for sample in run.ids.tolist()]]
     a, b = (per_image(part).on(ids) for part in (run, other))
-    labels, theirs = run.header["labels"], other.header["labels"]
+    labels, theirs = run.header.labels, other.header.labels
     accuracies = [f"{100 * part.mean():.1f}" for part in (a, b)]
     return [
-        labels["defense"],
-        run.spec["classifier"]["name"],
-        labels["attack"],
+        labels.defense,
+        run.spec.classifier.name,
+        labels.attack,
         accuracies[0],
-        theirs["attack"],
+        theirs.attack,
         accuracies[1],
         str(len(ids)),
         str(int((a < b).sum())),

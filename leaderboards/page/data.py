@@ -114,7 +114,7 @@ def _audit(part: Entry) -> dict[str, Any] | None:
 
 
 def _run(part: Entry, row: int, pictures: Pictures) -> dict[str, Any]:
-    header = read_header(Path(part.path))
+    header = read_header(Path(part.path)).document
     return {
         "row": row,
         "attack": part.attack,

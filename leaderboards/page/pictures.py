@@ -102,8 +102,8 @@ def _png(image: np.ndarray) -> str:
 
 def _dataset(run: Run) -> Dataset | None:
     """The run's data set, if it is available and has the recorded content."""
-    dataset = _load(run.header["labels"].get("dataset", run.spec["dataset"]["name"]))
-    return dataset if dataset is not None and dataset.sha256 == run.spec["dataset"]["sha256"] else None
+    dataset = _load(run.header.labels.dataset or run.spec.dataset.name)
+    return dataset if dataset is not None and dataset.sha256 == run.spec.dataset.sha256 else None
 
 
 @cache

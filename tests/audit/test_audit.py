@@ -185,7 +185,7 @@ def test_other_attacks_are_ordinary_records_that_no_table_counts(tmp_path):
     examined(path, "gradient-order", samples=16)
     assert record_paths(tmp_path) == [path]
     others = record_paths(tmp_path / "audits")
-    assert {read_run(other).spec["attack"]["name"] for other in others} == {"pgd-bpda", "pgd-blind"}
+    assert {read_run(other).spec.attack.name for other in others} == {"pgd-bpda", "pgd-blind"}
     assert all(len(read_run(other)) == 16 for other in others)
 
 
@@ -278,7 +278,7 @@ def test_a_defense_is_run_under_its_right_attack_first(tmp_path, capsys):
     ]  # fmt: skip
     assert main(words) == 0
     (path,) = record_paths(tmp_path)
-    assert read_run(path).spec["attack"]["name"] == "pgd-bpda"
+    assert read_run(path).spec.attack.name == "pgd-bpda"
     assert json.loads(capsys.readouterr().out)["run_id"] == path.name
 
 

@@ -17,7 +17,7 @@ def rivals(path):
 
 
 def step_sizes(path):
-    return {run.spec["attack"]["args"]["step_size"] for run in rivals(path)}
+    return {run.spec.attack.args["step_size"] for run in rivals(path)}
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,6 @@ def test_a_budget_is_raised_with_what_it_would_cut(tmp_path):
     taken = {
         (args["steps"], args["restarts"]): int(run.cost["classifier_backward"].max())
         for run in [read_run(path), *rivals(path)]
-        for args in [run.spec["attack"]["args"]]
+        for args in [run.spec.attack.args]
     }
     assert taken == {(20, 1): 4, (40, 1): 8, (20, 2): 8}

@@ -68,9 +68,9 @@ def test_comparisons_of_attacks(weak, strong, verdict, said):
 @pytest.mark.parametrize(
     ("left", "p", "holds", "said", "unsaid"),
     [
-        (0, 1.0, True, "nothing stands", "chance"),
-        (1, 0.3, True, "no more stand than chance allows", "nothing"),
-        (0, 1.0, False, "no ball of this norm", "nothing stands"),
+        (0, 1.0, True, "no image survives", "chance"),
+        (1, 0.3, True, "no more survive than chance allows", "no image"),
+        (0, 1.0, False, "no ball of this norm", "no image"),
         (9, 1e-6, False, "no ball of this norm", "chance"),
     ],
 )
@@ -101,7 +101,7 @@ def test_averages_of_draws(median, noisy, said):
         ([], 0.0, {}, "AutoAttack would not warn.", "zero"),
         ([], 0.125, {}, "would warn of gradients of zero, on 12 %", "not warn"),
         ([], 0.0, {"square": 3}, "the run's own attack warned: square", "zero"),
-        (["its logits are probabilities"], 1.0, {}, "its logits are probabilities; mend", "not warn"),
+        (["its logits are probabilities"], 1.0, {}, "its logits are probabilities; correct", "not warn"),
     ],
 )
 def test_the_warnings_of_autoattack(raised, zero, warned, said, unsaid):
@@ -126,9 +126,9 @@ def test_planted_images(failed, n, fires, said):
 @pytest.mark.parametrize(
     ("magnified", "n", "fires", "said"),
     [
-        (0, 8, False, "0 of 8 images that stand are magnified"),
-        (5, 8, False, "5 of 8 images that stand are magnified"),
-        (7, 7, False, "7 stand, too few to judge"),
+        (0, 8, False, "0 of 8 unbroken images are magnified"),
+        (5, 8, False, "5 of 8 unbroken images are magnified"),
+        (7, 7, False, "7 are unbroken, too few"),
         (8, 8, True, "on 8 of 8 images"),
     ],
 )
@@ -152,7 +152,7 @@ def test_the_path_of_the_gradient(growth, said):
     ("counts", "raised", "said"),
     [
         ({"I1": (0, 16), "I2": (0, 16)}, [], "works as it should"),
-        ({"I1": (0, 16), "I2": (5, 16)}, [], "raised beyond its bar and chance (I2 on 5 of 16 images)"),
+        ({"I1": (0, 16), "I2": (5, 16)}, [], "raised beyond its limit and chance (I2 on 5 of 16 images)"),
         ({"I4": (3, 3)}, [], "I4 on 3 of 3"),
         ({"I1": (9, 16)}, ["I1"], "(I1)"),
     ],

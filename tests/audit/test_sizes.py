@@ -31,7 +31,7 @@ SAID = {
     "effort": rf"points of success above the run's: twice the steps {SIZE}; 2 times the restarts {SIZE}",
     "reference-attack": rf"points of success above the run's: pgd-eot {SIZE}",
     "black-box": rf"points of success above the run's: Square {SIZE}; transfer {SIZE}",
-    "radius": rf"points of success: half of eps above eps {SIZE}; eps above twice eps {SIZE}; [0-9]+ of 24 images stand in linf:0.5",
+    "radius": rf"points of success: half of eps above eps {SIZE}; eps above twice eps {SIZE}; [0-9]+ of 24 images are unbroken in linf:0.5",
     "known-draws": rf"points of success: EOT above known draws {SIZE}",
     "selection-bias": rf"points of success on its own above fresh ones: {SIZE}",
     "eot-convergence": r"median cosine 0\.[0-9]{2} at 2 draws",

@@ -18,7 +18,7 @@ from bench.claims.batch import SINGLE, pixel_differences
 from bench.claims.checks import measure_claims
 from bench.errors import CoupledError, UserError
 from bench.figures.runs import read_run
-from bench.gradient import GradientMode
+from bench.gradient import GradientMode, clamp
 from bench.machine.device import pick_device
 from bench.passes import Tally
 from bench.plan.plan import image_by_image, plan
@@ -117,7 +117,7 @@ class RoundsItsDraw(NeverDraws):
     """Its noise is rounded away."""
 
     def purify(self, x, noise):
-        return (x + (0.01 * noise.normal(x)).round()).clamp(0, 1)
+        return clamp(x + (0.01 * noise.normal(x)).round())
 
 
 class Draws(NeverDraws):
@@ -255,12 +255,12 @@ def made(folder, defense, attack="null", batch=1, samples=20, engine=None):
 
 def test_image_by_image_is_part_of_the_run_id_and_is_said(tmp_path):
     asked, found = made(tmp_path, GuidedByMean)
-    assert found.spec["batch_size"] == 1
+    assert found.spec.batch_size == 1
     assert found.run_id != asked.spec.run_id
     assert found.run_id == RunSpec(**found.spec).run_id
     assert "image by image" in flags(found)
-    assert any("image by image" in note for note in found.header["notes"])
-    assert {part["batch_size"] for part in found.header["environments"].values()} == {1}
+    assert any("image by image" in note for note in found.header.notes)
+    assert {part.batch_size for part in found.header.environments.values()} == {1}
     _, again = made(tmp_path, GuidedByMean, samples=30)  # resumed
     assert (again.path, len(again)) == (found.path, 30)
     with pytest.raises(CoupledError):
@@ -303,7 +303,7 @@ def test_a_record_is_verified_and_audited_image_by_image(tmp_path):
     values = {check["name"]: check for check in document["checks"]}["batch-coupling"]
     assert values["verdict"] == "pass"
     assert "batch size" not in values["values"]
-    assert all(read_run(path.parent).spec["batch_size"] == 1 for path in tmp_path.rglob("run.json"))
+    assert all(read_run(path.parent).spec.batch_size == 1 for path in tmp_path.rglob("run.json"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from records_for_tables import header
 from torch import nn
 
 from bench.claims.likeness import alike, difference
@@ -15,13 +16,14 @@ from bench.figures.finished import finished_claims
 from bench.noise import Noise
 from bench.passes import CountedScoreModel, Tally
 from bench.records.claim import failed_checks
+from bench.records.header import Checks, Header
 from bench.records.lines import SampleRecord
 from bench.registry.arguments import takes
 from bench.registry.tables import make_registry
 from defenses import TABLE
 
 FEW = {name: {"steps": 6} for name in ("diffpure", "diffpure-ddpm", "diffpure-ode")} | {"dp": {"bank": 0}}
-SPEC = {"threat": "linf:0.1"}
+SPEC = Header.of(header("r", "d", threat="linf:0.1")).spec
 
 
 def line(sample, *, label=0, right=True, distance=0.1):
@@ -112,8 +114,8 @@ def test_passes_under_attack_in_the_score_and_as_claimed(attacked, scored, claim
 
 
 def test_only_failures_are_failures():
-    claims = [{"check": name, "verdict": name} for name in ("passed", "failed", "not measured")]
-    assert failed_checks(claims) == ["failed"]
+    claims = [{"check": name, "verdict": name, "meaning": ""} for name in ("passed", "failed", "not measured")]
+    assert failed_checks(Checks.model_validate({"claims": claims})) == ["failed"]
 
 
 class Flat:

@@ -24,6 +24,7 @@ from bench.noise import Noise
 from bench.plan.plan import plan
 from bench.plan.request import Request
 from bench.records.claim import gradient_bar, gradient_open
+from bench.records.header import Checks
 from bench.run.job import record_path
 from bench.run.options import Options
 from bench.run.runner import Silent, run
@@ -186,14 +187,14 @@ def planned(defense, attack="pgd-full"):
 def made(folder, defense, attack="pgd-full"):
     summary = run(planned(defense, attack), Options(results=folder, samples=4, device="cpu"), Silent())
     found = read_run(Path(summary["path"]))
-    return found, summary_text(summary, found.header["labels"])
+    return found, summary_text(summary, found.header.labels.model_dump())
 
 
 @pytest.mark.parametrize(("defense", "right"), [(Smooth, True), (Casts, True), (HiddenNoGrad, False), (Adjoint, False)])
 def test_a_run_says_in_which_precision_it_measured(defense, right, tmp_path):
     found, text = made(tmp_path, defense)
-    checks = found.header["checks"]
-    claims = {claim["check"]: claim["verdict"] for claim in checks["claims"]}
+    checks = found.header.checks
+    claims = {claim.check: claim.verdict for claim in checks.claims}
     assert claims["gradient, float32"] == ("passed" if right else "failed")
     assert "gradient" not in claims
     assert gradient_bar(checks, EXACT) == CLOSE
@@ -205,7 +206,7 @@ def test_a_run_says_in_which_precision_it_measured(defense, right, tmp_path):
 
 def test_a_gradient_that_was_not_measured_is_a_flag_and_suspect(tmp_path):
     found, text = made(tmp_path, Jumps)
-    assert found.header["checks"]["gradient_error"] is None
+    assert found.header.checks.gradient_error is None
     assert "NOT MEASURED" in text
     assert "gradient not measured" in flags(found)
     scope = Scope(samples=4, only=("gradient-path",))
@@ -214,7 +215,7 @@ def test_a_gradient_that_was_not_measured_is_a_flag_and_suspect(tmp_path):
     assert document["checks"][0]["verdict"] == "suspect"
     found, _ = made(tmp_path, Jumps, "null")  # which takes no gradient
     assert "gradient not measured" not in flags(found)
-    assert not gradient_open({"differentiable": True})  # records of before
+    assert not gradient_open(Checks(differentiable=True))  # records of before
 
 
 def test_what_was_measured_is_not_suspect(tmp_path):

@@ -56,7 +56,9 @@ class Widens(NaN):
 class Writes(NaN):
     def purify(self, x, noise): return x.mul_(0.5)
 class OwnNetwork(NaN):
-    def __init__(self): self.network = nn.Conv2d(1, 1, 1).eval().requires_grad_(False)
+    def __init__(self):
+        self.network = nn.Conv2d(1, 1, 1).eval().requires_grad_(False)
+        for part in self.network.parameters(): nn.init.constant_(part, 0.5)
     def purify(self, x, noise): return (0.1 * self.network(x) + x).clamp(0, 1)
 class NoNoise(NaN):
     def purify(self, x): return x
@@ -276,7 +278,7 @@ def test_the_files_of_the_table_are_good_where_they_should_be(capsys):
 def test_a_defense_with_a_network_of_its_own_runs_though_that_cannot_be_looked_at_in_double_precision(capsys):
     assert run("--defense", "parts.py:OwnNetwork") == 0
     header = json.loads((record() / "run.json").read_text())
-    assert header["checks"]["gradient_error"] is None
+    assert header["checks"]["gradient_error"] < 1e-3  # in float32
     assert header["checks"]["gradient_nonzero"] == 1
 
 

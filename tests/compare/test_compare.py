@@ -6,7 +6,7 @@ import pytest
 from records_for_tables import header, record
 
 from bench.cli.main import main
-from bench.records.spec import brief_differences
+from bench.records.spec import RunSpec, brief_differences
 
 HERE = {"torch": "2", "device": "cpu", "instructions": "avx2", "batch_size": 50}
 RIGHT = "1" * 16 + "0" * 9
@@ -64,7 +64,7 @@ def test_a_part_of_another_name_is_told_by_its_name(results, capsys):
 )
 def test_arguments_and_hashes_are_told_where_the_names_are_the_same(change, phrases):
     spec = header("a0", "best")["spec"]
-    assert brief_differences(spec, spec | change) == phrases
+    assert brief_differences(RunSpec.model_validate(spec), RunSpec.model_validate(spec | change)) == phrases
 
 
 def test_images_that_changed_sides_are_apart_counted_and_sorted(tmp_path, capsys):
@@ -100,15 +100,18 @@ def test_lines_fit_whatever_the_number_of_draws(draws, cells, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("there", "meaning"),
     [
-        (HERE, "at least one is not what that run made; bench verify tells which"),
-        (HERE | {"device": "cuda"}, "at least one is not what that run made, unless it is rounding: they are not of one environment; bench verify tells which"),
+        (HERE, "at least one was changed; bench verify"),
+        (
+            HERE | {"device": "cuda"},
+            "at least one was changed, unless it is rounding: their environments differ; bench verify",
+        ),
     ],
-)  # fmt: skip
+)
 def test_two_records_that_claim_to_be_one_run(there, meaning, tmp_path, capsys):
     mine = record(tmp_path / "mine", header("a0", "best", environments={"e": HERE}), RIGHT)
     theirs = record(tmp_path / "theirs", header("a0", "best", environments={"e": there}), "1" * 25)
     text, found = compared(capsys, mine, theirs)
-    assert found["conflict"] == f"both claim to be run a0, and predict 9 images otherwise: {meaning}"
+    assert found["conflict"].startswith(f"both have the id a0, and their predictions differ on 9 images: {meaning}")
     assert "B a0  claims to be the same run\n" in text
     assert found["conflict"] in " ".join(text.split())
     assert compared(capsys, tmp_path / "mine", tmp_path / "theirs") == (text, found)

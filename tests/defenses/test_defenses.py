@@ -68,7 +68,7 @@ def test_what_each_defense_claims():
 
 @pytest.mark.parametrize("name", sorted(FLAT))
 def test_full_gradients_of_a_flat_defense_are_refused_before_anything_is_loaded(name, registry, monkeypatch):
-    monkeypatch.setattr("bench.plan.plan.load_dataset", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr("bench.plan.loaded.load_dataset", lambda *_: pytest.fail("loaded"))
     with pytest.raises(UserError, match=rf"got {name}, which says it is not differentiable; use --attack pgd-bpda"):
         plan(Request(defense=name, attack="pgd-full"), registry)
 

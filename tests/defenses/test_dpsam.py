@@ -114,6 +114,17 @@ def test_a_pixel_at_rest_on_the_ball_passes_its_gradient_to_the_input():
     assert torch.equal(x.grad, torch.ones_like(x))
 
 
+@pytest.mark.parametrize("norm", ["linf", "l2"])
+@pytest.mark.parametrize("sizes", [{"step_size": 0.0}, {"radius": 0.0}])
+def test_black_and_white_pixels_that_do_not_move_have_the_derivative_one(norm, sizes):
+    """The Jacobian of the identity, at ties of the ball and of [0, 1]; torch.clamp would have 0 there, or halves."""
+    x = torch.tensor([0.0, 0.5, 1.0] * 4, dtype=torch.float64).view(1, 1, 1, 12).requires_grad_()
+    pure = DPSAM(score=SmoothDenoiser(), norm=norm, **sizes).purify(x, FORBIDDEN)
+    torch.testing.assert_close(pure, x, rtol=0, atol=0)
+    pure.sum().backward()
+    assert torch.equal(x.grad, torch.ones_like(x))
+
+
 def test_no_gradient_no_ascent():
     """Where nothing is to be reconstructed the slope is exactly zero: nothing moves, and no derivative is NaN."""
 

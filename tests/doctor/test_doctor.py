@@ -70,7 +70,7 @@ def test_summary_of_a_stochastic_defense():
     ("checks", "words"),
     [
         ({"deterministic": True, "differentiable": False}, "deterministic, as measured · not differentiable"),
-        ({"deterministic": True, "gradient_error": None}, "deterministic, as measured · gradient error not measured"),
+        ({"deterministic": True, "gradient_error": None}, "deterministic, as measured · gradient error NOT MEASURED"),
     ],
 )
 def test_summary_of_checks(checks, words):
@@ -268,7 +268,7 @@ def test_the_doctor_notices_files_of_another_package(monkeypatch):
     monkeypatch.setattr(bench.doctor.doctor, "_intact", lambda file, digest: "eval" not in file.name)
     finding = bench.doctor.doctor._robustbench()
     assert finding["status"] == "FAIL"
-    assert "files are another package's, such as robustbench/eval" in finding["detail"]
+    assert "files belong to another package, such as robustbench/eval" in finding["detail"]
     assert finding["advice"] == "pip install --force-reinstall --no-deps robustbench"
 
 
@@ -281,5 +281,5 @@ def test_the_doctor_says_where_downloads_lie_and_which_broke_off(monkeypatch, tm
     assert set(found) == {"data cache", "torch cache", "hub cache"}
     assert found["data cache"]["detail"] == f"{tmp_path / 'purebench'}: 2 files, 3 MB"
     assert found["data cache"]["advice"] == (
-        "1 broken-off downloads in it; repeat the command that began them, or remove them"
+        "1 incomplete downloads in it; repeat the command that started them, or remove them"
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from records_for_tables import header
 
 import bench
 import bench.engines.pool
@@ -24,6 +25,7 @@ from bench.engines.session import Order, Result, Session, portable
 from bench.errors import UserError, WorkerError
 from bench.plan.plan import plan
 from bench.plan.request import Request
+from bench.records.header import Header
 from bench.registry.tables import make_registry
 from bench.run.job import Job
 from bench.run.local import Local
@@ -368,7 +370,7 @@ class FakeJob:
 
     def __init__(self):
         self.plan, self.options, self.path = planned(), Options(device="cpu"), Path("r")
-        self.record = type("Record", (), {"header": {"environments": {}}})()
+        self.record = type("Record", (), {"header": Header.of(header("r", "none", environments={}))})()
 
 
 DONE = ("done", Result([], np.zeros(0), "e", {}))
@@ -476,9 +478,10 @@ def test_a_worker_with_other_weights_says_so():
 
 
 def test_a_record_does_not_go_on_under_another_torch_on_a_worker():
-    header = {"environments": {"e": {"device": "cpu", "torch": "0.1", "purebench": bench.__version__, "batch_size": 4}}}
+    there = {"device": "cpu", "torch": "0.1", "purebench": bench.__version__, "batch_size": 4}
+    begun = Header.of(header("r", "none", environments={"e": there}))
     with pytest.raises(UserError, match=r"expected to go on with torch 0\.1"):
-        Session(make_registry(), lambda *_: None)(order(planned(), np.arange(2), header=header))
+        Session(make_registry(), lambda *_: None)(order(planned(), np.arange(2), header=begun))
 
 
 def test_a_shard_from_a_worker_with_another_torch_is_not_stored(tmp_path):

@@ -152,7 +152,7 @@ def test_the_plugin_has_a_test_for_each_row(results, tmp_path, pytester):
             "  run b0, *n = 10",
             "  FAIL  seal (result):*",
             "*samples.jsonl changed*",
-            "if the change is meant: bench check --baseline *",
+            "if the change is intended: bench check --baseline *",
         ]
     )
     ended = pytester.runpytest_subprocess(*plugin, *words[:5], str(tmp_path / "empty"), "--purebench-run")

@@ -203,7 +203,7 @@ class Targets:
     def _show(self) -> None:
         record = read_record(self.record)
         if record.lines:
-            summary_text(summarise(record, record.lines), record.header["labels"])
+            summary_text(summarise(record, record.lines), record.header.labels.model_dump())
 
     @staticmethod
     def _put(file: Path, content: bytes) -> None:

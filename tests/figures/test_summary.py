@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from msgspec import structs
+from records_for_tables import header
 
 from bench.figures.summary import CLEAN, hits, shares, summarise
+from bench.records.header import Header
 from bench.records.lines import SampleRecord
 from bench.records.record import Record
 from bench.stats.intervals import proportion
@@ -28,7 +30,7 @@ def sample(number, label, clean, adversarial):
     )  # fmt: skip
 
 
-SPEC = {"seed": 0, "threat": "linf:8/255"}
+SPEC = header("abc", "d")["spec"]
 
 
 @pytest.fixture
@@ -37,11 +39,9 @@ def lines():
 
 
 def record(lines, *, sealed=True):
-    header = {
-        "run_id": "abc", "spec": SPEC, "checks": {"deterministic": False},
-        "environments": {"early": {"device": "cpu"}, "late": {"device": "cuda"}},
-    }  # fmt: skip
-    return Record(Path("results/a/b/abc"), header, lines, sealed)
+    environments = {"early": {"device": "cpu"}, "late": {"device": "cuda"}}
+    made = header("abc", "d", checks={"deterministic": False}, environments=environments)
+    return Record(Path("results/a/b/abc"), Header.of(made), lines, sealed)
 
 
 def test_hits_and_shares(lines):

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from msgspec import structs
+from records_for_tables import header
 from safetensors.numpy import load_file, save_file
 from tampered import change_line, reseal
 
@@ -24,6 +25,7 @@ from bench.gate.report import as_text, verdict
 from bench.gate.tiers import statistical
 from bench.plan.plan import plan
 from bench.plan.request import Request
+from bench.records.header import Header
 from bench.registry.tables import make_registry
 from bench.run.runner import Options, Silent, run
 from bench.stats.intervals import Interval
@@ -333,7 +335,7 @@ def test_right_under_attack_and_wrong_without_it(original, results, capsys):
     assert check(original, results, "--json") == 1
     problems = failed(capsys)
     assert problems["robust <= clean"]["detail"] == f"images [{line['id']}] are right under attack and wrong without it"
-    assert problems["eps 0 = clean"]["detail"] == f"images [{line['id']}] did not move and changed their predictions"
+    assert problems["eps 0 = clean"]["detail"] == f"images [{line['id']}] did not change, but their predictions did"
 
 
 def test_an_undefended_classifier_that_stands(original, results, capsys):
@@ -466,9 +468,9 @@ def test_no_baseline(tmp_path, capsys):
     assert "expected the records of a baseline in" in capsys.readouterr().err
     empty = ["check", "--baseline", str(tmp_path), "--results", str(tmp_path / "none"), "--update", "--reason", "x"]
     assert main(empty) == 2
-    assert "expected results to make a baseline of, got none" in capsys.readouterr().err
+    assert "expected results for the baseline, got none" in capsys.readouterr().err
     assert main(["check", "--baseline", str(tmp_path), "--results", str(tmp_path), "--update", "--reason", "x"]) == 2
-    assert "expected results elsewhere than the baseline, got" in capsys.readouterr().err
+    assert "expected results in another folder than the baseline, got" in capsys.readouterr().err
     assert main(["check", "--baseline", str(tmp_path), "--add", "abc"]) == 2
     assert "expected --add, --samples and --reason with --update" in capsys.readouterr().err
 
@@ -477,10 +479,10 @@ def pair(before, after, k=1):
     """Two runs with these right draws, `(n, k)` bool."""
     shared = {"path": Path(), "sealed": True, "audit": {}, "flags": {}, "cost": {}}
     shared["certified"] = np.full(len(before), np.nan)
-    ids, labels, spec = np.arange(len(before)), np.ones(len(before), dtype=int), {"draws": k, "seed": 0}
+    ids, labels = np.arange(len(before)), np.ones(len(before), dtype=int)
     runs = [
         Run(
-            header={"run_id": "r", "spec": spec, "checks": {}},
+            header=Header.of(header("r", "d", draws=k, checks={})),
             ids=ids,
             labels=labels,
             clean=np.ones((len(ids), k), int),
@@ -497,12 +499,9 @@ def pair(before, after, k=1):
 def test_runs_stand_for_their_own_row_and_no_other():
     def one(run_id, attack, steps):
         run = pair(np.ones(3), np.ones(3)).before
-        part = {"name": "d", "args": {}}
-        spec = {
-            "dataset": {"name": "x"}, "threat": "linf:8/255", "defense": part, "seed": 0,
-            "attack": {"name": attack, "args": {"steps": steps}},
-        }  # fmt: skip
-        return replace(run, header={"run_id": run_id, "spec": spec, "checks": {}})
+        made = header(run_id, "d", attack)
+        made["spec"]["attack"]["args"] = {"steps": steps}
+        return replace(run, header=Header.of(made))
 
     before = [one("a", "pgd", 5), one("b", "square", 5), one("c", "pgd", 9)]
     after = [one("b", "square", 5), one("e", "pgd", 6), one("c", "pgd", 9)]

@@ -9,6 +9,7 @@ import pytest
 
 from bench.cli.main import main
 from bench.figures.runs import same_environment
+from bench.records.header import Environment
 
 pytest_plugins = "pytester"
 
@@ -165,7 +166,7 @@ def test_names_in_junit_repeat_neither_suite_nor_class(own, capsys):
 )
 def test_environments_of_the_same_bits(parts, same):
     keys = {"device": "cpu", "batch_size": 16}
-    assert same_environment(*({"torch": torch, "instructions": kind, **keys} for torch, kind in parts)) is same
+    assert same_environment(*(Environment(torch=torch, instructions=kind, **keys) for torch, kind in parts)) is same
 
 
 def plugin(pytester, *words):
@@ -179,7 +180,7 @@ def test_the_plugin_makes_what_is_missing_and_reports_what_changed(own, pytester
     own(OTHER)
     done = plugin(pytester, *words)
     done.assert_outcomes(passed=1, failed=1)
-    done.stdout.fnmatch_lines(["*FAIL  scored again (baseline): *", "if the change is meant: bench check *"])
+    done.stdout.fnmatch_lines(["*FAIL  scored again (baseline): *", "if the change is intended: bench check *"])
 
 
 def test_the_plugin_wants_a_baseline_and_states_its_defaults(pytester):

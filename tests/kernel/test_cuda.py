@@ -99,10 +99,10 @@ def test_a_run_agrees_with_the_cpu(defense, tmp_path):
     gpu, cpu = lines_of(tmp_path / "gpu"), lines_of(tmp_path / "cpu")
     differ = sum(a.clean != b.clean for a, b in zip(gpu.lines, cpu.lines, strict=True))
     assert differ <= 1
-    (environment,) = gpu.header["environments"].values()
-    assert environment["device"] == "cuda"
-    assert environment["tf32"] is False
-    assert gpu.header["run_id"] == cpu.header["run_id"]
+    (environment,) = gpu.header.environments.values()
+    assert environment.device == "cuda"
+    assert environment.tf32 is False
+    assert gpu.run_id == cpu.run_id
 
 
 @pytest.mark.parametrize("batch", ["7", "50"])

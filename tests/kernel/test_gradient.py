@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from bench.gradient import chain, straight_through, unroll
+from bench.gradient import chain, clamp, straight_through, unroll
 
 
 def smooth(x, anchor=0.0):
@@ -108,3 +108,37 @@ def test_kicks_are_added_after_each_step_and_drawn_once():
     torch.testing.assert_close(y.detach(), torch.sin(inner), rtol=1e-15, atol=1e-15)
     torch.testing.assert_close(x.grad, torch.cos(inner) * torch.cos(x.detach()), rtol=1e-14, atol=1e-14)
     assert len(drawn) == 1
+
+
+EDGES = [-torch.inf, -1.0, -0.0, 0.0, 1e-9, 0.5, 1.0, 1.0 + 1e-7, 2.0, torch.inf, torch.nan]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (-1, 1), (0.5, 0.5)])
+def test_clamp_has_the_bits_of_torch(dtype, low, high):
+    x = torch.tensor(EDGES, dtype=dtype).repeat(9)  # long enough for vectorised loops
+    mine, theirs = clamp(x, low, high), x.clamp(low, high)
+    assert mine.dtype == dtype
+    assert torch.equal(mine.nan_to_num(7), theirs.nan_to_num(7))
+    assert torch.equal(mine.signbit() & ~x.isnan(), theirs.signbit() & ~x.isnan())
+
+
+def test_clamp_has_the_derivative_one_at_its_ends_and_torch_has_none():
+    x = torch.tensor([-0.1, 0.0, 0.5, 1.0, 1.1], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.grad(clamp(x).sum(), x)[0].tolist() == [0, 1, 1, 1, 0]
+    assert torch.autograd.grad(clamp(x, -0.1, 0.5).sum(), x)[0].tolist() == [1, 1, 1, 0, 0]
+    assert torch.func.jvp(clamp, (x,), (torch.ones_like(x),))[1].tolist() == [0, 1, 1, 1, 0]
+
+
+def test_clamp_is_differentiated_twice():
+    """Of `clamp(x)^3` the second derivative is `6 x` inside and at the ends."""
+    x = torch.tensor([-0.1, 0.0, 0.5, 1.0, 1.1], dtype=torch.float64, requires_grad=True)
+    (slope,) = torch.autograd.grad(clamp(x).pow(3).sum(), x, create_graph=True)
+    assert torch.autograd.grad(slope.sum(), x)[0].tolist() == [0, 0, 3, 6, 0]
+
+
+def test_the_derivative_of_ends_that_are_tensors_goes_to_them_outside_alone():
+    x = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5], dtype=torch.float64, requires_grad=True)
+    low, high = (torch.full_like(x, value).requires_grad_() for value in (0.2, 0.4))
+    parts = torch.autograd.grad(clamp(x, low, high).sum(), (x, low, high))
+    assert [part.tolist() for part in parts] == [[0, 1, 1, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 1]]

@@ -8,7 +8,7 @@ import pytest
 from bench.errors import UserError
 from bench.figures.runs import read_run, read_runs, same_environment
 from bench.records.copy import copy_record
-from bench.records.header import FORMAT
+from bench.records.header import FORMAT, Environment
 from bench.records.lines import SampleRecord
 from bench.records.writer import RecordWriter
 
@@ -105,14 +105,18 @@ def test_an_empty_record_has_no_images(tmp_path):
 
 def test_environments_that_compute_the_same_bits():
     here = {"torch": "2.9", "device": "cpu", "instructions": "AVX2", "batch_size": 16, "git": "a"}
-    assert same_environment(here, here | {"git": "b"})
-    assert not same_environment(here, here | {"batch_size": 8})
-    old = {key: value for key, value in here.items() if key != "instructions"}
-    assert not same_environment(old, old)
-    assert same_environment(here, here, here | {"git": "b"})
-    assert not same_environment(here, here, here | {"torch": "2.8"})
-    assert not same_environment(here, {})
-    assert not same_environment({}, here)
+
+    def same(*changes):
+        return same_environment(*(Environment(**{**here, **change}) for change in changes))
+
+    assert same({}, {"git": "b"})
+    assert not same({}, {"batch_size": 8})
+    old = {"instructions": None}
+    assert not same(old, old)
+    assert same({}, {}, {"git": "b"})
+    assert not same({}, {}, {"torch": "2.8"})
+    assert not same_environment(Environment(**here), Environment())
+    assert not same_environment(Environment(), Environment(**here))
 
 
 def test_a_copied_record_replaces_another(tmp_path):

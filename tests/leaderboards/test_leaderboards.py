@@ -14,6 +14,7 @@ from records_for_tables import full_set, header, line, record
 import leaderboards
 from bench.cli.main import main
 from bench.errors import UserError
+from bench.records.spec import RunSpec
 from bench.records.writer import RecordWriter
 from bench.stats.intervals import holm, mean_difference, mean_share, proportion
 from leaderboards.boards import collect
@@ -49,6 +50,10 @@ def board(results, **options):
     return only
 
 
+def spec_of(defense="d", **changes):
+    return RunSpec.model_validate(header("r", defense)["spec"] | changes)
+
+
 @pytest.mark.parametrize(
     ("name", "gradient", "more", "kind"),
     [
@@ -60,13 +65,13 @@ def board(results, **options):
     ],
 )  # fmt: skip
 def test_classes_of_attacks(name, gradient, more, kind):
-    assert attack_class({"attack": {"name": name, "gradient": gradient, "args": {}} | more, "draws": 1}) == kind
+    assert attack_class(spec_of(attack={"name": name, "gradient": gradient, "args": {}} | more)) == kind
 
 
 def test_what_a_row_needs():
-    spec = {"defense": {"name": "none"}}
+    spec = spec_of("none")
     assert required_of(spec, ("full gradient", "transfer"), differentiable=True) == ("full gradient",)
-    spec = {"defense": {"name": "median"}}
+    spec = spec_of("median")
     assert required_of(spec, ("full gradient", "transfer"), differentiable=False) == ("BPDA", "transfer")
 
 
@@ -388,7 +393,7 @@ def test_rows_of_one_name_are_told_apart_where_their_columns_do_not_fit(tmp_path
     ],
 )  # fmt: skip
 def test_an_attack_of_little_effort_is_called_short(name, gradient, args, said):
-    assert caveats({"attack": {"name": name, "gradient": gradient, "args": args}, "draws": 1}) == said
+    assert caveats(spec_of(attack={"name": name, "gradient": gradient, "args": args})) == said
 
 
 def test_a_gradient_that_is_not_exact_is_no_full_gradient(tmp_path):
@@ -486,22 +491,23 @@ def test_the_command_writes_a_file_or_a_folder(results, tmp_path, capsys):
 
 
 def test_a_command_reproduces_its_run(tmp_path):
+    from bench.records.command import run_words
+    from bench.records.header import read_header
     from bench.records.spec import differences
     from bench.registry.tables import make_registry
     from bench.run.replay import replan
-    from bench.text.command import run_words
 
     reference = Path(__file__).parent.parent.parent / "results" / "fashion-mnist-standard"
-    headers = [json.loads(file.read_text()) for file in sorted(reference.glob("*/*/*/run.json"))]
+    headers = [read_header(file.parent) for file in sorted(reference.glob("*/*/*/run.json"))]
     assert len(headers) >= 6
     for one in headers:
-        assert differences(one["spec"], replan(one, make_registry()).spec.model_dump()) == []
-    rho = next(one for one in headers if one["labels"]["defense"] == "dpsam rho=0.3")
+        assert differences(one.spec, replan(one, make_registry()).spec) == []
+    rho = next(one for one in headers if one.labels.defense == "dpsam rho=0.3")
     words = run_words(rho, 2, attack="null", results=str(tmp_path))
     assert words[:6] == ["bench", "run", "--defense", "dpsam", "-D", "rho=0.3"]
     assert main([*words[1:], "--quiet"]) == 0
     (made,) = tmp_path.glob("*/*/*/run.json")
-    assert json.loads(made.read_text())["spec"]["defense"] == rho["spec"]["defense"]
+    assert json.loads(made.read_text())["spec"]["defense"] == rho.document["spec"]["defense"]
 
 
 def test_a_seed_that_has_faced_fewer_attacks_is_not_averaged(tmp_path):

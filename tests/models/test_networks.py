@@ -307,7 +307,7 @@ def bench(tmp_path, monkeypatch, forget_files, capsys):
 
 def checks():
     (path,) = Path("results").glob("*/*/*")
-    return read_record(path).header["checks"]
+    return read_record(path).header.document["checks"]
 
 
 @pytest.mark.parametrize("name", ["half", "dictionary", "scripted"])
@@ -360,7 +360,9 @@ def test_an_attack_by_another_networks_gradients_needs_none(bench):
         ("--classifier parts.py:plain --defense tweedie --score-model parts.py:LazyScore", "expected parts.py:LazyScore with all its weights"),
         ("--classifier weights:foreign.pth", "expected weights that bench train wrote|got foreign.pth without one|FILE.py:FUNCTION"),
         ("--classifier weights:foreign.safetensors", "their card foreign.json beside them"),
-        ("--classifier weights:absent.pth", "expected the weights file absent.pth, got: No such file"),
+        ("--classifier weights:absent.pth", "expected the weights file absent.pth, got: No such file|; check the path"),
+        ("--classifier weights:away/absent.safetensors", "expected the weights file away/absent.safetensors, got: No such file|; check the path"),
+        ("--classifier parts.py:plain --defense tweedie --score-model weights:absent.pth", "absent.pth, got: No such file|; check the path"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_classifier_says_why(bench, words, sentence):

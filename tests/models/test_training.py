@@ -14,7 +14,7 @@ from bench.models.training.adversarial import Adversary, pgd_figures
 from bench.models.training.objectives import adversarial_loss, classification_loss, denoising_loss
 from bench.models.training.recipe import ADVERSARIAL_CLASSIFIER, CLASSIFIER, SCORE, Recipe
 from bench.models.training.training import train
-from bench.models.weights import build, read_card, read_weights, write_weights
+from bench.models.weights import EMBEDDED, build, read_card, read_weights, write_weights
 
 SIZE = 8
 LABELS = np.arange(256) % 4
@@ -319,6 +319,11 @@ def test_a_missing_file(weights, suffix, sentence):
     path.with_suffix(suffix).unlink()
     with pytest.raises(UserError, match=sentence):
         read_weights(path)
+
+
+def test_an_embedded_file_that_is_missing():
+    with pytest.raises(UserError, match=r"absent\.safetensors, got: No such file or directory; reinstall purebench"):
+        read_weights(EMBEDDED / "absent.safetensors")
 
 
 def test_a_card_that_is_no_json(weights):

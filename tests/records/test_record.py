@@ -63,7 +63,7 @@ def test_what_was_appended_is_read(path):
         assert writer.finished == {2, 4, 9}
     record = read_record(path)
     assert record.lines == [line(4), line(2), line(9)]
-    assert record.header == HEADER | {"environments": {"e": {"device": "cpu"}}}
+    assert record.header.document == HEADER | {"environments": {"e": {"device": "cpu"}}}
     assert (record.run_id, record.sealed) == ("abc123", False)
 
 
@@ -77,7 +77,7 @@ def test_one_json_object_a_line(path):
 def test_a_writer_goes_on(path):
     write(path, 1)
     with RecordWriter(path, HEADER | {"checks": {"late": True}}) as writer:
-        assert writer.header == HEADER
+        assert writer.header.document == HEADER
         assert writer.finished == {1}
         writer.append(0, [line(2)], None)
     assert [line.id for line in read_record(path).lines] == [1, 2]

@@ -39,9 +39,9 @@ def test_claims_are_measured_once_while_the_folder_is_held_and_before_the_header
     engine, options = Asked(held_and_empty), Options(samples=2, results=tmp_path)
     for _ in range(2):
         with Job(planned, options, engine) as job:
-            assert job.writer.header["checks"] == {"deterministic": True}
+            assert job.writer.header.document["checks"] == {"deterministic": True}
     assert engine.asked == 1
-    assert read_record(job.path).header["checks"] == {"deterministic": True}
+    assert read_record(job.path).header.document["checks"] == {"deterministic": True}
 
 
 def test_a_record_of_another_process_is_refused_before_anything_is_measured(planned, tmp_path):

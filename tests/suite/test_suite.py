@@ -19,7 +19,7 @@ from bench.cli.main import main
 from bench.registry.tables import make_registry
 from bench.suite.cells import cells_of
 from bench.suite.file import read_suite
-from bench.suite.finished_cells import Figures, Known
+from bench.suite.finished_cells import Figures, FinishedCells
 
 SUITE = """
 samples = 4
@@ -110,7 +110,7 @@ def test_what_is_done_is_known_without_torch():
 
 
 def known():
-    return Known(Path("results"), make_registry())
+    return FinishedCells(Path("results"), make_registry())
 
 
 def cells(text=SUITE):
@@ -143,7 +143,7 @@ def test_cells_that_name_files_are_not_vouched_for(folder):
     figures = Figures("a", "results/a", 4, 1.0, (1.0, 1.0, 1.0))
     text = 'samples = 4\nattack = "null"\ndefense = ["parts.py:Breaks", "none"]\n[defense_args]\n'
     found = cells(text)
-    listed = Known(Path("results"), registry)
+    listed = FinishedCells(Path("results"), registry)
     assert listed._parts(found[0]) is None
     assert listed._parts(found[1]) is not None
     listed.add(found[0], figures)
@@ -184,8 +184,8 @@ def test_a_cache_that_cannot_be_written_is_done_without(capsys, monkeypatch):
 
 def test_networks_and_data_are_loaded_once(monkeypatch):
     loads = []
-    original = bench.plan.plan.load_classifier
-    monkeypatch.setattr(bench.plan.plan, "load_classifier", lambda *words: loads.append(1) or original(*words))
+    original = bench.plan.loaded.load_classifier
+    monkeypatch.setattr(bench.plan.loaded, "load_classifier", lambda *words: loads.append(1) or original(*words))
     suite()
     assert len(loads) == 1
 

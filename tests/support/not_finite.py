@@ -1,9 +1,12 @@
 """Purifiers whose derivative is not finite somewhere, each beside a twin of the same values whose derivative is."""
 
+import math
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
+
+from bench.gradient import clamp
 
 
 def _slopes(x):
@@ -25,7 +28,7 @@ class Division:
 
     def purify(self, x, noise):
         for _ in range(3):
-            x = (x + 0.01 * _back(*self.unit(*_slopes(x)))).clamp(0, 1)
+            x = clamp(x + 0.01 * _back(*self.unit(*_slopes(x))))
         return x
 
 
@@ -47,7 +50,7 @@ class Root:
 
 class RootTwin(Root):
     def purify(self, x, noise):
-        return torch.where(x > 0, torch.where(x > 0, x, 1).sqrt(), 0) ** 2
+        return torch.where(x > 0, torch.where(x > 0, x, 1).sqrt() ** 2, x)
 
 
 class Length:
@@ -61,7 +64,7 @@ class Length:
     def purify(self, x, noise):
         u, v = _slopes(x)
         weight = torch.exp(-self.length(u * u + v * v))
-        return (x + 0.1 * _back(weight * u, weight * v)).clamp(0, 1)
+        return clamp(x + 0.1 * _back(weight * u, weight * v))
 
 
 class LengthTwin(Length):
@@ -79,8 +82,10 @@ class Power:
 
 
 class PowerTwin(Power):
+    """Straight below 1e-4, where it differs by 1e-5 at most: a slope that is infinite has no other twin."""
+
     def purify(self, x, noise):
-        return torch.where(x > 0, torch.where(x > 0, x, 1) ** 0.9, 0)
+        return torch.where(x > 1e-4, torch.where(x > 1e-4, x, 1) ** 0.9, x * 1e-4**-0.1)
 
 
 class Entropy:
@@ -89,12 +94,15 @@ class Entropy:
     deterministic: ClassVar[bool] = True
 
     def purify(self, x, noise):
-        return (x + 0.1 * torch.where(x > 0, x * x.log(), 0)).clamp(0, 1)
+        return clamp(x + 0.1 * torch.where(x > 0, x * x.log(), 0))
 
 
 class EntropyTwin(Entropy):
+    """Below exp(-10) it is less than 0, and so 0 with a derivative of 0."""
+
     def purify(self, x, noise):
-        return (x + 0.1 * torch.where(x > 0, x * torch.where(x > 0, x, 1).log(), 0)).clamp(0, 1)
+        above = x > math.exp(-10)
+        return torch.where(above, clamp(x + 0.1 * x * torch.where(above, x, 1).log()), 0)
 
 
 class _Steep(torch.autograd.Function):

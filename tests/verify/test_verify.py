@@ -115,7 +115,7 @@ def test_without_evidence_it_says_so(record, capsys):
     reseal(record)
     code, report = verified(capsys, record)
     assert code == 0
-    assert detail(report, "evidence").startswith("4 of 4 images have none stored")
+    assert detail(report, "evidence").startswith("4 of 4 adversarial images are not stored")
     assert main(["verify", str(record)]) == 0
     assert capsys.readouterr().out.endswith("verified, except: evidence\n")
 
@@ -138,7 +138,7 @@ def test_lines_fit_and_go_on_in_the_second_column(changed, original, record, mon
     told += [f"not checked: {what}" for what in report["unchecked"]]
     assert max(map(len, told)) > 80
     assert [words for words in told if words not in " ".join(text.split())] == []
-    assert "what the attack said: taken as recorded\n" in text
+    assert "remarks of the attack: taken as recorded\n" in text
 
 
 def test_findings_and_images_that_are_too_long_for_a_line():
@@ -356,7 +356,7 @@ def test_a_comment_in_the_code_is_other_code(changed, tmp_path, monkeypatch, for
     capsys.readouterr()
     assert main(["verify", str(path), "--allow-code"]) == changed
     told = " ".join(capsys.readouterr().out.split())
-    said = "; the bytes of its file, or of a module that it imports, are others: even a comment does that"
+    said = "; the bytes of its file, or of a module that it imports, changed: even a new comment"
     assert bool(re.search(f"FAIL parts: defense content [0-9a-f]{{8}} -> [0-9a-f]{{8}}{said}", told)) == changed
     assert ("comment" in told) == changed
 

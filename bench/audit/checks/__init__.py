@@ -1,1 +1,1 @@
-"""The checks of an audit, one a file."""
+"""The checks of an audit, one per file."""

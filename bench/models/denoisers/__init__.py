@@ -1,1 +1,1 @@
-"""Networks of other conventions as denoisers: `denoise(y, sigma)` in pixel units."""
+"""Converts networks of other conventions to denoisers: `denoise(y, sigma)` in pixel units."""

@@ -1,4 +1,4 @@
-"""What networks trained under the various conventions of diffusion models have in common as denoisers."""
+"""The common base of denoisers made from networks of the various conventions of diffusion models."""
 
 from __future__ import annotations
 
@@ -13,25 +13,30 @@ class ConvertedDenoiser(nn.Module):
     """A network of another convention as `denoise(y, sigma) -> E[x | y]` for `y = x + sigma n` in pixel units.
 
     A subclass holds its constants in a buffer, so that they are part of the model's hash, and implements `forward(y, sigma)`.
-    Attention runs on the kernel that has second derivatives.
+    Attention runs on the one kernel with second derivatives.
 
     Arguments:
-        network: Maps images `(B, C, H, W)` and times `(B,)` to tensors of the same shape (diffusers: to a tuple of one); of
-            twice as many channels the first half is taken, the other being a learned variance.
-        constants: The buffer's name and content; noise levels are computed in its type.
+        network: Maps images `(B, C, H, W)` and times `(B,)` to tensors of the same shape (diffusers: to a tuple of one). With
+            twice as many channels the second half, a learned variance, is dropped.
+        constants: Name and content of the buffer; noise levels are computed in its dtype.
         high: The largest noise level the network was trained for, pixel units.
         image_shape: The shape `(C, H, W)` the network was trained on; None if it takes any.
     """
 
     def __init__(
-        self, network: nn.Module, constants: tuple[str, Tensor], *, high: float, image_shape: tuple[int, int, int] | None
-    ) -> None:  # fmt: skip
+        self,
+        network: nn.Module,
+        constants: tuple[str, Tensor],
+        *,
+        high: float,
+        image_shape: tuple[int, int, int] | None,
+    ) -> None:
         super().__init__()
         self.network, self.image_shape = network, image_shape
-        self.kept, content = constants
-        self.register_buffer(self.kept, content)
+        self.constants, content = constants
+        self.register_buffer(self.constants, content)
         self.high = high
-        """The largest noise level, pixel units: a number, so that no call has to fetch it from a device."""
+        """The largest noise level in pixel units; a number, so that no call waits for a device."""
 
     def denoise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
         """The expected clean image given a noisy one.
@@ -51,16 +56,16 @@ class ConvertedDenoiser(nn.Module):
             raise UserError(
                 f"this score model expects images of shape {tuple(self.image_shape)}, got {tuple(y.shape[1:])}; choose another --score-model"
             )
-        return self(y, levels_of(sigma, y, self.get_buffer(self.kept).dtype))
+        return self(y, levels_of(sigma, y, self.get_buffer(self.constants).dtype))
 
     def predict(self, x: Tensor, time: Tensor) -> Tensor:
-        """What the network says of images `(B, C, H, W)` in its own units at times `(B,)`, which may be fractions."""
+        """The output of the network for images `(B, C, H, W)` in its own units at times `(B,)`, which may be fractions."""
         with sdpa_kernel(SDPBackend.MATH):
-            said = self.network(x, time.to(x.dtype))
-        said = said if isinstance(said, Tensor) else said[0]
-        return said[:, : x.shape[1]]
+            output = self.network(x, time.to(x.dtype))
+        output = output if isinstance(output, Tensor) else output[0]
+        return output[:, : x.shape[1]]
 
 
 def column(values: Tensor, like: Tensor) -> Tensor:
-    """One value an image, `(B,)`, as `(B, 1, 1, 1)` of the type of the images `like`."""
+    """Reshapes one value per image, `(B,)`, to `(B, 1, 1, 1)` with the dtype of the images `like`."""
     return values.to(like.dtype).view(-1, 1, 1, 1)

@@ -1,4 +1,4 @@
-"""Networks with the preconditioning of EDM as denoisers."""
+"""Denoisers made from networks with the preconditioning of EDM."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.errors import UserError
 from bench.models.denoisers.converted import ConvertedDenoiser, column
 
 SIGNS = {"epsilon": 1, "v_prediction": -1}
-"""Of the network's share in the result, by diffusers' names for what it predicts."""
+"""Sign of the network's output in the result, by diffusers' name of the prediction."""
 
 
 class ElucidatedDenoiser(ConvertedDenoiser):
@@ -23,7 +23,7 @@ class ElucidatedDenoiser(ConvertedDenoiser):
         https://arxiv.org/abs/2206.00364
 
     Arguments:
-        network: As `ConvertedDenoiser` takes it, given `log(s) / 4` as the time.
+        network: A network as in `ConvertedDenoiser`; its time is `log(s) / 4`.
         spread: Standard deviation `d` of the data in [-1, 1] (`sigma_data`).
         largest: Largest noise level in [-1, 1] (`sigma_max`).
         prediction: `epsilon` or `v_prediction`.
@@ -34,9 +34,14 @@ class ElucidatedDenoiser(ConvertedDenoiser):
     """
 
     def __init__(
-        self, network: nn.Module, *, spread: float = 0.5, largest: float = 80.0, prediction: str = "epsilon",
+        self,
+        network: nn.Module,
+        *,
+        spread: float = 0.5,
+        largest: float = 80.0,
+        prediction: str = "epsilon",
         image_shape: tuple[int, int, int] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if prediction not in SIGNS:
             raise UserError(f"expected a prediction among {', '.join(SIGNS)}, got {prediction!r}; use another model")
         constants = torch.tensor([spread, SIGNS[prediction]])
@@ -49,6 +54,6 @@ class ElucidatedDenoiser(ConvertedDenoiser):
         level = (2 * sigma.to(spread)).expand(len(y))
         width = (level**2 + spread**2).sqrt()
         z = 2 * y - 1
-        said = self.predict(z / column(width, y), level.log() / 4)
-        clean = column((spread / width) ** 2, y) * z + column(sign * level * spread / width, y) * said
+        output = self.predict(z / column(width, y), level.log() / 4)
+        clean = column((spread / width) ** 2, y) * z + column(sign * level * spread / width, y) * output
         return (clean + 1) / 2

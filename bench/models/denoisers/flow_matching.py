@@ -1,4 +1,4 @@
-"""Networks trained by flow matching as denoisers."""
+"""Denoisers made from networks trained by flow matching."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class FlowDenoiser(ConvertedDenoiser):
     """Turns a velocity `v = n - x` on straight paths `x_t = (1 - t) x + t n`, x in [-1, 1], into `denoise(y, sigma) -> E[x | y]`.
 
     With `s = 2 sigma` the noise level in [-1, 1] and `t = s / (1 + s)`, `x_t = (1 - t) (2 y - 1)` and
-    `2 D(y) - 1 = x_t - t v(x_t, T t)`. How a sampler spaces its times (`shift`) does not matter.
+    `2 D(y) - 1 = x_t - t v(x_t, T t)`. The spacing of a sampler's times (`shift`) does not matter.
 
     References:
         Flow Matching for Generative Modeling (Lipman, Chen, Ben-Hamu, Nickel, Le, 2023)
         https://arxiv.org/abs/2210.02747
 
     Arguments:
-        network: As `ConvertedDenoiser` takes it, given `T t` as the time.
-        times: The time `T` at which only noise is left.
+        network: A network as in `ConvertedDenoiser`; its time is `T t`.
+        times: The time `T` of pure noise.
         image_shape: The shape `(C, H, W)` the network was trained on; None if it takes any.
     """
 

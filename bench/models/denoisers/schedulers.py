@@ -1,4 +1,4 @@
-"""Which convention a network of diffusers was trained under: its scheduler says so. Nothing else names schedulers."""
+"""The convention of a network of diffusers, read from its scheduler; only this file names schedulers."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ TABLE: Mapping[str, str] = MappingProxyType(
         "ScoreSdeVe": EXPLODING,
     }
 )  # fmt: skip
-"""The convention by the scheduler's class, without `Scheduler` at its end. How a sampler steps, spaces or clips does not matter.
+"""The convention by the scheduler's class, without the ending `Scheduler`; steps, spacing and clipping of a sampler do not matter.
 
-A consistency model (CMStochasticIterative, LCM, TCD) jumps to some image of the data and not to their mean, so it is none of these.
+Consistency models (CMStochasticIterative, LCM, TCD) are left out: they jump to one image of the data, not to the mean.
 """
 ADVICE = "write a module:object that returns a denoiser"
 FLOW_PREDICTION, ORIGINAL = "flow_prediction", "original_sample"
@@ -40,10 +40,10 @@ def convention(config: Mapping[str, Any], place: str) -> str:
 
     Arguments:
         config: Content of `scheduler_config.json`.
-        place: What the model is called.
+        place: Name of the model in messages.
 
     Raises:
-        UserError: The scheduler is none of `TABLE`, or its settings mean something else.
+        UserError: The scheduler is not in `TABLE`, or its settings change the convention.
     """
     name = str(config.get("_class_name")).removesuffix("Scheduler")
     if name not in TABLE:
@@ -68,9 +68,9 @@ def converted(
     """A network under its scheduler's convention as a denoiser.
 
     Arguments:
-        network: Maps images and times to what the scheduler takes.
-        scheduler: A scheduler of diffusers, made of its configuration.
-        kind: What `convention` said.
+        network: Maps images and times to the prediction that the scheduler takes.
+        scheduler: A scheduler of diffusers.
+        kind: The result of `convention`.
         image_shape: The shape `(C, H, W)` the network was trained on; None if it takes any.
     """
     config = scheduler.config
@@ -82,11 +82,14 @@ def converted(
     prediction = config.get("prediction_type", "epsilon")
     if kind == ELUCIDATED:  # EulerDiscrete with continuous times is EDM for data of spread 1
         return ElucidatedDenoiser(
-            network, spread=config.get("sigma_data", 1.0), largest=config["sigma_max"] or float(scheduler.sigmas.max()),
-            prediction=prediction, image_shape=image_shape,
-        )  # fmt: skip
+            network,
+            spread=config.get("sigma_data", 1.0),
+            largest=config["sigma_max"] or float(scheduler.sigmas.max()),
+            prediction=prediction,
+            image_shape=image_shape,
+        )
     kept = scheduler.alphas_cumprod
     if config.get("rescale_betas_zero_snr"):
-        kept = kept[:-1]  # at the last time no signal is left, and no level of noise added to an image is so large
+        kept = kept[:-1]  # at the last time no signal is left, which no finite noise level matches
     prediction = "sample" if prediction == ORIGINAL else prediction
     return VariancePreservingDenoiser(network, kept, prediction=prediction, image_shape=image_shape)

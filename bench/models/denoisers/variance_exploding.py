@@ -1,4 +1,4 @@
-"""Score networks of the variance-exploding kind as denoisers."""
+"""Denoisers made from variance-exploding score networks."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ class VarianceExplodingDenoiser(ConvertedDenoiser):
     """Turns a score `s(y, sigma)` of noisy images, images in [0, 1], into `D(y) = y + sigma^2 s(y, sigma)` (Tweedie).
 
     Unlike most, these networks are trained on images in [0, 1], so that no noise level is doubled. Below the smallest level
-    the score there is used.
+    the score at that level is used.
 
     References:
         Score-Based Generative Modeling through Stochastic Differential Equations (Song et al., 2021)
         https://arxiv.org/abs/2011.13456
 
     Arguments:
-        network: As `ConvertedDenoiser` takes it, given sigma as the time.
+        network: A network as in `ConvertedDenoiser`; its time is sigma.
         smallest: Smallest noise level it was trained for, pixel units (`sigma_min`).
         largest: Largest one (`sigma_max`).
         image_shape: The shape `(C, H, W)` the network was trained on; None if it takes any.
     """
 
     def __init__(
-        self, network: nn.Module, *, smallest: float = 0.01, largest: float = 1348.0,
+        self,
+        network: nn.Module,
+        *,
+        smallest: float = 0.01,
+        largest: float = 1348.0,
         image_shape: tuple[int, int, int] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(network, ("smallest", torch.tensor(float(smallest))), high=largest, image_shape=image_shape)
         self.smallest: Tensor
 

@@ -1,4 +1,4 @@
-"""Noise predictors of the variance-preserving kind (DDPM) as denoisers at any noise level."""
+"""Denoisers at any noise level, made from variance-preserving networks (DDPM)."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ PREDICTIONS = ("epsilon", "v_prediction", "sample")
 class VariancePreservingDenoiser(ConvertedDenoiser):
     """Turns a network trained on `x_t = sqrt(a_t) x + sqrt(1 - a_t) n`, x in [-1, 1], into `denoise(y, sigma) -> E[x | y]`.
 
-    For `y = x + sigma n` in pixel units: `s = 2 sigma` is the noise level in [-1, 1], `a = 1 / (1 + s^2)`, the network is shown
-    `sqrt(a) (2 y - 1)` at the time t at which the schedule has this signal-to-noise ratio (t interpolated linearly in its
-    logarithm), and with its noise estimate e: `D(y) = y - sigma e`. Below the schedule's smallest level `s_0` the score
-    there is used: `D(y) = y - sigma (s / s_0) e`.
+    For `y = x + sigma n` in pixel units, `s = 2 sigma` is the noise level in [-1, 1] and `a = 1 / (1 + s^2)`. The network gets
+    `sqrt(a) (2 y - 1)` at the time t at which the schedule has this signal-to-noise ratio (t is interpolated linearly in the
+    logarithm of the ratio). With its noise estimate e: `D(y) = y - sigma e`. Below the schedule's smallest level `s_0` the score
+    at that level is used: `D(y) = y - sigma (s / s_0) e`.
 
     References:
         Denoising Diffusion Probabilistic Models (Ho, Jain, Abbeel, 2020)
         https://arxiv.org/abs/2006.11239
 
     Arguments:
-        network: As `ConvertedDenoiser` takes it.
-        kept: The share `a_t` of the signal's variance at each time 0..T-1, falling, `(T,)`; float64, since its rounding counts.
-        prediction: What the network predicts: `epsilon`, `v_prediction` (`sqrt(a) n - sqrt(1 - a) x`), or `sample` (`x`).
+        network: A network as in `ConvertedDenoiser`.
+        kept: The share `a_t` of the signal's variance at each time 0..T-1, falling, `(T,)`; float64, since its rounding matters.
+        prediction: The kind of prediction: `epsilon`, `v_prediction` (`sqrt(a) n - sqrt(1 - a) x`), or `sample` (`x`).
         image_shape: The shape `(C, H, W)` the network was trained on; None if it takes any.
 
     Raises:
@@ -76,9 +76,9 @@ class VariancePreservingDenoiser(ConvertedDenoiser):
         low, high = self.levels[right - 1], self.levels[right]
         return right - 1 + (wanted - low) / (high - low)
 
-    def _noise(self, said: Tensor, shown: Tensor, level: Tensor) -> Tensor:
+    def _noise(self, output: Tensor, shown: Tensor, level: Tensor) -> Tensor:
         if self.prediction == "epsilon":
-            return said
+            return output
         signal = 1 / (1 + level**2).sqrt()
         kept, rest = column(signal, shown), column(level * signal, shown)
-        return (shown - kept * said) / rest if self.prediction == "sample" else kept * said + rest * shown
+        return (shown - kept * output) / rest if self.prediction == "sample" else kept * output + rest * shown

@@ -58,12 +58,14 @@ class PreconditionedDenoiser(nn.Module):
 
 
 def levels_of(sigma: float | Tensor, y: Tensor, dtype: torch.dtype) -> Tensor:
-    """A noise level, or one for each image, as a tensor `(1,)` or `(B,)` beside `y`; a number is filled in there, not copied, which a GPU would be waited for.
+    """One noise level, or one per image, as a tensor `(1,)` or `(B,)` on the device of `y`.
+
+    A number is filled in on the device; copying it there would wait for a GPU.
 
     Arguments:
         sigma: A number or shape `(B,)`.
-        y: Images, whose device is taken.
-        dtype: What the network computes levels in.
+        y: Images on the wanted device.
+        dtype: The dtype of the levels.
     """
     if isinstance(sigma, Tensor):
         return sigma.to(y.device, dtype).reshape(-1)

@@ -1,4 +1,4 @@
-"""The CIFAR-10 ResNet-18 that comes with the package pyautoattack."""
+"""The CIFAR-10 ResNet-18 in the package pyautoattack."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHECKPOINT = "examples/model_test.pt"
 
 
 def autoattack_resnet18(*, path: Path | None = None) -> nn.Module:
-    """A ResNet-18 for CIFAR-10, of no robustness of its own; it takes images in [0, 1] as they are.
+    """A ResNet-18 for CIFAR-10 that is not robust by itself; it takes images in [0, 1] without normalisation.
 
     References:
         Reliable evaluation of adversarial robustness with an ensemble of diverse parameter-free attacks (Croce, Hein, 2020)

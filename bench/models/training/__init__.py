@@ -1,1 +1,1 @@
-"""The recipes behind the embedded networks."""
+"""Training of the embedded networks and of `bench train`."""

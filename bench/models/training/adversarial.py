@@ -1,4 +1,4 @@
-"""Adversarial training: the examples that a classifier is trained on, and a short attack for its card."""
+"""Adversarial training: examples to train on, and a short attack for the card."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ CARD_STEPS, CARD_IMAGES = 20, 1_000
 class Adversary:
     """Replaces training images by projected-gradient examples that raise the cross-entropy.
 
-    From a uniform start in the ball: `x <- project(x + 2 eps / steps * sign(gradient))`, `steps` times. One step is
-    therefore FGSM on a linear model, wherever it starts.
+    From a uniform start in the ball: `x <- project(x + 2 eps / steps * sign(gradient))`, `steps` times. On a linear model one
+    step is therefore FGSM, from any start.
 
     References:
         Towards Deep Learning Models Resistant to Adversarial Attacks (Madry, Makelov, Schmidt, Tsipras, Vladu, 2018)
@@ -32,7 +32,7 @@ class Adversary:
 
     Arguments:
         threat: The ball, as text like `linf:8/255`.
-        steps: Gradients of one example.
+        steps: Gradient steps per example.
 
     Raises:
         UserError: The norm is not `linf`.
@@ -48,16 +48,16 @@ class Adversary:
             )
 
     def examples(self, model: nn.Module, x: Images, y: Tensor, generator: torch.Generator) -> Images:
-        """Adversarial versions of `x`; the starts are drawn from `generator`, on the CPU."""
+        """Adversarial examples of `x`; their starts are drawn from `generator` on the CPU."""
         return _climb(model, x, y, ThreatModel.parse(self.threat), self.steps, generator, F.cross_entropy)
 
 
 def pgd_figures(model: nn.Module, images: np.ndarray, labels: np.ndarray, threat: str) -> dict[str, float | int | str]:
-    """Accuracy under a short attack, and which: an upper bound of robust accuracy, not a benchmark's figure.
+    """Accuracy under a short attack and its description: an upper bound of robust accuracy, not a benchmark result.
 
     Arguments:
         model: The classifier, on the CPU.
-        images: uint8 `(N, C, H, W)`; the first 1000 are attacked, from starts of a fixed seed.
+        images: uint8 `(N, C, H, W)`; the first 1000 are attacked, from starts with a fixed seed.
         labels: Shape `(N,)`.
         threat: The ball.
     """
@@ -70,9 +70,11 @@ def pgd_figures(model: nn.Module, images: np.ndarray, labels: np.ndarray, threat
         )
         hits += int((model(found).argmax(dim=1) == label).sum())
     return {
-        "accuracy": hits / len(y), "threat": threat, "images": len(y),
+        "accuracy": hits / len(y),
+        "threat": threat,
+        "images": len(y),
         "attack": f"PGD on the margin, {CARD_STEPS} steps of {2 / CARD_STEPS:g} eps, one random start: an upper bound",
-    }  # fmt: skip
+    }
 
 
 def _climb(

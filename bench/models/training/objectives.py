@@ -1,4 +1,4 @@
-"""What training minimises: scalar losses of a batch, whose randomness comes from a generator on the CPU."""
+"""Training losses of a batch; their random numbers come from a generator on the CPU."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a network is trained, as a value; and the recipes behind the embedded weights and behind `bench train`."""
+"""Training recipes: those of the embedded weights and of `bench train`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from bench.models.training.adversarial import Adversary
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a network is trained: AdamW under a cosine schedule with warm-up, gradient clipping, averaged weights.
+    """A training recipe: AdamW, a cosine schedule with warm-up, gradient clipping, averaged weights.
 
     Arguments:
         architecture: A name in `bench.models.weights.ARCHITECTURES`.
         arguments: The architecture's arguments.
         epochs: Passes over the training images.
-        batch: Images in a step.
+        batch: Images per step.
         rate: Largest learning rate.
         decay: Weight decay.
-        average: Decay of the exponential average of the weights; the average is what is kept.
+        average: Decay of the exponential average of the weights, which is the result.
         seed: Seed of the initial weights, the order and the noise.
-        adversary: What replaces the training images of an adversarially trained classifier; None for plain training.
+        adversary: Makes the training images of an adversarially trained classifier; None for plain training.
     """
 
     architecture: str
@@ -35,7 +35,7 @@ class Recipe:
     adversary: Adversary | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The recipe as cards and checkpoints keep it; plain training has no entry `adversary`."""
+        """The recipe as in cards and checkpoints; plain training has no entry `adversary`."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 

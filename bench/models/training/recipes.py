@@ -1,9 +1,10 @@
-"""What `bench train` does: a data set and a recipe to weights and a card."""
+"""Trains a network for `bench train`: from a data set and a recipe to weights and a card."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from bench.machine.device import pick_device
 from bench.models.figures import classifier_figures, score_figures
 from bench.models.hub import save_score_model
 from bench.models.training.adversarial import Adversary
-from bench.models.training.objectives import adversarial_loss, classification_loss, denoising_loss, noise_loss
+from bench.models.training.objectives import Loss, adversarial_loss, classification_loss, denoising_loss, noise_loss
 from bench.models.training.recipe import ADVERSARIAL_CLASSIFIER, CLASSIFIER, DIFFUSERS_SCORE, SCORE, Recipe
-from bench.models.training.training import train
+from bench.models.training.training import Figures, train
 from bench.models.weights import write_model
 from bench.registry.arguments import takes
 from bench.registry.registry import Registry
@@ -24,7 +25,7 @@ from bench.threat import ThreatModel
 
 Arrays = tuple[np.ndarray, np.ndarray]
 FIGURE_IMAGES = 1_000
-"""Test images on which the figures of a larger score model are taken, on the CPU."""
+"""Test images for the figures of a larger score model, which are computed on the CPU."""
 FORMATS = {"weights": SCORE, "diffusers": DIFFUSERS_SCORE}
 
 
@@ -48,40 +49,50 @@ def train_network(
     Arguments:
         kind: `classifier` or `score`.
         out: Folder for checkpoint, weights and card.
-        dataset: A data set with training images is judged on its test images (`fashion-mnist` trains on those that are not
-            held out); any other keeps one image in ten of each class to be judged on.
-        data_dir: Where the images lie.
+        dataset: Name of the data set. One with training images is evaluated on its test images; from any other, one image in
+            ten of each class is held out.
+        data_dir: Folder of the images.
         epochs: Passes over the images; None for the recipe's.
         seed: Seed of weights, order, augmentation and noise.
-        device: Where to train, as `bench run --device` takes it.
-        registry: Where the data set's name is looked up.
+        device: The device, as for `bench run --device`.
+        registry: Maps the data set's name to its factory.
         report: Receives one line per epoch.
         adversarial: Whether a classifier is trained on adversarial examples.
         threat: Their ball, `linf`; None for the data set's default.
-        form: Of a score model: `weights`, or `diffusers` for a `UNet2DModel` in that library's format.
+        form: Format of a score model: `weights`, or `diffusers` for a `UNet2DModel` in that library's format.
 
     Raises:
-        UserError: The data cannot be had or do not fit the architecture, or the threat is not one to train against.
+        UserError: The data are missing or do not fit the architecture, or the threat cannot be trained against.
     """
-    if epochs is not None and epochs < 1:
-        raise UserError(f"expected --epochs of at least 1, got {epochs}; leave it out for the recipe's")
-    if form not in FORMATS:
-        raise UserError(f"expected --format {' or '.join(FORMATS)}, got {form!r}; choose one of them")
+    _check(epochs, form)
     recipe = _recipe(kind, _adversary(adversarial, threat, dataset, registry), form)
     recipe = replace(recipe, seed=seed, epochs=epochs or recipe.epochs)
     (images, labels), (test_images, test_labels), classes = _split(dataset, data_dir, registry)
     if dataset != "fashion-mnist" or form == "diffusers":
         recipe = replace(recipe, arguments={**recipe.arguments, **_fitted(recipe.architecture, images, classes)})
+    loss, figures = _objective(kind, form, recipe.adversary, test_images, test_labels)
+    save = save_score_model if form == "diffusers" else write_model
+    fit = partial(train, recipe, loss, images, labels, out=out, figures=figures)
+    return fit(dataset=dataset, device=pick_device(device), report=report, save=save)
+
+
+def _check(epochs: int | None, form: str) -> None:
+    if epochs is not None and epochs < 1:
+        raise UserError(f"expected --epochs of at least 1, got {epochs}; leave it out for the recipe's")
+    if form not in FORMATS:
+        raise UserError(f"expected --format {' or '.join(FORMATS)}, got {form!r}; choose one of them")
+
+
+def _objective(
+    kind: str, form: str, adversary: Adversary | None, test_images: np.ndarray, test_labels: np.ndarray
+) -> tuple[Loss, Figures]:
+    """The loss to minimise, and the figures of the trained network."""
     if kind == "classifier":
-        loss = adversarial_loss(recipe.adversary) if recipe.adversary else classification_loss
-        figures = classifier_figures(test_images, test_labels, recipe.adversary)
-    else:
-        loss = noise_loss if form == "diffusers" else denoising_loss
-        figures = score_figures(test_images[:FIGURE_IMAGES] if form == "diffusers" else test_images)
-    return train(
-        recipe, loss, images, labels, out=out, figures=figures, dataset=dataset, device=pick_device(device), report=report,
-        save=save_score_model if form == "diffusers" else write_model,
-    )  # fmt: skip
+        loss = adversarial_loss(adversary) if adversary else classification_loss
+        return loss, classifier_figures(test_images, test_labels, adversary)
+    if form == "diffusers":
+        return noise_loss, score_figures(test_images[:FIGURE_IMAGES])
+    return denoising_loss, score_figures(test_images)
 
 
 def _recipe(kind: str, adversary: Adversary | None, form: str) -> Recipe:
@@ -109,7 +120,7 @@ def _split(dataset: str, data_dir: Path | None, registry: Registry) -> tuple[Arr
     found = registry.find("datasets", dataset)
     training, part = found.load_training(), found.load()
     if training is not None:
-        own = training(**_folder_for(training, data_dir))  # first, since it may say that there is nothing to train on
+        own = training(**_folder_for(training, data_dir))  # first, since it raises if there is nothing to train on
         test = part(**_folder_for(part, data_dir), **found.entry.args)
         return own, (_levels(test), test.labels), len(test.classes)
     given = part(**_folder_for(part, data_dir), **found.entry.args)
@@ -129,7 +140,7 @@ def _levels(data: Dataset) -> np.ndarray:
 
 
 def _fitted(architecture: str, images: np.ndarray, classes: int) -> dict[str, float | int]:
-    """The arguments of an architecture that the data decide."""
+    """The arguments of an architecture that depend on the data."""
     _, channels, height, width = images.shape
     if height != width or height % 4:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Training: keep the curve, go on after a kill as if nothing had happened, end with weights and a card."""
+"""Training with checkpoints: a killed training resumes with identical results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from bench.models.weights import build, write_model
 
 CPU = torch.device("cpu")
 WARM_UP = 200
-"""Steps until the learning rate is at its largest, at most a tenth of all."""
+"""Steps until the largest learning rate, at most a tenth of all steps."""
+Figures = Callable[[nn.Module], dict[str, Any]]
+"""Measures the quality of a trained model, for its card."""
 Save = Callable[[nn.Module, Path, dict[str, Any]], Path]
 
 
@@ -33,25 +35,25 @@ def train(
     labels: np.ndarray,
     *,
     out: Path,
-    figures: Callable[[nn.Module], dict[str, Any]],
+    figures: Figures,
     dataset: str = "",
     save: Save = write_model,
     device: torch.device = CPU,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Trains to the end of the recipe, going on from `out/checkpoint.pt` if there is one; returns the weights' path.
+    """Trains to the end of the recipe, resuming from `out/checkpoint.pt` if it exists; returns the path of the weights.
 
     Arguments:
-        recipe: What to train and how.
+        recipe: The recipe.
         loss: Scalar loss of a batch.
         images: Training images, uint8 `(N, C, H, W)`.
         labels: Training labels `(N,)`.
         out: Folder for the checkpoint, the curve (`curve.csv`, `curve.svg`), the weights and their card (`model.json`, `README.md`).
-        figures: Quality of the finished model, on the CPU, for its card.
-        dataset: What the card calls the images.
-        save: Writes the finished weights.
-        device: Where to train, a GPU under autocast to bfloat16; weights, order and noise are drawn on the CPU, so they are
-            the same everywhere.
+        figures: Measures the quality of the trained model, on the CPU, for its card.
+        dataset: Name of the images in the card.
+        save: Writes the trained weights.
+        device: The device; a GPU runs under autocast to bfloat16. Weights, order and noise are drawn on the CPU, so they are
+            the same on every device.
         report: Receives one line per epoch.
 
     Raises:
@@ -70,11 +72,17 @@ def train(
         write_curve(out, state.curve)
         report(f"epoch {state.epoch}/{recipe.epochs}  loss {value:.4f}  {time.monotonic() - started:.0f} s")
     model = state.averaged()
-    card = {
-        "recipe": recipe.as_dict(), "dataset": dataset, "trained_on": len(images), "image_shape": list(images.shape[1:]),
-        "curve": state.curve, "figures": figures(model),
-    }  # fmt: skip
-    return save(model, out, card)
+    return save(model, out, _card(recipe, dataset, images, state.curve) | {"figures": figures(model)})
+
+
+def _card(recipe: Recipe, dataset: str, images: np.ndarray, curve: list[float]) -> dict[str, Any]:
+    return {
+        "recipe": recipe.as_dict(),
+        "dataset": dataset,
+        "trained_on": len(images),
+        "image_shape": list(images.shape[1:]),
+        "curve": curve,
+    }
 
 
 def _digest(*arrays: np.ndarray) -> str:
@@ -98,7 +106,7 @@ class _Training:
         self.epoch, self.step = 0, 0
         self.curve: list[float] = []
         if path.exists():
-            self._restore(torch.load(path, map_location=device, weights_only=True))  # our own tensors and numbers
+            self._restore(torch.load(path, map_location=device, weights_only=True))  # tensors and numbers only
 
     def run_epoch(self, loss: Loss, images: np.ndarray, labels: np.ndarray) -> float:
         """One pass over the images; writes the checkpoint; returns the mean loss."""
@@ -119,7 +127,7 @@ class _Training:
         return total / batches
 
     def averaged(self) -> nn.Module:
-        """The model with its averaged weights, ready for inference."""
+        """The model with its averaged weights, frozen and in inference mode."""
         with torch.no_grad():
             for parameter, average in zip(self.model.parameters(), self.average, strict=True):
                 parameter.copy_(average)
@@ -142,10 +150,15 @@ class _Training:
 
     def _save(self) -> None:
         state = {
-            "model": self.model.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict(),
-            "epoch": self.epoch, "step": self.step, "curve": self.curve, "recipe": self.recipe.as_dict(),
+            "model": self.model.state_dict(),
+            "average": self.average,
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "curve": self.curve,
+            "recipe": self.recipe.as_dict(),
             "data": self.data,
-        }  # fmt: skip
+        }
         with replacing(self.path) as file:
             torch.save(state, file)
 
@@ -165,7 +178,7 @@ class _Training:
 
 
 def initialise(model: nn.Module, generator: torch.Generator) -> None:
-    """Draws initial weights from `generator` alone; a residual branch starts at zero."""
+    """Draws initial weights from `generator` only; the last layer of a residual branch starts at zero."""
     for name, module in model.named_modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_uniform_(module.weight, a=5**0.5, generator=generator)

@@ -1,1 +1,1 @@
-"""Checks of the attack: whether a stronger one exists."""
+"""Checks of the attack: does a stronger one exist?"""

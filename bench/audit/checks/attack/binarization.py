@@ -1,11 +1,10 @@
-"""The attack finds an adversarial image that was planted: the binarization test, for the defense as a whole.
+"""An attack finds adversarial images that were planted: the binarization test, on the whole defense.
 
-The purifier and all layers of the classifier but the last stay; the last is replaced, image by image, by a linear readout of
-two classes that separates 100 (full: 999) uniform points of the ball from one of its corners. With `m` and `S` the mean and the
+The last layer of the classifier is replaced, for each image, by a linear readout of two classes that separates 100 (full audit:
+999) uniform points of the ball from one of its corners; the rest of the defense stays. With `m` and `S` the mean and the
 covariance of the features `f` of the inner points, `w = (S + lambda I)^-1 (f_corner - m)`, and the boundary lies halfway from
-the largest inner score to the corner's. So an adversarial image exists by construction; if neither of two ascents of 20
-steps, from the image and from a random start, finds one, they are too weak for this defense. Failing on more than 5 % of the
-images with an exact binomial p below .01 speaks against the number.
+the largest inner score to the corner's. So an adversarial image exists by construction. Two ascents of 20 steps, from the image
+and from a random start, look for one. The check fires if both fail on more than 5 % of the images (exact binomial p below .01).
 
 References:
     Increasing Confidence in Adversarial Robustness Evaluations (Zimmermann, Brendel, Tramer, Carlini, 2022)
@@ -35,13 +34,13 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     images, inner = _sizes(subject)
     return [Load(images, Work(evaluations=inner + 1, gradients=2 * (STEPS + 1)), subject.mode)]
 
 
 def check(subject: Subject) -> Finding:
-    """Plants one adversarial image for each image, and ascends."""
+    """Plants one adversarial image per image, and looks for it by gradient ascent."""
     images, inner = _sizes(subject)
     view, x, _, noise = subject.look(subject.mode, images)
     view, noise, threat = view.single(), noise.of("score"), subject.planned.threat
@@ -65,21 +64,22 @@ def check(subject: Subject) -> Finding:
     fires = exceeds(failed, len(rows), FAILURES) < LEVEL
     values = {"images": len(rows), "found": len(rows) - failed, "not separable": images - len(rows)}
     return Finding(
-        name="", verdict=SUSPECT if fires else PASS, values=values,
+        verdict=SUSPECT if fires else PASS,
+        values=values,
         threshold="planted images missed on more than 5 % with p < .01",
         meaning=_meaning(failed, len(rows), fires=fires),
         command=subject.command(subject.attacks.scores),
-    )  # fmt: skip
+    )
 
 
 def _meaning(failed: int, n: int, *, fires: bool) -> str:
     if fires:
         return (
-            f"An ascent misses planted adversarial images on {failed} of {n} images: gradients of this defense do not lead to what exists; "
-            "its robust accuracy says little."
+            f"An ascent misses planted adversarial images on {failed} of {n} images: gradients of this defense do not lead to adversarial images "
+            "that exist; its robust accuracy says little."
         )
     if failed:
-        return f"An ascent finds {n - failed} of the {n} adversarial images that were planted: no more are missed than chance allows."
+        return f"An ascent finds {n - failed} of the {n} adversarial images that were planted: it misses no more than chance allows."
     return f"An ascent finds all {n} adversarial images that were planted."
 
 
@@ -89,7 +89,7 @@ def own_score(scores: Tensor, rows: Tensor) -> Tensor:
 
 
 class Features(nn.Module):
-    """What a classifier's last linear layer is given, or its logits where it has none."""
+    """The inputs of a classifier's last linear layer, or its logits if it has none."""
 
     def __init__(self, classifier: nn.Module) -> None:
         super().__init__()
@@ -111,24 +111,28 @@ class Features(nn.Module):
 
 
 class Readout(nn.Module):
-    """All readouts of a batch: `f w_k - bar_k` for each, `(B, images)`."""
+    """All readouts `f w_k - bar_k` of a batch, `(B, images)`."""
 
     def __init__(self, classifier: nn.Module, weights: Tensor, bars: Tensor) -> None:
         super().__init__()
         self.features, self.weights, self.bars = Features(classifier), weights, bars
 
     def forward(self, x: Tensor) -> Tensor:
-        """Scores; above 0 is the planted class."""
+        """Scores; above 0 means the planted class."""
         return self.features(x) @ self.weights.T - self.bars
 
 
 def _sizes(subject: Subject) -> tuple[int, int]:
-    """Images, and points inside the ball."""
+    """The numbers of images and of points inside the ball."""
     return (min(subject.n, 32), 999) if subject.full else (min(subject.n, 8), 100)
 
 
 def _readouts(inside: Tensor, outside: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Weights `(B, F)`, bars `(B,)` and the distance of the corner's score from the largest inner one, of `(N, B, F)` and `(B, F)`."""
+    """The readouts of features `(N, B, F)` inside the ball and `(B, F)` at the corner.
+
+    Returns:
+        Weights `(B, F)`, bars `(B,)`, and the corner's score minus the largest inner one `(B,)`.
+    """
     centred = inside - inside.mean(dim=0)
     covariance = torch.einsum("nbf,nbg->bfg", centred, centred) / len(inside)
     size = covariance.diagonal(dim1=1, dim2=2).mean(dim=1).clamp_min(1e-12)

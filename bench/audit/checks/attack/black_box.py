@@ -1,7 +1,7 @@
 """Black-box and transfer attacks break nothing that the white box did not.
 
 Square (100 queries in a quick audit, 1,000 in a full one) sees scores only; the transfer attack ascends the classifier
-alone. Neither needs the purifier's gradient. An image that one of them breaks and the white box does not is a violation.
+alone. Neither uses the purifier's gradient. An image that one of them breaks and the white box does not is a violation.
 
 References:
     On Evaluating Adversarial Robustness (Carlini et al., 2019)
@@ -12,7 +12,7 @@ References:
 
 from __future__ import annotations
 
-from bench.audit.finding import REFUTED, Finding
+from bench.audit.finding import Finding
 from bench.audit.ordered import against_run
 from bench.audit.price import Load
 from bench.audit.rival import Rival
@@ -24,23 +24,24 @@ QUICK_QUERIES, QUERIES = 100, 1000
 def why_not(subject: Subject) -> str:
     """Why the check does not apply; empty if it does."""
     if not subject.takes_gradients:
-        return "the run's attack takes no gradients itself"
+        return "the run's attack takes no gradients"
     return "" if subject.attacked else "the run's attack changes no image"
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [subject.load(rival) for rival in _rivals(subject).values()]
 
 
 def check(subject: Subject) -> Finding:
-    """Compares the run with attacks that see no gradient of the purifier."""
+    """Compares the run with attacks that use no gradient of the purifier."""
     return against_run(
-        subject, _rivals(subject), verdict=REFUTED,
-        broken="Images that the white box left standing fell to {names}, which sees less: the purifier's gradient is masked or wrong; "
+        subject,
+        _rivals(subject),
+        broken="Images that the white box left unbroken fell to {names}, which sees less: the purifier's gradient is masked or wrong; "
         "rank the defense by the worst of all attacks.",
-        good="What sees less than the white box breaks nothing more.",
-    )  # fmt: skip
+        good="Attacks that see less than the white box break no more images.",
+    )
 
 
 def _rivals(subject: Subject) -> dict[str, Rival]:

@@ -1,8 +1,9 @@
-"""What twice the steps, more restarts and a longer step add to the run's own attack, with intervals.
+"""Twice the steps, more restarts or a longer step add nothing to the run's own attack.
 
-An attack that has converged gains nothing from more effort; a quick audit leaves out the longer step. Each variant changes one argument of the run's attack, and
-raises a budget that would cut it by the same factor. The longer step is twice the step size that was given; where the attack chooses its own, twice the radius,
-which is twice the first step of `pgd`. The gain is the share of right draws that a variant takes away, with its 95 % interval.
+An attack that has converged gains nothing from more effort. Each variant changes one argument of the run's attack, and raises
+by the same factor a budget that would limit it. The longer step, in a full audit only, is twice the given step size; if the
+attack chooses its own, it is twice the radius, which is twice the first step of `pgd`. The gain is the share of right draws
+that a variant takes away, with its 95 % interval.
 
 References:
     On Evaluating Adversarial Robustness (Carlini et al., 2019)
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bench.audit.finding import REFUTED, Finding
+from bench.audit.finding import Finding
 from bench.audit.ordered import against_run
 from bench.audit.price import Load
 from bench.audit.rival import Rival
@@ -29,21 +30,22 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [subject.load(rival) for rival in _rivals(subject).values()]
 
 
 def check(subject: Subject) -> Finding:
-    """Compares the run with more of the same."""
+    """Compares the run with more of the same attack."""
     return against_run(
-        subject, _rivals(subject), verdict=REFUTED,
-        broken="The attack has not converged: more images fell to {names}; raise that and report the lower number.",
-        good="More of the same attack adds nothing that these images can show.",
-    )  # fmt: skip
+        subject,
+        _rivals(subject),
+        broken="The attack has not converged: more images fell to {names}; raise it and report the lower number.",
+        good="More effort of the same attack adds nothing that these images can show.",
+    )
 
 
 def _rivals(subject: Subject) -> dict[str, Rival]:
-    args, name = dict(subject.args), subject.run.spec["attack"]["name"]
+    args, name = dict(subject.args), subject.run.spec.attack.name
     restarts = RESTARTS if subject.full else QUICK_RESTARTS
     changes = {}
     for word in ("steps", "queries"):
@@ -59,6 +61,6 @@ def _rivals(subject: Subject) -> dict[str, Rival]:
 
 
 def _times(factor: int, word: str, args: Mapping[str, Any]) -> dict[str, Any]:
-    """So many times an argument, and as much more of the budget, if there is one, that would cut it down again."""
+    """An argument times a factor, and likewise the budget, if there is one, which would limit it."""
     words = (word, "budget") if args.get("budget") else (word,)
     return {word: factor * args[word] for word in words}

@@ -1,10 +1,11 @@
 """The warnings of AutoAttack, as data.
 
-`randomized`: a defense that claims to be deterministic gives other logits the second time (largest difference over the largest
-logit above 1e-4). `softmax`: logits are not negative and sum to 1. `zero gradient`: share of images whose cross-entropy has
-a gradient of exactly 0 (judged by the check `indicators`). `classes`: logits, and classes of the data set. And what the run's
-own lines warn of: more than 1 % of its images with a gradient, or an image of the attack, that was not finite, as a failed
-check `finite gradients` before the run, make the number suspect, since the attack was weak there.
+- `randomized`: a second call under the same draw gives other logits (largest difference over largest logit above 1e-4).
+- `softmax`: logits are not negative and sum to 1.
+- `zero gradient`: share of images with a cross-entropy gradient of exactly 0 (judged by the check `indicators`).
+- `classes`: the number of logits, and of classes of the data set.
+- `not finite`: share of the run's images on which the attack met a gradient or an image that was not finite. Above 1 %, or
+  after a failed check `finite gradients` before the run, the number is suspect: the attack was weak there.
 
 References:
     Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks (Croce, Hein, 2020)
@@ -24,7 +25,7 @@ from bench.pace import Work
 from bench.spoiled import ALLOWED, share
 
 RANDOMIZED, SUMS_TO_ONE, IMAGES = 1e-4, 1e-3, 16
-WEAK = "Gradients of this defense are not finite, so that the attack was weak where they are not: make them finite and run again."
+WEAK = "Gradients of this defense are not always finite, and the attack was weak on those images: make them finite and run again."
 
 
 def why_not(subject: Subject) -> str:
@@ -33,7 +34,7 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [Load(min(subject.n, IMAGES), Work(evaluations=1, gradients=1), subject.mode)]
 
 
@@ -50,25 +51,26 @@ def check(subject: Subject) -> Finding:
         "classes": [logits.shape[1], len(subject.planned.dataset.classes)],
         "of the run's attack": dict(subject.run.flags),
     }
-    lost = subject.run.header["checks"].get("gradient_finite") is False
+    lost = subject.run.header.checks.gradient_finite is False
     values["not finite"] = share(subject.run.flags, len(subject.run))
     raised = (["it is randomized where it should not be"] if values["randomized"] > RANDOMIZED else []) + (
         ["its logits are probabilities"] if values["softmax"] else []
     )
     weak = values["not finite"] > ALLOWED or lost
     return Finding(
-        name="", verdict=SUSPECT if raised or weak else PASS, values=values,
+        verdict=SUSPECT if raised or weak else PASS,
+        values=values,
         threshold=f"randomized {RANDOMIZED:g}; no softmax; not finite {ALLOWED:g}",
         meaning=WEAK if weak else _meaning(raised, values["zero gradient"], values["of the run's attack"]),
         command=subject.command(subject.attacks.scores),
-    )  # fmt: skip
+    )
 
 
 def _meaning(raised: Sequence[str], zero: float, warned: Mapping[str, int]) -> str:
     if raised:
-        return f"AutoAttack would warn of this defense: {' and '.join(raised)}; mend that first."
+        return f"AutoAttack would warn of this defense: {' and '.join(raised)}; correct that first."
     if zero:
-        return f"AutoAttack would warn of gradients of zero, on {100 * zero:.0f} % of these images: see the check indicators."
+        return f"AutoAttack would warn of gradients of zero, on {100 * zero:.0f} % of these images: see the check `indicators`."
     if warned:
         return f"AutoAttack would not warn of these images; the run's own attack warned: {', '.join(warned)}."
     return "AutoAttack would not warn."

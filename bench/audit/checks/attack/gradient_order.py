@@ -1,7 +1,7 @@
 """The full gradient is at least as strong as BPDA, and BPDA as the blind attack, image by image.
 
-Each of the three sees more than the next: the exact derivative of what is deployed, its forward pass with the identity
-backward, the classifier alone. An image that the lesser breaks and the greater does not is a violation.
+Each of the three sees more than the next: the exact derivative of the deployed defense; its forward pass, with the identity
+backward; the classifier alone. An image that the attack with less breaks, and the one with more does not, is a violation.
 
 References:
     Evaluating the Adversarial Robustness of Adaptive Test-time Defenses (Croce et al., 2022)
@@ -31,7 +31,7 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [subject.load(rival) for rival in (subject.attacks.blind, *_bpda(subject).values())]
 
 
@@ -44,12 +44,13 @@ def check(subject: Subject) -> Finding:
     weaker = "blind above BPDA"
     orders[weaker] = order(bpda["BPDA above full"] if bpda else subject.shares, blind)
     return judge(
-        orders, commands | {weaker: subject.command(subject.attacks.blind)},
+        orders,
+        commands | {weaker: subject.command(subject.attacks.blind)},
         verdicts={"BPDA above full": REFUTED, weaker: SUSPECT if bpda else REFUTED},
-        broken="An attack with a poorer gradient broke more ({names}): the better one is masked or wrong; check the purifier's derivative "
-        "and rank by the worst of both.",
+        broken="An attack with a poorer gradient broke more images ({names}): the better gradient is masked or wrong; check the purifier's derivative "
+        "and rank by the worse of both.",
         good="A better gradient breaks at least as many images.",
-    )  # fmt: skip
+    )
 
 
 def _bpda(subject: Subject) -> dict[str, Rival]:

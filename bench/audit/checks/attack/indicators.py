@@ -1,16 +1,16 @@
-"""The six indicators of attack failure, on a traced ascent of the negative margin.
+"""The six indicators of attack failure, measured on a gradient ascent of the negative margin.
 
 Over the images that are right without an attack, with margin `m_t` at step `t` of a projected ascent from the image:
 
-- I1, no gradient: its norm is 0 or not finite at some step. On more than 2 % of the images, p < .01.
+- I1, no gradient: the norm is 0 or not finite at some step. On more than 2 % of the images, p < .01.
 - I2, unstable loss: mean over uniform perturbations of 4/255 of `|m(x + u) - m(x)| / |m(x)|` above .1. On more than half.
-- I3, silent success: an iterate was misclassified, and the run's image is right. On more than 2 %.
+- I3, silent success: an iterate was misclassified, but the run's adversarial image is right. On more than 2 %.
 - I4, incomplete: the running minimum of `m_t`, rescaled to [0, 1], still moves by more than .05 in the last 10 steps. On more
-  than half of the images that stand.
-- I5, transfer failure: the run's image fools the model that was attacked and not the one that is scored. On more than 2 %.
+  than half of the unbroken images.
+- I5, transfer failure: the run's image fools the attacked model but not the scored one. On more than 2 %.
 - I6, no success without a bound: an ascent through all of [0, 1] breaks nothing. On more than 2 %.
 
-Each share is held against its bar by an exact binomial test at p < .01: single images raise an indicator by chance.
+Each share is compared with its limit by an exact binomial test at p < .01, since single images raise an indicator by chance.
 
 References:
     Indicators of Attack Failure: Debugging and Improving Optimization of Adversarial Examples (Pintor et al., 2022)
@@ -40,10 +40,13 @@ from bench.threat import ThreatModel
 LAST, MOVES, CHANGE, AROUND, HALF = 10, 0.05, 0.1, 4 / 255, 0.5
 UNBOUNDED_STEPS, UNBOUNDED_STEP = 20, 0.2
 WORDS = {
-    "I1": "the gradient is zero or not finite", "I2": "the loss jumps under small noise", "I3": "the ascent broke images that the run did not",
-    "I4": "the loss still falls when the ascent ends", "I5": "what fools the attacked model does not fool the scored one",
+    "I1": "the gradient is zero or not finite",
+    "I2": "the loss jumps under small noise",
+    "I3": "the ascent broke images that the run did not break",
+    "I4": "the loss still falls when the ascent ends",
+    "I5": "images that fool the attacked model do not fool the scored one",
     "I6": "an ascent without a bound fails",
-}  # fmt: skip
+}
 
 
 def why_not(subject: Subject) -> str:
@@ -52,13 +55,13 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     images, steps, around = _sizes(subject)
     return [Load(images, Work(evaluations=around, gradients=steps + UNBOUNDED_STEPS + 2), subject.mode)]
 
 
 def check(subject: Subject) -> Finding:
-    """Traces an ascent in the ball and one without."""
+    """Traces an ascent in the ball and one in all of [0, 1]."""
     images, steps, around = _sizes(subject)
     view, x, y, noise = subject.look(subject.mode, images)
     noise = noise.of("score")
@@ -88,23 +91,24 @@ def _judge(counts: dict[str, tuple[int, int, float]], trace: Trace) -> Finding:
     raised = [name for name, value in values.items() if value["raised"]]
     values["margin by step"] = trace.margins.mean(dim=1).tolist()
     return Finding(
-        name="", verdict=SUSPECT if raised else PASS, values=values,
+        verdict=SUSPECT if raised else PASS,
+        values=values,
         threshold="I1, I3, I5, I6 on more than 2 % of the images, I2 and I4 on more than half, each with p < .01",
         meaning=_meaning({name: (count, n) for name, (count, n, _) in counts.items()}, raised),
-    )  # fmt: skip
+    )
 
 
 def _meaning(counts: Mapping[str, tuple[int, int]], raised: Sequence[str]) -> str:
     if raised:
-        return f"The attack fails for reasons of its own: {'; '.join(WORDS[name] for name in raised)} ({', '.join(raised)}); mend the attack or its gradient."
+        return f"The attack fails for reasons of its own: {'; '.join(WORDS[name] for name in raised)} ({', '.join(raised)}); correct the attack or its gradient."
     seen = [f"{name} on {count} of {n}" for name, (count, n) in counts.items() if count]
     if seen:
-        return f"No indicator of a failing attack is raised beyond its bar and chance ({', '.join(seen)} images)."
+        return f"No indicator of a failing attack is raised beyond its limit and chance ({', '.join(seen)} images)."
     return "An ascent through this defense works as it should."
 
 
 def _sizes(subject: Subject) -> tuple[int, int, int]:
-    """Images, steps, and perturbations around each image."""
+    """The numbers of images, of steps, and of perturbations of each image."""
     return (min(subject.n, 64), 60, 100) if subject.full else (min(subject.n, 16), 30, 20)
 
 
@@ -113,7 +117,7 @@ def _gone(trace: Trace) -> Tensor:
 
 
 def _changes(subject: Subject, x: Tensor, y: Tensor, noise: Any, around: int) -> Tensor:
-    """I2's mean relative change of the margin, `(B,)`."""
+    """The mean relative change of the margin for I2, `(B,)`."""
     view, *_ = subject.look(GradientMode.NONE, 1)
     still = subject.worker.margins(view, x, y, noise)[:, 0]
     total = torch.zeros_like(still)
@@ -124,22 +128,22 @@ def _changes(subject: Subject, x: Tensor, y: Tensor, noise: Any, around: int) ->
 
 
 def _silent(subject: Subject, trace: Trace, rows: Tensor) -> tuple[int, int, float] | None:
-    """I3, where one draw tells whether the run's image is right."""
-    if subject.run.spec["draws"] > 1 or subject.planned.gradient is GradientMode.BLIND:
+    """I3; None if there are several draws, or if the attack was blind."""
+    if subject.run.spec.draws > 1 or subject.planned.gradient is GradientMode.BLIND:
         return None
-    stands = torch.from_numpy(subject.shares[rows.cpu().numpy()] == 1).to(trace.broken.device)
-    return int((trace.broken & stands).sum()), len(rows), ALLOWED
+    unbroken = torch.from_numpy(subject.shares[rows.cpu().numpy()] == 1).to(trace.broken.device)
+    return int((trace.broken & unbroken).sum()), len(rows), ALLOWED
 
 
 def _unfinished(trace: Trace) -> Tensor:
-    """I4 of the images that stand."""
+    """I4 of each unbroken image, bool."""
     low = trace.margins.cummin(dim=0).values[:, ~trace.broken]
     spread = (low[0] - low[-1]).clamp_min(1e-12)
     return (low[-1 - LAST] - low[-1]) / spread > MOVES
 
 
 def _transfer_failures(subject: Subject) -> tuple[int, int, float] | None:
-    """I5, where the attacked model is not the scored one."""
+    """I5; None if the attacked model is the scored one, or no images are stored."""
     if subject.planned.gradient is not GradientMode.BLIND or subject.undefended or subject.evidence is None:
         return None
     view, x, y, noise = subject.look(GradientMode.BLIND)

@@ -1,7 +1,7 @@
 """Known randomness is not weaker than averaging over fresh draws (EOT).
 
-An attacker who is told the very draws that will be scored can only do better. An image whose scored draws EOT breaks and
-the joint attack on those draws does not is a violation: the gradient of a single draw is wrong, or drawn anew inside.
+An attacker who knows the scored draws can only do better. An image that EOT breaks and the joint attack on the scored draws
+does not is a violation: the gradient of a single draw is wrong, or the defense draws again inside.
 
 References:
     On Evaluating Adversarial Robustness (Carlini et al., 2019)
@@ -28,21 +28,23 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [subject.load(_other(subject))]
 
 
 def check(subject: Subject) -> Finding:
-    """Compares the run with an attack that knows more, or less, of the draws."""
+    """Compares the run with an attack that knows more, or less, about the draws."""
     other = _other(subject)
     shares = subject.rival(other)
     name = "EOT above known draws"
     pair = (subject.shares, shares) if subject.knows else (shares, subject.shares)
     return judge(
-        {name: order(*pair)}, {name: subject.command(other)}, verdicts={name: REFUTED if subject.knows else SUSPECT},
-        broken="An attacker who knows less broke more ({names}): the gradient under known draws is wrong; look for randomness that is not drawn from `noise`.",
+        {name: order(*pair)},
+        {name: subject.command(other)},
+        verdicts={name: REFUTED if subject.knows else SUSPECT},
+        broken="An attacker who knows less broke more images ({names}): the gradient under known draws is wrong; look for randomness that is not drawn from `noise`.",
         good="Knowing the draws costs the attacker nothing.",
-    )  # fmt: skip
+    )
 
 
 def _other(subject: Subject) -> Rival:

@@ -1,8 +1,9 @@
-"""Success grows with eps, and nothing stands in a ball that holds the grey image.
+"""Success grows with eps, and no image survives in a ball that contains the grey image.
 
-The same kind of attack at half and at twice the radius: what the smaller ball gives is in the larger one. In a ball of
-radius 1/2 (l-infinity; `sqrt(d)/2` in l2, `d/2` in l1) every image can be turned grey, so that no classifier is above chance
-there: with `s` of `n` images standing, `P(Bin(n, share of the most frequent class) >= s)` must not be below .01.
+The run is compared with the same kind of attack at half and at twice the radius: every image of the smaller ball is in the
+larger one. In a ball of radius 1/2 (l-infinity; `sqrt(d)/2` in l2, `d/2` in l1) every image can be turned grey, so that no
+classifier is above chance: with `s` of `n` images unbroken, `P(Bin(n, share of the most frequent class) >= s)` must not be
+below .01.
 
 References:
     On Evaluating Adversarial Robustness (Carlini et al., 2019)
@@ -17,7 +18,7 @@ from fractions import Fraction
 
 from bench.audit.bar import LEVEL, WORDS, exceeds, order
 from bench.audit.finding import PASS, REFUTED, SUSPECT, Finding
-from bench.audit.ordered import judge, standing
+from bench.audit.ordered import count_unbroken, judge
 from bench.audit.price import Load
 from bench.audit.rival import Rival
 from bench.audit.subject import Subject
@@ -32,42 +33,46 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [subject.load(rival) for rival in _rivals(subject).values()]
 
 
 def check(subject: Subject) -> Finding:
-    """Compares three radii and the unbounded ball."""
+    """Compares three radii, and attacks in the unbounded ball."""
     rivals = _rivals(subject)
     shares = {name: subject.rival(rival) for name, rival in rivals.items()}
     orders = {SMALLER: order(subject.shares, shares[SMALLER]), LARGER: order(shares[LARGER], subject.shares)}
-    left = standing(shares[GREY])
+    left = count_unbroken(shares[GREY])
     chance = subject.chance
     p = exceeds(left, subject.n, chance)
     found = judge(
-        orders, {name: subject.command(rival) for name, rival in rivals.items()}, verdicts={SMALLER: REFUTED, LARGER: SUSPECT},
-        broken="A smaller ball gave more adversarial images than a larger one that holds it ({names}): the defense knows the distance, or its gradient is masked.",
+        orders,
+        {name: subject.command(rival) for name, rival in rivals.items()},
+        verdicts={SMALLER: REFUTED, LARGER: SUSPECT},
+        broken="A smaller ball gave more adversarial images than a larger one that contains it ({names}): the defense knows the distance, or its gradient is masked.",
         good=f"Success does not fall as eps grows{_left(left, p, holds=_holds_grey(subject))}.",
         values={GREY: {"threat": str(rivals[GREY].threat), "standing": left, "chance": chance, "p": p}},
-        beside=f"{left} of {subject.n} images stand in {rivals[GREY].threat}",
-    )  # fmt: skip
-    found = replace(found, threshold=f"{WORDS}; standing in the unbounded ball above chance with p < .01")
+        beside=f"{left} of {subject.n} images are unbroken in {rivals[GREY].threat}",
+    )
+    found = replace(found, threshold=f"{WORDS}; unbroken in the unbounded ball above chance with p < .01")
     if found.verdict != PASS or p >= LEVEL or not _holds_grey(subject):
         return found
     return replace(
-        found, verdict=SUSPECT, command=subject.command(rivals[GREY]),
-        meaning=f"{left} of {subject.n} images stand in a ball in which each can be turned grey: the attack fails, so what it does not break says nothing; "
+        found,
+        verdict=SUSPECT,
+        command=subject.command(rivals[GREY]),
+        meaning=f"{left} of {subject.n} images are unbroken in a ball in which each can be turned grey: the attack fails, so its unbroken images prove nothing; "
         "the gradient is masked, or labels leak.",
-    )  # fmt: skip
+    )
 
 
 def _left(left: int, p: float, *, holds: bool) -> str:
-    """What the images that stand in the unbounded ball say, unless they speak against the number."""
+    """The conclusion from the images that are unbroken in the unbounded ball; empty if they are evidence against the number."""
     if not holds:
         return "; no ball of this norm in which every image can be turned grey was tried"
     if not left:
-        return ", and nothing stands where every image can be turned grey"
-    return ", and no more stand than chance allows where every image can be turned grey" if p >= LEVEL else ""
+        return ", and no image survives where every image can be turned grey"
+    return ", and no more survive than chance allows where every image can be turned grey" if p >= LEVEL else ""
 
 
 def _rivals(subject: Subject) -> dict[str, Rival]:
@@ -81,14 +86,14 @@ def _scaled(threat: ThreatModel, factor: Fraction) -> ThreatModel:
 
 
 def _grey_radius(subject: Subject) -> Fraction:
-    """Of a ball around any image that holds the grey one."""
+    """The radius of a ball around any image that contains the grey image."""
     pixels = math.prod(subject.planned.dataset.images.shape[1:])
     sizes = {"linf": Fraction(1, 2), "l2": Fraction(math.ceil(math.sqrt(pixels)), 2), "l1": Fraction(pixels, 2)}
     return sizes[subject.planned.threat.norm]
 
 
 def _holds_grey(subject: Subject) -> bool:
-    """Whether so large a ball can be named."""
+    """Whether a threat model can be that large."""
     return _grey_radius(subject) <= NORMS[subject.planned.threat.norm]
 
 

@@ -1,7 +1,7 @@
 """Random noise does not beat gradients.
 
-The worst of 50 (quick) or 200 uniform draws from the ball breaks no image that the run's attack did not: noise needs no
-gradient, so where it wins the gradient is masked.
+The worst of 50 (quick) or 200 uniform draws from the ball breaks no image that the run's attack did not break. Noise needs no
+gradient, so if it breaks more, the gradient is masked.
 
 References:
     On Evaluating Adversarial Robustness (Carlini et al., 2019)
@@ -10,7 +10,7 @@ References:
 
 from __future__ import annotations
 
-from bench.audit.finding import REFUTED, Finding
+from bench.audit.finding import Finding
 from bench.audit.ordered import against_run
 from bench.audit.price import Load
 from bench.audit.rival import Rival
@@ -25,17 +25,18 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [subject.load(_rival(subject))]
 
 
 def check(subject: Subject) -> Finding:
-    """Compares the run with the worst of many draws."""
+    """Compares the run with the worst of many noise draws."""
     return against_run(
-        subject, {"random noise": _rival(subject)}, verdict=REFUTED,
-        broken="Images that the run's attack left standing fell to {names}: the gradient is masked or the attack is broken; look at the gradient first.",
-        good="No noise of the ball's size breaks what the attack did not.",
-    )  # fmt: skip
+        subject,
+        {"random noise": _rival(subject)},
+        broken="Images that the run's attack left unbroken fell to {names}: the gradient is masked or the attack is broken; look at the gradient first.",
+        good="Noise in the ball breaks no image that the attack did not break.",
+    )
 
 
 def _rival(subject: Subject) -> Rival:

@@ -1,9 +1,9 @@
-"""The recorded attack, made again on images that nobody could foresee, breaks no more than the record says.
+"""The recorded attack, repeated on images that nobody could foresee, breaks no more images than the record says.
 
-Whoever makes a record can leave the attack out where they like: an image that was not attacked lies in the ball, is scored as recorded, and
-verifies. So 16 (quick) or 64 of the images that stand are chosen by a secret of this audit, attacked by the run's own attack, and scored on
-the same draws. Where the environment is the record's, every prediction has to come out again; elsewhere rounding may let a few fall. An
-attack of another package gives what it gives to whole shards: a full audit repeats one, a quick one none.
+The maker of a record can skip the attack on some images: an image that was not attacked lies in the ball and is scored as
+recorded, so the record verifies. Therefore a random secret chooses 16 (quick) or 64 of the unbroken images; the run's own attack
+is repeated on them, and they are scored on the same draws. In the record's environment at most a few may fall, elsewhere, where
+rounding differs, some more. An attack of another package works on whole shards: a full audit repeats one, a quick audit none.
 
 References:
     On Evaluating Adversarial Robustness (Carlini et al., 2019)
@@ -22,14 +22,15 @@ from bench.audit.finding import PASS, REFUTED, Finding
 from bench.audit.price import Load
 from bench.audit.subject import Subject
 from bench.figures.runs import same_environment
+from bench.records.header import Environment
 from bench.records.record import SHARD
 from bench.run.prediction import scored
 
 QUICK_IMAGES, IMAGES = 16, 64
 SPARED = 0.25
-"""The share of images left out by a dishonest maker for which a finding states its power."""
-ALLOWED_HERE = 0.002
-"""Share of images that may fall in the record's own environment, where nothing but the number of threads can change a rounding."""
+"""The share of skipped images for which the power of the check is stated."""
+ALLOWED_SAME = 0.002
+"""Share of images that may fall in the record's own environment, where only the number of threads can change a rounding."""
 
 
 def why_not(subject: Subject) -> str:
@@ -38,48 +39,62 @@ def why_not(subject: Subject) -> str:
         return "the run's attack changes no image, or is random itself"
     if subject.planned.whole_shards and not subject.full:
         return "the run's attack takes whole shards: a full audit repeats one"
-    return "" if len(_choices(subject)) else "no image stands"
+    return "" if len(_choices(subject)) else "no image is unbroken"
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     planned = subject.planned
     work = planned.work and scored(planned.work, planned)
     return [Load(len(_opened(subject, 0)), work, planned.gradient)]
 
 
 def check(subject: Subject) -> Finding:
-    """Attacks images again, chosen by a secret, and compares."""
+    """Repeats the attack on secretly chosen images, and compares."""
     secret = secrets.randbits(64)
     positions = _opened(subject, secret)
     recorded = _recorded(subject, positions)
     lines, _ = subject.worker.execute(positions)
     repeated = np.array([np.mean([guess == line.label for guess in line.adversarial]) for line in lines])
     broken = [line.id for line, fell in zip(lines, recorded - repeated >= CLEAR, strict=True) if fell]
-    here = same_environment(*subject.run.environments, subject.worker.environment)
-    allowed = ALLOWED_HERE if here else ALLOWED
+    same = same_environment(*subject.run.environments, Environment(**subject.worker.environment))
+    allowed = ALLOWED_SAME if same else ALLOWED
     p = exceeds(len(broken), len(lines), allowed)
     seen = power(len(lines), SPARED, allowed)
     values = {
-        "images": len(lines), "opened": [line.id for line in lines], "broken": broken, "recorded": float(recorded.mean()), "repeated": float(repeated.mean()),
-        "same_environment": here, "p": p, "power": seen, "secret": str(secret),
-    }  # fmt: skip
-    threshold = f"more than {100 * allowed:g} % of the images fall, with p < .01"
-    if p >= LEVEL:
-        return Finding(
-            name="", verdict=PASS, values=values, threshold=threshold,
-            meaning=f"Made again on {len(lines)} images chosen by chance, the attack breaks {len(broken)} that the record says stand; "
-            f"had {100 * SPARED:g} % of them been spared, this would have shown it with probability {seen:.2f}.",
-        )  # fmt: skip
+        "images": len(lines),
+        "opened": [line.id for line in lines],
+        "broken": broken,
+        "recorded": float(recorded.mean()),
+        "repeated": float(repeated.mean()),
+        "same_environment": same,
+        "p": p,
+        "power": seen,
+        "secret": str(secret),
+    }
     return Finding(
-        name="", verdict=REFUTED, values=values, threshold=threshold, command=subject.again(),
-        meaning=f"Of {len(lines)} images chosen by chance the recorded attack breaks {len(broken)} that the record says stand: it was not made by this attack; "
-        "do not use it.",
-    )  # fmt: skip
+        verdict=PASS if p >= LEVEL else REFUTED,
+        values=values,
+        threshold=f"more than {100 * allowed:g} % of the images fall, with p < .01",
+        meaning=_meaning(len(broken), len(lines), seen, refuted=p < LEVEL),
+        command=subject.again(),
+    )
+
+
+def _meaning(broken: int, n: int, seen: float, *, refuted: bool) -> str:
+    if refuted:
+        return (
+            f"Of {n} images chosen by chance the recorded attack breaks {broken} that are unbroken in the record: "
+            "it was not made by this attack; do not use it."
+        )
+    return (
+        f"Repeated on {n} images chosen by chance, the attack breaks {broken} that are unbroken in the record; "
+        f"if {100 * SPARED:g} % of them had been spared, this would show with probability {seen:.2f}."
+    )
 
 
 def _choices(subject: Subject) -> np.ndarray:
-    """Positions of the images that stand."""
+    """Positions of the unbroken images."""
     positions = _done(subject)
     return positions[_recorded(subject, positions) >= CLEAR]
 
@@ -90,13 +105,13 @@ def _done(subject: Subject) -> np.ndarray:
 
 
 def _recorded(subject: Subject, positions: np.ndarray) -> np.ndarray:
-    """The shares of right draws that the record gives these images."""
+    """The recorded shares of right draws of these images."""
     shares = dict(zip(subject.run.ids.tolist(), subject.run.shares().tolist(), strict=True))
     return np.array([shares[sample] for sample in subject.planned.dataset.ids[positions].tolist()])
 
 
 def _opened(subject: Subject, secret: int) -> np.ndarray:
-    """The positions that this secret opens: some that stand, or one whole shard."""
+    """The positions that a secret chooses: some unbroken images, or one whole shard."""
     choices = _choices(subject)
     if subject.planned.whole_shards:
         first = min(np.unique(choices // SHARD), key=lambda shard: _place(secret, int(shard)))

@@ -1,9 +1,9 @@
 """The attack succeeds on draws that it did not choose.
 
-`gap = success(own) - success(fresh)` on the run's adversarial images, success being the share of wrong predictions. `own` is the
-first draw that the attack was handed (purpose `attack`), or the scored draws where it knows them; `fresh` are draws that neither
-the attack nor the score has used. A gap above .1 with an exact sign-flip p below .01 says that the attack fitted its own
-draws. Where the attack knows the scored draws the gap is what knowing them is worth, and speaks against nothing.
+`gap = success(own) - success(fresh)` on the run's adversarial images; success is the share of wrong predictions. `own` is the
+attack's first draw (purpose `attack`), or the scored draws if the attack knows them; `fresh` are draws that neither the attack
+nor the score has used. A gap above .1 with an exact sign-flip p below .01 means that the attack fitted its own draws. If the
+attack knows the scored draws, the gap is the worth of knowing them, and no evidence against the number.
 
 References:
     Towards Understanding the Robustness of Diffusion-Based Purification: A Stochastic Perspective (Liu et al., 2024)
@@ -36,7 +36,7 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [Load(subject.n, Work(evaluations=FRESH + (0 if subject.knows else 1)))]
 
 
@@ -48,12 +48,18 @@ def check(subject: Subject) -> Finding:
     gap, p = mean_difference(own, fresh), paired_p(own, fresh) / 2
     fitted = not subject.knows and gap.value > GAP and p < LEVEL
     return Finding(
-        name="", verdict=SUSPECT if fitted else PASS,
-        values={"own": float(own.mean()), "fresh": float(fresh.mean()), "gap": gap.as_dict(), "p": p, "known": subject.knows},
+        verdict=SUSPECT if fitted else PASS,
+        values={
+            "own": float(own.mean()),
+            "fresh": float(fresh.mean()),
+            "gap": gap.as_dict(),
+            "p": p,
+            "known": subject.knows,
+        },
         threshold=f"gap {GAP:g} with p < .01",
         meaning=_meaning(gap, knows=subject.knows, fitted=fitted),
         command=subject.command(subject.attacks.eot if subject.differentiable else subject.attacks.bpda),
-    )  # fmt: skip
+    )
 
 
 def _meaning(gap: Interval, *, knows: bool, fitted: bool) -> str:
@@ -63,12 +69,12 @@ def _meaning(gap: Interval, *, knows: bool, fitted: bool) -> str:
     if fitted:
         return f"The attack succeeds on its own draws by {size} points more than on fresh ones: it fitted them; average over more (-A eot=)."
     if gap.low > 0:
-        said = "The attack does better on its own draws than on fresh ones, by too little or on too few images to say that it fitted them"
+        result = "The attack does better on its own draws than on fresh ones, by too little or on too few images to say that it fitted them"
     elif gap.high > GAP:
-        said = f"No gap between fresh draws and the attack's own shows, and these images do not exclude one of {100 * GAP:g} points"
+        result = f"No gap shows between the attack's own draws and fresh ones, and these images do not exclude one of {100 * GAP:g} points"
     else:
-        said = f"The attack does as well on fresh draws as on its own, to within {100 * GAP:g} points"
-    return f"{said} (points of success on its own above fresh ones: {size})."
+        result = f"The attack does as well on fresh draws as on its own, to within {100 * GAP:g} points"
+    return f"{result} (points of success on its own above fresh ones: {size})."
 
 
 def _success(subject: Subject, draws: Noise) -> np.ndarray:

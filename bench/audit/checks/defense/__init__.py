@@ -1,1 +1,1 @@
-"""Checks of the defense: what it is, whatever attacks it."""
+"""Checks of the defense, whatever attacks it."""

@@ -1,10 +1,10 @@
 """An image's result depends neither on its neighbours nor on their number.
 
-Every image is purified in batches of the same shape with other neighbours, under the same draw: dealt out over the batches
-like cards, and alone, padded with copies of itself. The largest pixel difference has to be below 1e-4: kernels are chosen by shape, so the
-same shape gives the same bits. A factor of one over the batch, which published guidance has, shows between two batch sizes alone: the run's
-and 1. There kernels differ, so that the median over images of the root mean square over pixels has to be below 1e-3. A run that goes image by
-image says so in its spec, and is not asked for other sizes.
+Every image is purified under the same draw in batches of the same shape: once with other neighbours, once alone, padded with
+copies of itself. The largest pixel difference has to be below 1e-4, since kernels are chosen by shape and the same shape gives
+the same bits. An average over the batch, as in published guidance, shows only between two batch sizes: the run's and 1. Their
+kernels differ, so the median over images of the root mean square over pixels has to be below 1e-3. If the spec says that the
+run goes image by image, other sizes are not compared.
 
 References:
     Guided Diffusion Model for Adversarial Purification (Wang et al., 2022), whose published code averages over the batch
@@ -35,7 +35,7 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [Load(subject.n, Work(evaluations=2)), Load(ALONE * (subject.worker.batch + 1), Work(evaluations=1))]
 
 
@@ -52,22 +52,23 @@ def check(subject: Subject) -> Finding:
         "alone": float((pure[: len(alone)] - torch.cat(alone)).abs().max()),
     }
     apart = max(values.values()) > SAME
-    if not subject.run.spec.get("batch_size"):
+    if not subject.run.spec.batch_size:
         values["batch size"] = _other_size(subject, view, x, noise, pure)
         apart = apart or not values["batch size"] <= SINGLE
     return Finding(
-        name="", verdict=REFUTED if apart else PASS, values=values,
+        verdict=REFUTED if apart else PASS,
+        values=values,
         threshold=f"{SAME:g} pixels; batch size {SINGLE:g}, root mean square",
-        meaning="An image is purified otherwise beside other images: the number depends on the batch; sum and average per image in the defense."
+        meaning="The purified image depends on the other images in its batch, and so does the number; sum and average per image in the defense."
         if apart
-        else f"Every image is purified for itself, to within {SAME:g} pixels"
+        else f"Every image is purified independently of the others, to within {SAME:g} pixels"
         + ("." if "batch size" in values else "; the run goes image by image, as its spec says."),
         command=subject.again("--batch-size", "1"),
-    )  # fmt: skip
+    )
 
 
 def _other_size(subject: Subject, view: DefendedClassifier, x: Images, noise: Noise, pure: Images) -> float:
-    """How far the first images are apart between the run's batch size and 1, or a few where that is the run's."""
+    """The difference of the first images between the run's batch size and 1 (or 4, if the run's is 1)."""
     rows = slice(0, ALONE)
     size = 1 if subject.worker.batch > 1 else ALONE
     other = subject.worker.purified(view.sized(size), x[rows], noise[rows])
@@ -75,6 +76,6 @@ def _other_size(subject: Subject, view: DefendedClassifier, x: Images, noise: No
 
 
 def _dealt(count: int, batch: int) -> torch.Tensor:
-    """An order in which images that share a batch come into different ones."""
+    """An order that puts images of one batch into different batches."""
     piles = -(-count // batch)
     return torch.cat([torch.arange(count)[pile::piles] for pile in range(piles)])

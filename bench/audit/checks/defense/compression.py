@@ -1,9 +1,9 @@
-"""The purifier shrinks what it is robust to: its compression rate under fixed draws.
+"""The purifier shrinks the perturbations that it is robust to: its compression rate under fixed draws.
 
 `rate = ||P(x + d) - P(x)|| / ||d||` (l2, the same draw for both), for `d` random in the ball's corners and for the run's own
-adversarial `d`. Below 1 the purifier shrinks a perturbation, above 1 it magnifies it: a sign of robustness, or of none, that
-needs no gradient. It speaks against a number only where the images that stand are magnified: their rate for the adversarial `d`
-above 2 on more than half of at least 8 images (exact binomial test, p < .01).
+adversarial `d`. Below 1 the purifier shrinks a perturbation, above 1 it magnifies it: a sign of robustness that needs no
+gradient. The check fires only if unbroken images are magnified: a rate above 2 for the adversarial `d` on more than half of
+at least 8 unbroken images (exact binomial test, p < .01).
 
 References:
     How Do Diffusion Models Improve Adversarial Robustness? (Yuezhang, Wei, 2025)
@@ -34,7 +34,7 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [Load(subject.n, Work(evaluations=3))]
 
 
@@ -46,33 +46,36 @@ def check(subject: Subject) -> Finding:
     shifted = {"random": project(x + threat.radius * direction, x, threat), "adversarial": subject.adversarial(x)}
     pure = subject.worker.purified(view, x, draw)
     rates = {name: _rate(subject.worker.purified(view, z, draw) - pure, z - x) for name, z in shifted.items()}
-    stands = torch.from_numpy(subject.shares >= 0.5).to(x.device)
-    told = rates["adversarial"][stands]
-    told = told[torch.isfinite(told)]
-    magnified = int((told > MAGNIFIES).sum())
-    fires = len(told) >= FEWEST and exceeds(magnified, len(told), 0.5) < LEVEL
+    unbroken = torch.from_numpy(subject.shares >= 0.5).to(x.device)
+    judged = rates["adversarial"][unbroken]
+    judged = judged[torch.isfinite(judged)]
+    magnified = int((judged > MAGNIFIES).sum())
+    fires = len(judged) >= FEWEST and exceeds(magnified, len(judged), 0.5) < LEVEL
     values = {
         name: float(rate[torch.isfinite(rate)].median()) if torch.isfinite(rate).any() else None
         for name, rate in rates.items()
     }
     return Finding(
-        name="", verdict=SUSPECT if fires else PASS, values={**values, "standing": len(told), "magnified": magnified},
-        threshold=f"adversarial rate of standing images {MAGNIFIES:g}",
-        meaning=_meaning(values["random"], values["adversarial"], magnified, len(told), fires=fires),
+        verdict=SUSPECT if fires else PASS,
+        values={**values, "standing": len(judged), "magnified": magnified},
+        threshold=f"adversarial rate of unbroken images {MAGNIFIES:g}",
+        meaning=_meaning(values["random"], values["adversarial"], magnified, len(judged), fires=fires),
         command=subject.command(subject.attacks.scores),
-    )  # fmt: skip
+    )
 
 
 def _rate(moved: Tensor, delta: Tensor) -> Tensor:
-    """Per image; not finite where nothing was changed."""
+    """The rate per image, `(B,)`; not finite for an unchanged image."""
     return moved.flatten(1).norm(dim=1) / delta.flatten(1).norm(dim=1)
 
 
 def _meaning(random: float | None, adversarial: float | None, magnified: int, n: int, *, fires: bool) -> str:
     if fires:
-        return f"The purifier magnifies the very perturbations that it is said to be robust to, on {magnified} of {n} images: look for a masked gradient."
-    judged = f"{magnified} of {n} images that stand are magnified" if n >= FEWEST else f"{n} stand, too few to judge"
-    return f"Median rate {_word(random)} for random and {_word(adversarial)} for adversarial perturbations, below 1 shrinks them; {judged}."
+        return f"The purifier magnifies the perturbations that it seems robust to, on {magnified} of {n} images: look for a masked gradient."
+    judged = (
+        f"{magnified} of {n} unbroken images are magnified" if n >= FEWEST else f"{n} are unbroken, too few to judge"
+    )
+    return f"Median rate {_word(random)} for random and {_word(adversarial)} for adversarial perturbations (below 1, they shrink); {judged}."
 
 
 def _word(rate: float | None) -> str:

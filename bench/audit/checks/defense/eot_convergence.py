@@ -2,7 +2,7 @@
 
 `c(e)` is the median over images of the cosine between the mean gradients of two disjoint sets of `e` draws. If `s` is the true
 gradient's share of the energy of one draw's, `c(e) = s / (s + (1 - s) / e)`, and the estimate's cosine with the true one is
-`sqrt(c)`. At the number of draws that the run's attack averages, `c` has to exceed .05: below it each step is mostly noise.
+`sqrt(c)`. At the number of draws that the run's attack averages, `c` has to exceed .05: below, each step is mostly noise.
 
 References:
     Synthesizing Robust Adversarial Examples (Athalye, Engstrom, Ilyas, Kwok, 2018)
@@ -31,14 +31,14 @@ def why_not(subject: Subject) -> str:
     if subject.deterministic:
         return "the defense is deterministic"
     if subject.knows:
-        return "the run's attack knows its draws and averages over nothing else"
+        return "the run's attack knows its draws and takes no average"
     return (
         "" if subject.planned.gradient is GradientMode.FULL else "the run's attack does not differentiate the purifier"
     )
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [Load(min(subject.n, IMAGES), Work(gradients=2 * sum(_sizes(subject))), GradientMode.FULL)]
 
 
@@ -60,11 +60,12 @@ def check(subject: Subject) -> Finding:
     median = values[str(eot)]
     agree = f"median cosine {median:.2f} at {eot} draw{'s' if eot > 1 else ''}"
     return Finding(
-        name="", verdict=SUSPECT if noisy else PASS, values={"cosine by draws": values, "the attack's draws": eot},
+        verdict=SUSPECT if noisy else PASS,
+        values={"cosine by draws": values, "the attack's draws": eot},
         threshold=f"cosine {AGREES:g} at the attack's own number of draws, on half of the images (p < .01)",
         meaning=_meaning(agree, median, noisy=noisy),
         command=subject.command(_more(subject, eot)),
-    )  # fmt: skip
+    )
 
 
 def _meaning(agree: str, median: float, *, noisy: bool) -> str:
@@ -76,10 +77,10 @@ def _meaning(agree: str, median: float, *, noisy: bool) -> str:
 
 
 def _more(subject: Subject, eot: int) -> Rival:
-    """The run's attack on four times the draws, or one that averages at all."""
+    """The run's attack with four times the draws, or EOT if it takes no average."""
     if "eot" not in subject.args:
         return subject.attacks.eot
-    return Rival(subject.run.spec["attack"]["name"], {**subject.args, "eot": 4 * eot})
+    return Rival(subject.run.spec.attack.name, {**subject.args, "eot": 4 * eot})
 
 
 def _eot(subject: Subject) -> int:
@@ -87,6 +88,6 @@ def _eot(subject: Subject) -> int:
 
 
 def _sizes(subject: Subject) -> list[int]:
-    """Smaller ones first; the attack's own last."""
+    """The numbers of draws to average, the attack's own last."""
     most = _eot(subject)
     return [size for size in SIZES if size < most] + [most]

@@ -1,10 +1,12 @@
-"""The gradient was measured to be exact, and neither vanishes nor explodes along the purifier's steps.
+"""The gradient is known to be exact, and neither vanishes nor explodes along the purifier's steps.
 
-Where the run's attack takes full gradients and their exactness could not be measured before it, nobody knows what was attacked: suspect.
+If the run's attack takes full gradients, and the check before the run could not measure whether they are exact, the number is
+suspect: the attack may have followed another function.
+
 For a purifier with an argument `steps`, `g_k` is the gradient of the margin at the images through its first `k` steps. Reported
 are the median norm of each `g_k` over that of the shortest, and the share of pixels whose sign agrees with the `k` before.
-`||g_K|| / ||g_1||` has to lie in [1e-3, 1e3]: outside, float32 loses the sign that the attack steps along, and checkpoints or
-adjoints that were right for a few steps are not for many.
+`||g_K|| / ||g_1||` has to lie in [1e-3, 1e3]: outside, float32 loses the signs that the attack steps along, and checkpoints or
+adjoints may be wrong for many steps although they are right for a few.
 
 References:
     Robust Evaluation of Diffusion-Based Adversarial Purification (Lee, Kim, 2023)
@@ -32,7 +34,7 @@ from bench.records.claim import gradient_open
 
 RANGE = (1e-3, 1e3)
 IMAGES, PLACES = 16, 4
-UNMEASURED = "Whether the gradient is exact could not be measured before the run: it may be another function's; compute in float64 where it is given, or compare with BPDA and scores."
+UNMEASURED = "It could not be measured before the run whether the gradient is exact, so that it may be wrong; let the defense compute in float64, or compare with BPDA and score-based attacks."
 
 
 def why_not(subject: Subject) -> str:
@@ -43,8 +45,8 @@ def why_not(subject: Subject) -> str:
 
 
 def _unmeasured(subject: Subject) -> bool:
-    """Whether the run rests on a gradient whose exactness could not be measured."""
-    return subject.planned.gradient is GradientMode.FULL and gradient_open(subject.run.header["checks"])
+    """Whether the run used a gradient whose exactness could not be measured."""
+    return subject.planned.gradient is GradientMode.FULL and gradient_open(subject.run.header.checks)
 
 
 def _no_path(subject: Subject) -> str:
@@ -56,7 +58,7 @@ def _no_path(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     if _no_path(subject):
         return []
     steps = len(_places(subject.planned.make_defense(subject.planned.score).steps))  # type: ignore[attr-defined]
@@ -64,22 +66,24 @@ def loads(subject: Subject) -> list[Load]:
 
 
 def check(subject: Subject) -> Finding:
-    """Differentiates through ever more steps, if there are some."""
+    """Differentiates through more and more steps, if there are several."""
     unmeasured = _unmeasured(subject)
     values = {} if _no_path(subject) else _along(subject)
     growth = values.get("growth", 1.0)
     lost = not RANGE[0] <= growth <= RANGE[1]
-    told = [UNMEASURED] if unmeasured else []
-    told += [_meaning(values["growth"], lost=lost)] if values else []
+    sentences = [UNMEASURED] if unmeasured else []
+    sentences += [_meaning(values["growth"], lost=lost)] if values else []
     return Finding(
-        name="", verdict=SUSPECT if unmeasured or lost else PASS, values=values, threshold="growth of the median norm in [1e-3, 1e3]",
-        meaning=" ".join(told),
+        verdict=SUSPECT if unmeasured or lost else PASS,
+        values=values,
+        threshold="growth of the median norm in [1e-3, 1e3]",
+        meaning=" ".join(sentences),
         command=subject.command(subject.attacks.bpda),
-    )  # fmt: skip
+    )
 
 
 def _along(subject: Subject) -> dict[str, Any]:
-    """Norms of the gradients through ever more steps, and the agreement of their signs."""
+    """Norms of the gradients through more and more steps, and the agreement of their signs."""
     view, x, y, noise = subject.look(GradientMode.FULL, min(subject.n, IMAGES))
     defense: Any = view.defense
     steps, gradients = _places(defense.steps), []
@@ -88,10 +92,11 @@ def _along(subject: Subject) -> dict[str, Any]:
         gradients.append(part.differentiate(x, y, noise.of("score"), carlini_wagner)[2].flatten(1))
     norms = [gradient.norm(dim=1) for gradient in gradients]
     return {
-        "steps": steps, "norms": [float(norm.median()) for norm in norms],
+        "steps": steps,
+        "norms": [float(norm.median()) for norm in norms],
         "growth": float((norms[-1] / norms[0].clamp_min(1e-30)).median()),
         "signs that agree": [_agreement(one, other) for one, other in pairwise(gradients)],
-    }  # fmt: skip
+    }
 
 
 def _meaning(growth: float, *, lost: bool) -> str:
@@ -102,11 +107,11 @@ def _meaning(growth: float, *, lost: bool) -> str:
 
 
 def _places(steps: int) -> list[int]:
-    """Up to four numbers of steps, the first and the last included."""
+    """Up to four numbers of steps, from 1 to all."""
     return sorted({max(1, round(1 + (steps - 1) * k / (PLACES - 1))) for k in range(PLACES)} if steps > 1 else {1})
 
 
 def _agreement(one: Tensor, other: Tensor) -> float:
-    """Share of the pixels with a gradient in both whose signs agree."""
+    """The share of pixels with the same sign, among those with a gradient in both."""
     both = (one != 0) & (other != 0)
     return float(torch.where(both, one.sign() == other.sign(), False).sum() / both.sum().clamp_min(1))

@@ -1,10 +1,10 @@
-"""What is scored is what was attacked.
+"""The defense that is scored is the one that was attacked.
 
 The attacker differentiates the defense under draws of purpose `attack`, with a graph; the score evaluates it under draws of
-purpose `score`, without one. Neither may show. Three comparisons on the first images `x`:
+purpose `score`, without one. Neither may change the result. Three comparisons on the first images `x`:
 
 - the largest pixel difference between the purified images with and without a graph, under the same draw: below 1e-3;
-- for a deterministic defense, the same between the two purposes: below 1e-3;
+- for a deterministic defense, the largest pixel difference between the two purposes: below 1e-3;
 - for a stochastic one, the mean over images of `log(||P(x; score) - x|| / ||P(x; attack) - x||)`, root mean square over 4
   draws: within .05 of 0, unless an exact sign-flip test gives p of .01 or more.
 
@@ -33,7 +33,7 @@ from bench.protocols import Images
 from bench.stats.paired import paired_p
 
 SAME = 1e-3
-"""Pixels: another graph takes other kernels, which differ by up to 4e-5."""
+"""Largest pixel difference: kernels with and without a graph differ by up to 4e-5."""
 STRENGTH, DRAWS = 0.05, 4
 
 
@@ -43,7 +43,7 @@ def why_not(subject: Subject) -> str:
 
 
 def loads(subject: Subject) -> list[Load]:
-    """What it computes at most."""
+    """The work of the check, at most."""
     return [Load(subject.n, Work(evaluations=3 if subject.deterministic else 2 + 2 * DRAWS))]
 
 
@@ -61,23 +61,24 @@ def check(subject: Subject) -> Finding:
         off = abs(values["strength"]) > STRENGTH and values["p"] < LEVEL
         wrong += ["when it is scored and when it is attacked"] if off else []
     return Finding(
-        name="", verdict=REFUTED if wrong else PASS, values=values,
+        verdict=REFUTED if wrong else PASS,
+        values=values,
         threshold=f"pixels {SAME:g}; strength of the noise {STRENGTH:g} (log ratio) with p < .01",
         meaning=_meaning(wrong, values.get("strength")),
         command=f"bench verify {subject.run.run_id}",
-    )  # fmt: skip
+    )
 
 
 def _meaning(wrong: Sequence[str], strength: float | None) -> str:
     if wrong:
-        return f"The defense acts differently {' and '.join(wrong)}: the number is not that of what was attacked; do not use it."
+        return f"The defense acts differently {' and '.join(wrong)}: the number is not that of the attacked defense; do not use it."
     if strength is not None and abs(strength) > STRENGTH:
         return f"The noise of the score seems {'weaker' if strength < 0 else 'stronger'} than the attack's (log ratio {strength:+.2f}), on too few images to tell from chance."
     return "The defense that was attacked is the one that is scored."
 
 
 def _graph_difference(subject: Subject, view: DefendedClassifier, x: Images, noise: Noise) -> float:
-    """The largest pixel difference between purifying with a graph, as an attacker does, and without, as the scorer does."""
+    """The largest pixel difference between purifying with a graph (attack) and without (score)."""
     count = min(len(x), view.chunk)
     rows, leaf = slice(0, count), x[:count].detach().requires_grad_()
     mode = view.view(GradientMode.FULL if subject.differentiable else GradientMode.BPDA)
@@ -86,7 +87,7 @@ def _graph_difference(subject: Subject, view: DefendedClassifier, x: Images, noi
 
 
 def _strengths(subject: Subject, view: DefendedClassifier, x: Images, noise: Noise) -> tuple[float, float]:
-    """Mean log ratio of how far images are moved, scored against attacked, and the p-value that it is 0."""
+    """Mean log ratio of the distances that images are moved (score over attack), and the p-value that it is 0."""
     scored, attacked = (_moved(subject, view, x, noise.of(purpose)) for purpose in ("score", "attack"))
     ratio = (scored.clamp_min(1e-12) / attacked.clamp_min(1e-12)).log().double().cpu().numpy()
     return float(ratio.mean()), paired_p(ratio, 0 * ratio)

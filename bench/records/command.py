@@ -1,0 +1,74 @@
+"""The command that makes a run, from its record: to reproduce it, to complete a table, to make what a gate misses."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from bench.records.header import Header
+from bench.records.spec import Component
+
+
+def run_words(header: Header, samples: int, *, attack: str | None = None, results: str | None = None) -> list[str]:
+    """The words of `bench run` for a recorded run, or for the same run under another attack.
+
+    Arguments:
+        header: The record's header.
+        samples: Number of images.
+        attack: A preset in place of the recorded attack and its arguments.
+        results: `--results`, if it is not the default.
+    """
+    spec, labels = header.spec, header.labels
+    words = ["bench", "run", "--defense", spec.defense.name, *_changed(spec.defense, labels.defense, "-D")]
+    if attack is None:
+        words += ["--attack", spec.attack.name, *_changed(spec.attack, labels.attack, "-A")]
+    else:
+        words += ["--attack", attack]
+    words += [
+        "--dataset",
+        labels.dataset or spec.dataset.name,
+        "--threat",
+        spec.threat,
+        "-n",
+        str(samples),
+    ]
+    words += ["--classifier", spec.classifier.name, *_all(spec.classifier, "-C")]
+    if spec.score_model:
+        words += ["--score-model", spec.score_model.name, *_all(spec.score_model, "-S")]
+    words += ["--draws", str(spec.draws)] if spec.draws > 1 else []
+    words += ["--seed", str(spec.seed)] if spec.seed else []
+    words += ["--batch-size", str(spec.batch_size)] if spec.batch_size else []
+    return words + (["--results", results] if results not in (None, "results") else [])
+
+
+def run_command(header: Header, samples: int, **options: str | None) -> str:
+    """`run_words` as one line that can be pasted into a shell."""
+    return shlex.join(run_words(header, samples, **options))
+
+
+def given_arguments(part: Component, label: str) -> dict[str, Any]:
+    """The arguments that the label names, since it holds those that differed from the defaults; values come from the spec."""
+    named = {word.partition("=")[0] for word in label.removeprefix(part.name).split() if "=" in word}
+    return {key: value for key, value in part.args.items() if key in named}
+
+
+def _changed(part: Component, label: str, flag: str) -> list[str]:
+    return _options(given_arguments(part, label), flag)
+
+
+def _all(part: Component, flag: str) -> list[str]:
+    """Every argument but one that the name itself gives, as in `weights:PATH`."""
+    rest = part.name.partition(":")[2]
+    return _options({key: value for key, value in part.args.items() if value != rest or not rest}, flag)
+
+
+def _options(arguments: Mapping[str, Any], flag: str) -> list[str]:
+    return [word for key, value in arguments.items() for word in (flag, f"{key}={argument_text(value)}")]
+
+
+def argument_text(value: Any) -> str:
+    """A value as it is given on the command line."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(argument_text, value))
+    return "none" if value is None else str(value)
