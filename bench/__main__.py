@@ -1,4 +1,4 @@
-"""`python -m bench`: the same command as `bench`."""
+"""`python -m bench`, the same as the command `bench`."""
 
 from purebench import main
 

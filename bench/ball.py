@@ -1,4 +1,4 @@
-"""Balls of a threat model: projections, steepest directions and uniform draws, per image."""
+"""The ball of a threat model: projections, steepest directions and uniform draws, per image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bench.protocols import Images
 from bench.threat import ThreatModel
 
 SPARSE = 0.01
-"""Share of the pixels that a step of steepest ascent in l1 moves: one alone would be exact and hopelessly slow."""
+"""Share of the pixels that one l1 step moves; moving a single pixel would be exact, but far too slow."""
 
 
 def project(x: Images, start: Images, threat: ThreatModel) -> Images:
@@ -26,12 +26,15 @@ def project(x: Images, start: Images, threat: ThreatModel) -> Images:
 
 
 def steepest(gradient: Tensor, threat: ThreatModel) -> Tensor:
-    """The direction of unit norm that increases a linear function of this gradient most; 0 where the gradient is 0.
+    """The direction of unit norm with the largest inner product with the gradient; 0 where the gradient is 0.
 
-    It is finite whatever the gradient is (`bench.gradient.usable`).
+    The result is finite even if the gradient is not (`bench.gradient.usable`).
 
-    For l1 the signs of its largest hundredth, as in "Adversarial Training and Robustness for Multiple Perturbations"
-    (Tramer, Boneh, 2019), https://arxiv.org/abs/1904.13000.
+    For l1, the signs of the largest hundredth of the gradient.
+
+    References:
+        Adversarial Training and Robustness for Multiple Perturbations (Tramer, Boneh, 2019)
+        https://arxiv.org/abs/1904.13000
     """
     gradient = usable(gradient)
     if threat.norm == "linf":
@@ -58,7 +61,7 @@ def uniform_in_ball(x: Images, threat: ThreatModel, noise: Noise) -> Images:
 
 
 def _unit(gradient: Tensor) -> Tensor:
-    """The gradient of each image over its l2 norm; of a norm whose square is near the smallest number, over its largest entry first."""
+    """Each image's gradient over its l2 norm; over its largest entry first if the norm's square would underflow."""
     length = torch.linalg.vector_norm(gradient, dim=PIXELS, keepdim=True)
     direction = torch.where(length > 0, gradient / length, 0)
     precision = torch.finfo(gradient.dtype)
@@ -72,7 +75,7 @@ def _unit(gradient: Tensor) -> Tensor:
 
 
 def _shrink(delta: Tensor, radius: float) -> Tensor:
-    """The nearest point of the l1 ball around 0: every size is reduced by the same amount, down to 0.
+    """The nearest point of the l1 ball around 0: every absolute value shrinks by the same amount, down to 0.
 
     References:
         Efficient Projections onto the l1-Ball for Learning in High Dimensions (Duchi, Shalev-Shwartz, Singer, Chandra, 2008)
@@ -81,8 +84,7 @@ def _shrink(delta: Tensor, radius: float) -> Tensor:
     flat = delta.flatten(1)
     sizes = flat.abs().sort(dim=1, descending=True).values
     excess = (sizes.cumsum(dim=1) - radius) / torch.arange(1, flat.shape[1] + 1, device=delta.device)
-    last = ((sizes > excess).sum(dim=1, keepdim=True) - 1).clamp_min(
-        0
-    )  # rounding can hide a radius beside a large size
+    # Rounding can hide a small radius beside a large size: then no size exceeds its excess.
+    last = ((sizes > excess).sum(dim=1, keepdim=True) - 1).clamp_min(0)
     amount = excess.gather(1, last).clamp_min(0)
     return (flat.sign() * (flat.abs() - amount).clamp_min(0)).view_as(delta)

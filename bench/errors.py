@@ -1,10 +1,10 @@
-"""What can go wrong, as one sentence and an exit code: expected, got, what to do."""
+"""Errors for the user: one sentence (expected, got, what to do) and an exit code."""
 
 from __future__ import annotations
 
 
 class BenchError(Exception):
-    """Base of all errors that this package raises on purpose; its text is one sentence for the user."""
+    """Base of all errors that this package raises on purpose."""
 
     exit_code = 4
 
@@ -16,21 +16,21 @@ class UserError(BenchError):
 
 
 class NoGradientError(UserError):
-    """Gradients were asked for of a classifier that has none."""
+    """Gradients were requested from a classifier that has none."""
 
 
 class CoupledError(UserError):
-    """A defense gives an image another result at another batch size."""
+    """A defense's result for an image depends on the batch size."""
 
 
 class GateError(BenchError):
-    """A gate, audit or verification failed although the run itself worked: exit code 1."""
+    """A gate, audit or verification failed: exit code 1."""
 
     exit_code = 1
 
 
 class InterruptedRunError(BenchError):
-    """The run stopped early and the same command goes on where it stopped: exit code 3."""
+    """The run stopped early; the same command resumes it: exit code 3."""
 
     exit_code = 3
 
@@ -44,4 +44,4 @@ class BusyError(UserError):
 
 
 class WorkerError(BenchError):
-    """A worker was lost or did not answer, again and again."""
+    """A worker was lost or did not answer, even after retries."""

@@ -1,4 +1,4 @@
-"""Whose an error is: other people's code fails in one sentence that says what was expected of it."""
+"""Calls of foreign code: errors become one sentence for the user, and the working folder is restored."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import Any
 from bench.errors import BenchError, UserError
 
 OUT_OF_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-"""What the messages of errors say that have no class of their own."""
+"""Words in the messages of memory errors that have no class of their own (CPU allocator, cuBLAS, cuDNN)."""
 CHANGED_TO = "__purebench_folder__"
-"""The attribute of a module that keeps the folder it changed to on import."""
+"""Module attribute with the folder that the module changed to on import."""
 
 
 @contextmanager
 def blamed(expected: str, advice: str | Callable[[], str]) -> Iterator[None]:
-    """Around a call of other people's code: `expected {expected}, got {its error}; {advice}`.
+    """Context for a call of foreign code: its errors become `expected {expected}, got {error}; {advice}`.
 
     Arguments:
-        expected: What it had to do.
-        advice: What the user can do, or a function that finds it out.
+        expected: The task of the code.
+        advice: What the user can do, or a function that finds out.
 
     Raises:
-        UserError: It raised anything but an error of ours or a lack of memory, which pass.
+        UserError: The code raised an error. Errors of this package and memory errors are passed on unchanged.
     """
     try:
         with kept_folder():
@@ -35,12 +35,12 @@ def blamed(expected: str, advice: str | Callable[[], str]) -> Iterator[None]:
     except Exception as error:
         if out_of_memory(error):
             raise
-        told = advice if isinstance(advice, str) else advice()
-        raise UserError(f"expected {expected}, got {type(error).__name__}: {error}; {told}") from error
+        what_to_do = advice if isinstance(advice, str) else advice()
+        raise UserError(f"expected {expected}, got {type(error).__name__}: {error}; {what_to_do}") from error
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: CUDA's, or those that have no class of their own (the CPU's allocator, cuBLAS, cuDNN)."""
+    """Whether an error means that memory ran out, on the CPU or on the GPU."""
     text = str(error)
     return (
         isinstance(error, MemoryError)
@@ -51,7 +51,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def kept_folder() -> Iterator[None]:
-    """Around other people's code: relative paths mean afterwards what they meant before."""
+    """Context for foreign code: restores the working folder afterwards."""
     before = _folder()
     try:
         yield
@@ -62,7 +62,7 @@ def kept_folder() -> Iterator[None]:
 
 @contextmanager
 def own_folder(target: Any) -> Iterator[None]:
-    """Around a call of other people's code: in the folder that its module changed to on import, which it may count on."""
+    """Context for a call of foreign code: runs in the folder that its module changed to on import."""
     module = sys.modules.get(getattr(target, "__module__", None) or "")
     changed = getattr(module, CHANGED_TO, None)
     with kept_folder():
@@ -73,7 +73,7 @@ def own_folder(target: Any) -> Iterator[None]:
 
 @contextmanager
 def importing(name: str) -> Iterator[None]:
-    """Around the import of a module: keeps the folder that it changes to for `own_folder`."""
+    """Context for the import of a module: restores the working folder, and remembers the module's for `own_folder`."""
     before = _folder()
     with kept_folder():
         yield
@@ -82,7 +82,7 @@ def importing(name: str) -> Iterator[None]:
 
 
 def _folder() -> str | None:
-    """The working folder; None if it was removed."""
+    """The working folder; None if it no longer exists."""
     try:
         return os.getcwd()
     except OSError:

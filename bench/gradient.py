@@ -1,4 +1,4 @@
-"""Exact gradients through purifiers that iterate, in the memory of one step; and the straight-through estimate."""
+"""Exact gradients through iterative purifiers in the memory of one step, and the straight-through estimator."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ PIXELS = (1, 2, 3)
 
 
 class GradientMode(str, Enum):
-    """What the attacker differentiates: a property of the attacker's view, never of the defense.
+    """The derivative that the attacker takes: a property of the attacker's view, never of the defense.
 
-    `FULL` is the exact derivative of what is deployed; `BPDA` purifies forward and takes the identity backward
+    `FULL` is the exact derivative of the deployed defense; `BPDA` purifies forward and takes the identity backward
     (Athalye, Carlini, Wagner, 2018, https://arxiv.org/abs/1802.00420); `BLIND` is the classifier alone;
     `NONE` gives scores without gradients.
     """
@@ -36,20 +36,20 @@ class GradientMode(str, Enum):
 def unroll(step: Step, x: Tensor, *context: Tensor, steps: int, pullback: Pullback | None = None) -> Tensor:
     """Iterates `x <- step(x, *context)`; differentiable once, in the memory of one step beyond the stored iterates.
 
-    The backward pass redoes one step at a time from its stored input. A step that takes an inner gradient must either be
-    differentiable (`create_graph=torch.is_grad_enabled()`) or come with its own `pullback`.
+    The backward pass recomputes one step at a time from its stored input. A step that takes an inner gradient must keep
+    its graph (`create_graph=torch.is_grad_enabled()`) or come with its own `pullback`.
 
     References:
         Training Deep Nets with Sublinear Memory Cost (Chen, Xu, Zhang, Guestrin, 2016)
         https://arxiv.org/abs/1604.06174
 
     Arguments:
-        step: A deterministic function of the state and the context, of the state's shape.
+        step: A deterministic function of the state and the context; its result has the shape of the state.
         x: The first state.
-        context: Tensors that every step sees, to which gradients flow too.
+        context: Tensors passed to every step; gradients flow to them too.
         steps: Number of steps, at least 0.
         pullback: `(x, *context, v) -> (gradient of x, *gradients of context)`: the step's vector-Jacobian product;
-            None stands for a gradient of zero. By default the step is differentiated by autograd.
+            None means a zero gradient. By default, autograd differentiates the step.
     """
     if not steps:
         return x
@@ -60,17 +60,16 @@ def unroll(step: Step, x: Tensor, *context: Tensor, steps: int, pullback: Pullba
 def chain(
     steps: Sequence[Callable[..., State]], state: State, *context: Tensor, kicks: Sequence[Kick | None] = ()
 ) -> State:
-    """Applies steps that differ, `state <- step(*state, *context)`; differentiable once, in the memory of one step beyond the stored states.
+    """Applies different steps in turn, `state <- step(*state, *context)`, as `unroll` does for one step.
 
-    The state is a tuple, so that an optimiser's moments travel with the image and are differentiated with it. As with
-    `unroll`, a step that takes an inner gradient keeps its graph if gradients are enabled.
+    The state is a tuple, so that the moments of an optimiser are differentiated together with the image.
 
     Arguments:
         steps: Deterministic functions of the state and the context that return a state of the same shapes.
         state: The first state, floating-point tensors.
-        context: Tensors that every step sees, to which gradients flow too.
-        kicks: What is added to the first tensor of the state after each step, None for nothing: noise, which is constant, and so
-            is drawn forward alone. As many as steps, or none at all.
+        context: Tensors passed to every step; gradients flow to them too.
+        kicks: For each step, a function whose value is added to the first tensor of the state after it, or None. It is
+            noise, which is constant and therefore drawn in the forward pass only. Empty, or one per step.
     """
     if not steps:
         return state
@@ -84,14 +83,14 @@ def straight_through(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
 
 
 def clamp(x: Tensor, low: Tensor | float = 0.0, high: Tensor | float = 1.0) -> Tensor:
-    """`x` where it lies in `[low, high]`, else the nearer end: the values of `torch.clamp`, with the derivative 1 at both ends too.
+    """`torch.clamp(x, low, high)` with the derivative 1 instead of 0 where `x` equals `low` or `high`.
 
-    There torch has the derivative 0 (hardtanh as well), so that no attack can move a black or a white pixel, although it can move inward.
+    With 0, as in torch and in hardtanh, no attack can move a black or a white pixel, although it can move inward.
 
     Arguments:
         x: Pixels.
-        low: The lower end; a tensor has the derivative where it is taken.
-        high: The upper end, likewise.
+        low: The lower end; a tensor gets the gradient where `x` is below it.
+        high: The upper end; a tensor gets the gradient where `x` is above it.
     """
     return torch.where(x < low, low, torch.where(x > high, high, x))
 
@@ -155,24 +154,24 @@ def _add(total: Tensor | None, part: Tensor | None) -> Tensor | None:
 
 
 def usable(gradient: Tensor) -> Tensor:
-    """The gradient itself where it and its l2 norm are finite; elsewhere a finite one to follow in its place.
+    """The gradient of each image, replaced by a finite one where an entry or the l2 norm is not finite.
 
-    NaN counts as 0, and an infinite entry as the largest finite one of the image, with its sign (1, if there is none). If the norm
-    overflows in the type, the gradient is divided by its largest absolute entry. The limit of the direction, infinite entries
-    alone, would be weaker: pixels at the border of [0, 1] that cannot follow it would hold all others back.
+    NaN becomes 0. An infinite entry becomes the largest finite entry of the image, with its sign (1 if there is none).
+    If the norm still overflows, the gradient is divided by its largest absolute entry. To follow the infinite entries
+    alone, the limit of the direction, would be a weaker attack: pixels that are already at 0 or 1 could not move.
 
     Arguments:
-        gradient: Of each image, `(B, C, H, W)`.
+        gradient: One per image, `(B, C, H, W)`.
     """
     rows = spoiled_rows(gradient)
     return gradient if rows is None else mended(gradient, rows)
 
 
 def spoiled_rows(gradient: Tensor) -> Tensor | None:
-    """Which gradients have an entry or an l2 norm that is not finite, bool `(B,)`; None if none has.
+    """The gradients with an entry or an l2 norm that is not finite, bool `(B,)`; None if all are finite.
 
     Arguments:
-        gradient: Of each image, `(B, C, H, W)`.
+        gradient: One per image, `(B, C, H, W)`.
     """
     if math.isfinite(float(torch.linalg.vector_norm(gradient))):  # one reduction for all images
         return None
@@ -181,23 +180,23 @@ def spoiled_rows(gradient: Tensor) -> Tensor | None:
 
 
 def mended(gradient: Tensor, rows: Tensor) -> Tensor:
-    """What `usable` gives of gradients of which these rows are spoiled; the others keep their bits."""
-    known = torch.where(gradient.isnan(), 0, gradient)
-    endless = known.isinf()
-    largest = torch.where(endless, 0, known).abs().amax(dim=PIXELS, keepdim=True)
+    """`usable` for known `spoiled_rows`; the other rows keep their bits."""
+    filled = torch.where(gradient.isnan(), 0, gradient)
+    infinite = filled.isinf()
+    largest = torch.where(infinite, 0, filled).abs().amax(dim=PIXELS, keepdim=True)
     size = torch.where(largest > 0, largest, 1)
-    whole = torch.where(endless, known.sign() * size, known)
-    overflows = ~torch.isfinite(torch.linalg.vector_norm(whole, dim=PIXELS, keepdim=True))
-    whole = torch.where(overflows, whole / size, whole)
-    return torch.where(rows.view(-1, 1, 1, 1), whole, gradient)
+    finite = torch.where(infinite, filled.sign() * size, filled)
+    overflows = ~torch.isfinite(torch.linalg.vector_norm(finite, dim=PIXELS, keepdim=True))
+    finite = torch.where(overflows, finite / size, finite)
+    return torch.where(rows.view(-1, 1, 1, 1), finite, gradient)
 
 
 def entrance(x: Tensor, report: Callable[[Tensor], None]) -> Tensor:
-    """The same images, such that the gradient that comes back to them is `usable`.
+    """The same images; in the backward pass their gradient is made `usable`.
 
     Arguments:
         x: Images `(B, C, H, W)`.
-        report: Told, in the backward pass, which rows had to be mended, bool `(B,)`; not called if none had to.
+        report: Called in the backward pass with the replaced rows, bool `(B,)`, if there are any.
     """
     return _Entrance.apply(x, report) if x.requires_grad else x
 

@@ -1,4 +1,4 @@
-"""What attackers ascend: objectives of the logits, one value per image."""
+"""Losses that attacks maximise: functions of the logits, one value per image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bench.errors import UserError
 from bench.margin import margin
 
 TINY = 1e-12
-"""Keeps a quotient finite where logits are equal."""
+"""Keeps quotients finite where logits are equal."""
 
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
@@ -29,7 +29,7 @@ def carlini_wagner(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def logit_ratio(logits: Tensor, labels: Tensor) -> Tensor:
-    """The negative margin over the distance of the largest from the third largest logit (difference of logits ratio, DLR).
+    """Difference of logits ratio (DLR): the negative margin over the largest minus the third largest logit.
 
     References:
         Reliable Evaluation of Adversarial Robustness with an Ensemble of Diverse Parameter-free Attacks (Croce, Hein, 2020)
@@ -38,15 +38,16 @@ def logit_ratio(logits: Tensor, labels: Tensor) -> Tensor:
     Raises:
         UserError: There are fewer than three classes.
     """
-    _need(logits, 3, "dlr")
+    if logits.shape[1] < 3:
+        raise UserError(f"expected at least 3 classes for the loss dlr, got {logits.shape[1]}; take losses=cw,ce")
     largest = logits.topk(3, dim=1).values
     return -margin(logits, labels) / (largest[:, 0] - largest[:, 2] + TINY)
 
 
 def toward_target(logits: Tensor, pairs: Tensor) -> Tensor:
-    """The targeted ratio of Croce and Hein: target minus label, over the spread of the four largest logits.
+    """Targeted DLR of Croce and Hein: target minus label logit, over the spread of the four largest logits.
 
-    With fewer than four classes the difference itself.
+    With fewer than four classes, the difference is not divided.
 
     Arguments:
         logits: Shape `(B, classes)`.
@@ -63,18 +64,11 @@ LOSSES: dict[str, Objective] = {"cw": carlini_wagner, "ce": cross_entropy, "dlr"
 
 
 def named_losses(names: tuple[str, ...]) -> list[Objective]:
-    """The objectives of these names.
+    """The losses with these names.
 
     Raises:
-        UserError: None is named, or one that does not exist.
+        UserError: No name is given, or an unknown one.
     """
     if not names or not set(names) <= set(LOSSES):
         raise UserError(f"expected losses among {', '.join(LOSSES)}, got {','.join(names)!r}; write -A losses=cw,ce")
     return [LOSSES[name] for name in names]
-
-
-def _need(logits: Tensor, classes: int, loss: str) -> None:
-    if logits.shape[1] < classes:
-        raise UserError(
-            f"expected at least {classes} classes for the loss {loss}, got {logits.shape[1]}; take losses=cw,ce"
-        )

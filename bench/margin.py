@@ -1,4 +1,4 @@
-"""How far a prediction is from wrong."""
+"""The margin of a prediction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def margin(logits: Tensor, labels: Tensor) -> Tensor:
-    """Logit of the label minus the largest other, shape `(B,)`; negative means misclassified.
+    """Logit of the label minus the largest other logit, shape `(B,)`; negative means misclassified.
 
     Arguments:
         logits: Shape `(B, classes)`.

@@ -21,7 +21,7 @@ PURPOSES = {
     "certify": 7,
     "confirm": 8,
 }
-"""What draws are for. The scorer's draws have a purpose of their own, which no attack uses unless it is told to."""
+"""Purposes of draws and their numbers. No attack uses draws of purpose `score`, unless they are known to it."""
 
 _LOW = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -44,16 +44,16 @@ def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
         int64, the shape of `counter`, each in `[0, 2^32)`: the same on every device and torch release.
     """
     even = torch.stack((counter[0], counter[2]))  # the words that are multiplied
-    odd = torch.stack((counter[3], counter[1]))  # the words that are mixed in, by the row they end in
+    odd = torch.stack((counter[3], counter[1]))  # the words that are mixed in, ordered by their target row
     column = (2,) + (1,) * (counter.dim() - 1)
     rounds = [
         [(word + k * bump) & _LOW for word, bump in zip(key[::-1], _WEYL[::-1], strict=True)] for k in range(_ROUNDS)
     ]
-    # One copy to the device, not one a round: each makes the CPU wait for a GPU.
+    # One copy to the device, not one per round: each copy makes the CPU wait for the GPU.
     factors, *keys = (row.view(column) for row in torch.tensor([_MULTIPLIERS, *rounds], device=counter.device))
     product, high = torch.empty_like(even), torch.empty_like(even)
     for words in keys:
-        # Row 0 holds the words that become c2, row 1 those that become c0; int64 wraps, its bits are those of uint64.
+        # Row 0 holds the words that become c2, row 1 those that become c0. Overflow of int64 gives the bits of uint64.
         torch.mul(even, factors, out=product)
         torch.bitwise_right_shift(product, 32, out=high)
         high.bitwise_and_(_LOW).bitwise_xor_(odd).bitwise_xor_(words)
@@ -64,13 +64,13 @@ def philox(counter: Tensor, key: tuple[int, int]) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Noise:
-    """The noise of a batch: one stream per image, whatever the batch, the order, the shard or the recomputation.
+    """The noise of a batch: one stream per image, independent of batch, order, shard and recomputation.
 
     Arguments:
         seed: The run's seed, in `[0, 2^64)`.
         ids: Sample ids, int64 `(B,)` in `[0, 2^32)`.
         purpose: A key of `PURPOSES`.
-        draw: Number of the draw, in `[0, 2^24)`; a tensor `(B,)` gives each image one of its own.
+        draw: Number of the draw, in `[0, 2^24)`; a tensor `(B,)` holds one per image.
     """
 
     seed: int
@@ -79,7 +79,7 @@ class Noise:
     draw: int | Tensor = 0
 
     def __post_init__(self) -> None:
-        one = self.draw if isinstance(self.draw, int) else 0  # a tensor's values are not fetched from the device
+        one = self.draw if isinstance(self.draw, int) else 0  # reading a tensor would wait for the device
         if self.purpose not in PURPOSES or not 0 <= one < 1 << 24 or not 0 <= self.seed < 1 << 64:
             raise ValueError(
                 f"expected a purpose among {', '.join(PURPOSES)}, a draw in [0, 2^24) and a seed in [0, 2^64), "
@@ -95,29 +95,29 @@ class Noise:
         return replace(self, ids=self.ids[rows], draw=draw)
 
     def of(self, purpose: str) -> Noise:
-        """The same images' draws for another purpose."""
+        """The draws of the same images for another purpose."""
         return replace(self, purpose=purpose)
 
     def at(self, draw: int) -> Noise:
-        """The same images' draw of another number."""
+        """The draw of the same images with another number."""
         return replace(self, draw=draw)
 
     def after(self, count: int) -> Noise:
-        """The same images' draw that comes `count` later."""
+        """The draw of the same images that comes `count` later."""
         return replace(self, draw=self.draw + count)
 
     def spread(self, draws: int) -> Noise:
-        """One draw of every image, then the next of every image, and so on: `draws` times as many rows."""
+        """`draws` consecutive draws as one batch: the first draw of all images, then the second of all, and so on."""
         if draws == 1:
             return self
         if isinstance(self.draw, int):
-            self.at(self.draw + draws - 1)  # the last one is in range too
+            self.at(self.draw + draws - 1)  # raises if the last draw is out of range
         rows = torch.arange(draws, device=self.ids.device).repeat_interleave(len(self.ids))
         first = self.draw if isinstance(self.draw, int) else self.draw.repeat(draws)
         return replace(self, ids=self.ids.repeat(draws), draw=first + rows)
 
     def ballots(self, votes: int) -> Noise:
-        """The draws that one draw is made of where `votes` purifications are aggregated: no other draw shares any of them."""
+        """The `votes` draws behind one aggregated draw, spread; different aggregated draws share none."""
         return replace(self, draw=self.draw * votes).spread(votes)
 
     def words(self, count: int, *, step: int = 0) -> Tensor:
@@ -135,14 +135,14 @@ class Noise:
 
         Arguments:
             like: Shape `(B, ...)`.
-            step: Which of the draw's independent tensors.
+            step: Number of the tensor within the draw; tensors are independent.
         """
         size = math.prod(like.shape[1:])
         unit = _unit(self.words(size, step=step))
         return unit.permute(1, 2, 0).reshape(len(self.ids), -1)[:, :size].reshape(like.shape).to(like.dtype)
 
     def normal(self, like: Tensor, *, step: int = 0) -> Tensor:
-        """Standard normal numbers, the shape of `like`, by Box and Muller's transform in float32, then cast to its dtype.
+        """Standard normal numbers, the shape and dtype of `like`, by Box and Muller's transform in float32.
 
         References:
             A Note on the Generation of Random Normal Deviates (Box, Muller, 1958)
@@ -150,7 +150,7 @@ class Noise:
 
         Arguments:
             like: Shape `(B, ...)`.
-            step: Which of the draw's independent tensors.
+            step: Number of the tensor within the draw; tensors are independent.
         """
         size = math.prod(like.shape[1:])
         unit = _unit(self.words(size, step=step))
@@ -165,15 +165,15 @@ class DrawnError(UserError, RuntimeError):
 
 
 class ForbiddenNoise(Noise):
-    """What a defense that claims to be deterministic is handed: it raises when drawn from."""
+    """Noise for a defense that claims to be deterministic: drawing from it raises an error."""
 
     def words(self, count: int, *, step: int = 0) -> Tensor:
-        """Raises `DrawnError`: the claim is false."""
+        """Raises `DrawnError`."""
         raise DrawnError(not_to_draw("a defense"))
 
 
 def not_to_draw(who: str) -> str:
-    """What is wrong with a defense, or its `purify`, that drew against its claim."""
+    """The error sentence about a defense that drew although it claims to be deterministic."""
     return (
         f"expected {who} not to draw, as `deterministic = True` says, got: it drew from its noise; "
         "set `deterministic = False`, or do not draw"
@@ -181,5 +181,5 @@ def not_to_draw(who: str) -> str:
 
 
 def _unit(words: Tensor) -> Tensor:
-    """Words to float32 in (0, 1): the upper 23 bits, centred, so that 0 and 1 never occur."""
+    """Words to float32 in (0, 1): the upper 23 bits plus one half, so that 0 and 1 never occur."""
     return words.bitwise_right_shift(9).to(torch.float32).add_(0.5).mul_(2.0**-23)

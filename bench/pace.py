@@ -1,4 +1,4 @@
-"""The work of an attack, and how far it is: by what evaluations and gradients have taken so far."""
+"""The work of an attack and its progress, estimated from the measured time of evaluations and gradients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 GRADIENT_IN_EVALUATIONS = 3.0
-"""What a gradient costs, in evaluations, until both have been timed: one sweep forward and one backward of twice its work."""
+"""Evaluations that a gradient is assumed to cost until both are timed: a backward pass costs two forward passes."""
 RECENT = 0.2
 """Weight of the latest chunk in the running mean."""
 
@@ -33,33 +33,33 @@ class Work:
 
     @property
     def forward_equivalents(self) -> float:
-        """The work in evaluations, a gradient counting as three."""
+        """The work in evaluations; a gradient counts as three."""
         return self.evaluations + GRADIENT_IN_EVALUATIONS * self.gradients
 
 
 @dataclass
 class Pace:
-    """Running mean of the seconds that one chunk takes, by what is computed of it.
+    """Running mean of the seconds per chunk, for evaluations and gradients.
 
     Arguments:
-        working: Told the share of an attack's time that has passed, and the number of images that stand.
+        working: Called with the share of an attack's time that has passed and the number of unbroken images.
     """
 
-    working: Callable[[float, int], None] = lambda done, standing: None
+    working: Callable[[float, int], None] = lambda done, unbroken: None
     means: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     def start(self) -> None:
-        """An attack begins now."""
+        """Starts the clock of an attack."""
         self.started = time.monotonic()
 
     def took(self, kind: str, seconds: float) -> None:
-        """A chunk has been evaluated (`evaluation`) or differentiated (`gradient`)."""
+        """Records the time of one chunk; `kind` is `evaluation` or `gradient`."""
         mean = self.means.get(kind, seconds)
         self.means[kind] = mean + RECENT * (seconds - mean)
 
     def seconds(self, work: Work) -> float:
-        """Time that this much work on one chunk takes."""
+        """Estimated time of this work on one chunk."""
         evaluation, gradient = self.means.get("evaluation"), self.means.get("gradient")
         if evaluation is None:
             evaluation = (gradient or 0.0) / GRADIENT_IN_EVALUATIONS
@@ -67,8 +67,8 @@ class Pace:
             gradient = evaluation * GRADIENT_IN_EVALUATIONS
         return work.evaluations * evaluation + work.gradients * gradient
 
-    def report(self, left: Work, standing: int, rows: int, chunk: int) -> None:
-        """An attack has this much left to do for each of its rows."""
+    def report(self, left: Work, unbroken: int, rows: int, chunk: int) -> None:
+        """Passes on the share of the attack's time that has passed, from the work left for each of `rows` rows."""
         passed = time.monotonic() - self.started
         remaining = self.seconds(left) * math.ceil(rows / chunk)
-        self.working(passed / (passed + remaining) if passed + remaining else 1.0, standing)
+        self.working(passed / (passed + remaining) if passed + remaining else 1.0, unbroken)

@@ -1,4 +1,4 @@
-"""Counts of network passes, per image: what a robust accuracy has cost."""
+"""Counts of network passes, per image: the cost of a robust accuracy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ KINDS = ("classifier_forward", "classifier_backward", "score_forward", "score_ba
 class Tally:
     """Passes per image, in units of one image through one network.
 
-    `forward` is an evaluation, `backward` a gradient sweep that reached the network's input, `hvp` a sweep through the
-    graph of such a gradient (double backward), as a Hessian-vector product needs.
+    `forward` is an evaluation, `backward` a backward pass that reached the network's input, `hvp` a pass through the
+    graph of such a gradient (double backward, as in a Hessian-vector product).
     """
 
     counts: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -29,23 +29,23 @@ class Tally:
     size: int = 1
 
     def begin(self, ids: tuple[int, ...], size: int) -> None:
-        """The passes that follow belong to the images `ids`, in a batch padded to `size` rows."""
+        """Counts the following passes for the images `ids`, in a batch padded to `size` rows."""
         self.ids, self.size = ids, size
 
     def add(self, kind: str, rows: int) -> None:
-        """A pass of `rows` rows, `rows / size` for each image."""
+        """Adds a pass of `rows` rows: `rows / size` for each image."""
         for sample in self.ids:
             self.counts[sample][kind] += rows // self.size
 
     def level(self, ids: Sequence[int]) -> None:
-        """Shares the passes of these images out evenly, for an attack whose rows have no ids; what is left over goes to the first."""
+        """Distributes the passes of these images evenly, the rest to the first: for attacks whose rows have no ids."""
         for kind in KINDS:
             share, over = divmod(sum(self.counts[sample][kind] for sample in ids), len(ids))
             for place, sample in enumerate(ids):
                 self.counts[sample][kind] = share + (place < over)
 
     def of(self, sample: int) -> dict[str, int]:
-        """All counts of one image."""
+        """The counts of one image."""
         return {kind: self.counts[sample][kind] for kind in KINDS}
 
 
@@ -57,10 +57,10 @@ class CountedClassifier(nn.Module):
         self.classifier, self.tally = classifier, tally
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits in the images' precision and on their device, whatever the classifier computes in.
+        """Logits in the precision and on the device of the images.
 
         Raises:
-            UserError: It returns no tensor.
+            UserError: The classifier returns no tensor.
         """
         logits = self.classifier(_watch(x, "classifier", self.tally))
         if not isinstance(logits, Tensor):
@@ -78,16 +78,16 @@ class CountedScoreModel:
 
     @property
     def low(self) -> float:
-        """The lowest noise level that the score model says it was made for, 0 if it does not say."""
+        """The smallest noise level that the score model was trained for; 0 if it does not say."""
         return getattr(self.score, "low", 0.0)
 
     def denoise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        """The denoised images, as the score model gives them."""
+        """Denoises with the score model and counts the pass."""
         return self.score.denoise(_watch(y, "score", self.tally), sigma)
 
 
 def mark(logits: Tensor, begin: Callable[[], None]) -> Tensor:
-    """`logits`, such that a backward pass through them calls `begin` first."""
+    """The same logits; a backward pass through them calls `begin` first."""
     return _Mark.apply(logits, begin) if logits.requires_grad else logits
 
 
@@ -104,7 +104,7 @@ class _Call:
     second: bool = False
 
     def backward(self) -> None:
-        """A sweep reached the input; the one that ends a second-order sweep was counted as that."""
+        """A backward pass reached the input; one that ends a double backward is counted as `hvp` only."""
         if not self.second:
             self.tally.add(f"{self.network}_backward", self.rows)
         self.second = False
@@ -151,5 +151,5 @@ class _Mark(Function):
 
 
 def has_gradients(classifier: object) -> bool:
-    """Whether a loaded classifier, or what it says of itself, has gradients to the images."""
+    """Whether a classifier, or its description, has gradients with respect to the images."""
     return bool(getattr(classifier, "differentiable", True))

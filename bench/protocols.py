@@ -1,4 +1,4 @@
-"""The roles that third parties fill: classifier, score model, defense, attack."""
+"""Interfaces that third parties implement: classifier, score model, defense, attack."""
 
 from __future__ import annotations
 
@@ -24,27 +24,28 @@ class Classifier(Protocol):
 
 
 class ScoreModel(Protocol):
-    """A denoiser, which is a score by Tweedie's formula: `score = (denoise(y, sigma) - y) / sigma^2`.
+    """A denoiser, which gives the score by Tweedie's formula: `score = (denoise(y, sigma) - y) / sigma^2`.
 
-    It may say in an attribute `low` for which lowest sigma it was made: diffusions, which end at 0, ask for no lower one.
+    An optional attribute `low` is the smallest sigma it was trained for; diffusions never use a smaller one.
     """
 
     def denoise(self, y: Tensor, sigma: float | Tensor) -> Tensor:
-        """`E[x | y]` for `y = x + sigma * n`; sigma in the units of pixels in [0, 1], a number or one for each image, `(B,)`."""
+        """`E[x | y]` for `y = x + sigma * n`; sigma in pixel units, a number or one per image, `(B,)`."""
         ...
 
 
 class Defense(Protocol):
-    """A purifier: what stands before the classifier."""
+    """A purifier, applied before the classifier."""
 
     deterministic: ClassVar[bool]
 
     def purify(self, x: Images, noise: Noise) -> Images:
         """Maps images to images of the same shape in [0, 1]; each row depends on its own image and noise alone.
 
-        It is differentiable in `x` by plain autograd, or its class says `differentiable = False`. A field `votes: int` says how
-        many purifications stand behind one prediction: they are aggregated after the classifier, not here. A field or property
-        `evaluations: int` claims how many passes of the score model one purification takes; they are counted before a run.
+        It is differentiable in `x` by plain autograd; otherwise its class sets `differentiable = False`. A field
+        `votes: int` is the number of purifications behind one prediction; they are aggregated after the classifier.
+        A field or property `evaluations: int` is the claimed number of score model passes per purification; it is
+        checked before a run.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""What an attack knows so far: the best point of each image, which images stand, which draws were used."""
+"""State of an attack: the best point of each image, the unbroken images, the draws used so far."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ from bench.pace import Work
 from bench.protocols import Images
 
 CONFIRMING = 10
-"""Fresh draws of a stochastic defense over which candidate points are compared."""
+"""Fresh draws of a stochastic defense on which candidate points are compared."""
 
 
 class Search:
     """The best point of each image so far, and the images that are still attacked.
 
-    A point is better if fewer draws get it right, then if its mean margin is smaller. Where the attacker sees what the
-    score will see (`model.decisive`), every point counts that it has seen, and an image that no draw gets right rests.
-    Elsewhere no image rests, and only points that were confirmed on draws of their own are compared.
+    A point is better if fewer draws classify it correctly; ties are decided by the smaller mean margin. If the attacker
+    sees exactly what will be scored (`model.decisive`), every evaluated point is a candidate, and an image that no draw
+    classifies correctly is no longer attacked. Otherwise all images stay active, and only points that were confirmed on
+    separate draws are candidates.
 
     Arguments:
         model: The attacker's view.
         x: Images `(B, C, H, W)`.
         y: Labels `(B,)`.
-        noise: One stream per image; estimates take its draw and the ones that follow, `confirm` those of its own purpose.
-        eot: Draws in one estimate if the defense is stochastic and its draws are not known.
-        confirming: Draws of `confirm`, likewise.
+        noise: One stream per image; estimates use its draw and the following ones.
+        eot: Draws per estimate, if the defense is stochastic and its draws are unknown.
+        confirming: Draws per call of `confirm`, in the same case.
     """
 
     def __init__(
@@ -50,29 +51,29 @@ class Search:
     @property
     def active(self) -> Tensor:
         """Rows that are still attacked."""
-        everyone = torch.arange(len(self.x), device=self.x.device)
-        return everyone[self.share > 0] if self.model.decisive else everyone
+        rows = torch.arange(len(self.x), device=self.x.device)
+        return rows[self.share > 0] if self.model.decisive else rows
 
     @property
     def draws(self) -> int:
-        """Draws in one estimate."""
+        """Draws per estimate."""
         if not self.model.stochastic:
             return 1
         return self.model.known or self.eot
 
     def estimate(self, rows: Tensor) -> Noise:
-        """The draws of one estimate for these rows: the known ones, or fresh ones that no other estimate uses."""
+        """The draws of one estimate for these rows: the known draws, or fresh ones that no other estimate uses."""
         if not self._fresh:
             return self._shared(rows)
         first, self.drawn = self.drawn, self.drawn + self.eot
         return self.noise[rows].after(first).spread(self.eot)
 
     def see(self, rows: Tensor, points: Images, logits: Tensor) -> Tensor:
-        """Notes what an estimate gave; says which of the rows are still attacked, bool.
+        """Records the result of an estimate; returns which of the rows are still attacked, bool.
 
         Arguments:
-            rows: The images that were evaluated.
-            points: Where, `(rows, C, H, W)`.
+            rows: Rows of the evaluated images.
+            points: The evaluated points, `(rows, C, H, W)`.
             logits: `(draws, rows, classes)`.
         """
         if not self.model.decisive:
@@ -81,14 +82,15 @@ class Search:
         return self.share[rows] > 0
 
     def confirm(self, rows: Tensor, points: Images) -> None:
-        """Compares candidate points of these rows with the best so far: on draws that all candidates share and no estimate
-        uses, unless the draws are known. Were they fresh for each, the luckiest candidate would win.
+        """Compares candidate points of these rows with the best so far, on the same draws for all candidates.
+
+        Fresh draws for each candidate would let the luckiest one win. No estimate uses these, unless they are known.
         """
         if len(rows):
             self._keep(rows, points, self.model.sample(points, self._shared(rows)))
 
     def report(self, left: Work) -> None:
-        """Says how far the attack is: what is left to do for each active image and draw."""
+        """Reports the progress of the attack: the work left for each active image and draw."""
         self.model.advance(left, len(self.active), draws=self.draws)
 
     @property
@@ -96,7 +98,7 @@ class Search:
         return self.model.stochastic and not self.model.known
 
     def _shared(self, rows: Tensor) -> Noise:
-        """The draws on which points are compared: the known ones, those of `confirm`, or one that changes nothing."""
+        """The draws on which points are compared: known ones, those of `confirm`, or any one if draws do not matter."""
         noise = self.noise[rows]
         if self._fresh:
             return noise.of("confirm").spread(self.confirming)

@@ -1,4 +1,4 @@
-"""What the attacker may do: a norm and an exact radius."""
+"""The threat model: a norm and an exact radius."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fractions import Fraction
 from bench.errors import UserError
 
 NORMS = {"linf": 1, "l2": 100, "l1": 10_000}
-"""Norms, and the largest radius of each in pixel units."""
+"""Largest radius of each norm, in pixel units."""
 SMALLEST = Fraction(1, 1_000_000)
 MOST_THREATS = 50
-"""Threats in one list."""
+"""Largest number of threats in one list."""
 TOLERANCE = 1e-5
-"""By which rounding may carry an image out of the ball, relative to its radius."""
+"""Rounding error that is allowed outside the ball, relative to the radius."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class ThreatModel:
 
     @classmethod
     def parse(cls, text: str) -> ThreatModel:
-        """Reads `linf:8/255`, `linf:0.1` or `l2:0.5`; numbers are read exactly.
+        """Reads `linf:8/255`, `linf:0.1` or `l2:0.5` without rounding.
 
         Raises:
             UserError: The text is not of that form, or the radius is out of range.
@@ -74,12 +74,12 @@ class ThreatModel:
 
     @property
     def order(self) -> float:
-        """The order of the norm, as NumPy and PyTorch take it: infinity, 2 or 1."""
+        """The order of the norm for NumPy and PyTorch: infinity, 2 or 1."""
         return math.inf if self.norm == "linf" else float(self.norm.removeprefix("l"))
 
     @property
     def furthest(self) -> float:
-        """The largest distance that counts as inside the ball, rounding included."""
+        """The largest distance that counts as inside the ball, with a tolerance for rounding."""
         return self.radius * (1 + TOLERANCE) + 1e-7
 
 
@@ -95,7 +95,7 @@ def _short(eps: Fraction) -> str:
 
 
 def _text(eps: Fraction) -> str:
-    """Pixel levels where they are whole, else a decimal where it is exact, else the fraction."""
+    """Whole pixel levels over 255, else an exact decimal, else the fraction."""
     if (eps * 255).denominator == 1 and eps.denominator != 1:
         return f"{eps * 255}/255"
     decimal = repr(float(eps))
@@ -104,10 +104,10 @@ def _text(eps: Fraction) -> str:
 
 
 def parse_threats(text: str) -> list[ThreatModel]:
-    """Reads `linf:4/255,linf:8/255`: by norm, smallest radius first.
+    """Reads `linf:4/255,linf:8/255`; sorted by norm, smallest radius first.
 
     Raises:
-        UserError: A part is no threat, one stands twice, or there are more than 50.
+        UserError: A part is no threat, a threat occurs twice, or there are more than 50.
     """
     threats = [ThreatModel.parse(part) for part in text.split(",")]
     if len(set(threats)) < len(threats) or len(threats) > MOST_THREATS:

@@ -115,7 +115,7 @@ class Examination:
     def _write(self) -> dict[str, Any]:
         order = list(TABLE)
         findings = sorted(self.findings.values(), key=lambda finding: order.index(finding.name))
-        spec = hashlib.sha256(canonical(self.subject.run.spec).encode()).hexdigest()
+        spec = hashlib.sha256(canonical(self.subject.run.header.document["spec"]).encode()).hexdigest()
         head = {
             "run_id": self.subject.run.run_id,
             "spec_sha256": spec,

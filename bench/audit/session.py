@@ -14,7 +14,7 @@ from bench.audit.price import total
 from bench.audit.subject import Subject
 from bench.errors import UserError
 from bench.figures.runs import read_run
-from bench.plan.cache import Shelf
+from bench.plan.cache import Cache
 from bench.plan.plan import Plan
 from bench.records.spec import differences
 from bench.registry.registry import Registry, suggest
@@ -69,7 +69,7 @@ def audit(
     options: Options,
     data_dir: Path | None = None,
     planned: Plan | None = None,
-    shelf: Shelf | None = None,
+    cache: Cache | None = None,
 ) -> dict[str, Any]:
     """Examines a run and returns the content of its `audit.json`; finished checks of at least this size are kept.
 
@@ -81,13 +81,13 @@ def audit(
         options: The results folder, also for the records of other attacks, and the device.
         data_dir: Where data sets lie.
         planned: The run's plan, if there is one already.
-        shelf: The cache of its networks and data.
+        cache: The cache of its networks and data.
 
     Raises:
         UserError: The record cannot be read, or its parts are missing or changed.
     """
     subject = _subject(
-        path, scope, registry, listener, options=options, data_dir=data_dir, planned=planned, shelf=shelf
+        path, scope, registry, listener, options=options, data_dir=data_dir, planned=planned, cache=cache
     )
     return Examination(subject, path, again=scope.again).examine(scope.names, listener)
 
@@ -128,14 +128,14 @@ def _subject(
     options: Options,
     data_dir: Path | None,
     planned: Plan | None = None,
-    shelf: Shelf | None = None,
+    cache: Cache | None = None,
 ) -> Subject:
     run = read_run(path)
     if not len(run):
         raise UserError(
             f"expected a run with finished images in {path}, got none yet; repeat the command that started it"
         )
-    shelf = shelf or Shelf()
+    cache = cache or Cache()
     planned = planned or replan(run.header, registry, data_dir)
     changed = differences(run.spec, planned.spec)
     if changed:
@@ -150,7 +150,7 @@ def _subject(
         size=scope.size,
         options=options,
         data_dir=data_dir,
-        shelf=shelf,
+        cache=cache,
         attacking=listener.attacking,
     )
     listener.opens(run.run_id, scope.size, subject.n)

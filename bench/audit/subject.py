@@ -16,7 +16,7 @@ from bench.audit.price import Load
 from bench.audit.rival import Choice, Rival, Trusting
 from bench.figures.runs import Run, read_run
 from bench.gradient import GradientMode
-from bench.plan.cache import Shelf
+from bench.plan.cache import Cache
 from bench.plan.plan import Plan, plan
 from bench.plan.request import request_of
 from bench.records.command import run_words
@@ -45,7 +45,7 @@ class Subject(ExaminedRun):
         size: `quick` or `full`.
         options: Results folder and device.
         data_dir: Where data sets lie.
-        shelf: The cache of networks and data that plans share.
+        cache: The cache of networks and data that plans share.
         attacking: Gives the reporter of another attack, by the attack's label.
 
     Raises:
@@ -62,12 +62,12 @@ class Subject(ExaminedRun):
         size: str,
         options: Options,
         data_dir: Path | None = None,
-        shelf: Shelf | None = None,
+        cache: Cache | None = None,
         attacking: Callable[[str], AbstractContextManager[Reporter]] = unheard,
     ) -> None:
         super().__init__(run, planned, samples=samples, size=size, device=options.device)
         self.registry, self.options, self.data_dir, self.attacking = registry, options, data_dir, attacking
-        self.cache = shelf or Shelf()
+        self.cache = cache or Cache()
         self.plans: dict[str, Plan] = {}
 
     @cached_property

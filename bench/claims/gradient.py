@@ -32,7 +32,7 @@ SAME = "the attacker's view and the score have to be the same function, else ano
 
 @dataclass(frozen=True, eq=False)
 class Slope:
-    """What the attacker sees in one gradient evaluation.
+    """One gradient evaluation by the attacker.
 
     Arguments:
         logits: Shape `(B, classes)`.
@@ -158,8 +158,9 @@ def central(function: Callable[[float], Tensor], step: float) -> Tensor:
 
 
 def one_sided(function: Callable[[float], Tensor], step: float) -> Tensor:
-    """`(4 f(h) - 3 f(0) - f(2h)) / 2h`, exact for parabolas."""
-    return (4 * function(step) - 3 * function(0.0) - function(2 * step)) / (2 * step)
+    """`(4 f(h) - 3 f(0) - f(2h)) / 2h`, exact for parabolas, and exactly 0 where nothing changes."""
+    still = function(0.0)
+    return (4 * (function(step) - still) - (function(2 * step) - still)) / (2 * step)
 
 
 def _project_on(model: DefendedClassifier, x: Images, noise: Noise, readout: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ class Watch(TorchDispatchMode):
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        """Keeps torch from importing its compiler, 900 modules, which nothing here uses."""
+        """Keeps torch from importing its compiler, 900 modules, which is not needed."""
         return False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -163,10 +163,10 @@ class _Work:
 
     def plans(self) -> list[Plan]:
         """The plans of all requests, which share what they load."""
-        from bench.plan.cache import Shelf
+        from bench.plan.cache import Cache
         from bench.plan.plan import plan
 
-        cache = Shelf()
+        cache = Cache()
         return [plan(request, self.registry, cache) for request in self.requests]
 
 

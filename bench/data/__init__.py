@@ -1,7 +1,7 @@
 """Data sets. This table is the only place that names them.
 
-The order in which subsets are taken is published: classes take turns, and within a class the order of the original files
-is kept (`bench.data.dataset.balanced_order`). The first n images are therefore the same for everyone.
+The first n images of a data set are the same for everyone: classes take turns, and within a class the order of the
+original files is kept (`bench.data.dataset.balanced_order`).
 """
 
 from bench.registry.entry import Entry

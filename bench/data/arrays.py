@@ -1,4 +1,4 @@
-"""The user's own images: an `.npz` file."""
+"""Your own images in an `.npz` file."""
 
 from __future__ import annotations
 
@@ -9,28 +9,36 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.dataset import Dataset, balanced_order
+from bench.data.dataset import Dataset, balanced
 from bench.data.npy import check_arrays
 from bench.errors import UserError
 
 LOG = logging.getLogger("bench.arrays")
 MOST_CLASSES = 100_000
 
-# The last two: an .npy file gives an array, which is no context manager.
 _UNREADABLE = (
-    OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error, AttributeError, TypeError, NotImplementedError, RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    zipfile.BadZipFile,
+    zlib.error,
+    NotImplementedError,
+    RuntimeError,
     MemoryError,
-)  # fmt: skip
+    AttributeError,  # the last two: an .npy file holds one array, which is no context manager
+    TypeError,
+)
 
 
 def npz(*, path: str) -> Dataset:
-    """Images and labels of a NumPy archive, in class-balanced order; ids are positions in the file.
+    """Images and labels of a NumPy archive in class-balanced order; ids are positions in the file.
 
     Arguments:
-        path: File with `images` (`(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)`; uint8 or floats in [0, 1]) and `labels` `(N,)`.
+        path: File with `labels` `(N,)` and `images`: `(N, H, W)`, `(N, H, W, C)` or `(N, C, H, W)`, uint8 or floats
+            in [0, 1].
 
     Raises:
-        UserError: The file is missing, is no such archive, or its arrays do not fit.
+        UserError: The file is missing or no such archive, or its arrays do not fit.
     """
     try:
         if zipfile.is_zipfile(path):
@@ -50,12 +58,16 @@ def npz(*, path: str) -> Dataset:
 
 
 def dataset_of(
-    name: str, images: np.ndarray, labels: np.ndarray, classes: tuple[str, ...] | None = None, remarks: tuple[str, ...] = ()
-) -> Dataset:  # fmt: skip
+    name: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: tuple[str, ...] | None = None,
+    remarks: tuple[str, ...] = (),
+) -> Dataset:
     """Images `(N, C, H, W)` and labels `(N,)` in class-balanced order; ids are positions.
 
     Raises:
-        UserError: The labels are no whole numbers from 0, one per image.
+        UserError: The labels are not one whole number from 0 per image.
     """
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(images):
         raise UserError(
@@ -66,20 +78,14 @@ def dataset_of(
             f"data set {name!r}: expected labels in 0..{MOST_CLASSES - 1}, got {labels.max()}; renumber them from 0"
         )
     names = classes or tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
-    order = balanced_order(labels)
-    return Dataset(
-        name=name, ids=order, images=images[order], labels=labels[order].astype(np.int64), classes=names, remarks=remarks,
-    )  # fmt: skip
+    return balanced(name, images, labels.astype(np.int64), names, remarks=remarks)
 
 
 def _advice(labels: np.ndarray, images: int) -> str:
-    """How labels in another form become whole numbers."""
+    """How to convert labels of another form."""
     if len(labels.shape) != 2 or len(labels) != images:
-        return (
-            "save labels.astype(int)"
-            if labels.shape == (images,) and labels.dtype.kind in "fb"
-            else "give one per image"
-        )
+        numbers = labels.shape == (images,) and labels.dtype.kind in "fb"
+        return "save labels.astype(int)" if numbers else "give one per image"
     return "save labels.ravel()" if labels.shape[1] == 1 else "if each row is one-hot, save labels.argmax(axis=1)"
 
 
@@ -90,7 +96,7 @@ def _remarks(labels: np.ndarray) -> tuple[str, ...]:
 
 
 def channels_first(path: str, images: np.ndarray) -> np.ndarray:
-    """Images as `(N, C, H, W)`; raises `UserError` if no axis can be that of colours."""
+    """Images as `(N, C, H, W)`; raises `UserError` if no axis has 1 or 3 channels."""
     if images.ndim == 3:
         return images[:, None]
     if images.ndim == 4 and images.shape[1] in (1, 3):

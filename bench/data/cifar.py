@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100: 32 x 32 in colour, read by torchvision's loaders, from disk or the network."""
+"""CIFAR-10 and CIFAR-100: 32 x 32 in colour, from disk or downloaded, read by torchvision's loaders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.dataset import Dataset, balanced_order
+from bench.data.dataset import Dataset, balanced
 from bench.errors import UserError
 from bench.files.download import cache_folder, fetch
 
@@ -15,14 +15,14 @@ from bench.files.download import cache_folder, fetch
 def cifar10(data_dir: Path | None = None) -> Dataset:
     """The 10,000 test images of CIFAR-10, in a fixed class-balanced order; ids are positions in the original file.
 
-    The files are pickles: torchvision's loader opens none whose published md5 it does not have.
+    The files are pickles; torchvision's loader only opens files with the published md5.
 
     References:
         Learning Multiple Layers of Features from Tiny Images (Krizhevsky, 2009)
         https://www.cs.toronto.edu/~kriz/cifar.html
 
     Arguments:
-        data_dir: A folder with `cifar-10-python.tar.gz`, or torchvision's root folder; it is downloaded if it is not there.
+        data_dir: A folder with `cifar-10-python.tar.gz`, or torchvision's root folder; a missing file is downloaded.
     """
     return _test_images("cifar10", "CIFAR10", data_dir)
 
@@ -44,9 +44,7 @@ def cifar100_training(data_dir: Path | None = None) -> tuple[np.ndarray, np.ndar
 
 def _test_images(name: str, kind: str, data_dir: Path | None) -> Dataset:
     found = _load(kind, data_dir, train=False)
-    images, labels = _arrays(found)
-    order = balanced_order(labels)
-    return Dataset(name=name, ids=order, images=images[order], labels=labels[order], classes=tuple(found.classes))
+    return balanced(name, *_arrays(found), tuple(found.classes))
 
 
 def _arrays(found: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -54,19 +52,17 @@ def _arrays(found: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _load(name: str, data_dir: Path | None, *, train: bool) -> Any:
-    """Torchvision's data set; its archive is fetched and unpacked unless every file is there with its published md5."""
+    """Torchvision's data set; the archive is downloaded and unpacked unless all files have their published md5."""
     from torchvision import datasets
 
     kind, root = getattr(datasets, name), cache_folder(data_dir)
     try:
         return kind(root, train=train)
     except RuntimeError:
-        fetch(
-            [kind.url], root / kind.filename, checksum=f"md5:{kind.tgz_md5}",
-            advice=f"pass --data-dir FOLDER with {kind.filename}",
-        )  # fmt: skip
+        advice = f"pass --data-dir FOLDER with {kind.filename}"
+        fetch([kind.url], root / kind.filename, checksum=f"md5:{kind.tgz_md5}", advice=advice)
     try:
-        return kind(root, train=train, download=True)  # the archive is there: it is unpacked
+        return kind(root, train=train, download=True)  # unpacks the archive
     except (RuntimeError, OSError, EOFError) as error:
         raise UserError(
             f"expected to unpack {root / kind.filename} beside it, got: {error}; free some space or choose another --data-dir"

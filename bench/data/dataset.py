@@ -1,4 +1,4 @@
-"""A data set as the harness sees it: ids, images and labels in a fixed order, and a content hash."""
+"""Data sets: ids, images and labels in a fixed order, and a content hash."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 from bench.errors import UserError
 
 ROWS = 1_000
-"""Images that are hashed at once, so that arrays which lie on disk never come into memory as a whole."""
+"""Images that are hashed at once, so that arrays on disk are never loaded as a whole."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """Images and labels in the order in which subsets are taken: the first n are the subset of size n.
+    """Images and labels in a fixed order: the first n are the subset of size n.
 
     Arguments:
-        name: What records and tables call it.
+        name: Name in records and tables.
         ids: Sample ids, shape `(N,)`, unique, in `[0, 2^32)`.
         images: Shape `(N, C, H, W)`; uint8 in 0..255, or floats in [0, 1].
         labels: Shape `(N,)`, in `[0, len(classes))`.
         classes: Names of the classes.
-        remarks: What every record of these images has to say, such as which files were left out.
+        remarks: Notes for every record of these images, such as which files were left out.
 
     Raises:
         UserError: The arrays do not fit together, or hold NaN or values out of range.
@@ -46,7 +46,7 @@ class Dataset:
             )
         if self.ids.dtype.kind not in "iu" or self.ids.min() < 0 or self.ids.max() >= 1 << 32:
             raise UserError(
-                f"data set {self.name!r}: expected whole numbers in [0, 2^32) as ids, which the draws are made of, got {self.ids.dtype} in {self.ids.min()}..{self.ids.max()}; renumber them"
+                f"data set {self.name!r}: expected whole numbers in [0, 2^32) as ids, which key the draws, got {self.ids.dtype} in {self.ids.min()}..{self.ids.max()}; renumber them"
             )
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of ids, images and labels as they lie in memory (little endian, row-major)."""
+        """Hash of ids, images and labels (little endian, row-major)."""
         digest = hashlib.sha256()
         for array in (self.ids.astype("<i8"), self.images, self.labels.astype("<i8")):
             digest.update(f"{array.dtype.str}{array.shape}".encode())
@@ -68,10 +68,34 @@ class Dataset:
         return chosen.astype(np.float32) / np.float32(255) if chosen.dtype == np.uint8 else chosen.astype(np.float32)
 
 
-def balanced_order(labels: np.ndarray) -> np.ndarray:
-    """The positions 0..N-1 so ordered that classes take turns: any first n hold each class equally often, give or take one.
+def balanced(
+    name: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    *,
+    first: int = 0,
+    remarks: tuple[str, ...] = (),
+) -> Dataset:
+    """A data set in class-balanced order, whose ids are positions in the given arrays.
 
-    Within a class the given order is kept; classes that run out are skipped.
+    Arguments:
+        name: Name in records and tables.
+        images: Shape `(N, C, H, W)`; uint8 in 0..255, or floats in [0, 1].
+        labels: Shape `(N,)`, in `[0, len(classes))`.
+        classes: Names of the classes.
+        first: The id of the first image.
+        remarks: Notes for every record of these images.
+    """
+    order = balanced_order(labels)
+    images, labels = images[order], labels[order]
+    return Dataset(name=name, ids=order + first, images=images, labels=labels, classes=classes, remarks=remarks)
+
+
+def balanced_order(labels: np.ndarray) -> np.ndarray:
+    """The positions 0..N-1 in an order in which classes take turns: any first n hold each class about equally often.
+
+    Within a class the given order is kept; exhausted classes are skipped.
     """
     rank = np.zeros(len(labels), dtype=np.int64)
     for label in np.unique(labels):

@@ -1,33 +1,31 @@
-"""The digits of scikit-learn: 8 x 8 grey, inside that package."""
+"""Handwritten digits, 8 x 8 grey, which scikit-learn contains."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from bench.data.dataset import Dataset, balanced_order
+from bench.data.dataset import Dataset, balanced
 from bench.registry.extras import missing
 
 TRAINING = 1_000
-"""Images (the first ones) that networks are trained on; the other 797 are the data set."""
+"""Number of training images, the first ones; the other 797 are the data set."""
 
 
 def digits() -> Dataset:
-    """The last 797 of 1,797 handwritten digits, in a fixed class-balanced order; ids are positions in the original file.
+    """The last 797 of 1,797 handwritten digits in class-balanced order; ids are positions in the original file.
 
-    Levels 0..16 become floats in [0, 1].
+    Grey levels 0..16 become floats in [0, 1].
 
     References:
-        Methods of Combining Multiple Classifiers and Their Applications to Handwritten Digit Recognition (Xu, Krzyzak, Suen, 1992)
+        Methods of Combining Multiple Classifiers and Their Applications to Handwritten Digit Recognition
+        (Xu, Krzyzak, Suen, 1992)
         https://archive.ics.uci.edu/dataset/80 (CC BY 4.0)
 
     Raises:
         UserError: scikit-learn is not installed.
     """
     images, labels = _load()
-    order = balanced_order(labels[TRAINING:]) + TRAINING
-    return Dataset(
-        name="digits", ids=order, images=images[order], labels=labels[order], classes=tuple("0123456789")
-    )  # fmt: skip
+    return balanced("digits", images[TRAINING:], labels[TRAINING:], tuple("0123456789"), first=TRAINING)
 
 
 def digits_training() -> tuple[np.ndarray, np.ndarray]:

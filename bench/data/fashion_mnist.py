@@ -1,4 +1,4 @@
-"""Fashion-MNIST: the 10,000 test images inside the package, the 60,000 training images from disk or the network."""
+"""Fashion-MNIST: the test images are in the package, the training images on disk or downloaded."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.dataset import Dataset, balanced_order
+from bench.data.dataset import Dataset, balanced
 from bench.data.idx import idx_folder, read_idx
 
 CLASSES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 HELD_OUT = 2_000
-"""Training images (the last ones) that no recipe trains on: defaults are selected on them, no score is taken on them."""
+"""Number of held-out training images, the last ones: for choosing defaults, never for training or scores."""
 
-# Of the decompressed files: mirrors compress them differently.
+# Checksums of the decompressed files, since mirrors compress them differently.
 CHECKSUMS = {
     "t10k-images-idx3-ubyte": "sha256:5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte": "sha256:0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
@@ -23,19 +23,18 @@ CHECKSUMS = {
 
 
 def fashion_mnist(data_dir: Path | None = None) -> Dataset:
-    """The test set, in a fixed class-balanced order; ids are positions in the original file.
+    """The 10,000 test images in class-balanced order; ids are positions in the original file.
 
     References:
         Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms (Xiao, Rasul, Vollgraf, 2017)
         https://github.com/zalandoresearch/fashion-mnist (MIT licence)
     """
     images, labels = read_idx(Path(__file__).parent / "fashion-mnist", "t10k", CHECKSUMS)
-    order = balanced_order(labels)
-    return Dataset(name="fashion-mnist", ids=order, images=images[order], labels=labels[order], classes=CLASSES)
+    return balanced("fashion-mnist", images, labels, CLASSES)
 
 
 def fashion_mnist_training(data_dir: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The 60,000 training images `(N, 1, 28, 28)` uint8 and labels, from `data_dir` or else downloaded there.
+    """The 60,000 training images `(N, 1, 28, 28)` uint8 and labels; downloaded if missing.
 
     Arguments:
         data_dir: A folder with the four `*-ubyte.gz` files, or torchvision's root folder.
@@ -46,15 +45,13 @@ def fashion_mnist_training(data_dir: Path | None = None) -> tuple[np.ndarray, np
 
 
 def fashion_mnist_recipe(data_dir: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The training images without the held-out ones: what recipes train on."""
+    """The training images for recipes, without the held-out ones."""
     images, labels = fashion_mnist_training(data_dir)
     return images[:-HELD_OUT], labels[:-HELD_OUT]
 
 
 def fashion_mnist_selection(data_dir: Path | None = None) -> Dataset:
-    """The held-out training images, class-balanced, for choosing a defense's or an attack's arguments; never for scores."""
+    """The held-out training images, class-balanced: for choosing arguments, never for scores."""
     images, labels = fashion_mnist_training(data_dir)
     images, labels = images[-HELD_OUT:], labels[-HELD_OUT:]
-    order = balanced_order(labels)
-    ids = order + (60_000 - HELD_OUT)
-    return Dataset(name="fashion-mnist-selection", ids=ids, images=images[order], labels=labels[order], classes=CLASSES)
+    return balanced("fashion-mnist-selection", images, labels, CLASSES, first=60_000 - HELD_OUT)

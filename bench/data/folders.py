@@ -1,4 +1,4 @@
-"""The user's own images: a folder with one folder a class."""
+"""Your own images in a folder with one folder per class."""
 
 from __future__ import annotations
 
@@ -19,49 +19,57 @@ from bench.errors import UserError
 LOG = logging.getLogger("bench.folders")
 SYSTEM = frozenset(
     {
-        "__MACOSX", "@eaDir", "__pycache__", "lost+found", "$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "ehthumbs.db",
-        "desktop.ini", "Icon\r",
+        "__MACOSX",
+        "@eaDir",
+        "__pycache__",
+        "lost+found",
+        "$RECYCLE.BIN",
+        "System Volume Information",
+        "Thumbs.db",
+        "ehthumbs.db",
+        "desktop.ini",
+        "Icon\r",
     }
-)  # fmt: skip
-"""What systems and programs leave in folders, beside names that start with a dot."""
+)
+"""Entries of operating systems and programs, which are skipped like those that start with a dot."""
 PARTS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 SHOWN = 3
 
 
 def folder(*, path: str) -> Dataset:
-    """Images of a folder tree, the sorted names of whose sub-folders are the classes; all images of one size.
+    """Images of one size in a folder, whose sub-folders, sorted by name, are the classes.
 
-    An image may lie at any depth below its class, and links are followed. Hidden entries and those of systems are skipped.
-    Where some images are in colour, grey ones become RGB; alpha is left out. The remarks of the data set name all that was
+    Images may lie at any depth below their class, and links are followed. Hidden and system entries are skipped. If any
+    image is in colour, grey ones become RGB; alpha is left out. The remarks of the data set list everything that was
     skipped, left out or changed.
 
     Arguments:
         path: The folder.
 
     Raises:
-        UserError: No class folders, a class without images, no images, unreadable ones, or sizes that differ.
+        UserError: There are no class folders, no images, a class without images, unreadable images, or different sizes.
     """
     root = Path(path)
     found = _found(root)
     names = sorted(found.classes)
-    files = [(file, label) for label, name in enumerate(names) for file in found.classes[name]]
+    files = [file for name in names for file in found.classes[name]]
     if not files:
         left = f" but {found.left}" if found.others else ""
         raise UserError(f"expected {path} to hold one folder of images per class, got no images{left}; check the path")
     _check_classes(found, path)
-    pictures = [read_picture(file) for file, _ in files]
-    _check_sizes(path, [file for file, _ in files], pictures)
-    remarks = tuple(text for text in (*found.remarks, *_changes([file for file, _ in files], pictures)) if text)
+    pictures = [read_picture(file) for file in files]
+    _check_sizes(path, files, pictures)
+    remarks = tuple(text for text in (*found.remarks, *_changes(files, pictures)) if text)
     for text in remarks:
         LOG.warning("%s: %s", path, text)
-    labels = np.array([label for _, label in files])
+    labels = np.repeat(np.arange(len(names)), [len(found.classes[name]) for name in names])
     images = channels_first(path, np.stack(_alike(pictures)))
     return dataset_of(f"folder-{root.resolve().name}", images, labels, tuple(names), remarks)
 
 
 @dataclass(frozen=True)
 class _Found:
-    """Images by class, sorted; names of what was skipped; and files of other kinds."""
+    """Sorted images by class, names of skipped entries, and other files."""
 
     classes: dict[str, list[Path]]
     skipped: list[str]
@@ -76,7 +84,7 @@ class _Found:
 
     @property
     def remarks(self) -> list[str]:
-        """What a reader of the record has to know."""
+        """Notes for the record; empty texts do not apply."""
         names = sorted(self.classes)
         numbered = all(name.isdecimal() for name in names) and names != sorted(names, key=int)
         return [
@@ -100,21 +108,21 @@ def _found(root: Path) -> _Found:
 
 
 def _below(folder: Path, skipped: list[str], above: set[str]) -> Iterator[Path]:
-    """Files at any depth; a link to a folder above itself is not followed."""
-    here = os.path.realpath(folder)
-    if here in above:
+    """Files at any depth; links to a parent folder are not followed."""
+    real = os.path.realpath(folder)
+    if real in above:
         return
     for entry in sorted(folder.iterdir()):
         if _is_system(entry.name):
             skipped.append(entry.name)
         elif entry.is_dir():
-            yield from _below(entry, skipped, above | {here})
+            yield from _below(entry, skipped, above | {real})
         else:
             yield entry
 
 
 def _sorted_files(files: Iterable[Path], others: list[Path]) -> list[Path]:
-    """The images among some files; what is none is added to the others."""
+    """The images among the files; all other files are added to `others`."""
     images: list[Path] = []
     for file in sorted(files):
         (images if file.suffix.lower() in SUFFIXES else others).append(file)
@@ -155,16 +163,16 @@ def _size(size: tuple[int, ...]) -> str:
 
 
 def _changes(files: list[Path], pictures: list[Picture]) -> list[str]:
-    """What was made of modes that differ and of alpha."""
+    """Notes on converted colours and dropped alpha channels; empty texts do not apply."""
     grey = [file for file, picture in zip(files, pictures, strict=True) if picture.pixels.ndim == 2]
-    veiled = [file for file, picture in zip(files, pictures, strict=True) if picture.veiled]
+    transparent = [file for file, picture in zip(files, pictures, strict=True) if picture.transparent]
     return [
         f"{len(grey)} of {len(files)} files are grey, such as {grey[0].name}, and became RGB like the others"
         if 0 < len(grey) < len(files)
         else "",
-        f"alpha is left out, and is not constant in {len(veiled)} of {len(files)} files, such as {veiled[0].name}: "
+        f"alpha is left out, and is not constant in {len(transparent)} of {len(files)} files, such as {transparent[0].name}: "
         "composite them first if the picture is in it"
-        if veiled
+        if transparent
         else "",
     ]
 
@@ -183,7 +191,7 @@ def _tally(names: list[str]) -> str:
 
 
 def _shown(names: Iterable[str]) -> str:
-    """The first few, and how many more."""
+    """The first names, and the number of the others."""
     listed = list(names)
     more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
     return ", ".join(listed[:SHOWN]) + more

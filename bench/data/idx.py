@@ -1,4 +1,4 @@
-"""Files in the IDX format, as MNIST and Fashion-MNIST come: gzipped, checked before they are read."""
+"""Gzipped files in the IDX format of MNIST and Fashion-MNIST."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ IMAGES, LABELS = "{}-images-idx3-ubyte", "{}-labels-idx1-ubyte"
 
 
 def idx_folder(kind: Any, data_dir: Path | None, split: str) -> Path:
-    """Where the files of a split lie: found in `data_dir`, flat or in torchvision's layout, else downloaded in that layout.
+    """The folder with the files of a split: flat or in torchvision's layout; missing files are downloaded there.
 
     Arguments:
-        kind: `torchvision.datasets.MNIST` or a class like it, which says where the files are and what their md5 is.
-        data_dir: Where to look; None for the platform's cache folder.
+        kind: `torchvision.datasets.MNIST` or a subclass, which has the addresses and md5 checksums of the files.
+        data_dir: The folder to search; None for the platform's cache folder.
         split: `train` or `t10k`.
     """
     root = cache_folder(data_dir)
@@ -33,10 +33,8 @@ def idx_folder(kind: Any, data_dir: Path | None, split: str) -> Path:
     checksums = dict(kind.resources)
     for name in names:
         addresses = [mirror + name for mirror in kind.mirrors]
-        fetch(
-            addresses, raw / name, checksum=f"md5:{checksums[name]}",
-            advice=f"pass --data-dir FOLDER with {' and '.join(names)}",
-        )  # fmt: skip
+        advice = f"pass --data-dir FOLDER with {' and '.join(names)}"
+        fetch(addresses, raw / name, checksum=f"md5:{checksums[name]}", advice=advice)
     return raw
 
 
@@ -44,12 +42,12 @@ def read_idx(folder: Path, split: str, checksums: dict[str, str]) -> tuple[np.nd
     """Images `(N, 1, 28, 28)` uint8 and labels `(N,)` int64 of a split.
 
     Arguments:
-        folder: Where the two `.gz` files lie.
+        folder: The folder with the two `.gz` files.
         split: `train` or `t10k`.
-        checksums: By file name: `md5:...` of the file with the ending `.gz`, or `sha256:...` of what is inside, without it.
+        checksums: `md5:...` by the name of a `.gz` file, or `sha256:...` of its content by the name without `.gz`.
 
     Raises:
-        UserError: A file is missing, cut or another one.
+        UserError: A file is missing, damaged or has a wrong checksum.
     """
     images = np.frombuffer(_read(folder, IMAGES.format(split), checksums), np.uint8, offset=16)
     labels = np.frombuffer(_read(folder, LABELS.format(split), checksums), np.uint8, offset=8)

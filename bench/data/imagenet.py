@@ -1,4 +1,4 @@
-"""ImageNet: the 5,000 validation images that RobustBench scores on, from a folder of one's own."""
+"""ImageNet: the 5,000 validation images of RobustBench, from a local folder."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ LOG = logging.getLogger("bench.imagenet")
 
 
 def imagenet(data_dir: Path | None = None, *, preprocessing: str = "Res256Crop224") -> Dataset:
-    """RobustBench's 5,000 validation images in a fixed order in which classes take turns; ids are positions in its list.
+    """RobustBench's 5,000 validation images in class-balanced order; ids are positions in its list.
 
-    The shorter side becomes 256 and the middle 224 x 224 are kept, as RobustBench does it. Decoded images are kept in
-    the platform's cache folder (753 MB).
+    As in RobustBench, the shorter side is resized to 256 and the central 224 x 224 pixels are kept. Decoded images are
+    cached in the platform's cache folder (753 MB).
 
     References:
         RobustBench: a standardized adversarial robustness benchmark (Croce et al., 2021)
         https://arxiv.org/abs/2010.09670
 
     Arguments:
-        data_dir: The folder of the validation images, one folder a class (`n01440764`, ...), or the one above it (`val`).
-        preprocessing: A key of `PREPROCESSINGS`, as the table of a RobustBench model names it.
+        data_dir: The folder of the validation images, with one folder per class (`n01440764`, ...), or its parent.
+        preprocessing: A key of `PREPROCESSINGS`, as in the table of RobustBench's models.
 
     Raises:
         UserError: Images are missing or cannot be read.
@@ -53,10 +53,8 @@ def imagenet(data_dir: Path | None = None, *, preprocessing: str = "Res256Crop22
     order = balanced_order(labels)
     images = _images(root, [names[k] for k in order], preprocessing)
     suffix = "" if preprocessing == "Res256Crop224" else f"-{PREPROCESSINGS[preprocessing]}"
-    return Dataset(
-        name=f"imagenet{suffix}", ids=order, images=images, labels=labels[order],
-        classes=tuple(sorted(numbers, key=lambda name: numbers[name])),
-    )  # fmt: skip
+    classes = tuple(sorted(numbers, key=lambda name: numbers[name]))
+    return Dataset(name=f"imagenet{suffix}", ids=order, images=images, labels=labels[order], classes=classes)
 
 
 def imagenet_training(data_dir: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -68,7 +66,7 @@ def imagenet_training(data_dir: Path | None = None) -> tuple[np.ndarray, np.ndar
 
 
 def _published() -> tuple[list[str], dict[str, int]]:
-    """Names of the images, and the number of each class, from the files of RobustBench's wheel; it is not imported."""
+    """The image names and class numbers, from the files of RobustBench, which is not imported."""
     found = importlib.util.find_spec("robustbench")
     places = list(found.submodule_search_locations or []) if found else []
     texts = {}
@@ -88,14 +86,14 @@ def _validation_folder(root: Path, names: list[str]) -> Path:
             break
     if missing:
         raise UserError(
-            f"expected the ImageNet validation images in {root}, one folder a class, got {len(missing)} of {len(names)} missing, "
-            f"such as {missing[0]}; pass --data-dir FOLDER (they are to be had from https://image-net.org)"
+            f"expected the ImageNet validation images in {root}, one folder per class, got {len(missing)} of {len(names)} missing, "
+            f"such as {missing[0]}; pass --data-dir FOLDER (download them from https://image-net.org)"
         )
     return folder
 
 
 def _images(root: Path, names: list[str], preprocessing: str) -> np.ndarray:
-    """The images `(N, 3, 224, 224)` uint8, from the cache if nothing has changed since they were decoded."""
+    """The images `(N, 3, 224, 224)` uint8, from the cache if the files have not changed."""
     cached = cache_folder(None) / "imagenet" / f"{_key(root, names, preprocessing)}.npy"
     if cached.exists():
         return np.load(cached, mmap_mode="r", allow_pickle=False)
@@ -103,7 +101,7 @@ def _images(root: Path, names: list[str], preprocessing: str) -> np.ndarray:
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         images = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
-    except OSError:  # no place for a cache: they are decoded anew each time
+    except OSError:  # no space for a cache: decoded again each time
         return _decode(root, names, preprocessing, np.empty(shape, dtype=np.uint8))
     _decode(root, names, preprocessing, images).flush()
     part.replace(cached)

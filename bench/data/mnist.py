@@ -1,4 +1,4 @@
-"""MNIST: handwritten digits, 28 x 28 grey, from disk or the network."""
+"""MNIST: handwritten digits, 28 x 28 grey, from disk or downloaded."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.dataset import Dataset, balanced_order
+from bench.data.dataset import Dataset, balanced
 from bench.data.idx import idx_folder, read_idx
 
 CLASSES = tuple("0123456789")
 
 
 def mnist(data_dir: Path | None = None) -> Dataset:
-    """The 10,000 test images, in a fixed class-balanced order; ids are positions in the original file.
+    """The 10,000 test images in class-balanced order; ids are positions in the original file.
 
     References:
         Gradient-Based Learning Applied to Document Recognition (LeCun, Bottou, Bengio, Haffner, 1998)
         https://doi.org/10.1109/5.726791
 
     Arguments:
-        data_dir: A folder with the `*-ubyte.gz` files, or torchvision's root folder; they are downloaded if they are not there.
+        data_dir: A folder with the `*-ubyte.gz` files, or torchvision's root folder; missing files are downloaded.
     """
-    images, labels = _split(data_dir, "t10k")
-    order = balanced_order(labels)
-    return Dataset(name="mnist", ids=order, images=images[order], labels=labels[order], classes=CLASSES)
+    return balanced("mnist", *_split(data_dir, "t10k"), CLASSES)
 
 
 def mnist_training(data_dir: Path | None = None) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""The arrays in an `.npz` file of a stranger: none is read before its size is known to be what the file holds."""
+"""Untrusted `.npz` files: the size of each array is checked before it is read."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def check_arrays(path: Path) -> None:
-    """Checks the headers of every array against the bytes that the archive has for it.
+    """Checks the header of each array against its size in the archive.
 
     Raises:
-        UserError: A header promises more than there is, an array holds Python objects, or a member would unpack out of
-            all proportion.
-        OSError, ValueError, zipfile.BadZipFile: It is no such archive.
+        UserError: A size is wrong, an array holds Python objects, or a member would unpack to far more than its size.
+        OSError, ValueError, zipfile.BadZipFile: The file is no such archive.
     """
     with zipfile.ZipFile(path) as archive:
         check_sizes(path, archive.infolist())

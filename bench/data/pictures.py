@@ -1,4 +1,4 @@
-"""Image files as arrays: what is kept of each kind of picture."""
+"""Image files as arrays of grey levels or RGB."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from bench.errors import UserError
 
 SUFFIXES = frozenset(
     {
-        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm", ".pnm", ".gif",
-        ".tga", ".jp2",
+        ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm",
+        ".pnm", ".gif", ".tga", ".jp2",
     }
 )  # fmt: skip
-"""What is read; case does not matter."""
+"""Suffixes of files that are read, in lower case."""
 GREY = ("1", "L", "LA", "La")
 SCALED = 257
-"""Of 16 bits to 8: 65535 / 255."""
+"""Factor from 8 to 16 bits: 65535 / 255."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,36 +27,34 @@ class Picture:
     """One decoded file.
 
     Arguments:
-        pixels: uint8, shape `(H, W)` if it is grey, else `(H, W, 3)`.
-        veiled: Whether it has an alpha channel that is not constant, which is left out.
+        pixels: uint8, shape `(H, W)` for grey, else `(H, W, 3)`.
+        transparent: Whether an alpha channel that is not constant was left out.
     """
 
     pixels: np.ndarray
-    veiled: bool = False
+    transparent: bool = False
 
 
 def read_picture(file: Path) -> Picture:
-    """Decodes a file: grey stays grey, 16 bits are scaled to 8, palettes and everything else become RGB, alpha is left out.
+    """Decodes a file: grey stays grey, 16 bits are scaled to 8, all else becomes RGB, alpha is left out.
 
     Raises:
-        UserError: It is damaged, holds several pictures, or pixels that 0..255 cannot stand for.
+        UserError: The file is damaged, or holds several pictures or pixels that do not fit 8 or 16 bits.
     """
     from PIL import Image
 
     try:
         with Image.open(file) as image:
-            frames = (
-                1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-            )  # MPO: a JPEG with its own thumbnails
-            if frames > 1:
+            frames = getattr(image, "n_frames", 1)
+            if frames > 1 and image.format != "MPO":  # MPO: a JPEG with its thumbnails
                 raise UserError(f"expected one picture in {file}, got {frames}; split or remove it")
-            return Picture(_pixels(image, file), _veiled(image))
+            return Picture(_pixels(image, file), _transparent(image))
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise UserError(f"expected an image at {file}, got: {error}; repair or remove it") from error
 
 
 def _pixels(image: Any, file: Path) -> np.ndarray:
-    if image.mode == "F" or image.mode.startswith("I"):  # `convert` would clip these and not scale
+    if image.mode == "F" or image.mode.startswith("I"):  # `convert` would clip these instead of scaling
         levels = np.asarray(image)
         if image.mode == "F" or levels.min() < 0 or levels.max() > SCALED * 255:
             raise UserError(
@@ -66,7 +64,7 @@ def _pixels(image: Any, file: Path) -> np.ndarray:
     return np.asarray(image.convert("L" if image.mode in GREY else "RGB"))
 
 
-def _veiled(image: Any) -> bool:
+def _transparent(image: Any) -> bool:
     if not (image.mode.endswith(("A", "a")) or "transparency" in image.info):
         return False
     low, high = image.convert("RGBA").getchannel("A").getextrema()

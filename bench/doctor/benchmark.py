@@ -18,7 +18,7 @@ from bench.gradient import GradientMode
 from bench.machine.device import pick_device
 from bench.machine.memory import synchronize
 from bench.models.stand_ins import StandIn, ddpm_cifar10, resnet50, small_imagenet_denoiser, wide_resnet
-from bench.plan.cache import Shelf
+from bench.plan.cache import Cache
 from bench.plan.plan import Plan, plan
 from bench.records.record import SHARD
 from bench.registry.entry import Entry
@@ -199,7 +199,7 @@ def _cells(
 ) -> list[CellCost]:
     """The cost of each cell of a suite: passes, counted with small networks on small images, times the seconds of each."""
     path = find_suite(setting.suite)
-    small, cache = _small(registry, setting), Shelf()
+    small, cache = _small(registry, setting), Cache()
     costs = []
     for cell in cells_of(read_suite(path), path):
         planned = plan(cell_request(cell), small, cache)

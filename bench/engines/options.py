@@ -1,4 +1,4 @@
-"""The options of an engine."""
+"""The choice of an engine and of its workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ENGINES = ("local", "ray")
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """How shards are distributed; no option is part of the run id, and none changes a number.
+    """Options of an engine; none is part of the run id, and none changes a number.
 
     Arguments:
         name: `local` or `ray`.

@@ -51,7 +51,7 @@ class Crew(Protocol):
 
     size: int
     attempts: int
-    """How often an order is sent whose worker is lost; 1 if the crew repeats orders itself."""
+    """Largest number of attempts for an order whose worker is lost; 1 if the crew repeats orders itself."""
 
     def start(self) -> None:
         """Starts the workers."""

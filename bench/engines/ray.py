@@ -15,7 +15,7 @@ from bench.errors import UserError, WorkerError
 from bench.registry.registry import Registry
 
 RETRIES = 2
-"""How often Ray restarts a worker and repeats its shard."""
+"""Number of times that Ray restarts a worker and repeats its shard."""
 STARTING = 300.0
 """Seconds that the cluster has to start the workers."""
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.errors import BenchError, WorkerError
 from bench.machine.device import pick_device
-from bench.plan.cache import Shelf
+from bench.plan.cache import Cache
 from bench.plan.plan import plan
 from bench.plan.request import Request
 from bench.records.header import Header
@@ -65,7 +65,7 @@ class Session:
 
     def __init__(self, registry: Registry, working: Callable[[float, int, int], None]) -> None:
         self.registry, self.working = registry, working
-        self.shelf = Shelf()
+        self.cache = Cache()
         self.run: tuple[str, str] | None = None
         self.loads = 0
 
@@ -83,7 +83,7 @@ class Session:
 
     def _worker(self, order: Order) -> Worker:
         if self.run != (order.run_id, order.device):
-            planned = plan(order.request, self.registry, self.shelf)
+            planned = plan(order.request, self.registry, self.cache)
             if planned.spec.run_id != order.run_id:
                 raise WorkerError(
                     f"expected the run {order.run_id} on every worker, got {planned.spec.run_id} from the same names here; bring the same weights, data and code to every machine"

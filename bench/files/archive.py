@@ -1,4 +1,4 @@
-"""Zip files from strangers: sizes are checked before anything is unpacked, and nothing lands outside its folder."""
+"""Untrusted zip files: sizes are checked before unpacking, and no file lands outside the target folder."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from bench.files.documents import printable
 MOST_FILES = 100_000
 MOST_BYTES = 1 << 40
 SUSPECT_BYTES, SUSPECT_RATIO = 1 << 28, 200
-"""A member this large that shrinks this much is no data: images shrink by less."""
+"""A member that is larger and more compressed than this is refused as a zip bomb; images compress less."""
 RECORD_FILES = r"run\.json|samples\.jsonl|SHA256SUMS|audit-of-maker\.json|adversarial/\d{5,}\.safetensors"
 _CHUNK = 1 << 20
 _BAD = (OSError, EOFError, ValueError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def extract(archive: Path, target: Path, *, wanted: str = RECORD_FILES, most: int = MOST_BYTES) -> list[Path]:
-    """Unpacks the files of a zip file into a folder of their own, and gives their paths.
+    """Unpacks the files of a zip file into a folder and returns their paths.
 
     Arguments:
         archive: The zip file.
-        target: A folder, made if missing; a file that is there already is not replaced.
-        wanted: Regular expression that each name has to match from end to end.
-        most: Bytes of all files together.
+        target: The folder, made if missing; existing files are not replaced.
+        wanted: Regular expression that each whole name has to match.
+        most: Largest total size of the files, in bytes.
 
     Raises:
-        UserError: It is no zip file, is damaged, holds other names, links, encrypted or oversized files, or cannot be written.
+        UserError: The file is damaged, holds other names, links, encrypted or oversized files, or cannot be unpacked.
     """
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -44,7 +44,7 @@ def extract(archive: Path, target: Path, *, wanted: str = RECORD_FILES, most: in
 
 
 def check_sizes(archive: Path, members: list[zipfile.ZipInfo], most: int = MOST_BYTES) -> None:
-    """Raises `UserError` if the members of a zip file would fill the disk or the memory out of proportion to it."""
+    """Raises `UserError` if a zip file holds too many files, or would unpack to far more than its size."""
     if len(members) > MOST_FILES or sum(member.file_size for member in members) > most:
         raise UserError(
             f"expected at most {MOST_FILES} files and {most >> 20} MiB in {printable(archive)}, got more; do not use it"

@@ -1,4 +1,4 @@
-"""The one atomic write: a file is whole or absent, whatever the moment of a kill."""
+"""Atomic writes: after a crash, a file is complete or absent."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bench.errors import InterruptedRunError, UserError
 
 
 def write_whole(target: Path, content: bytes | str) -> None:
-    """Writes a file beside its place and renames it, so that it is whole or absent; its folder is made.
+    """Writes a file under a temporary name and renames it; its folder is made if missing.
 
     Arguments:
         target: The file.
-        content: Bytes, or text to be written as UTF-8.
+        content: Bytes, or text that is encoded as UTF-8.
 
     Raises:
-        UserError: It cannot be written.
+        UserError: The file cannot be written.
         InterruptedRunError: The disk is full.
     """
     try:
@@ -32,10 +32,10 @@ def write_whole(target: Path, content: bytes | str) -> None:
 
 @contextlib.contextmanager
 def replacing(target: Path) -> Iterator[BinaryIO]:
-    """A file to write, which takes the place of `target` when the block ends and is removed if the block raises.
+    """Context with a file to write; it replaces `target` at the end, or is removed if the block raises.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     temporary = target.with_name(f"{target.name}.{os.getpid()}.tmp")  # two processes may write the same file
     try:
@@ -52,12 +52,12 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
 
 
 def full(error: OSError) -> bool:
-    """Whether a write failed for want of space."""
+    """Whether a write failed because the disk is full."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def unwritten(path: Path, error: OSError) -> Exception:
-    """The error to raise where a file of a folder could not be written."""
+    """The error to raise if a file in a folder could not be written."""
     if full(error):
         return InterruptedRunError(
             f"expected space to write {path}, got a full disk; free some and repeat the same command: what is finished is kept"

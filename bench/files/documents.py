@@ -1,4 +1,4 @@
-"""JSON and TOML from strangers: bounded in size and depth, and without characters that steer a terminal."""
+"""Untrusted JSON and TOML: limited in size and depth, and free of terminal control characters."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ else:
     import tomli as tomllib
 
 MOST_BYTES = 16 * 1024 * 1024
-"""Of a document; the largest that this package writes has some kilobytes."""
+"""Largest size of a document; those of this package have some kilobytes."""
 DEEPEST = 32
-"""Tables in tables, lists in lists."""
+"""Largest depth of nested tables and lists."""
 PLAIN = "\n\t"
-"""Control characters that only move the cursor on."""
+"""Control characters that are allowed."""
+DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+"""Bidirectional classes of characters that change the text direction."""
 
 
 def read_json(file: Path) -> Any:
     """The value in a JSON file.
 
     Raises:
-        UserError: There is no such file, it is too large, too deep, no JSON, or holds characters that steer a terminal.
+        UserError: The file is missing, too large, nested too deep, no JSON, or holds terminal control characters.
     """
     return _read(file, "JSON", json.loads)
 
@@ -43,10 +45,10 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 
 def bounded(file: Path, most: int = MOST_BYTES) -> bytes:
-    """The content of a file of at most so many bytes.
+    """The content of a file of at most `most` bytes.
 
     Raises:
-        UserError: It is absent, no plain file, or larger.
+        UserError: The file is missing, not a plain file, or larger.
     """
     try:
         if file.exists() and not file.is_file():
@@ -64,12 +66,14 @@ def bounded(file: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def printable(text: object) -> str:
-    """The text with every character that could steer a terminal or reorder a line written as its escape."""
-    return "".join(character if _harmless(character) else _escaped(character) for character in str(text))
+    """The text with control characters, and those that change the text direction, replaced by escapes."""
+    return "".join(
+        character if _harmless(character) else character.encode("unicode_escape").decode() for character in str(text)
+    )
 
 
 def check_printable(value: Any, file: Path) -> None:
-    """Raises `UserError` if any text in a JSON value could steer a terminal, or if it is nested too deep."""
+    """Raises `UserError` if a text in a JSON value is not `printable`, or the value is nested too deep."""
     for text, where in _texts(value, "", file):
         if not all(map(_harmless, text)):
             raise UserError(
@@ -112,14 +116,7 @@ def _too_deep(file: Path) -> UserError:
 
 
 def _harmless(character: str) -> bool:
-    """Neither a control character nor one that turns the direction of writing, nor half of a surrogate pair."""
+    """Whether a character is no control character, no change of text direction and no half of a surrogate pair."""
     return character in PLAIN or not (
-        unicodedata.category(character) in ("Cc", "Cs") or unicodedata.bidirectional(character) in _TURNS
+        unicodedata.category(character) in ("Cc", "Cs") or unicodedata.bidirectional(character) in DIRECTIONS
     )
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
-
-
-_TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}

@@ -1,4 +1,4 @@
-"""Downloads that are checked, and that resume after an interruption."""
+"""Downloads that are verified by checksum and resume after an interruption."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ CHUNK, TIMEOUT, NOTICES = 1 << 18, 30, 10
 WAIT = 0.2
 LOG = logging.getLogger("bench.download")
 
-# What goes wrong on the way; URLError and HTTPError are OSErrors.
-_BROKEN = (OSError, HTTPException)
+# URLError and HTTPError are OSErrors.
+_FAILURES = (OSError, HTTPException)
 
 
 def cache_folder(data_dir: Path | None) -> Path:
-    """`data_dir`, or else the platform's cache folder of purebench."""
+    """`data_dir`, or purebench's cache folder on this platform."""
     from platformdirs import user_cache_path
 
     return data_dir or user_cache_path("purebench")
 
 
 def fetch(addresses: Sequence[str], path: Path, *, checksum: str, advice: str = "") -> Path:
-    """The checked file at `path`, downloaded from the first address that gives it unless it is there already.
+    """Downloads a file from the first address that works, unless it exists; the checksum is verified in any case.
 
-    Received bytes are kept in `path` with `.part` until they are whole and the checksum is right; a later call asks for the rest only.
-    One process at a time downloads; others wait for it.
+    Received bytes are kept in `path` with `.part` until the file is complete and verified; a later call downloads only
+    the rest. One process downloads at a time; others wait for it.
 
     Arguments:
-        addresses: Places of the same file, in the order in which they are tried.
-        path: Its place; missing folders are made.
+        addresses: Addresses of the same file, in the order in which they are tried.
+        path: The local file; missing folders are made.
         checksum: `md5:...` or `sha256:...`, in hexadecimal digits; the first digits are enough.
-        advice: What else to do where there is no network, as the end of a sentence.
+        advice: An alternative to the download, appended to the error sentence.
 
     Raises:
-        UserError: The network fails, or the file that lies there or arrives is another one.
+        UserError: All addresses fail, or a checksum is wrong.
     """
     if path.exists():
         _check(path, checksum, f"the file at {path}; remove it and repeat the same command to download it again")
@@ -57,29 +57,29 @@ def fetch(addresses: Sequence[str], path: Path, *, checksum: str, advice: str = 
             f"expected to download {path.name} to {path.parent}, got: {error.strerror}; choose another --data-dir"
         ) from error
     with holder:
-        if path.exists():  # another process was first
+        if path.exists():  # another process has downloaded it
             part.unlink()
             return fetch(addresses, path, checksum=checksum, advice=advice)
         return _fetched(addresses, part, path, checksum=checksum, advice=advice)
 
 
 def _held(part: Path) -> BinaryIO:
-    told = False
-    while (file := hold(part)) is None:
-        if not told:
-            LOG.info("%s: another process is downloading it; waiting", part.name.removesuffix(".part"))
-        told = True
+    """The locked file, once no other process holds it."""
+    if file := hold(part):
+        return file
+    LOG.info("%s: another process is downloading it; waiting", part.name.removesuffix(".part"))
+    while not (file := hold(part)):
         time.sleep(WAIT)
     return file
 
 
 def _fetched(addresses: Sequence[str], part: Path, path: Path, *, checksum: str, advice: str) -> Path:
-    troubles = []
+    failures = []
     for address in addresses:
         try:
             _receive(address, part)
-        except _BROKEN as error:
-            troubles.append(f"{address}: {error or type(error).__name__}")
+        except _FAILURES as error:
+            failures.append(f"{address}: {error or type(error).__name__}")
             continue
         try:
             _check(part, checksum, f"{address}; it was discarded: repeat the same command, or choose another network")
@@ -92,8 +92,8 @@ def _fetched(addresses: Sequence[str], part: Path, path: Path, *, checksum: str,
         part.unlink()
     kept = f"; {_megabytes(size)} are kept" if size else ""
     raise UserError(
-        f"expected to download {path.name} to {path.parent}, got {' and '.join(troubles)}{kept}; "
-        f"repeat the same command to go on{advice and ', or ' + advice}"
+        f"expected to download {path.name} to {path.parent}, got {' and '.join(failures)}{kept}; "
+        f"repeat the same command to continue{advice and ', or ' + advice}"
     )
 
 
@@ -112,13 +112,13 @@ def digest(path: Path, algorithm: str) -> str:
 
 
 def _receive(address: str, part: Path) -> None:
-    """Appends the missing bytes to `part`; a server that cannot continue sends all of it again."""
+    """Appends the missing bytes to `part`, or replaces it if the server can only send the whole file."""
     have = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "purebench"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         response = urlopen(Request(address, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
-        if error.code == 416 and have:  # nothing is missing, or this is another file: the checksum will tell
+        if error.code == 416 and have:  # nothing is missing, or the file is wrong: the checksum decides
             return
         raise
     with response:
@@ -131,13 +131,13 @@ def _receive(address: str, part: Path) -> None:
 
 def _copy(response: BinaryIO, file: BinaryIO, name: str, done: int, total: int | None) -> None:
     if done:
-        LOG.info("%s: going on after %s", name, _megabytes(done))
-    told = 0
+        LOG.info("%s: continuing after %s", name, _megabytes(done))
+    reported = 0
     while chunk := response.read(CHUNK):
         file.write(chunk)
         done += len(chunk)
-        if total and NOTICES * done // total > told:
-            told = NOTICES * done // total
+        if total and NOTICES * done // total > reported:
+            reported = NOTICES * done // total
             LOG.info("%s: %s of %s", name, _megabytes(done), _megabytes(total))
     if total is not None and done < total:
         raise OSError(f"the connection broke off after {_megabytes(done)} of {_megabytes(total)}")

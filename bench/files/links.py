@@ -1,4 +1,4 @@
-"""Symbolic links that lead out of where a record belongs: never followed."""
+"""Symbolic links out of a record's folder are refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.files.documents import printable
 
 
 def check_links(path: Path) -> None:
-    """Raises `UserError` if a file of a record is a link out of its folder."""
+    """Raises `UserError` if a file of a record is a symbolic link out of its folder."""
     if (path / "adversarial").is_symlink():
         check_inside(path / "adversarial", path.resolve())
     for file in (*path.glob("*"), *path.glob("adversarial/*")):
@@ -18,7 +18,7 @@ def check_links(path: Path) -> None:
 
 
 def check_inside(path: Path, root: Path) -> None:
-    """Raises `UserError` if a path leads out of a folder, whose own path is resolved already."""
+    """Raises `UserError` if a path leads out of the folder `root`, which is already resolved."""
     if not path.resolve().is_relative_to(root):
         raise UserError(
             f"expected records that lie inside {printable(root)}, got the link {printable(path)}, which leads out of it; remove the link"

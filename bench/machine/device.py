@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""The device that computes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from bench.errors import UserError
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes CUDA, then MPS, then the CPU. TF32 is switched off.
+    """The device of this name, with TF32 switched off; `auto` prefers CUDA, then MPS, then the CPU.
 
     Raises:
-        UserError: No such device here.
+        UserError: This machine has no such device.
     """
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
@@ -30,5 +30,5 @@ def pick_device(name: str) -> torch.device:
 
 
 def own_generators(device: torch.device) -> AbstractContextManager[None]:
-    """A context after which torch's global generators, the CPU's and that of a GPU that is used, are as before."""
+    """Context that restores torch's global random state, of the CPU and of the device."""
     return torch.random.fork_rng([device] if device.type == "cuda" else [])

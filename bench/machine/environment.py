@@ -1,4 +1,4 @@
-"""What may change the rounding of a number, and the commit of the code."""
+"""The environment of a run, which can change the rounding of numbers, and the commit of the code."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ import bench
 
 
 def environment_of(device: torch.device) -> dict[str, Any]:
-    """Releases, and the device with the kernels that run on it."""
+    """Releases of the software, and the device with its instruction set."""
     return {
-        "purebench": bench.__version__, "torch": torch.__version__, "device": device.type, "device_name": _device_name(device),
-        "instructions": _instructions(device), "tf32": torch.backends.cuda.matmul.allow_tf32,
-    }  # fmt: skip
+        "purebench": bench.__version__,
+        "torch": torch.__version__,
+        "device": device.type,
+        "device_name": _device_name(device),
+        "instructions": _instructions(device),
+        "tf32": torch.backends.cuda.matmul.allow_tf32,
+    }
 
 
 def commit() -> str | None:
-    """The commit of the checkout that purebench runs from, if it runs from one."""
+    """The git commit that purebench runs from; None outside a checkout."""
     root = Path(bench.__file__).parent.parent
     if not (root / ".git").exists():
         return None
@@ -39,7 +43,7 @@ def _device_name(device: torch.device) -> str:
 
 
 def _instructions(device: torch.device) -> str:
-    """What decides which kernels run: the processor's instruction set and model, or the GPU's architecture."""
+    """The processor's instruction set and model, or the GPU's architecture: they decide which kernels run."""
     if device.type == "cuda":
         return "sm_{}{}".format(*torch.cuda.get_device_capability(device))
     if device.type != "cpu":

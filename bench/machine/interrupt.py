@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM stop a command within seconds, whatever it is doing."""
+"""SIGINT and SIGTERM stop a command within seconds, even in code that ignores them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from contextlib import contextmanager
 from threading import Event, Thread
 
 GRACE = 9.0
-"""Seconds that the command has to give up cleanly."""
+"""Seconds that a command has to stop cleanly."""
 CODE = 3
 
 
 @contextmanager
 def stopping(last_words: str, grace: float = GRACE) -> Iterator[None]:
-    """Inside, both signals raise KeyboardInterrupt; where nobody heeds it in time, the process ends with code 3.
+    """Context in which both signals raise KeyboardInterrupt; a command that runs on after `grace` exits with code 3.
 
-    The second way is for code that swallows the exception, and for calls into C that do not return. It is safe: what
-    is on disk stands whatever the moment of a kill.
+    The exit is needed for code that swallows the exception and for C calls that do not return. It is safe, because
+    files on disk are valid at any moment.
 
     Arguments:
-        last_words: The line that is then written to stderr.
-        grace: Seconds from the signal to the end.
+        last_words: Line written to stderr before the exit.
+        grace: Seconds from the signal to the exit.
     """
 
     def interrupt(*_: object) -> None:
@@ -46,7 +46,7 @@ def stopping(last_words: str, grace: float = GRACE) -> Iterator[None]:
 
 
 def _watch(signals: socket.socket, ended: Event, last_words: str, grace: float) -> None:
-    """Sleeps until a signal comes, by the interpreter's own wake-up, which needs no Python code in the main thread."""
+    """Waits for signals on the interpreter's wake-up socket, which works while the main thread runs C code."""
     with signals:
         while numbers := signals.recv(64):
             if set(numbers) & {signal.SIGINT, signal.SIGTERM} and not ended.wait(grace):

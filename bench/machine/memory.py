@@ -1,4 +1,4 @@
-"""How much memory something took: of the device on CUDA, of the whole process elsewhere."""
+"""Peak memory: of the device on CUDA, else of the whole process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _MIB = 1 << 20
 
 
 def synchronize(device: torch.device) -> None:
-    """Waits until the device has done what it was told."""
+    """Waits until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def reset_peak(device: torch.device) -> None:
-    """Begins to watch; where the process's peak cannot be reset (outside Linux), it stays that of its whole life."""
+    """Resets the peak; outside Linux, the process's peak cannot be reset."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -29,7 +29,7 @@ def reset_peak(device: torch.device) -> None:
 
 
 def peak(device: torch.device) -> int:
-    """Most MiB since the watch began: allocated on the device, or resident in the process."""
+    """Largest MiB since the last reset: allocated on the device, or resident in the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) // _MIB
     with contextlib.suppress(OSError):

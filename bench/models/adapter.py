@@ -55,8 +55,8 @@ def adapted(network: Any, x: Images, classes: int, name: str) -> nn.Module:
     """The network itself if it maps images to a tensor with gradients, else an `Adapter` of it.
 
     If it returns several tensors, the logits are the one named `logits`, else the only one of shape `(B, n)`, else the only one
-    with as many columns as there are classes. A network that cannot be called here, as if made for another device, is taken
-    as it is.
+    with as many columns as there are classes. A network that cannot be called at load time, perhaps made for another
+    device, is returned unchanged.
 
     Arguments:
         network: Maps images to logits, or to an object that holds them; in inference mode.

@@ -98,7 +98,7 @@ def _resolve(model: str, data: Dataset | None, threat: ThreatModel | None) -> tu
     wanted = next((d for d in datasets if data is not None and data.name.split("-")[0] == d), None)
     if wanted is None and len(datasets) > 1:
         raise UserError(
-            f"expected robustbench:DATASET/THREAT/{model}, since {model} stands on {', '.join(boards)}, got the bare name; write one of them"
+            f"expected robustbench:DATASET/THREAT/{model}, since {model} is on {', '.join(boards)}, got the bare name; write one of them"
         )
     boards = [b for b in boards if b.startswith(f"{wanted or next(iter(datasets))}/")]
     same = [b for b in boards if threat is not None and b.lower().endswith(f"/{threat.norm}")]

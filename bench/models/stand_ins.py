@@ -84,7 +84,7 @@ def resnet50() -> StandIn:
 def small_imagenet_denoiser() -> StandIn:
     """A small denoiser for ImageNet, which has no built-in score model."""
     return stand_in(
-        small_denoiser, "a small U-Net: the data set has no score model here, and published ones are far larger"
+        small_denoiser, "a small U-Net: the data set has no built-in score model, and published ones are far larger"
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 
-class Shelf:
+class Cache:
     """Keeps the most recently used values.
 
     Arguments:

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from bench.data.dataset import Dataset
-from bench.plan.cache import Shelf
+from bench.plan.cache import Cache
 from bench.plan.components import Components
 from bench.plan.parts import Part, hashed, load_classifier, load_dataset, load_score
 from bench.protocols import ScoreModel
@@ -35,16 +35,16 @@ class Loaded:
     sha256: Mapping[str, str | None]
 
 
-def load_components(components: Components, data_dir: Path | None, shelf: Shelf) -> Loaded:
+def load_components(components: Components, data_dir: Path | None, cache: Cache) -> Loaded:
     """Loads the data set and the networks, or takes them from the cache."""
     images = components.images.key, data_dir
-    dataset = shelf.get(images, lambda: load_dataset(components.images, data_dir))
+    dataset = cache.get(images, lambda: load_dataset(components.images, data_dir))
     setting = {"data_dir": data_dir, "run_dataset": dataset, "threat": components.threat}
 
     def load(part: Part | None, factory: Callable[..., Any]) -> tuple[Any, str | None]:
         if part is None:
             return None, None
-        return shelf.get((part.key, *images, str(components.threat)), lambda: hashed(factory(part, setting)))
+        return cache.get((part.key, *images, str(components.threat)), lambda: hashed(factory(part, setting)))
 
     classifier, classifier_sha256 = load(components.classifier, load_classifier)
     score, score_sha256 = load(components.score, load_score)

@@ -25,7 +25,7 @@ from bench.registry.registry import Found, Registry
 LATER = {"votes": 1, "budget": None}
 """Arguments added in later releases, at the values that change nothing; specs leave these out, so that old run ids stay valid."""
 LOOK = 2
-"""Images on which a loaded classifier is tried; with one image, a batch could not be told from a single image."""
+"""Images on which a loaded classifier is tried; one image would not show how a batch is handled."""
 
 
 class Part:

@@ -13,7 +13,7 @@ from bench.data.dataset import Dataset
 from bench.defended import check_signature
 from bench.gradient import GradientMode
 from bench.pace import Work
-from bench.plan.cache import Shelf
+from bench.plan.cache import Cache
 from bench.plan.components import Components, find_components
 from bench.plan.loaded import Loaded, load_components
 from bench.plan.parts import check_weights, make_defense, notes, remarks
@@ -62,20 +62,20 @@ class Plan:
     request: Request = field(default_factory=Request)
 
 
-def plan(request: Request, registry: Registry, shelf: Shelf | None = None) -> Plan:
+def plan(request: Request, registry: Registry, cache: Cache | None = None) -> Plan:
     """Finds, imports and builds every part; all names and arguments are checked before anything heavy is loaded.
 
     Arguments:
         request: The request by names.
         registry: Maps names to components.
-        shelf: Cache of the networks and data that plans of this process share.
+        cache: Cache of the networks and data that plans of this process share.
 
     Raises:
         UserError: A name, an argument, a file or a value is wrong.
     """
     components = find_components(request, registry)
     attack, defense, draws = components.attack, components.defense, components.draws
-    loaded = load_components(components, request.data_dir, shelf or Shelf())
+    loaded = load_components(components, request.data_dir, cache or Cache())
     attacked = loaded.classifier if loaded.surrogate is None else loaded.surrogate
     check_gradients(components.surrogate or components.classifier, attacked, components.gradient, registry)
     make = partial(make_defense, defense)

@@ -1,4 +1,4 @@
-"""The command that makes a run, from its record: to reproduce it, to complete a table, to make what a gate misses."""
+"""The command that reproduces a run, from its record."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def run_words(header: Header, samples: int, *, attack: str | None = None, result
     Arguments:
         header: The record's header.
         samples: Number of images.
-        attack: A preset in place of the recorded attack and its arguments.
-        results: `--results`, if it is not the default.
+        attack: A preset that replaces the recorded attack and its arguments.
+        results: The folder for `--results`.
     """
     spec, labels = header.spec, header.labels
     words = ["bench", "run", "--defense", spec.defense.name, *_changed(spec.defense, labels.defense, "-D")]
@@ -25,14 +25,7 @@ def run_words(header: Header, samples: int, *, attack: str | None = None, result
         words += ["--attack", spec.attack.name, *_changed(spec.attack, labels.attack, "-A")]
     else:
         words += ["--attack", attack]
-    words += [
-        "--dataset",
-        labels.dataset or spec.dataset.name,
-        "--threat",
-        spec.threat,
-        "-n",
-        str(samples),
-    ]
+    words += ["--dataset", labels.dataset or spec.dataset.name, "--threat", spec.threat, "-n", str(samples)]
     words += ["--classifier", spec.classifier.name, *_all(spec.classifier, "-C")]
     if spec.score_model:
         words += ["--score-model", spec.score_model.name, *_all(spec.score_model, "-S")]
@@ -48,7 +41,7 @@ def run_command(header: Header, samples: int, **options: str | None) -> str:
 
 
 def given_arguments(part: Component, label: str) -> dict[str, Any]:
-    """The arguments that the label names, since it holds those that differed from the defaults; values come from the spec."""
+    """The arguments that differ from the defaults: the label names them, the spec has their values."""
     named = {word.partition("=")[0] for word in label.removeprefix(part.name).split() if "=" in word}
     return {key: value for key, value in part.args.items() if key in named}
 
@@ -58,7 +51,7 @@ def _changed(part: Component, label: str, flag: str) -> list[str]:
 
 
 def _all(part: Component, flag: str) -> list[str]:
-    """Every argument but one that the name itself gives, as in `weights:PATH`."""
+    """All arguments except one that the name already contains, as in `weights:PATH`."""
     rest = part.name.partition(":")[2]
     return _options({key: value for key, value in part.args.items() if value != rest or not rest}, flag)
 
@@ -68,7 +61,7 @@ def _options(arguments: Mapping[str, Any], flag: str) -> list[str]:
 
 
 def argument_text(value: Any) -> str:
-    """A value as it is given on the command line."""
+    """A value as it is written on the command line."""
     if isinstance(value, list | tuple):
         return ",".join(map(argument_text, value))
     return "none" if value is None else str(value)

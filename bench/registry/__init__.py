@@ -1,1 +1,1 @@
-"""Names to components: tables, entry points, paths, and the arguments they take."""
+"""Resolves names to components: tables, entry points, paths, and their arguments."""

@@ -1,4 +1,4 @@
-"""Arguments of components: what a signature accepts, from text or from values."""
+"""Arguments of components: text and values, converted to the types of a signature."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.errors import UserError
 from bench.registry.registry import suggest
 
 ROLES = {"score", "surrogate", "model", "x", "y", "threat", "noise", "data_dir", "run_dataset"}
-"""Parameters that the harness fills, never the user."""
+"""Parameters that the harness sets, never the user."""
 
 
 def parse_options(options: list[str], flag: str) -> dict[str, str]:
@@ -34,31 +34,30 @@ def parse_options(options: list[str], flag: str) -> dict[str, str]:
 
 
 def complete(function: Callable[..., Any], given: Mapping[str, Any], *, what: str, flag: str) -> dict[str, Any]:
-    """The given arguments in the types of the signature, with every default filled in.
+    """The given arguments, converted to the types of the signature, and the defaults of all others.
 
     Arguments:
-        function: A class or function whose keyword arguments are the schema.
+        function: The class or function with the signature.
         given: Text or values by name.
-        what: What to call the component in errors.
-        flag: The command-line flag to name in errors.
+        what: Name of the component in errors.
+        flag: Command-line flag in errors.
 
     Raises:
-        UserError: An argument the signature does not have, a value of the wrong type, or a missing one.
+        UserError: An unknown argument, a value of the wrong type, or a missing value.
     """
     parameters = adjustable(function)
-    known = list(parameters)
     for name in given:
-        if name not in known:
-            names = f"it takes {', '.join(known)}" if known else "it takes no arguments"
-            raise UserError(f"expected an argument of {what}, got {name!r}{suggest(name, known)}; {names}")
+        if name not in parameters:
+            names = f"it takes {', '.join(parameters)}" if parameters else "it takes no arguments"
+            raise UserError(f"expected an argument of {what}, got {name!r}{suggest(name, list(parameters))}; {names}")
     values = {}
-    for name in known:
+    for name, parameter in parameters.items():
         if name in given:
-            values[name] = _convert(given[name], parameters[name], f"{what} {flag} {name}=")
-        elif parameters[name].default is inspect.Parameter.empty:
+            values[name] = _convert(given[name], parameter, f"{what} {flag} {name}=")
+        elif parameter.default is inspect.Parameter.empty:
             raise UserError(f"expected {what} to be given {flag} {name}=VALUE, got nothing; it has no default")
         else:
-            values[name] = parameters[name].default
+            values[name] = parameter.default
     return values
 
 
@@ -66,7 +65,7 @@ def adjustable(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The parameters of a component that the user sets.
 
     Raises:
-        UserError: It has no signature.
+        UserError: The component has no signature.
     """
     return {name: parameter for name, parameter in _schema(function).items() if name not in ROLES}
 
@@ -77,14 +76,14 @@ def takes(function: Callable[..., Any], name: str) -> bool:
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Argument values as JSON: tuples become lists."""
+    """Argument values for JSON: tuples become lists."""
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def label(
     name: str, function: Callable[..., Any], values: Mapping[str, Any], fixed: Mapping[str, Any] | None = None
 ) -> str:
-    """The name followed by the arguments that differ from the defaults: `dpsam rho=0`."""
+    """The name and the arguments that differ from the defaults: `dpsam rho=0`."""
     defaults = {key: parameter.default for key, parameter in _schema(function).items()} | dict(fixed or {})
     changed = [f"{key}={_text(value)}" for key, value in values.items() if value != defaults[key]]
     return " ".join([name, *changed])
@@ -129,7 +128,7 @@ def _convert(value: Any, parameter: inspect.Parameter, where: str) -> Any:
 
 
 def _prepare(value: Any, kind: Any) -> Any:
-    """Text the way people write it: `8/255` for numbers, `none`, and commas between the parts of a tuple."""
+    """Reads fractions such as `8/255`, `none`, and tuples with commas."""
     if not isinstance(value, str):
         return value
     if get_origin(kind) is tuple or kind is tuple:

@@ -1,4 +1,4 @@
-"""One row of a registry table: what a name stands for."""
+"""A row of a registry table: the component behind a name."""
 
 from __future__ import annotations
 
@@ -13,38 +13,41 @@ KINDS = {
     "classifiers": "classifier",
     "score_models": "score model",
 }
-"""Kinds of components, as entry-point groups call them (`purebench.defenses`, ...), and as sentences do."""
+"""Kinds of components, as in entry-point groups (`purebench.defenses`, ...), and their names in sentences."""
 KIND_OF = {
-    "defense": "defenses", "attack": "attacks", "dataset": "datasets", "classifier": "classifiers",
+    "defense": "defenses",
+    "attack": "attacks",
+    "dataset": "datasets",
+    "classifier": "classifiers",
     "score_model": "score_models",
-}  # fmt: skip
-"""The kind of what stands under each key of a spec or of a suite."""
+}
+"""The kind of component under each key of a spec or a suite."""
 FLAGS = {"defenses": "-D", "attacks": "-A", "classifiers": "-C", "score_models": "-S"}
-"""The flag that gives arguments to components of each kind; data sets take theirs by name."""
+"""Flags for the arguments of each kind; data sets take theirs in the name."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One row of a table: what a name stands for.
+    """A row of a registry table: the component behind a name.
 
     Arguments:
         target: `module:object`.
-        summary: One line of what it is.
-        args: Arguments that the name fixes (a preset); the user's own go before them.
-        gradient: For attacks: what is differentiated, a value of `GradientMode`.
-        knowledge: For attacks: what is known of a stochastic defense's scored draws, `fresh` (nothing) or `known`.
-        draws: For attacks: the number of scored draws that a protocol prescribes; 0 leaves it open.
+        summary: One line about it.
+        args: Arguments that the name fixes (a preset); the user's own override them.
+        gradient: For attacks: the gradient mode, a value of `GradientMode`.
+        knowledge: For attacks: `known` if the scored draws of a stochastic defense are known, else `fresh`.
+        draws: For attacks: the number of scored draws that a protocol prescribes; 0 for any.
         suits: For attacks: `deterministic` or `stochastic` if the attack is for such defenses only.
-        instead: For attacks with `suits`: what to use for the others.
-        package: The distribution whose code runs; an attack with one is handed whole shards, since it knows no image ids.
+        instead: For attacks with `suits`: the attack for the other defenses.
+        package: The distribution whose code runs. An attack with one gets whole shards, since it knows no image ids.
         remark: For protocols: what is kept of the paper and what is changed.
-        cite: Where the preset comes from.
-        defaults: For data sets: the names of its classifier and score model.
-        threats: For data sets: its boards, the default first.
-        training: For data sets: `module:object` of the function that gives the images and labels that networks may be trained on.
-        parameter: For a family `name:REST`: the argument that takes the rest.
-        members: For a family: `module:object` of a mapping from the names that are known to one line of what each is.
-        family: Whether the target is a function from that argument to the component, so that its signature may depend on it.
+        cite: The source of the preset.
+        defaults: For data sets: the names of their classifier and score model.
+        threats: For data sets: the threats of their leaderboards, the default first.
+        training: For data sets: `module:object` of the function that returns training images and labels.
+        parameter: For a family `name:REST`: the argument that receives REST.
+        members: For a family: `module:object` of a mapping from known names to one line about each.
+        family: Whether the target is a function from REST to the component, whose signature may depend on it.
     """
 
     target: str

@@ -1,18 +1,18 @@
-"""Packages that only some components need, and how to get them."""
+"""Optional packages that some components need."""
 
 from __future__ import annotations
 
 from bench.errors import UserError
 
 EXTRAS = {"torchattacks": "torchattacks", "diffusers": "hub", "scikit-learn": "digits", "ray": "ray"}
-"""The extra of purebench that installs a distribution."""
+"""The extra of purebench that installs each distribution."""
 
 
 def missing(package: str, error: Exception) -> UserError:
-    """The sentence that says which extra a component needs.
+    """The error that names the missing extra.
 
     Arguments:
         package: A key of `EXTRAS`.
-        error: What its import said.
+        error: The error of its import.
     """
     return UserError(f'expected the package {package}, got "{error}"; pip install "purebench[{EXTRAS[package]}]"')

@@ -1,4 +1,4 @@
-"""Whether the top-level packages of this distribution are the ones that Python finds."""
+"""Detects foreign packages that shadow the top-level packages of this distribution."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ HOME = Path(__file__).parents[2]
 
 
 def foreign_package(home: Path = HOME) -> str | None:
-    """One sentence about the first of our packages that another one shadows; None if all are ours.
+    """An error sentence about the first package that is shadowed; None if there is none.
 
     Arguments:
-        home: The folder in which they lie.
+        home: The folder of our packages.
     """
     for name in PACKAGES:
         spec = find_spec(name)

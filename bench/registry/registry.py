@@ -1,4 +1,4 @@
-"""Names to components: the literal tables, entry points, `module:object` and `path/file.py:object`."""
+"""Resolves names to components: tables, entry points, `module:object` and `path/file.py:object`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from bench.registry.sources import source_sha256
 
 @dataclass(frozen=True)
 class Found:
-    """A name that exists, not imported yet."""
+    """A resolved name; its component is not imported yet."""
 
     kind: str
     name: str
@@ -34,7 +34,7 @@ class Found:
         """Imports the component.
 
         Raises:
-            UserError: The module or the object in it does not exist, or fails on import.
+            UserError: The module or its object does not exist, or the import fails.
         """
         module, _, attribute = self.entry.target.rpartition(":")
         if self.source != "built-in" and os.getcwd() not in sys.path:
@@ -52,17 +52,14 @@ class Found:
         return target(self.name.partition(":")[2]) if self.entry.family else target
 
     def load_training(self) -> Any:
-        """Imports the function that gives a data set's training images and labels; None if it has none of its own."""
-        return (
-            replace(self, entry=replace(self.entry, target=self.entry.training)).load() if self.entry.training else None
-        )
+        """Imports the function that returns a data set's training images and labels; None if it has none."""
+        if not self.entry.training:
+            return None
+        return replace(self, entry=replace(self.entry, target=self.entry.training)).load()
 
     def source_sha256(self) -> str | None:
-        """Hash of the code of a component that is not built in, so that another version is another run."""
+        """Hash of the code of a component that is not built in: other code is another run. None for built-in ones."""
         return None if self.source == "built-in" else source_sha256(_import(self.entry.target.rpartition(":")[0]))
-
-
-_MISSING = object()
 
 
 class Registry:
@@ -76,47 +73,34 @@ class Registry:
         self.tables = tables
 
     def find(self, kind: str, name: str) -> Found:
-        """What a name stands for, without importing it.
+        """Resolves a name without importing the component.
 
         Raises:
-            UserError: Nothing has this name; close names are suggested.
+            UserError: The name is unknown; close names are suggested.
         """
-        if name in self.tables[kind] and not self.tables[kind][name].parameter:
-            return Found(kind, name, self.tables[kind][name], "built-in")
-        point = self._points(kind).get(name)
-        if point:
-            return Found(
-                kind,
-                name,
-                Entry(point.value, point.dist.name if point.dist else "entry point"),
-                f"entry point {point.value}",
-            )
+        table = self.tables[kind]
+        if name in table and not table[name].parameter:
+            return Found(kind, name, table[name], "built-in")
+        if point := self._points(kind).get(name):
+            entry = Entry(point.value, point.dist.name if point.dist else "entry point")
+            return Found(kind, name, entry, f"entry point {point.value}")
         family, colon, rest = name.partition(":")
-        if colon and family in self.tables[kind] and self.tables[kind][family].parameter:
-            entry = self.tables[kind][family]
+        if colon and family in table and table[family].parameter:
+            entry = table[family]
             fixed = {} if entry.family else {entry.parameter: rest}
             return Found(kind, name, replace(entry, args={**entry.args, **fixed}, parameter=""), "built-in")
         if colon:
-            module, _, attribute = name.rpartition(":")
-            if not attribute or not module:
-                raise UserError(
-                    f"expected {_one(kind)} as module:object or path/file.py:object, got {name!r}; name both parts"
-                )
-            if module.endswith(".py") and not Path(module).is_file():
-                raise UserError(
-                    f"expected the file of the {KINDS[kind]} {name!r}, got no file {module}; check the path"
-                )
-            return Found(kind, name, Entry(name, "given by its path"), name)
+            return _by_path(kind, name)
         raise UserError(self._unknown(kind, name))
 
     def all(self, kind: str) -> list[Found]:
-        """Every named component of a kind: the built-in ones, then entry points."""
+        """All named components of a kind: the built-in ones, then entry points."""
         table = self.tables[kind]
         points = [self.find(kind, name) for name in self._points(kind) if name not in table]
         return [Found(kind, _spelled(name, entry), entry, "built-in") for name, entry in table.items()] + points
 
     def members(self, kind: str) -> list[Found]:
-        """The names within the families of a kind, of those families whose names are known beforehand."""
+        """The members of those families of a kind whose names are known."""
         return [
             Found(kind, f"{family}:{name}", replace(entry, summary=summary), "built-in")
             for family, entry in self.tables[kind].items()
@@ -136,15 +120,24 @@ class Registry:
         return f"expected {_one(kind)}, got {name!r}; {hint} (see: bench list {kind.replace('_', '-')})"
 
 
+def _by_path(kind: str, name: str) -> Found:
+    """The component `module:object` or `path/file.py:object`."""
+    module, _, attribute = name.rpartition(":")
+    if not attribute or not module:
+        raise UserError(f"expected {_one(kind)} as module:object or path/file.py:object, got {name!r}; name both parts")
+    if module.endswith(".py") and not Path(module).is_file():
+        raise UserError(f"expected the file of the {KINDS[kind]} {name!r}, got no file {module}; check the path")
+    return Found(kind, name, Entry(name, "given by its path"), name)
+
+
 def _member(owner: Any, name: str, wanted: str) -> Any:
-    """An attribute of a module or a class; if there is none, the error names those that are defined there."""
-    found = getattr(owner, name, _MISSING)
-    if found is not _MISSING:
-        return found
+    """An attribute of a module or a class; the error for a missing one lists those that exist."""
+    if hasattr(owner, name):
+        return getattr(owner, name)
     home = getattr(owner, "__name__", None)
     own = [word for word, value in getattr(owner, "__dict__", {}).items() if getattr(value, "__module__", "") == home]
-    there = f"{suggest(name, own)}; it has {', '.join(own[:10])}{', ...' if len(own) > 10 else ''}" if own else ""
-    raise UserError(f"expected {wanted}, got no {name!r} in its file or module{there}; correct the name")
+    hint = f"{suggest(name, own)}; it has {', '.join(own[:10])}{', ...' if len(own) > 10 else ''}" if own else ""
+    raise UserError(f"expected {wanted}, got no {name!r} in its file or module{hint}; correct the name")
 
 
 def _one(kind: str) -> str:
@@ -156,16 +149,16 @@ def _spelled(name: str, entry: Entry) -> str:
 
 
 def suggest(name: str, known: list[str]) -> str:
-    """` (did you mean ...?)` if a known name is close, else nothing."""
+    """` (did you mean ...?)` if a known name is close, else an empty text."""
     close = near(name, known, most=1)
     return f" (did you mean {close[0]}?)" if close else ""
 
 
 def near(name: str, known: list[str], *, most: int = 3) -> list[str]:
-    """Known names that begin with what was typed, in their own order, then those that resemble it, the nearest first."""
-    begun = [other for other in known if name and other.startswith(name)]
-    alike = [other for other in difflib.get_close_matches(name, known, n=most, cutoff=0.5) if other not in begun]
-    return (begun + alike)[:most]
+    """Known names that start with `name`, in their order, then similar ones, the closest first."""
+    longer = [other for other in known if name and other.startswith(name)]
+    similar = [other for other in difflib.get_close_matches(name, known, n=most, cutoff=0.5) if other not in longer]
+    return (longer + similar)[:most]
 
 
 def _object(target: str) -> Any:
@@ -174,10 +167,10 @@ def _object(target: str) -> Any:
 
 
 def own_package(name: str, attribute: str) -> ModuleType:
-    """Imports one of this distribution's top-level packages, and says so if a foreign one of that name came instead.
+    """Imports one of this distribution's packages.
 
     Raises:
-        UserError: Another package of this name shadows ours.
+        UserError: A foreign package of the same name was imported instead.
     """
     module = importlib.import_module(name)
     if not hasattr(module, attribute):

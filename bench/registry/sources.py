@@ -1,4 +1,4 @@
-"""The code behind a component that is not built in: its own file, and those of the same project that it imports, however deep."""
+"""The source files of a component that is not built in: its own, and those of its project that it imports."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ OURS = ("bench", "defenses", "attacks", "leaderboards", "purebench")
 
 
 def source_sha256(module: ModuleType) -> str | None:
-    """A hash of the code that a module is made of: that of its file where it imports no other of its project.
+    """Hash of a module's file and of all files of its project that it imports, directly or indirectly.
 
-    Of a package that is every module of the package which an import statement names, wherever it stands; of a file that lies by itself, those beside it and in
-    the working folder. Code that is found by other means than import statements is not seen, nor are files of data.
+    The project of a module in a package is this package; that of a single file is its folder and the working folder.
+    Import statements anywhere in the code count; dynamic imports and data files do not.
 
     Returns:
-        None if the module has no file.
+        The hash of the file itself if it imports nothing of its project; None if the module has no file.
     """
     if not getattr(module, "__file__", None):
         return None
@@ -32,7 +32,7 @@ def source_sha256(module: ModuleType) -> str | None:
 
 
 class _Project:
-    """Where the modules lie that belong to the same project as a module.
+    """Finds the files of the modules that belong to the same project as a module.
 
     Arguments:
         module: The module.
@@ -47,7 +47,7 @@ class _Project:
         self.roots = [own.parents[depth]] if self.package else beside
 
     def file_of(self, name: str) -> Path | None:
-        """The file of a module of the project; None for all others."""
+        """The file of a module; None if it is not part of the project."""
         top = name.partition(".")[0]
         if top in OURS or (top != self.package if self.package else top in sys.stdlib_module_names):
             return None
@@ -59,7 +59,7 @@ class _Project:
         return None
 
     def name_of(self, file: Path) -> list[str]:
-        """The package that a file's relative imports start from, as names; empty where it lies in none."""
+        """The parts of the package of a file, for its relative imports; empty outside a package."""
         root = next((root for root in self.roots if root in file.parents), None)
         return list(file.relative_to(root).parts[:-1]) if root else []
 
@@ -70,18 +70,17 @@ def _is_library(folder: Path) -> bool:
 
 
 def _closure(own: Path, project: _Project) -> set[Path]:
-    found, left, asked = {own}, [own], set[str]()
+    """A file and all files of its project that it imports, directly or indirectly."""
+    found, left = {own}, [own]
     while left:
-        names = set(_imports(left.pop(), project)) - asked
-        files = {file for name in names if (file := project.file_of(name))} - found
-        asked |= names
+        files = {file for name in _imports(left.pop(), project) if (file := project.file_of(name))} - found
         found |= files
         left += files
     return found
 
 
 def _imports(file: Path, project: _Project) -> Iterator[str]:
-    """Every module that an import statement may mean, with the packages above it."""
+    """All modules that an import statement may mean, with their parent packages."""
     for level, base, names in _statements(file.read_bytes()):
         for name in names:
             yield from _with_parents(".".join([*_start(file, project, level), *base, name]))
@@ -89,7 +88,7 @@ def _imports(file: Path, project: _Project) -> Iterator[str]:
 
 @cache
 def _statements(code: bytes) -> tuple[tuple[int, tuple[str, ...], tuple[str, ...]], ...]:
-    """The import statements of a module: the dots before, the module if one is named, and the names; the same bytes are parsed once."""
+    """Import statements as (leading dots, module if any, names); cached, so that the same code is parsed once."""
     nodes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import | ast.ImportFrom)]
     return tuple((getattr(node, "level", 0), _base(node), tuple(alias.name for alias in node.names)) for node in nodes)
 

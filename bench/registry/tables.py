@@ -1,4 +1,4 @@
-"""The registry of everything that is built in."""
+"""The registry of all built-in components."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ def make_registry() -> Registry:
     """The registry with all built-in tables.
 
     Raises:
-        UserError: A foreign package of one of our names was imported instead.
+        UserError: A foreign package shadows one of ours.
     """
-    models = own_package("bench.models", "CLASSIFIERS")
+    models, data = own_package("bench.models", "CLASSIFIERS"), own_package("bench.data", "TABLE")
     return Registry(
         {
-            "defenses": own_package("defenses", "TABLE").TABLE, "attacks": own_package("attacks", "TABLE").TABLE,
-            "datasets": own_package("bench.data", "TABLE").TABLE, "classifiers": models.CLASSIFIERS, "score_models": models.SCORE_MODELS,
+            "defenses": own_package("defenses", "TABLE").TABLE,
+            "attacks": own_package("attacks", "TABLE").TABLE,
+            "datasets": data.TABLE,
+            "classifiers": models.CLASSIFIERS,
+            "score_models": models.SCORE_MODELS,
         }
-    )  # fmt: skip
+    )

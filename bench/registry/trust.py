@@ -1,4 +1,4 @@
-"""Whose code runs: that of names in a file which somebody else may have written runs only when the user says so."""
+"""Permission to run code that is named in files of others: it runs only with `--allow-code`."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from bench.registry.registry import Registry
 
 
 def file_of(name: str) -> str:
-    """The file that `path/file.py:object` names; empty for other names."""
+    """The file in `path/file.py:object`; empty for other names."""
     file = name.rpartition(":")[0]
     return file if file.endswith(".py") else ""
 
 
 def runs_code(registry: Registry, kind: str, name: str) -> bool:
-    """Whether a name is `module:object` or `path/file.py:object`, which imports and calls what it names.
+    """Whether a name is `module:object` or `path/file.py:object`, so that resolving it imports and calls code.
 
     Raises:
-        UserError: Nothing has this name.
+        UserError: The name is unknown.
     """
     return registry.find(kind, name).source == name
 
 
 def require_permission(registry: Registry, names: Iterable[tuple[str, str]], *, asker: str, allowed: bool) -> None:
-    """Refuses names that run code, unless that was allowed.
+    """Refuses names that run code, unless it is allowed.
 
     Arguments:
-        registry: What names stand for.
+        registry: Resolves names.
         names: Kinds of components and names.
-        asker: What names them, such as `the suite FILE`.
+        asker: The source of the names, such as `the suite FILE`.
         allowed: Whether `--allow-code` was given.
 
     Raises:
-        UserError: A name runs code and that was not allowed, or nothing has this name.
+        UserError: A name runs code without permission, or is unknown.
     """
     for kind, name in names:
         if runs_code(registry, kind, name) and not allowed:

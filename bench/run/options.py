@@ -10,7 +10,7 @@ from bench.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a run is executed; no option is part of the run id.
+    """Options of execution; none is part of the run id.
 
     Arguments:
         samples: Number of images, from the start of the data set's order; None for all.

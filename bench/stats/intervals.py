@@ -1,4 +1,4 @@
-"""Intervals for accuracies: proportions of images, means over draws with images as clusters, paired differences."""
+"""Confidence intervals of accuracies: proportions, means over draws with images as clusters, paired differences."""
 
 from __future__ import annotations
 
@@ -7,9 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from bench.stats.lattice import resampled_mean
-from bench.stats.paired import holm, paired_p
 
-__all__ = ["Interval", "clopper_pearson", "holm", "mean_difference", "mean_share", "paired_p", "proportion"]
 CONFIDENCE = 0.95
 Z = 1.959963984540054
 RESAMPLES = 2_000
@@ -23,7 +21,7 @@ class Interval:
         value: The share, in [0, 1]; a difference, in [-1, 1].
         low: Lower end.
         high: Upper end.
-        successes: Its numerator (a sum of shares for a stochastic defense).
+        successes: The numerator: a count, or a sum of shares for a stochastic defense.
         n: Number of images.
         method: `wilson`, `clopper-pearson`, `bootstrap` or `agresti-min`.
     """
@@ -41,7 +39,7 @@ class Interval:
 
 
 def proportion(successes: int, n: int) -> Interval:
-    """Wilson's interval, or Clopper and Pearson's at 0 and 100 %, where Wilson's is too short.
+    """Wilson's interval; at 0 and 100 %, where it is too short, Clopper and Pearson's.
 
     References:
         Interval Estimation for a Binomial Proportion (Brown, Cai, DasGupta, 2001)
@@ -58,7 +56,7 @@ def proportion(successes: int, n: int) -> Interval:
 
 
 def clopper_pearson(successes: int, n: int) -> Interval:
-    """Clopper and Pearson's interval, which covers at least 95 %: at 0 and 100 %, and where a gate decides by it.
+    """Clopper and Pearson's interval, whose coverage is at least 95 %.
 
     References:
         The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial (Clopper, Pearson, 1934)
@@ -77,7 +75,7 @@ def clopper_pearson(successes: int, n: int) -> Interval:
 
 
 def lower_bound(successes: int, n: int, alpha: float) -> float:
-    """Clopper and Pearson's one-sided lower bound of a share, wrong with a chance of at most `alpha`.
+    """Clopper and Pearson's one-sided lower bound of a share, at level `alpha`.
 
     References:
         The Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial (Clopper, Pearson, 1934)
@@ -89,7 +87,9 @@ def lower_bound(successes: int, n: int, alpha: float) -> float:
 
 
 def mean_share(shares: np.ndarray) -> Interval:
-    """Mean over images of each image's share of draws: a proportion if all are 0 or 1, else an image-clustered bootstrap.
+    """Mean of the images' shares of correct draws.
+
+    If all shares are 0 or 1, the interval of a proportion; otherwise a bootstrap over images.
 
     Arguments:
         shares: Shape `(n,)`, in [0, 1].
@@ -104,16 +104,16 @@ def mean_share(shares: np.ndarray) -> Interval:
 def mean_difference(a: np.ndarray, b: np.ndarray) -> Interval:
     """Mean of `a - b` over the same images, with its interval.
 
-    For shares of 0 and 1, Agresti and Min's: half an image is added to each cell of the table before Wald's formula.
-    Else an image-clustered bootstrap.
+    For shares of 0 and 1, Agresti and Min's interval: half an image is added to each cell of the table before Wald's
+    formula. Otherwise a bootstrap over images.
 
     References:
         Simple improved confidence intervals for comparing matched proportions (Agresti, Min, 2005)
         https://doi.org/10.1002/sim.1781
 
     Arguments:
-        a: Shares of right draws per image, shape `(n,)`.
-        b: Those of the other on the same images.
+        a: Shares of correct draws per image, shape `(n,)`.
+        b: Those of the other defense on the same images.
     """
     difference, n = a - b, len(a)
     total = float(difference.sum())
@@ -132,13 +132,13 @@ def _check(successes: int, n: int) -> None:
 
 
 def _bootstrap(values: np.ndarray) -> tuple[float, float]:
-    """Percentile interval of the mean over resampled images: exact on a lattice, else of a resampling with a fixed key."""
+    """Percentile interval of the mean over resampled images: exact on a lattice, else sampled with a fixed seed."""
     tail = (1 - CONFIDENCE) / 2
     ends = resampled_mean(values, (tail, 1 - tail)) or np.quantile(_resampled(values), (tail, 1 - tail))
     low, high = float(ends[0]), float(ends[1])
     if low < high:
         return low, high
-    mean = float(values.mean())  # all alike, which no resampling can tell apart
+    mean = float(values.mean())  # all values are equal, so that all resamples are
     low, high = _wilson(abs(mean), len(values))
     return (low, high) if mean >= 0 else (-high, -low)
 
@@ -149,6 +149,6 @@ def _resampled(values: np.ndarray) -> list[float]:
 
 
 def _wilson(p: float, n: int) -> tuple[float, float]:
-    """Also for images that all have the same fractional share, or differ by the same one."""
+    """Ends of Wilson's interval for a share `p`, which may be any fraction."""
     centre, half = (p + Z * Z / (2 * n)), Z * (p * (1 - p) / n + Z * Z / (4 * n * n)) ** 0.5
     return (centre - half) / (1 + Z * Z / n), (centre + half) / (1 + Z * Z / n)

@@ -1,4 +1,4 @@
-"""Exact distributions of sums of values on a lattice, by the discrete Fourier transform: resampling without random numbers."""
+"""Exact distributions of sums of lattice values, by the Fourier transform: resampling without random numbers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from functools import lru_cache
 import numpy as np
 
 FINEST = 1_000
-"""The largest number of steps in a unit that a lattice may have."""
+"""Largest number of lattice steps per unit."""
 LONGEST = 1 << 22
-"""The most points of a sum that are computed."""
+"""Largest number of points of a computed distribution."""
 REACH = 16
-"""Standard deviations on either side of the mean that are computed: what lies beyond is below rounding."""
+"""Standard deviations computed on either side of the mean; the rest is below rounding error."""
 SMALLEST = 1e-12
-"""The smallest tail that is told: below it lies the rounding of the transform."""
+"""Smallest tail that is reported; smaller ones are lost in the rounding error of the transform."""
 
 
 def steps_in(values: np.ndarray) -> int | None:
-    """The smallest k such that all values are multiples of 1/k, at most `FINEST`; None if there is none."""
+    """The smallest k up to `FINEST` such that all values are multiples of 1/k; None if there is none."""
     distinct = np.unique(values)
     for k in range(1, FINEST + 1):
         if np.abs(distinct * k - np.rint(distinct * k)).max(initial=0.0) < 1e-9:
@@ -26,16 +26,16 @@ def steps_in(values: np.ndarray) -> int | None:
 
 
 def resampled_mean(values: np.ndarray, probabilities: tuple[float, float]) -> tuple[float, float] | None:
-    """Two quantiles of the mean of as many values drawn with replacement: what infinitely many bootstrap resamples give.
+    """Two quantiles of the bootstrap distribution of the mean, in the limit of infinitely many resamples.
 
-    The sum's distribution is the n-th convolution power of the values' own, `irfft(rfft(p)^n)`.
+    The distribution of the sum is the n-th convolution power of the values' distribution p: `irfft(rfft(p)^n)`.
 
     Arguments:
         values: Shape `(n,)`.
-        probabilities: Of the two quantiles.
+        probabilities: Those of the two quantiles.
 
     Returns:
-        None if the values lie on no lattice, or on one that is too fine.
+        None if the values lie on no lattice, or the lattice is too fine.
     """
     k, n = steps_in(values), len(values)
     if k is None:
@@ -48,7 +48,7 @@ def resampled_mean(values: np.ndarray, probabilities: tuple[float, float]) -> tu
 
 
 def sign_flip_tail(differences: np.ndarray) -> float | None:
-    """Chance that random signs of the differences give a sum at least as far from zero as theirs.
+    """Probability that random signs of the differences give a sum at least as far from zero as the observed one.
 
     The characteristic function of the sum is the product of the cosines of the differences.
 
@@ -56,7 +56,7 @@ def sign_flip_tail(differences: np.ndarray) -> float | None:
         differences: Shape `(n,)`, none of them zero.
 
     Returns:
-        At least `SMALLEST`; None if they lie on no lattice, or on one that is too fine.
+        At least `SMALLEST`; None if the differences lie on no lattice, or the lattice is too fine.
     """
     k = steps_in(differences)
     if k is None:
@@ -79,11 +79,11 @@ def sign_flip_tail(differences: np.ndarray) -> float | None:
 
 @lru_cache(maxsize=4096)
 def _sum_quantiles(counted: bytes, probabilities: tuple[float, float]) -> tuple[int, int] | None:
-    """Quantiles of the sum of as many draws from values 0, 1, ... as there are values; the same run is asked for often.
+    """Quantiles of the sum of n draws with replacement from n values; cached, since the same run is asked for often.
 
     Arguments:
-        counted: How often each value occurs, int64.
-        probabilities: Of the two quantiles.
+        counted: Number of values 0, 1, ..., as the bytes of an int64 array.
+        probabilities: Those of the two quantiles.
     """
     counts = np.frombuffer(counted, dtype=np.int64)
     n, span, values = int(counts.sum()), len(counts) - 1, np.arange(len(counts))
@@ -100,13 +100,13 @@ def _sum_quantiles(counted: bytes, probabilities: tuple[float, float]) -> tuple[
 
 
 def _size(length: int, deviation: float) -> int:
-    """Points of a transform that hold a sum of so many values, or as many as lie within `REACH` of its mean; even."""
+    """Size of the transform, a power of 2: for all values of the sum, or for those within `REACH` of its mean."""
     needed = min(length, int(2 * REACH * deviation) + 64)
     return 1 << max(1, (needed - 1).bit_length())
 
 
 def _power(values: np.ndarray, exponent: int) -> np.ndarray:
-    """By repeated squaring, some times faster than `**` on complex numbers."""
+    """Power by repeated squaring, which is several times faster than `**` on complex numbers."""
     result = np.ones_like(values)
     while exponent:
         if exponent & 1:

@@ -1,4 +1,4 @@
-"""Paired tests on the same images: one pair, all pairs of a table, families of tests, and the power they have."""
+"""Paired tests on the same images: one pair, all pairs of a table, families of tests, and their power."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from bench.stats.lattice import sign_flip_tail
 
 MOST_EXACT = 1_000
-"""Pairs of stochastic rows in one table that are tested exactly; a larger table takes the normal approximation for them."""
+"""Largest number of stochastic pairs tested exactly; larger tables use the normal approximation."""
 
 
 def paired_p(a: np.ndarray, b: np.ndarray) -> float:
-    """Two-sided p-value that two defenses are equally robust on the same images, by random signs of the differences.
+    """Two-sided p-value of the hypothesis that two defenses are equally robust on the same images.
 
-    Under the hypothesis each image's difference has either sign with equal chance. Where every share is 0 or 1 this is
-    McNemar's exact test; on means over draws it is the exact permutation test of the mean difference.
+    Under the hypothesis, the difference of each image has either sign with probability 1/2. For shares of 0 and 1 this
+    is McNemar's exact test; otherwise it is the exact permutation test of the mean difference.
 
     References:
         Note on the Sampling Error of the Difference Between Correlated Proportions or Percentages (McNemar, 1947)
         https://doi.org/10.1007/BF02295996
 
     Arguments:
-        a: Shares of right draws per image, shape `(n,)`.
+        a: Shares of correct draws per image, shape `(n,)`.
         b: Those of the other defense on the same images.
     """
     difference = a - b
@@ -37,7 +37,7 @@ def paired_p(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def mcnemar_p(only_a: np.ndarray | int, only_b: np.ndarray | int) -> np.ndarray:
-    """Two-sided exact p-value from the numbers of images that only one of two gets right, elementwise."""
+    """McNemar's two-sided exact p-value from the numbers of images that only one of two gets right, elementwise."""
     from scipy.special import bdtr
 
     only_a, only_b = np.asarray(only_a), np.asarray(only_b)
@@ -48,10 +48,10 @@ def pairwise_p(shares: np.ndarray) -> np.ndarray:
     """`paired_p` of all pairs of rows, shape `(m, m)`, 1 on the diagonal.
 
     Arguments:
-        shares: Shares of right draws, `(m, n)`; NaN where a row lacks an image, which leaves the image out of its pairs.
+        shares: Shares of correct draws, `(m, n)`; NaN for missing images, which are left out of the row's pairs.
     """
-    known = ~np.isnan(shares)
-    filled, mask = np.where(known, shares, 0.0), known.astype(float)
+    present = ~np.isnan(shares)
+    filled, mask = np.where(present, shares, 0.0), present.astype(float)
     sums = filled @ mask.T - mask @ filled.T
     squares = (filled**2) @ mask.T + mask @ (filled**2).T - 2 * filled @ filled.T
     p = _normal_p(sums, np.maximum(squares, 0))
@@ -62,7 +62,7 @@ def pairwise_p(shares: np.ndarray) -> np.ndarray:
     p[both] = mcnemar_p(only_a[both], only_b[both])
     others = [(i, j) for i in range(len(shares)) for j in range(i) if not both[i, j]]
     for i, j in others if len(others) <= MOST_EXACT else ():
-        common = known[i] & known[j]
+        common = present[i] & present[j]
         p[i, j] = p[j, i] = paired_p(shares[i, common], shares[j, common])
     np.fill_diagonal(p, 1.0)
     return p
@@ -84,9 +84,9 @@ def holm(values: Sequence[float] | np.ndarray) -> list[float]:
 
 
 def ranks(shares: np.ndarray, alpha: float = 0.05) -> list[int]:
-    """One more than the number of rows that are significantly better: paired two-sided tests, Holm over all pairs.
+    """Rank of each row: one more than the number of rows that are significantly better.
 
-    Rows that no test tells apart tie.
+    Paired two-sided tests with Holm's correction over all pairs; rows without a significant difference tie.
 
     Arguments:
         shares: As for `pairwise_p`.
@@ -97,23 +97,23 @@ def ranks(shares: np.ndarray, alpha: float = 0.05) -> list[int]:
     apart = np.zeros((m, m), dtype=bool)
     apart[lower] = np.asarray(holm(pairwise_p(shares)[lower]), dtype=float) < alpha
     apart |= apart.T
-    known = ~np.isnan(shares)
-    filled, mask = np.where(known, shares, 0.0), known.astype(float)
-    ahead = mask @ filled.T - filled @ mask.T > 0  # the column's mean is above the row's, on common images
+    present = ~np.isnan(shares)
+    filled, mask = np.where(present, shares, 0.0), present.astype(float)
+    ahead = mask @ filled.T - filled @ mask.T > 0  # the column's mean is larger than the row's, on common images
     return [int(count) + 1 for count in (apart & ahead).sum(axis=1)]
 
 
 def power(n: int, change: float, discordance: float, *, alpha: float = 0.01, margin: float = 0.01) -> float:
-    """Chance that a gate on n images catches a change: McNemar's exact p below `alpha`, and a change above the margin.
+    """Probability that a gate on n images detects a change: McNemar's p below `alpha`, and more than `margin`.
 
-    Sums over the numbers of images that change, and of those that change for the worse.
+    The sum runs over the number of images that change, and the number of those that get worse.
 
     Arguments:
         n: Number of images.
         change: The true change of the accuracy, in (0, 1].
-        discordance: Share of images that change either way, at least `change`.
+        discordance: Share of images that change in either direction, at least `change`.
         alpha: Two-sided level.
-        margin: Smallest change that counts, in [0, 1].
+        margin: Changes up to this size do not count, in [0, 1].
     """
     from scipy.special import gammaln, xlogy
 
@@ -132,7 +132,7 @@ def power(n: int, change: float, discordance: float, *, alpha: float = 0.01, mar
 
 
 def _normal_p(sums: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """The sign-flip test's normal approximation: the sum has variance `squares`."""
+    """Normal approximation of the sign-flip test: the sum has variance `squares`."""
     from scipy.special import ndtr
 
     spread = np.sqrt(np.where(squares > 1e-12, squares, 1.0))

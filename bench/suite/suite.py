@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.errors import BenchError, BusyError, InterruptedRunError, UserError
-from bench.plan.cache import Shelf
+from bench.plan.cache import Cache
 from bench.plan.plan import Plan, plan
 from bench.plan.request import Request
 from bench.registry.registry import Registry
@@ -88,7 +88,7 @@ class Suite:
         reporter: SuiteReporter,
     ) -> None:
         self.cells, self.execution, self.registry, self.reporter = cells, execution, registry, reporter
-        self.finished, self.cache = finished, Shelf()
+        self.finished, self.cache = finished, Cache()
         self.outcomes = {
             number: Outcome(cell, "done", figures)
             for number, cell in enumerate(cells)

@@ -1,1 +1,1 @@
-"""Words and columns that several commands print alike."""
+"""Words and columns that several commands print."""

@@ -1,4 +1,4 @@
-"""How a share or a difference of shares is written with its interval: in percent or points. Text out."""
+"""Shares and differences of shares with their intervals, in percent or points."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def bracketed(interval: Interval, *, decimals: int = 1, signed: bool = False) -> str:
-    """`62.0 [57.7, 66.1]`, or with signs `+3.1 [-5.2, +11.0]`; in hundredths.
+    """`62.0 [57.7, 66.1]`, or with signs `+3.1 [-5.2, +11.0]`; in percent.
 
     Arguments:
         interval: A share, or a difference of two.
         decimals: Digits after the point.
-        signed: Whether what is above zero has its sign too, as differences do.
+        signed: Whether positive numbers get a sign, as differences do.
     """
     value, low, high = (
         rounded(100 * end, decimals, signed=signed) for end in (interval.value, interval.low, interval.high)
@@ -23,6 +23,6 @@ def bracketed(interval: Interval, *, decimals: int = 1, signed: bool = False) ->
 
 
 def rounded(number: float, decimals: int, *, signed: bool = False) -> str:
-    """A number without the sign of a zero."""
+    """A rounded number; zero has no sign."""
     text = f"{number:{'+' if signed else ''}.{decimals}f}"
     return text.lstrip("+-") if not float(text) else text

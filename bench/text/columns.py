@@ -1,4 +1,4 @@
-"""Aligned columns and folded lines of text."""
+"""Aligned columns and wrapped lines of text."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import textwrap
 from collections.abc import Sequence
 
 WIDTH = 80
-"""Characters in a line."""
+"""Characters per line."""
 LEAST = 30
-"""Characters that a column gets, however little is left of the line."""
+"""Smallest width of a column."""
 WHOLE = re.compile(r"(?<=[0-9]) (?=\[|(?:s|min|h|d)\b)|(?<=[0-9],) (?=[-+.0-9]+\])")
-"""Blanks at which no line ends: between a number and its unit or interval, and inside an interval."""
+"""Spaces at which lines do not break: between a number and its unit or interval, and inside an interval."""
 
 
 def columns(rows: Sequence[tuple[str, ...]], width: int | None = None) -> str:
     """Rows of text in aligned columns.
 
     Arguments:
-        rows: As many cells each.
-        width: Characters of a line, beyond which words of the last column go on below it; None for lines of any length.
+        rows: Rows of cells, of equal length.
+        width: Characters per line; the last column is wrapped to fit. None for lines of any length.
     """
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]) - 1)] if rows else []
     lines = []
@@ -30,12 +30,12 @@ def columns(rows: Sequence[tuple[str, ...]], width: int | None = None) -> str:
 
 
 def folded(lead: str, text: str, width: int | None = WIDTH) -> str:
-    """Text after a lead, its further lines below its first.
+    """Text after a lead, wrapped with a hanging indent.
 
     Arguments:
-        lead: What the first line begins with.
-        text: Words; one that is too long for a line stays whole.
-        width: Characters of a line; None for one line of any length.
+        lead: The beginning of the first line.
+        text: The text; words are never broken.
+        width: Characters per line; None for a single line.
     """
     if width is None or len(lead) + len(text) <= width:
         return (lead + text).rstrip()

@@ -1,4 +1,4 @@
-"""Output streams of any encoding: what one cannot say is written in ASCII, so that no summary is lost to a terminal."""
+"""Output streams of any encoding: characters that a stream cannot encode are written in ASCII."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from typing import TextIO
 
 PLAIN = MappingProxyType(
     {
-        "≥": ">=", "≤": "<=", "≠": "!=", "≈": "~", "±": "+-", "−": "-", "–": "-", "—": "-", "‑": "-", "×": "x", "·": "-", "•": "*",
-        "…": "...", "→": "->", "←": "<-", "Δ": "Delta", "ε": "eps", "σ": "sigma", "ρ": "rho", "μ": "mu", "α": "alpha", "∞": "inf",
-        "√": "sqrt", "²": "^2", "✅": "yes", "✓": "yes", "❌": "no", "✗": "no", "†": "+", "‡": "++", "§": "#", "‖": "||", "¶": "##",
-        "‘": "'", "’": "'", "“": '"', "”": '"', "°": " deg", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "█": "#", "━": "-", "─": "-",
-        "╸": "-", "╺": "-", "│": "|",
+        "≥": ">=", "≤": "<=", "≠": "!=", "≈": "~", "±": "+-", "−": "-", "–": "-", "—": "-", "‑": "-", "×": "x",
+        "·": "-", "•": "*", "…": "...", "→": "->", "←": "<-", "Δ": "Delta", "ε": "eps",
+        "σ": "sigma", "ρ": "rho", "μ": "mu",
+        "α": "alpha", "∞": "inf", "√": "sqrt", "²": "^2", "✅": "yes", "✓": "yes", "❌": "no", "✗": "no", "†": "+",
+        "‡": "++", "§": "#", "‖": "||", "¶": "##", "‘": "'", "’": "'", "“": '"', "”": '"', "°": " deg", "\u00a0": " ",
+        "\u202f": " ", "\u2009": " ", "█": "#", "━": "-", "─": "-", "╸": "-", "╺": "-", "│": "|",
     }
 )  # fmt: skip
-"""Signs of our own texts in ASCII; any other character becomes its escape, as in `\\u540d`."""
+"""ASCII for the characters that purebench prints; others become escapes, as in `\\u540d`."""
 NAME = "purebench.plain"
 REPLACED = ("strict", "surrogateescape", "backslashreplace")
-"""Ways to treat what cannot be encoded that Python chooses by itself; any other was asked for."""
+"""Python's default error handlers; any other one was set by the user."""
 
 
 def widen(stream: TextIO) -> None:
-    """Makes a stream write everything, whatever its encoding; one that was told how to treat errors keeps to that."""
+    """Lets a stream write any character; an error handler that the user set is kept."""
     if isinstance(stream, io.TextIOWrapper) and stream.errors in REPLACED:
         stream.reconfigure(errors=NAME)
 

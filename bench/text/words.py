@@ -1,4 +1,4 @@
-"""Numbers in words, as all commands print them."""
+"""Numbers with their units, as all commands print them."""
 
 from __future__ import annotations
 
@@ -26,5 +26,5 @@ def duration(seconds: float) -> str:
 
 
 def passes_text(passes: Mapping[str, int]) -> str:
-    """`12,345 classifier forward · ...`, of those that there are."""
+    """`12,345 classifier forward · ...`; kinds without passes are left out."""
     return " · ".join(f"{value:,} {kind.replace('_', ' ')}" for kind, value in passes.items() if value)

@@ -128,6 +128,7 @@ def test_quotients_of_a_parabola_are_exact_and_one_sided_ones_look_to_one_side()
     assert float(central(parabola, 0.1)) == pytest.approx(2)
     assert float(one_sided(parabola, 0.1)) == pytest.approx(2)
     assert float(one_sided(lambda t: torch.tensor(max(t, 0.0)), 0.1)) == pytest.approx(1)
+    assert float(one_sided(lambda _: torch.tensor(0.3, dtype=torch.float64), 1e-8)) == 0
 
 
 def test_the_error_is_the_share_of_the_slope_that_is_lost():
@@ -172,7 +173,10 @@ def test_kinks_between_equal_pixels_are_no_fault(function):
     assert error(function) < 1e-6
 
 
-@pytest.mark.parametrize("function", [lambda x: torch.sigmoid(60 * (x - 0.5)), lambda x: x**3, lambda x: 0.5 + 0 * x])
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: torch.sigmoid(60 * (x - 0.5)), lambda x: x**3, lambda x: 0.5 + 0 * x, lambda x: (8 * x).round() / 8],
+)
 def test_a_derivative_that_is_truly_near_zero_there_is_no_fault(function):
     assert error(function) < INWARD
 

@@ -148,12 +148,12 @@ def test_a_broken_off_download_is_one_sentence_and_the_same_command_goes_on(
     assert (out, err.count("\n")) == ("", 1)
     assert f"bench: expected to download {published.filename} to {tmp_path / 'data'}, got " in err
     assert "the connection broke off after" in err
-    assert "repeat the same command to go on" in err
+    assert "repeat the same command" in err
     file_server.limit = None
     assert main(words) == 0
     out, err = capsys.readouterr()
     assert out.startswith("none under null · cifar10 linf:8/255 · n = 2")
-    assert f"{published.filename}: going on after " in err
+    assert f"{published.filename}: continuing after " in err
     assert file_server.asked == [None, f"bytes={size // 2}-"]
 
 

@@ -39,14 +39,14 @@ def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path, caplog):
         with pytest.raises(
             UserError,
             match=rf"expected to download file\.bin to .*, got .*the connection broke off after {kept} MB of 1\.3 MB; {kept} MB are kept; "
-            "repeat the same command to go on$",
+            "repeat the same command to continue$",
         ):
             fetch([f"{server.url}/file"], path, checksum=MD5)
         assert not path.exists()
     fetch([f"{server.url}/file"], path, checksum=MD5)
     assert path.read_bytes() == CONTENT
     assert server.asked == [None, "bytes=500000-", "bytes=1000000-"]
-    assert "file.bin: going on after 1.0 MB" in caplog.text
+    assert "file.bin: continuing after 1.0 MB" in caplog.text
 
 
 def test_a_server_that_cannot_continue_sends_all_of_it(server, tmp_path):
@@ -97,7 +97,7 @@ def test_no_network_names_every_address_and_the_way_out(tmp_path):
     text = str(caught.value)
     assert text.startswith(f"expected to download file.bin to {tmp_path}, got http://127.0.0.1:9/a: ")
     assert " and http://127.0.0.1:9/b: " in text
-    assert text.endswith("; repeat the same command to go on, or pass --data-dir FOLDER with it")
+    assert text.endswith("; repeat the same command to continue, or pass --data-dir FOLDER with it")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from torch import nn
 
-from bench import defended
 from bench.cli.main import main
 from bench.defended import DefendedClassifier
 from bench.errors import AttackError, UserError
@@ -72,11 +71,10 @@ def test_draws_of_one_prediction_are_shared_with_no_other():
 
 
 @pytest.mark.parametrize("rows", [1, 7, 1000])
-def test_how_many_votes_share_a_call_changes_nothing(rows, monkeypatch):
+def test_how_many_votes_share_a_call_changes_nothing(rows):
     expected = by_hand(X, NOISE, 5)
-    monkeypatch.setattr(defended, "VOTING_ROWS", rows)
     tally = Tally()
-    model = DefendedClassifier(Linear(), Noisy(votes=5), chunk=3, tally=tally)
+    model = DefendedClassifier(Linear(), Noisy(votes=5), chunk=3, tally=tally, voting_rows=rows)
     torch.testing.assert_close(model(X, NOISE), expected)
     assert [tally.of(k)["classifier_forward"] for k in range(COUNT)] == [5] * COUNT
 

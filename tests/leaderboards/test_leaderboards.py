@@ -16,7 +16,8 @@ from bench.cli.main import main
 from bench.errors import UserError
 from bench.records.spec import RunSpec
 from bench.records.writer import RecordWriter
-from bench.stats.intervals import holm, mean_difference, mean_share, proportion
+from bench.stats.intervals import mean_difference, mean_share, proportion
+from bench.stats.paired import holm
 from leaderboards.boards import collect
 from leaderboards.classes import attack_class, caveats, required_of
 from leaderboards.columns import believed_text

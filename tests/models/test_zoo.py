@@ -136,7 +136,7 @@ robustbench_ = robustbench
         ("zzz", "expected a model of RobustBench's zoo, got 'zzz'; they are listed by: bench list classifiers"),
         ("cifar10/linf/Standard", "expected a board among cifar10/Linf, .*, got 'cifar10/linf'; write for example robustbench:cifar10/Linf/Standard"),
         ("cifar10/L2/Carmon2019Unlabeled", r"got 'Carmon2019Unlabeled'; .* \(board cifar10/L2\)"),
-        ("Rice2020Overfitting", "expected robustbench:DATASET/THREAT/Rice2020Overfitting, since Rice2020Overfitting stands on cifar10/Linf, cifar10/L2, cifar100/Linf, got the bare name"),
+        ("Rice2020Overfitting", "expected robustbench:DATASET/THREAT/Rice2020Overfitting, since Rice2020Overfitting is on cifar10/Linf, cifar10/L2, cifar100/Linf, got the bare name"),
     ],
 )  # fmt: skip
 def test_names_that_are_not_in_the_zoo(name, sentence, tmp_path):

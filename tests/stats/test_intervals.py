@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from bench.stats.intervals import Interval, holm, mean_difference, mean_share, paired_p, proportion
+from bench.stats.intervals import Interval, mean_difference, mean_share, proportion
+from bench.stats.paired import holm, paired_p
 
 Z = 1.959963984540054
 
