@@ -94,9 +94,13 @@ def suite_command(
     _check_names(registry, cells, file, allow_code, keep_going)
     devices = device or content.device
     engine_options = EngineOptions(
-        name=engine or content.engine, workers=workers or content.workers, devices=tuple(devices.split(",")),
-        gpus_per_worker=gpus_per_worker, address=address, shard_timeout=shard_timeout,
-    )  # fmt: skip
+        name=engine or content.engine,
+        workers=workers or content.workers,
+        devices=tuple(devices.split(",")),
+        gpus_per_worker=gpus_per_worker,
+        address=address,
+        shard_timeout=shard_timeout,
+    )
     finished = FinishedCells(results or content.results, registry)
     execution = {
         "results": results or content.results,

@@ -95,7 +95,7 @@ def test_the_summary_document_is_all_of_stdout_and_show_repeats_it(command, k, b
     assert summary["checks"]["deterministic"] is (k == 1)
     assert summary["path"] == record().as_posix()
     assert summary["path"].endswith(f"{summary['spec']['threat'].replace(':', '-').replace('/', '-')}/{record().name}")
-    assert "2/2 images" in err
+    assert "2/2 done" in err
     for name in (record().name, record().name[:5], str(record())):
         assert json.loads(bench(f"show {name} --json").out) == summary
 
