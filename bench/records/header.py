@@ -178,6 +178,6 @@ def check_environment(header: Header, now: dict[str, Any], path: Path) -> None:
         for key in SAME:
             if getattr(before, key) != now[key]:
                 raise UserError(
-                    f"expected to go on with {key} {getattr(before, key)}, under which {path} was begun, got {now[key]}; "
+                    f"expected to resume {path} with {key} {getattr(before, key)}, got {now[key]}; "
                     "pass --mix-environments, or choose another --results"
                 )

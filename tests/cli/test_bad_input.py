@@ -297,7 +297,7 @@ def test_damaged_and_missing_weights(capsys):
     said(capsys, "expected copy.safetensors with sha256", "got another content", "reinstall or train them again")
     Path("copy.safetensors").unlink()
     assert main([*shlex.split(RUN), "--classifier", "weights:copy.safetensors"]) == 2
-    said(capsys, "expected the weights file copy.safetensors", "No such file", "train them")
+    said(capsys, "expected the weights file copy.safetensors", "No such file", "check the path")
     Path("copy.json").write_text("{}")
     assert main([*shlex.split(RUN), "--classifier", "weights:copy.safetensors"]) == 2
     said(capsys, "copy", "got")
@@ -367,7 +367,7 @@ def test_another_environment_is_refused_until_it_is_allowed(key, capsys):
     file.write_text(json.dumps({**header, "environments": {"earlier": {**environment, key: "other"}}}))
     samples.write_text(samples.read_text().replace(name, "earlier"))
     assert run("-n", "3") == 2
-    said(capsys, f"with {key} other, got", "pass --mix-environments")
+    said(capsys, f"with {key} other", "pass --mix-environments")
     assert run("-n", "3", "--mix-environments") == 0
     assert list(json.loads(file.read_text())["environments"]) == ["earlier", name]
     assert [line["environment"] for line in lines(record())] == ["earlier", "earlier", name]
