@@ -88,7 +88,10 @@ def test_two_records_that_claim_to_be_one_run_are_told_by_what_they_differ(origi
     assert main(["import", "b.zip", "--results", "OTHER"]) == 0
     capsys.readouterr()
     assert main(["compare", f"mine/{place}", f"OTHER/{place}"]) == 0
-    assert f"both have the id {original.name}, and their predictions differ on {3 - right} image" in capsys.readouterr().out
+    assert (
+        f"both have the id {original.name}, and their predictions differ on {3 - right} image"
+        in capsys.readouterr().out
+    )
 
 
 def test_an_audit_that_was_made_here_is_not_asked_for_again(original, tmp_path, capsys):
