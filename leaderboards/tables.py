@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from bench.stats.intervals import Interval
 from bench.text.brackets import bracketed, rounded
 
-INTERVALS = ("brackets", "pm", "none")
-
 
 @dataclass(frozen=True)
 class Cell:

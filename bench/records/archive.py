@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import tempfile
 import zipfile
+from functools import lru_cache
 from pathlib import Path
 
 from bench.errors import UserError
@@ -80,4 +81,11 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 
 def _sha256(file: Path) -> str:
+    status = file.stat()
+    return _hashed(file.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _hashed(file: Path, size: int, changed: int) -> str:
+    """The hash of a file of this size and time; a suite asks for it once per cell."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
