@@ -74,7 +74,7 @@ def printed(command: str) -> str:
 
 def _script(flag: str, module: str) -> int:
     try:
-        runpy.run_module(module, run_name="__main__")
+        runpy.run_path(str(ROOT / module.replace(".", "/")) + ".py", run_name="__main__")
     except SystemExit as end:
         return int(end.code or 0)
     return 0
