@@ -4,9 +4,29 @@ from __future__ import annotations
 
 
 class BenchError(Exception):
-    """Base of all errors that this package raises on purpose."""
+    """Base of all errors that this package raises on purpose.
+
+    Printed as `expected EXPECTED, got GOT; DO`. An exception as `got` is printed after a colon, an `OSError` by its reason alone.
+
+    Arguments:
+        code: Short name of the error, such as `record-busy`; tests and callers compare this, since the wording may change.
+        expected: What was expected, if the sentence has the form above.
+        got: What was found instead.
+        do: What the user can do about it.
+    """
 
     exit_code = 4
+
+    def __init__(self, code: str, *, expected: object = None, got: object = None, do: str = "") -> None:
+        super().__init__(code)  # the only positional argument, so that the error survives pickling
+        self.code, self.expected, self.got, self.do = code, expected, got, do
+
+    def __str__(self) -> str:
+        if self.expected is None:
+            return self.code
+        reason = self.got.strerror if isinstance(self.got, OSError) and self.got.strerror else self.got
+        got = f"got: {reason}" if isinstance(self.got, BaseException) else f"got {self.got}"
+        return f"expected {self.expected}, {got}" + (f"; {self.do}" if self.do else "")
 
 
 class UserError(BenchError):
