@@ -119,18 +119,18 @@ def table_command(
     output: Annotated[Optional[str], typer.Option("--format", help="md, latex or csv; pdf or png for figures.")] = None,
     out: Out = None,
     dataset: Annotated[Optional[str], typer.Option(help="Only this data set. [default: the file's]")] = None,
-    threat: Annotated[Optional[str], typer.Option(help="Only this threat. [default: the file's]")] = None,
+    threat: Annotated[
+        Optional[str], typer.Option(help="Only this threat; of a curve, this norm (linf). [default: the file's]")
+    ] = None,
 ) -> None:
     """One paper table or figure from a spec.
 
     Example: bench table main --format latex --out main.tex
     """
     from bench.registry.registry import own_package
-    from bench.threat import ThreatModel
 
-    level = None if threat is None else str(ThreatModel.parse(threat))
     leaderboards = own_package("leaderboards", "FORMATS")
-    text, written = leaderboards.paper(spec, results=results, output=output, out=out, dataset=dataset, threat=level)
+    text, written = leaderboards.paper(spec, results=results, output=output, out=out, dataset=dataset, threat=threat)
     deliver(text, None if written else out)
 
 
