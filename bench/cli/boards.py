@@ -100,7 +100,7 @@ def leaderboard_command(
         images=images,
         purifier=purifier,
         brief=brief,
-        width=width or _terminal(out),
+        width=width or (terminal_width() if out is None else None),
     )
     page = out is not None and wanted == "html" and out.suffix.lower() not in (".html", ".htm")
     deliver(text, out / "index.html" if out is not None and page else out, folder=page)
@@ -157,9 +157,9 @@ def compare_command(
 COMMANDS: dict[str, Any] = {"leaderboard": leaderboard_command, "table": table_command, "compare": compare_command}
 
 
-def _terminal(out: Path | None) -> int | None:
-    """The width of the terminal; None if the text goes elsewhere."""
-    return shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
+def terminal_width() -> int | None:
+    """The width of the terminal; None if stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _purifier() -> Any:

@@ -18,7 +18,13 @@ from bench.files.documents import printable
 from bench.machine.interrupt import stopping
 from bench.text.encoding import widen
 
-app = typer.Typer(name="bench", add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="bench",
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 CLICK_ERROR: Any = typer.BadParameter.__mro__[2]  # newer releases of typer carry their own copy of click
 INTERRUPTED = 130
