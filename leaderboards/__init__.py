@@ -105,6 +105,13 @@ def paper(
     return make(spec, results=results, output=output, out=out, dataset=dataset, threat=threat)
 
 
+def report(paths: Sequence[Path], *, images: int = 8, purifier: Callable[..., Any] | None = None) -> str:
+    """The report of one run or of two, as one HTML file; see `leaderboards.reports`."""
+    from leaderboards.reports import as_html
+
+    return as_html(paths, images=images, purifier=purifier)
+
+
 def model_info(results: Path, run: str, words: Mapping[str, str]) -> str:
     """RobustBench's JSON for the defense of a run; see `leaderboards.robustbench`."""
     from leaderboards.robustbench import model_info as made

@@ -5,20 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from bench.cli.help import KEPT, Sectioned
 from bench.cli.options import Json, Out, Results, deliver, print_json
+from bench.cli.report import purify
 from bench.errors import UserError
-from bench.files.documents import printable
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from bench.figures.runs import Run
-    from bench.records.evidence import Evidence
 
 
 def register(app: typer.Typer) -> None:
@@ -89,7 +83,7 @@ def leaderboard_command(
     if wanted not in leaderboards.FORMATS:
         raise UserError(f"expected --format {' or '.join(leaderboards.FORMATS)}, got {output!r}; choose one of them")
     level = None if threat is None else str(ThreatModel.parse(threat))
-    purifier = _purifier() if purified and wanted == "html" else None
+    purifier = purify(allow_code=True) if purified and wanted == "html" else None
     text = leaderboards.render(
         results,
         wanted,
@@ -160,20 +154,3 @@ COMMANDS: dict[str, Any] = {"leaderboard": leaderboard_command, "table": table_c
 def terminal_width() -> int | None:
     """The width of the terminal; None if stdout is none."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def _purifier() -> Any:
-    """A function that purifies the images of a run by its own parts; it warns and returns None if these have changed."""
-    from bench.registry.tables import make_registry
-    from bench.run.replay import purified
-
-    registry = make_registry()
-
-    def purifier(run: Run, evidence: Evidence) -> tuple[np.ndarray, np.ndarray] | None:
-        try:
-            return purified(run, evidence, registry)
-        except UserError as error:
-            print(f"bench: no purified images of run {run.run_id}: {printable(str(error))}", file=sys.stderr)
-            return None
-
-    return purifier

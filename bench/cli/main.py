@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.cli import audit, boards, check, exchange, installed, run, suite, train, verify
+from bench.cli import audit, boards, check, exchange, installed, report, run, suite, train, verify
 from bench.cli.hints import hint
 from bench.errors import BenchError, InterruptedRunError
 from bench.files.documents import printable
@@ -52,7 +52,7 @@ def root(
     """
 
 
-for commands in (run, installed, boards, check, exchange, verify, audit, suite, train):
+for commands in (run, installed, boards, report, check, exchange, verify, audit, suite, train):
     commands.register(app)
 
 

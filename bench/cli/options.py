@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from bench.cli.help import KEPT, WHERE
 from bench.errors import UserError
 from bench.files.documents import printable
+
+if TYPE_CHECKING:
+    from bench.plan.plan import Plan
+    from bench.run.prediction import Forecast
 
 
 def _silence(quiet: bool) -> bool:
@@ -85,8 +89,22 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=1, allow_nan=False))
 
 
+def print_forecasts(costs: list[Forecast | None], plans: list[Plan], as_json: bool) -> None:
+    """Prints the predicted costs of runs on stdout."""
+    from bench.console.run import forecast_text
+
+    if as_json:
+        documents = [
+            {"run_id": planned.spec.run_id, "threat": str(planned.threat), "forecast": cost and cost.as_dict()}
+            for cost, planned in zip(costs, plans, strict=True)
+        ]
+        print_json(documents[0] if len(documents) == 1 else documents)
+        return
+    say("\n".join(forecast_text(cost, planned) for cost, planned in zip(costs, plans, strict=True)))
+
+
 def deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
-    """Prints a text, or writes it to a file.
+    """Prints a text, or writes it to a file and prints the file's path.
 
     Arguments:
         text: The text.
@@ -103,5 +121,6 @@ def deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
         if folder:
             out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text + "\n", encoding="utf-8")
+        say(str(out))
     except OSError as error:
         raise UserError(f"expected to write {out}, got: {error.strerror}; choose another --out") from error
