@@ -40,7 +40,8 @@ def leaderboard_command(
         ),
     ] = [],  # noqa: B006
     output: Annotated[
-        str, typer.Option("--format", help="md, latex, csv, json or html.", rich_help_panel="How they are written")
+        str,
+        typer.Option("--format", help="md, latex, csv, json, parquet or html.", rich_help_panel="How they are written"),
     ] = "md",
     brief: Annotated[bool, typer.Option("--brief", help="md, latex: omit the table of runs.")] = False,
     width: Annotated[
@@ -65,7 +66,8 @@ def leaderboard_command(
         ),
     ] = [Path("results")],  # noqa: B006
     out: Annotated[
-        Optional[Path], typer.Option("--out", help="File to write; for html a folder or a file. [default: stdout]")
+        Optional[Path],
+        typer.Option("--out", "-o", help="File to write; for html a folder or a file. [default: stdout]"),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -29,7 +29,7 @@ def _silence(quiet: bool) -> bool:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", callback=_silence, help="No progress and no warnings.")]
-Out = Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")]
+Out = Annotated[Optional[Path], typer.Option("--out", "-o", help="File to write. [default: stdout]")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of all records.", rich_help_panel=KEPT)]
 Device = Annotated[
     str,
@@ -103,11 +103,11 @@ def print_forecasts(costs: list[Forecast | None], plans: list[Plan], as_json: bo
     say("\n".join(forecast_text(cost, planned) for cost, planned in zip(costs, plans, strict=True)))
 
 
-def deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
+def deliver(text: str | bytes, out: Path | None, *, folder: bool = False) -> None:
     """Prints a text, or writes it to a file and prints the file's path.
 
     Arguments:
-        text: The text.
+        text: The text, or the content of a file that is none.
         out: The file; None for stdout.
         folder: Whether to create the file's folder.
 
@@ -115,12 +115,14 @@ def deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
         UserError: The file cannot be written.
     """
     if out is None:
+        if isinstance(text, bytes):
+            raise UserError("no-file-named", expected="--out FILE for Parquet", got="none", do="name a file")
         print(text)
         return
     try:
         if folder:
             out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n", encoding="utf-8")
+        out.write_bytes(text if isinstance(text, bytes) else f"{text}\n".encode())
         say(str(out))
     except OSError as error:
         raise UserError(f"expected to write {out}, got: {error.strerror}; choose another --out") from error
