@@ -69,9 +69,7 @@ def _classes() -> dict[str, type]:
     try:
         import torchattacks
     except ImportError as error:
-        raise UserError(
-            f'expected the package torchattacks, got "{error}"; pip install "purebench[torchattacks]"'
-        ) from error
+        raise UserError("torchattacks-missing", error=error) from error
     names = [name for name in torchattacks.__all__ if name not in torchattacks.__wrapper__]
     return {name: getattr(torchattacks, name) for name in names}
 
@@ -93,7 +91,7 @@ def _check_norm(name: str, kind: type, threat: ThreatModel) -> None:
         return
     usable = [norm for norm in norms if norm in NORMS]
     advice = f"write --threat {usable[0]}:EPS or choose another attack" if usable else "choose another attack"
-    raise UserError(f"expected a threat in {' or '.join(norms)} for torchattacks:{name}, got {threat}; {advice}")
+    raise UserError("torchattacks-norm", norms=" or ".join(norms), name=name, threat=threat, advice=advice)
 
 
 def _build(
@@ -115,7 +113,7 @@ def _build(
         with redirect_stdout(StringIO()):  # it prints that the model has no parameters to read a device from
             built = kind(module, **given)
     except (TypeError, ValueError, AssertionError) as error:
-        raise UserError(f"expected arguments that torchattacks:{name} takes, got {error}; correct -A") from error
+        raise UserError("torchattacks-arguments", name=name, error=error) from error
     built.set_device(x.device)
     return built
 

@@ -153,9 +153,7 @@ def _show_outcomes(work: _Work, as_json: bool) -> None:
         say(outcome_text(outcomes, str(work.finished.results)))
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:
-        error = BenchError(
-            f"expected every cell to be made, got {len(failed)} that failed, first {failed[0].cell.label}: {failed[0].error}"
-        )
+        error = BenchError("suite-cells-failed", count=len(failed), label=failed[0].cell.label, error=failed[0].error)
         error.exit_code = getattr(failed[0].error, "exit_code", BenchError.exit_code)
         raise error
 
@@ -187,9 +185,7 @@ def _chosen(content: SuiteFile, path: Path, only: list[str], samples: str | None
     patterns = patterns_of(only)
     cells = [cell for cell in cells_of(content, path) if cell.fits(patterns)]
     if not cells:
-        raise UserError(
-            f"expected --only to match a cell of {path}, got {' '.join(only)!r}; see: bench suite {path} --dry-run"
-        )
+        raise UserError("suite-only-unmatched", path=path, only=" ".join(only))
     if samples is not None:
         cells = [replace(cell, samples=number_or(samples, "--samples", "all")) for cell in cells]
     return cells if data_dir is None else [replace(cell, data_dir=data_dir) for cell in cells]

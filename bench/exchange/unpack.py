@@ -62,24 +62,18 @@ def unpack(archive: Path, results: Path) -> Unpacked:
                 raise UserError(_conflict(archive, folder, target, results))
             return Unpacked(target, known=True)
     except OSError as error:
-        raise UserError(
-            f"expected to write below {printable(results)}, got: {error.strerror}; choose another --results"
-        ) from error
+        raise UserError("unpack-unwritable", results=results, error=error) from error
 
 
 def _place(archive: Path, folder: Path) -> Path:
     """`<dataset>/<threat>/<run id>`, after checks of the seal and of the run id."""
     broken = broken_seal(folder)
     if broken:
-        raise GateError(
-            f"expected {printable(archive)} as it was packed, got: {printable('; '.join(broken))}; ask for it again"
-        )
+        raise GateError("unpack-changed", archive=archive, broken="; ".join(broken))
     header = read_header(folder)
     spec = header.spec
     if spec.run_id != header.run_id or not _plain(spec.dataset.name):
-        raise UserError(
-            f"expected a record in {printable(archive)} whose id is the hash of its spec and whose data set has a plain name, got id {printable(header.run_id)}, data set {printable(spec.dataset.name)}; do not use it"
-        )
+        raise UserError("unpack-identity", archive=archive, run_id=header.run_id, dataset=spec.dataset.name)
     return Path(spec.dataset.name) / ThreatModel.parse(spec.threat).slug / spec.run_id
 
 

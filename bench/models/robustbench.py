@@ -87,9 +87,7 @@ def _resolve(model: str, data: Dataset | None, threat: ThreatModel | None) -> tu
     board, slash, name = model.rpartition("/")
     if slash:
         if board not in BOARDS:
-            raise UserError(
-                f"expected a board among {', '.join(BOARDS)}, got {board!r}; write for example robustbench:cifar10/Linf/Standard"
-            )
+            raise UserError("robustbench-board", BOARDS=", ".join(BOARDS), board=board)
         return board, name
     boards = boards_of(model) or [b for b in BOARDS if data is not None and b.startswith(f"{data.name}/")]
     if not boards:
@@ -97,9 +95,7 @@ def _resolve(model: str, data: Dataset | None, threat: ThreatModel | None) -> tu
     datasets = dict.fromkeys(b.partition("/")[0] for b in boards)
     wanted = next((d for d in datasets if data is not None and data.name.split("-")[0] == d), None)
     if wanted is None and len(datasets) > 1:
-        raise UserError(
-            f"expected robustbench:DATASET/THREAT/{model}, since {model} is on {', '.join(boards)}, got the bare name; write one of them"
-        )
+        raise UserError("robustbench-model-ambiguous", model=model, boards=", ".join(boards))
     boards = [b for b in boards if b.startswith(f"{wanted or next(iter(datasets))}/")]
     same = [b for b in boards if threat is not None and b.lower().endswith(f"/{threat.norm}")]
     return (same or boards)[0], model
@@ -141,9 +137,7 @@ def _zoo() -> Any:
     try:
         return importlib.import_module("robustbench.model_zoo.models").model_dicts
     except ImportError as error:
-        raise UserError(
-            f'expected to import robustbench, got "{error}"; pip install --force-reinstall --no-deps robustbench, then see: bench doctor'
-        ) from error
+        raise UserError("robustbench-missing", error=error) from error
 
 
 def _entry(zoo: Any, dataset: str, kind: str, name: str) -> dict[str, Any]:
@@ -183,8 +177,11 @@ def _load(load_model: Any, name: str, folder: Path, dataset: str, kind: str) -> 
         raise
     except Exception as error:  # foreign code: missing keys, a truncated file, a refused pickle, the network
         raise UserError(
-            f"expected to build RobustBench's {name} from {folder / dataset / kind / name}.pt, "
-            f"got {type(error).__name__}: {' '.join(str(error).split())[:300]}; if the file is damaged, remove it and repeat the same command"
+            "robustbench-damaged",
+            name=name,
+            folder=folder / dataset / kind / name,
+            kind=type(error).__name__,
+            str=" ".join(str(error).split())[:300],
         ) from error
 
 

@@ -43,15 +43,11 @@ def build(architecture: str, arguments: dict) -> nn.Module:
         UserError: No such architecture, or arguments that it does not take.
     """
     if architecture not in ARCHITECTURES:
-        raise UserError(
-            f"expected an architecture among {', '.join(ARCHITECTURES)}, got {architecture!r}; check the card of the weights"
-        )
+        raise UserError("weights-architecture", ARCHITECTURES=", ".join(ARCHITECTURES), architecture=architecture)
     try:
         return ARCHITECTURES[architecture](**arguments)
     except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError, AttributeError) as error:
-        raise UserError(
-            f"expected arguments of {architecture}, got {arguments} ({error}); check the card of the weights"
-        ) from error
+        raise UserError("weights-arguments", architecture=architecture, arguments=arguments, error=error) from error
 
 
 def write_model(model: nn.Module, out: Path, card: dict) -> Path:
@@ -92,15 +88,13 @@ def read_weights(path: Path) -> nn.Module:
     """
     card, content = read_card(path), _read(path)
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
-        raise UserError(
-            f"expected {path} with sha256 {card['sha256'][:12]}…, got another content; the weights are damaged: reinstall or train them again"
-        )
+        raise UserError("weights-changed", path=path, card=card["sha256"][:12])
     model: Any = build(card["recipe"]["architecture"], card["recipe"]["arguments"])
     try:
         model.load_state_dict(load(content))
     except (RuntimeError, SafetensorError, AttributeError, ValueError) as error:
         raise UserError(
-            f"expected weights of {card['recipe']['architecture']} in {path}, got others ({error}); check the card"
+            "weights-other-architecture", card=card["recipe"]["architecture"], path=path, error=error
         ) from error
     if "image_shape" in card:
         model.image_shape = tuple(card["image_shape"])
@@ -116,10 +110,7 @@ def read_card(path: Path) -> dict:
     file = path.with_suffix(".json")
     if not file.exists():
         _read(path)  # raises if the weights themselves are missing
-        raise UserError(
-            f"expected weights that bench train wrote, with their card {file.name} beside them, got {path} without one; "
-            "for any other checkpoint write a factory, a function that returns the network, and name it as FILE.py:FUNCTION"
-        )
+        raise UserError("weights-card-missing", file=file.name, path=path)
     card = read_json(file)
     recipe = card.get("recipe") if isinstance(card, dict) else None
     parts = (
@@ -128,9 +119,7 @@ def read_card(path: Path) -> dict:
     shape = card.get("image_shape", [1, 1, 1]) if isinstance(card, dict) else None
     fits = isinstance(shape, list) and [type(side) for side in shape] == [int] * 3
     if [type(part) for part in parts] != [str, dict, str] or not fits:
-        raise UserError(
-            f"expected a card with recipe.architecture, recipe.arguments, sha256 and at most an image_shape in {file}, got another document; restore the file"
-        )
+        raise UserError("weights-card-damaged", file=file)
     return card
 
 
@@ -139,4 +128,4 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         advice = "reinstall purebench" if EMBEDDED in path.parents else "check the path, or write them with bench train"
-        raise UserError(f"expected the weights file {path}, got: {error.strerror}; {advice}") from error
+        raise UserError("weights-unreadable", path=path, error=error, advice=advice) from error

@@ -27,9 +27,7 @@ def find_record(results: Path, run: str) -> Path:
     if (Path(run) / "run.json").is_file():
         return Path(run)
     if Path(run).is_file():
-        raise UserError(
-            f"{EXPECTED}, got the file {run!r}; put a packed record among your own first: bench import {shlex.quote(run)}"
-        )
+        raise UserError("record-packed", EXPECTED=EXPECTED, run=run, run_2=shlex.quote(run))
     paths = record_paths(results)
     fitting = [path for path in paths if run and path.name.startswith(run)]
     if len(fitting) != 1:

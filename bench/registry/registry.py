@@ -47,7 +47,12 @@ class Found:
             raise
         except (Exception, SystemExit) as error:
             raise UserError(
-                f"expected to import the {KINDS[self.kind]} {self.name!r}, got {type(error).__name__}: {error}; check {self.entry.target}"
+                "component-import",
+                KINDS=KINDS[self.kind],
+                value=self.name,
+                kind=type(error).__name__,
+                error=error,
+                target=self.entry.target,
             ) from error
         return target(self.name.partition(":")[2]) if self.entry.family else target
 
@@ -124,9 +129,9 @@ def _by_path(kind: str, name: str) -> Found:
     """The component `module:object` or `path/file.py:object`."""
     module, _, attribute = name.rpartition(":")
     if not attribute or not module:
-        raise UserError(f"expected {_one(kind)} as module:object or path/file.py:object, got {name!r}; name both parts")
+        raise UserError("component-path", one=_one(kind), name=name)
     if module.endswith(".py") and not Path(module).is_file():
-        raise UserError(f"expected the file of the {KINDS[kind]} {name!r}, got no file {module}; check the path")
+        raise UserError("component-file", KINDS=KINDS[kind], name=name, module=module)
     return Found(kind, name, Entry(name, "given by its path"), name)
 
 
@@ -137,7 +142,7 @@ def _member(owner: Any, name: str, wanted: str) -> Any:
     home = getattr(owner, "__name__", None)
     own = [word for word, value in getattr(owner, "__dict__", {}).items() if getattr(value, "__module__", "") == home]
     hint = f"{suggest(name, own)}; it has {', '.join(own[:10])}{', ...' if len(own) > 10 else ''}" if own else ""
-    raise UserError(f"expected {wanted}, got no {name!r} in its file or module{hint}; correct the name")
+    raise UserError("component-object", wanted=wanted, name=name, hint=hint)
 
 
 def _one(kind: str) -> str:
@@ -175,8 +180,7 @@ def own_package(name: str, attribute: str) -> ModuleType:
     module = importlib.import_module(name)
     if not hasattr(module, attribute):
         raise UserError(
-            f"expected purebench's package {name!r}, got another one from {getattr(module, '__file__', None) or list(module.__path__)}; "
-            "run in another folder or uninstall that package"
+            "package-foreign", name=name, getattr=getattr(module, "__file__", None) or list(module.__path__)
         )
     return module
 
@@ -190,7 +194,7 @@ def _import(module: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
-            raise UserError(f"expected a Python file, got {module}; check the path")
+            raise UserError("python-file-missing", module=module)
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[name] = loaded
         try:

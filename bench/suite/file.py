@@ -85,7 +85,7 @@ def find_suite(name: str) -> Path:
         return inside[name]
     if not Path(name).is_file():
         raise UserError(
-            f"expected a suite file or one of {', '.join(sorted(inside))}, got {printable(name)!r}{suggest(name, list(inside))}; check the path"
+            "suite-not-found", inside=", ".join(sorted(inside)), name=name, near=suggest(name, list(inside))
         )
     return Path(name)
 

@@ -37,9 +37,7 @@ def opened(results: Path, run: str) -> Iterator[tuple[Path, list[str]]]:
         UserError: There is no such record.
     """
     if Path(run).is_dir() and not any((Path(run) / name).exists() for name in ("run.json", SEAL)):
-        raise UserError(
-            f"expected the folder of one record, with its run.json, got {printable(run)}; name a record below it, or with --results {printable(run)} its id"
-        )
+        raise UserError("verify-record", run=run)
     if not Path(run).is_file():
         yield Path(run) if Path(run).is_dir() else find_record(results, run), []
         return

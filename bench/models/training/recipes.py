@@ -78,9 +78,9 @@ def train_network(
 
 def _check(epochs: int | None, form: str) -> None:
     if epochs is not None and epochs < 1:
-        raise UserError(f"expected --epochs of at least 1, got {epochs}; leave it out for the recipe's")
+        raise UserError("train-epochs", epochs=epochs)
     if form not in FORMATS:
-        raise UserError(f"expected --format {' or '.join(FORMATS)}, got {form!r}; choose one of them")
+        raise UserError("train-format", FORMATS=" or ".join(FORMATS), form=form)
 
 
 def _objective(
@@ -104,15 +104,11 @@ def _recipe(kind: str, adversary: Adversary | None, form: str) -> Recipe:
 def _adversary(adversarial: bool, threat: ThreatModel | None, dataset: str, registry: Registry) -> Adversary | None:
     if not adversarial:
         if threat is not None:
-            raise UserError(
-                f"expected --adversarial with --threat, got --threat {threat} alone; add it or drop --threat"
-            )
+            raise UserError("train-adversarial-missing", threat=threat)
         return None
     boards = registry.find("datasets", dataset).entry.threats
     if threat is None and not boards:
-        raise UserError(
-            f"expected --threat for the data set {dataset}, got none; write for example --threat linf:8/255"
-        )
+        raise UserError("train-threat-missing", dataset=dataset)
     return Adversary(threat=str(threat or boards[0]))
 
 
@@ -143,9 +139,7 @@ def _fitted(architecture: str, images: np.ndarray, classes: int) -> dict[str, fl
     """The arguments of an architecture that depend on the data."""
     _, channels, height, width = images.shape
     if height != width or height % 4:
-        raise UserError(
-            f"expected square images with a side that is a multiple of 4, got {height} x {width}; crop or pad them"
-        )
+        raise UserError("train-image-size", height=height, width=width)
     if architecture == "diffusers-unet":
         return {"sample_size": height, "in_channels": channels, "out_channels": channels}
     scale = {

@@ -60,9 +60,7 @@ def train(
         UserError: The images do not fill one batch, or the checkpoint is another recipe's or of other images.
     """
     if len(images) < recipe.batch:
-        raise UserError(
-            f"expected at least {recipe.batch} training images, one batch of the recipe, got {len(images)}; add images"
-        )
+        raise UserError("train-too-few-images", batch=recipe.batch, count=len(images))
     out.mkdir(parents=True, exist_ok=True)
     steps = recipe.epochs * (len(images) // recipe.batch)
     state = _Training(recipe, out / "checkpoint.pt", steps=steps, device=device, data=_digest(images, labels))
@@ -164,13 +162,9 @@ class _Training:
 
     def _restore(self, state: dict) -> None:
         if state.get("recipe", self.recipe.as_dict()) != self.recipe.as_dict():
-            raise UserError(
-                f"expected a checkpoint of the same recipe, seed and epochs in {self.path}, got one of another; choose another --out or remove it"
-            )
+            raise UserError("checkpoint-other-recipe", path=self.path)
         if state.get("data", self.data) != self.data:
-            raise UserError(
-                f"expected a checkpoint of the same images in {self.path}, got one of others; choose another --out or remove it"
-            )
+            raise UserError("checkpoint-other-images", path=self.path)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.average, self.epoch = state["average"], state["epoch"]
