@@ -210,9 +210,7 @@ def _pairs(search: Search, targets: int) -> list[Tensor]:
 def _within(budget: int, steps: int, estimates: int) -> int:
     allowed = int(budget / estimates // GRADIENT_IN_EVALUATIONS) - 1
     if allowed < 1:
-        raise UserError(
-            "apgd-budget", GRADIENT_IN_EVALUATIONS=int(2 * GRADIENT_IN_EVALUATIONS * estimates), budget=budget
-        )
+        raise UserError("apgd-budget", least=int(2 * GRADIENT_IN_EVALUATIONS * estimates), budget=budget)
     return min(steps, allowed)
 
 
@@ -220,4 +218,4 @@ def _check(steps: int, restarts: int, loss: str, targets: int, start: str, eot: 
     if min(steps, restarts, targets, eot) < 1:
         raise UserError("apgd-arguments", steps=steps, restarts=restarts, targets=targets, eot=eot)
     if loss not in (*LOSSES, "target") or start not in ("random", "zero", "wide"):
-        raise UserError("apgd-loss", LOSSES=", ".join(LOSSES), loss=loss, start=start)
+        raise UserError("apgd-loss", losses=LOSSES, loss=loss, start=start)

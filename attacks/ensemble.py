@@ -123,4 +123,4 @@ def _start_of(name: str) -> str:
 def _check(members: tuple[str, ...], verdict: int) -> None:
     names = (*LOSS_OF, "square")
     if not members or not set(members) <= set(names) or verdict < 1:
-        raise UserError("ensemble-arguments", names=", ".join(names), members=",".join(members), verdict=verdict)
+        raise UserError("ensemble-arguments", names=names, members=",".join(members), verdict=verdict)

@@ -105,9 +105,7 @@ def within(budget: int | None, steps: int, *, runs: int, draws: int) -> int:
         return steps
     allowed = int(budget / runs / draws // GRADIENT_IN_EVALUATIONS)
     if allowed < 1:
-        raise UserError(
-            "pgd-budget", GRADIENT_IN_EVALUATIONS=int(GRADIENT_IN_EVALUATIONS) * runs * draws, budget=budget
-        )
+        raise UserError("pgd-budget", least=int(GRADIENT_IN_EVALUATIONS) * runs * draws, budget=budget)
     return min(steps, allowed)
 
 

@@ -45,7 +45,7 @@ def attack(name: str) -> Attack:
     """
     kind = _classes().get(name)
     if kind is None:
-        raise UserError(_unknown(name))
+        raise UserError("torchattacks-unknown", name=name, hint=_hint(name))
 
     def run(
         model: DefendedClassifier, x: Images, y: Tensor, threat: ThreatModel, noise: Noise, **arguments: Any
@@ -74,11 +74,10 @@ def _classes() -> dict[str, type]:
     return {name: getattr(torchattacks, name) for name in names}
 
 
-def _unknown(name: str) -> str:
+def _hint(name: str) -> str:
     names = {other.lower(): other for other in _classes()}
     close = [names[low] for low in difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
-    hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names.values())}"
-    return f"expected an attack of torchattacks, got {name!r}; {hint}"
+    return f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names.values())}"
 
 
 def _check_norm(name: str, kind: type, threat: ThreatModel) -> None:

@@ -24,8 +24,8 @@ def members_of(version: str, attacks: tuple[str, ...]) -> tuple[str, ...]:
     if version not in MEMBERS or (version == "custom") != bool(attacks) or not set(attacks) <= set(names):
         raise UserError(
             "autoattack-version",
-            MEMBERS=", ".join(MEMBERS),
-            names=", ".join(names),
+            versions=MEMBERS,
+            names=names,
             version=version,
             attacks=",".join(attacks),
         )

@@ -37,7 +37,7 @@ def blamed(expected: str, advice: str | Callable[[], str]) -> Iterator[None]:
             raise
         what_to_do = advice if isinstance(advice, str) else advice()
         raise UserError(
-            "foreign-code-failed", expected=expected, kind=type(error).__name__, error=error, what_to_do=what_to_do
+            "foreign-code-failed", expected=expected, kind=type(error).__name__, error=error, advice=what_to_do
         ) from error
 
 

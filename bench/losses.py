@@ -70,5 +70,5 @@ def named_losses(names: tuple[str, ...]) -> list[Objective]:
         UserError: No name is given, or an unknown one.
     """
     if not names or not set(names) <= set(LOSSES):
-        raise UserError("loss-unknown", LOSSES=", ".join(LOSSES), names=",".join(names))
+        raise UserError("loss-unknown", losses=LOSSES, names=",".join(names))
     return [LOSSES[name] for name in names]

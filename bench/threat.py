@@ -36,7 +36,7 @@ class ThreatModel:
 
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
-            raise UserError("threat-norm", NORMS=", ".join(NORMS), norm=self.norm)
+            raise UserError("threat-norm", norms=NORMS, norm=self.norm)
         largest = NORMS[self.norm]
         if not SMALLEST <= self.eps <= largest:
             raise UserError("threat-radius", largest=largest, norm=self.norm, short=_short(self.eps))
@@ -105,5 +105,5 @@ def parse_threats(text: str) -> list[ThreatModel]:
     """
     threats = [ThreatModel.parse(part) for part in text.split(",")]
     if len(set(threats)) < len(threats) or len(threats) > MOST_THREATS:
-        raise UserError("threat-list", MOST_THREATS=MOST_THREATS, text=text)
+        raise UserError("threat-list", most=MOST_THREATS, text=text)
     return sorted(threats, key=lambda threat: (threat.norm, threat.eps))

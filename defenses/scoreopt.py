@@ -56,7 +56,7 @@ class ScoreOpt:
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
-            raise UserError("scoreopt-objective", OBJECTIVES=" or ".join(OBJECTIVES), objective=self.objective)
+            raise UserError("scoreopt-objective", objectives=" or ".join(OBJECTIVES), objective=self.objective)
         lowest = self.sigma - self.spread if self.objective == "image" else self.sigma
         if min(self.steps, self.step_size, self.spread) < 0 or lowest <= 0 or self.votes < 1:
             raise UserError(

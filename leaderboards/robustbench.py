@@ -34,7 +34,7 @@ def model_info(results: Path, run: str, words: Mapping[str, str]) -> str:
     """
     strange = [key for key in words if key not in OWN_WORDS]
     if strange:
-        raise UserError("model-info-key", OWN_WORDS=", ".join(OWN_WORDS), strange=strange[0])
+        raise UserError("model-info-key", keys=OWN_WORDS, key=strange[0])
     row = _row_of(results, run)
     norm, eps = row.threat.split(":")
     if norm not in NORMS.values():
@@ -129,7 +129,7 @@ def _threat(file: Path, content: Mapping[str, Any]) -> str:
     norm = NORMS.get(file.resolve().parent.name)
     eps = str(content.get("eps") or "")
     if norm is None or not eps:
-        raise UserError("model-info-threat", file=file, NORMS=" or ".join(NORMS))
+        raise UserError("model-info-threat", file=file, norms=" or ".join(NORMS))
     return str(ThreatModel.parse(f"{norm}:{eps}"))
 
 

@@ -45,7 +45,7 @@ class Scope:
             if name not in TABLE:
                 raise UserError("audit-check-unknown", name=name, near=suggest(name, list(TABLE)))
         if self.samples is not None and self.samples < 1:
-            raise UserError("audit-samples", samples=self.samples, QUICK_IMAGES=QUICK_IMAGES)
+            raise UserError("audit-samples", samples=self.samples, usual=QUICK_IMAGES)
 
     @property
     def images(self) -> int:

@@ -38,7 +38,7 @@ def list_command(
     Example: bench list defenses, or: bench list attacks pgd-full
     """
     if kind is not None and kind not in KIND_NAMES:
-        raise UserError("list-kind-unknown", KIND_NAMES=", ".join(KIND_NAMES), kind=kind)
+        raise UserError("list-kind-unknown", kinds=KIND_NAMES, kind=kind)
     from bench.registry.tables import make_registry
     from bench.text.columns import columns
 

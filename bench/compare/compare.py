@@ -68,10 +68,10 @@ def _is_folder_of_results(path: Path) -> bool:
 
 def _one(a: Run, b: Run) -> Pair:
     if a.spec.dataset != b.spec.dataset:
-        raise UserError("compare-data-differ", dataset=a.spec.dataset.name, dataset_2=b.spec.dataset.name)
+        raise UserError("compare-data-differ", first=a.spec.dataset.name, second=b.spec.dataset.name)
     pair = Pair(a, b, differences(a.spec, b.spec))
     if not pair.common:
-        raise UserError("compare-images-disjoint", run_id=a.run_id, run_id_2=b.run_id)
+        raise UserError("compare-images-disjoint", first=a.run_id, second=b.run_id)
     return pair
 
 

@@ -77,7 +77,7 @@ def dataset_of(
             advice=_advice(labels, len(images)),
         )
     if labels.max(initial=0) >= MOST_CLASSES:
-        raise UserError("npz-label-range", name=name, MOST_CLASSES=MOST_CLASSES - 1, high=labels.max())
+        raise UserError("npz-label-range", name=name, most=MOST_CLASSES - 1, high=labels.max())
     names = classes or tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
     return balanced(name, images, labels.astype(np.int64), names, remarks=remarks)
 

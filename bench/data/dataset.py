@@ -41,10 +41,10 @@ class Dataset:
         _check_images(self.name, self.images)
         _check_labels(self.name, self.labels, len(self.images), len(self.classes))
         if self.ids.shape != self.labels.shape or len(np.unique(self.ids)) != len(self.ids):
-            raise UserError("data-ids-repeated", value=self.name, count=len(self.ids))
+            raise UserError("data-ids-repeated", name=self.name, count=len(self.ids))
         if self.ids.dtype.kind not in "iu" or self.ids.min() < 0 or self.ids.max() >= 1 << 32:
             raise UserError(
-                "data-ids-range", value=self.name, dtype=self.ids.dtype, low=self.ids.min(), high=self.ids.max()
+                "data-ids-range", name=self.name, dtype=self.ids.dtype, low=self.ids.min(), high=self.ids.max()
             )
 
     def __len__(self) -> int:

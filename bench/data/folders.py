@@ -136,11 +136,11 @@ def _is_system(name: str) -> bool:
 def _check_classes(found: _Found, path: str) -> None:
     parts = sorted(name for name in found.classes if name.lower() in PARTS)
     if parts and len(parts) == len(found.classes):
-        raise UserError("folder-parts", path=path, parts=", ".join(parts), parts_2=parts[0])
+        raise UserError("folder-parts", path=path, parts=parts, first=parts[0])
     empty = [name for name, files in found.classes.items() if not files]
     if empty:
         left = f" ({found.left})" if found.others else ""
-        raise UserError("folder-class-empty", path=path, shown=_shown(map(repr, empty)), left=left)
+        raise UserError("folder-class-empty", path=path, empty=_shown(map(repr, empty)), left=left)
 
 
 def _check_sizes(path: str, files: list[Path], pictures: list[Picture]) -> None:
@@ -151,11 +151,11 @@ def _check_sizes(path: str, files: list[Path], pictures: list[Picture]) -> None:
         raise UserError(
             "folder-sizes",
             path=path,
-            size=_size(usual),
-            sizes=sizes.count(usual),
+            usual=_size(usual),
+            fitting=sizes.count(usual),
             count=len(sizes),
-            size_2=_size(sizes[odd]),
-            files=files[odd],
+            other=_size(sizes[odd]),
+            file=files[odd],
         )
 
 

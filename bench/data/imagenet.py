@@ -44,7 +44,7 @@ def imagenet(data_dir: Path | None = None, *, preprocessing: str = "Res256Crop22
         UserError: Images are missing or cannot be read.
     """
     if preprocessing not in PREPROCESSINGS:
-        raise UserError("imagenet-preprocessing", PREPROCESSINGS=", ".join(PREPROCESSINGS), preprocessing=preprocessing)
+        raise UserError("imagenet-preprocessing", names=PREPROCESSINGS, preprocessing=preprocessing)
     names, numbers = _published()
     root = _validation_folder(cache_folder(data_dir), names)
     labels = np.array([numbers[name.partition("/")[0]] for name in names], dtype=np.int64)
@@ -80,7 +80,7 @@ def _validation_folder(root: Path, names: list[str]) -> Path:
         if len(missing) < len(names):
             break
     if missing:
-        raise UserError("imagenet-folder", root=root, count=len(missing), count_2=len(names), missing=missing[0])
+        raise UserError("imagenet-folder", root=root, absent=len(missing), count=len(names), first=missing[0])
     return folder
 
 

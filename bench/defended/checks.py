@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.errors import AttackError, NoGradientError, UserError
 from bench.foreign import blamed
 from bench.gradient import GradientMode
-from bench.noise import DrawnError, Noise, not_to_draw
+from bench.noise import DrawnError, Noise
 from bench.passes import has_gradients
 from bench.protocols import Defense, Images
 
@@ -62,13 +62,13 @@ def purified(defense: Defense, x: Images, noise: Noise) -> Images:
         with blamed(f"{name}.purify to return images", "run it under --debug"):
             pure = defense.purify(x, noise)
     except DrawnError as error:
-        raise UserError(not_to_draw(f"{name}.purify")) from error
+        raise UserError("noise-drawn", who=f"{name}.purify") from error
     if x._version != version:
-        raise UserError("defense-writes-input", name=name, LEAVE_X=LEAVE_X)
+        raise UserError("defense-writes-input", name=name, advice=LEAVE_X)
     _check_form(name, pure, x)
     if not torch.isfinite(pure.detach()).all():
         _check_input(x, noise)
-        raise UserError("defense-not-finite", name=name, not_finite=_not_finite(pure, noise))
+        raise UserError("defense-not-finite", name=name, samples=_not_finite(pure, noise))
     return pure
 
 
@@ -83,7 +83,7 @@ def check_logits(logits: Tensor, x: Images, noise: Noise) -> None:
         raise UserError("logits-shape", count=len(x), shape=tuple(logits.shape))
     if not torch.isfinite(logits.detach()).all():
         _check_input(x, noise)
-        raise UserError("logits-not-finite", not_finite=_not_finite(logits, noise))
+        raise UserError("logits-not-finite", samples=_not_finite(logits, noise))
 
 
 def _check_form(name: str, pure: object, x: Images) -> None:
@@ -91,13 +91,13 @@ def _check_form(name: str, pure: object, x: Images) -> None:
         got = tuple(pure.shape) if isinstance(pure, Tensor) else type(pure).__name__
         raise UserError("defense-shape", name=name, shape=tuple(x.shape), got=got)
     if pure.dtype != x.dtype:
-        raise UserError("defense-dtype", name=name, dtype=x.dtype, dtype_2=pure.dtype)
+        raise UserError("defense-dtype", name=name, dtype=x.dtype, got=pure.dtype)
 
 
 def _check_input(x: Images, noise: Noise) -> None:
     """Raises `AttackError` if the input was not finite: then neither defense nor classifier is at fault."""
     if not torch.isfinite(x.detach()).all():
-        raise AttackError("attack-input-not-finite", not_finite=_not_finite(x, noise))
+        raise AttackError("attack-input-not-finite", samples=_not_finite(x, noise))
 
 
 def _not_finite(values: Tensor, noise: Noise) -> list[int]:

@@ -31,7 +31,7 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
-            raise UserError("engine-unknown", ENGINES=" or ".join(ENGINES), value=self.name)
+            raise UserError("engine-unknown", engines=" or ".join(ENGINES), name=self.name)
         if self.workers is not None and not 1 <= self.workers <= 4096:
             raise UserError("engine-workers", workers=self.workers)
         if self.shard_timeout is not None and not self.shard_timeout > 0:

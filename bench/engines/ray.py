@@ -127,11 +127,11 @@ class Actors:
             if each * self.size > have.get(name, 0.0) + 1e-9:
                 raise UserError(
                     "ray-resources",
-                    each=each * self.size,
+                    wanted=each * self.size,
                     name=name,
                     size=self.size,
-                    each_2=each,
-                    get=have.get(name, 0.0),
+                    share=each,
+                    available=have.get(name, 0.0),
                 )
 
     def _hire(self) -> Any:
@@ -154,7 +154,7 @@ class Actors:
         answers = [actor.look.options(concurrency_group="looks").remote() for actor in self.staff]
         ready, _ = ray.wait(answers, num_returns=len(answers), timeout=STARTING)
         if len(ready) < len(answers):
-            raise WorkerError("ray-workers-late", size=self.size, STARTING=STARTING, count=len(ready))
+            raise WorkerError("ray-workers-late", size=self.size, seconds=STARTING, ready=len(ready))
 
     def _receive(self, reference: Any, worker: int) -> Event:
         import ray

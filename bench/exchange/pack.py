@@ -35,7 +35,7 @@ def pack(path: Path, target: Path) -> Path:
     check_links(path)
     read_header(path)
     if not (path / SEAL).is_file():
-        raise UserError("pack-incomplete", path=path, SEAL=SEAL)
+        raise UserError("pack-incomplete", path=path, seal=SEAL)
     broken = broken_seal(path)
     if broken:
         raise GateError("pack-seal-broken", path=path, broken="; ".join(broken))

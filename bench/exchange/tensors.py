@@ -33,7 +33,7 @@ def save_tensor(run: Run, out: Path) -> int:
         raise UserError("tensor-record-changed", path=run.path, run_id=run.run_id)
     chosen = evidence.of(np.sort(run.ids))
     if len(chosen) < len(run):
-        raise UserError("tensor-images-missing", count=len(run), path=run.path, count_2=len(chosen))
+        raise UserError("tensor-images-missing", count=len(run), path=run.path, stored=len(chosen))
     content = io.BytesIO()
     torch.save(torch.from_numpy(np.ascontiguousarray(chosen.images)), content)
     write_whole(out, content.getvalue())

@@ -43,7 +43,7 @@ def extract(archive: Path, target: Path, *, wanted: str = RECORD_FILES, most: in
 def check_sizes(archive: Path, members: list[zipfile.ZipInfo], most: int = MOST_BYTES) -> None:
     """Raises `UserError` if a zip file holds too many files, or would unpack to far more than its size."""
     if len(members) > MOST_FILES or sum(member.file_size for member in members) > most:
-        raise UserError("archive-too-large", MOST_FILES=MOST_FILES, most=most >> 20, archive=archive)
+        raise UserError("archive-too-large", files=MOST_FILES, most=most >> 20, archive=archive)
     for member in members:
         if member.file_size > SUSPECT_BYTES and member.file_size > SUSPECT_RATIO * max(1, member.compress_size):
             raise UserError(

@@ -74,7 +74,7 @@ def check_printable(value: Any, file: Path) -> None:
     """Raises `UserError` if a text in a JSON value is not `printable`, or the value is nested too deep."""
     for text, where in _texts(value, "", file):
         if not all(map(_harmless, text)):
-            raise UserError("file-control-characters", file=file, printable=printable(where) or "it")
+            raise UserError("file-control-characters", file=file, where=printable(where) or "it")
 
 
 def _read(file: Path, kind: str, parse: Any) -> Any:
@@ -104,7 +104,7 @@ def _texts(value: Any, where: str, file: Path, depth: int = 0) -> Iterator[tuple
 
 
 def _too_deep(file: Path) -> UserError:
-    return UserError("document-too-deep", DEEPEST=DEEPEST, file=file)
+    return UserError("document-too-deep", deepest=DEEPEST, file=file)
 
 
 def _harmless(character: str) -> bool:

@@ -51,7 +51,7 @@ def hub_score_model(*, place: str) -> ConvertedDenoiser:
         scheduler = getattr(diffusers, settings["_class_name"]).from_config(settings)
     except Exception as error:  # foreign code: missing, truncated or misshapen weights, unknown betas
         raise UserError(
-            "hub-model-damaged", place=place, kind=type(error).__name__, str=" ".join(str(error).split())[:300]
+            "hub-model-damaged", place=place, kind=type(error).__name__, error=" ".join(str(error).split())[:300]
         ) from error
     model = converted(network, scheduler, kind, _shape(config))
     return model.eval().requires_grad_(False)
@@ -114,7 +114,7 @@ def _download(repository: str) -> Path:
             folder = Path(download(repository, allow_patterns=["*.json", "*.bin"]))  # only tensors are unpickled
     except Exception as error:  # from the hub's client, the network or the disk
         raise UserError(
-            "hub-download", repository=repository, kind=type(error).__name__, str=" ".join(str(error).split())[:200]
+            "hub-download", repository=repository, kind=type(error).__name__, error=" ".join(str(error).split())[:200]
         ) from error
     return folder
 
@@ -132,7 +132,7 @@ def _config(path: Path, place: str) -> dict[str, Any]:
 def _check_kind(config: dict[str, Any], convention: str, place: str) -> None:
     kind = config.get("_class_name")
     if kind != "UNet2DModel":
-        raise UserError("hub-model-kind", place=place, kind=kind, ADVICE=ADVICE)
+        raise UserError("hub-model-kind", place=place, kind=kind, advice=ADVICE)
     if config.get("class_embed_type") or config.get("num_class_embeds"):
         raise UserError("hub-model-conditional", place=place)
     wanted, got = (
@@ -140,10 +140,10 @@ def _check_kind(config: dict[str, Any], convention: str, place: str) -> None:
         config.get("time_embedding_type", "positional"),
     )
     if got != wanted:
-        raise UserError("hub-model-time", wanted=wanted, convention=convention, place=place, got=got, ADVICE=ADVICE)
+        raise UserError("hub-model-time", wanted=wanted, convention=convention, place=place, got=got, advice=ADVICE)
     inputs, outputs = config.get("in_channels", 3), config.get("out_channels", 3)
     if outputs not in (inputs, 2 * inputs):  # twice as many with a learned variance
-        raise UserError("hub-model-channels", place=place, outputs=outputs, inputs=inputs, ADVICE=ADVICE)
+        raise UserError("hub-model-channels", place=place, outputs=outputs, inputs=inputs, advice=ADVICE)
 
 
 def _check_pixels(folder: Path, place: str) -> None:

@@ -123,7 +123,7 @@ def _check_alone(network: nn.Module, x: Images, logits: Tensor, name: str) -> No
         rows = [_logits(network, row) for row in x.split(1)]
     shape = (1, logits.shape[1])
     if rows[0].shape != shape:
-        raise UserError("classifier-squeezes-batch", shape=shape, name=name, shape_2=tuple(rows[0].shape))
+        raise UserError("classifier-squeezes-batch", shape=shape, name=name, got=tuple(rows[0].shape))
     apart = _apart(logits, torch.cat(rows))
     if apart > ROUNDED:
         raise UserError("classifier-batch-size", name=name, apart=apart)

@@ -43,7 +43,7 @@ def build(architecture: str, arguments: dict) -> nn.Module:
         UserError: No such architecture, or arguments that it does not take.
     """
     if architecture not in ARCHITECTURES:
-        raise UserError("weights-architecture", ARCHITECTURES=", ".join(ARCHITECTURES), architecture=architecture)
+        raise UserError("weights-architecture", architectures=ARCHITECTURES, architecture=architecture)
     try:
         return ARCHITECTURES[architecture](**arguments)
     except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError, AttributeError) as error:

@@ -35,7 +35,7 @@ class Part:
         self.found, self.flag = found, flag
         self.target = found.load()
         if not callable(self.target) or isinstance(self.target, nn.Module):
-            raise UserError("component-kind", found=found.name, kind=type(self.target).__name__)
+            raise UserError("component-kind", name=found.name, kind=type(self.target).__name__)
         given = {**found.entry.args, **arguments.get(found.kind, {})}
         self.values = complete(self.target, given, what=found.name, flag=flag)
         self.label = label(found.name, self.target, self.values, found.entry.args)
@@ -64,7 +64,7 @@ def load_dataset(part: Part, data_dir: Path | None) -> Dataset:
     """Loads the images; raises `UserError` if the factory returns something else."""
     dataset = _build(part, **({"data_dir": data_dir} if takes(part.target, "data_dir") else {}))
     if not isinstance(dataset, Dataset):
-        raise UserError("dataset-type", found=part.found.name, kind=type(dataset).__name__)
+        raise UserError("dataset-type", name=part.found.name, kind=type(dataset).__name__)
     return dataset
 
 
@@ -95,7 +95,7 @@ def load_score(part: Part, setting: Mapping[str, Any]) -> ScoreModel:
     """Loads a score model in the same way as `load_classifier`."""
     score = _build(part, **_wanted(part, setting))
     if not callable(getattr(score, "denoise", None)):
-        raise UserError("score-type", found=part.found.name, kind=type(score).__name__)
+        raise UserError("score-type", name=part.found.name, kind=type(score).__name__)
     _check_images(part, score, setting["run_dataset"])
     if isinstance(score, nn.Module):
         _freeze(score, part.found.name)
@@ -147,7 +147,7 @@ def _build(part: Part, **roles: object) -> Any:
         raise
     except Exception as error:
         raise UserError(
-            "component-build", found=part.found.name, kind=type(error).__name__, error=error, flag=part.flag
+            "component-build", name=part.found.name, kind=type(error).__name__, error=error, flag=part.flag
         ) from error
 
 
@@ -172,7 +172,7 @@ def _check_images(part: Part, model: object, dataset: Dataset) -> None:
         raise UserError(
             "component-image-shape",
             wanted=tuple(wanted),
-            found=part.found.name,
+            name=part.found.name,
             got=got,
             dataset=dataset.name,
             flag=flag,

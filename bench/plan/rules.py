@@ -57,7 +57,7 @@ def check_votes(built: Defense, defense: Part) -> None:
     """Raises `UserError` if a built defense votes too often."""
     votes = getattr(built, "votes", 1)
     if not isinstance(votes, int) or not 1 <= votes <= MOST_VOTES:
-        raise UserError("defense-votes", found=defense.found.name, MOST_VOTES=MOST_VOTES, votes=votes)
+        raise UserError("defense-votes", defense=defense.found.name, most=MOST_VOTES, votes=votes)
 
 
 def check_defense_class(defense: Part) -> None:
@@ -65,7 +65,7 @@ def check_defense_class(defense: Part) -> None:
     if not callable(getattr(defense.target, "purify", None)) or not isinstance(
         getattr(defense.target, "deterministic", None), bool
     ):
-        raise UserError("defense-class", found=defense.found.name, target=defense.target)
+        raise UserError("defense-class", defense=defense.found.name, got=defense.target)
 
 
 def check_suits(attack: Part, defense: Part) -> None:
@@ -76,8 +76,8 @@ def check_suits(attack: Part, defense: Part) -> None:
         raise UserError(
             "attack-unsuitable",
             wanted=wanted,
-            found=attack.found.name,
-            found_2=defense.found.name,
+            attack=attack.found.name,
+            defense=defense.found.name,
             kind=kind,
             instead=attack.found.entry.instead,
         )
@@ -88,9 +88,9 @@ def scored_draws(request: Request, attack: Part, defense: Part) -> int:
     stochastic, prescribed = not defense.target.deterministic, attack.found.entry.draws
     most = MOST_DRAWS if stochastic else 1
     if request.draws is not None and not 1 <= request.draws <= most:
-        raise UserError("draws-number", MOST_DRAWS=MOST_DRAWS, draws=request.draws, found=defense.found.name)
+        raise UserError("draws-number", most=MOST_DRAWS, draws=request.draws, defense=defense.found.name)
     if stochastic and prescribed and request.draws not in (None, prescribed):
-        raise UserError("draws-prescribed", found=attack.found.name, prescribed=prescribed, draws=request.draws)
+        raise UserError("draws-prescribed", attack=attack.found.name, prescribed=prescribed, draws=request.draws)
     if not 0 <= request.seed < 1 << 64:
         raise UserError("seed-range", seed=request.seed)
     return request.draws or (prescribed or STOCHASTIC_DRAWS if stochastic else 1)
@@ -102,9 +102,7 @@ def check_attack(attack: Part) -> None:
         roles = {"surrogate": None} if takes(attack.target, "surrogate") else {}
         inspect.signature(attack.target).bind(*ATTACK_INPUTS, **roles, **attack.values)
     except TypeError as error:
-        raise UserError(
-            "attack-signature", found=attack.found.name, ATTACK_INPUTS=", ".join(ATTACK_INPUTS), error=error
-        ) from error
+        raise UserError("attack-signature", attack=attack.found.name, inputs=ATTACK_INPUTS, error=error) from error
 
 
 def check_gradients(part: Part, network: object, gradient: GradientMode, registry: Registry) -> None:
@@ -112,7 +110,7 @@ def check_gradients(part: Part, network: object, gradient: GradientMode, registr
     if gradient is not GradientMode.NONE and not has_gradients(network):
         entries = registry.tables["attacks"].items()
         without = [f"--attack {name}" for name, entry in entries if entry.gradient == GradientMode.NONE.value]
-        raise NoGradientError("classifier-gradients-missing", found=part.found.name, without=" or ".join(without))
+        raise NoGradientError("classifier-gradients-missing", name=part.found.name, attacks=" or ".join(without))
 
 
 def name_of(request: Request, data: Found, role: str) -> str:

@@ -69,7 +69,12 @@ def read_shard(file: Path) -> tuple[np.ndarray, np.ndarray]:
         or images.dtype.kind != "f"
     ):
         raise UserError(
-            "evidence-shape", file=file, dtype=ids.dtype, shape=ids.shape, dtype_2=images.dtype, shape_2=images.shape
+            "evidence-shape",
+            file=file,
+            ids_dtype=ids.dtype,
+            ids_shape=ids.shape,
+            dtype=images.dtype,
+            shape=images.shape,
         )
     return ids, images
 

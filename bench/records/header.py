@@ -147,16 +147,16 @@ def read_header(path: Path) -> Header:
     document = read_json(file)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         got = document.get("format") if isinstance(document, dict) else type(document).__name__
-        raise UserError("record-format", FORMAT=FORMAT, path=path, got=got)
+        raise UserError("record-format", format=FORMAT, path=path, got=got)
     missing = KEYS - document.keys()
     if missing:
-        raise UserError("record-keys", file=file, missing=", ".join(sorted(missing)))
+        raise UserError("record-keys", file=file, missing=sorted(missing))
     try:
         return Header.of(document)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise UserError(
-            "record-header", file=file, first=".".join(map(str, first["loc"])), first_2=first["msg"].lower()
+            "record-header", file=file, key=".".join(map(str, first["loc"])), problem=first["msg"].lower()
         ) from error
 
 
@@ -171,4 +171,4 @@ def check_environment(header: Header, now: dict[str, Any], path: Path) -> None:
     for before in header.environments.values():
         for key in SAME:
             if getattr(before, key) != now[key]:
-                raise UserError("record-environment", path=path, key=key, getattr=getattr(before, key), now=now[key])
+                raise UserError("record-environment", path=path, key=key, before=getattr(before, key), now=now[key])

@@ -113,7 +113,7 @@ def _convert(value: Any, parameter: inspect.Parameter, where: str) -> Any:
     except ValidationError as error:
         name = getattr(kind, "__name__", str(kind)) if get_origin(kind) is None else str(kind)
         raise UserError(
-            "argument-value", where=where, name=name, value=value, errors=error.errors()[0]["msg"].lower()
+            "argument-value", where=where, name=name, value=value, problem=error.errors()[0]["msg"].lower()
         ) from error
     except PydanticUserError as error:
         raise UserError("argument-not-text", where=where, kind=kind, value=value) from error

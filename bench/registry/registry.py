@@ -48,8 +48,8 @@ class Found:
         except (Exception, SystemExit) as error:
             raise UserError(
                 "component-import",
-                KINDS=KINDS[self.kind],
-                value=self.name,
+                component=KINDS[self.kind],
+                name=self.name,
                 kind=type(error).__name__,
                 error=error,
                 target=self.entry.target,
@@ -96,7 +96,7 @@ class Registry:
             return Found(kind, name, replace(entry, args={**entry.args, **fixed}, parameter=""), "built-in")
         if colon:
             return _by_path(kind, name)
-        raise UserError(self._unknown(kind, name))
+        raise self._unknown(kind, name)
 
     def all(self, kind: str) -> list[Found]:
         """All named components of a kind: the built-in ones, then entry points."""
@@ -116,22 +116,23 @@ class Registry:
     def _points(self, kind: str) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=f"purebench.{kind}")}
 
-    def _unknown(self, kind: str, name: str) -> str:
+    def _unknown(self, kind: str, name: str) -> UserError:
         known = [found.name for found in self.all(kind)]
         close = near(name, known + [found.name for found in self.members(kind)])
         if name.endswith(".py"):
-            return f"expected {_one(kind)} as path/file.py:object, got {name!r} without an object; add a colon and its name"
+            return UserError("component-no-object", component=_one(kind), name=name)
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
-        return f"expected {_one(kind)}, got {name!r}; {hint} (see: bench list {kind.replace('_', '-')})"
+        listed = kind.replace("_", "-")
+        return UserError("component-unknown", component=_one(kind), name=name, hint=hint, kind=listed)
 
 
 def _by_path(kind: str, name: str) -> Found:
     """The component `module:object` or `path/file.py:object`."""
     module, _, attribute = name.rpartition(":")
     if not attribute or not module:
-        raise UserError("component-path", one=_one(kind), name=name)
+        raise UserError("component-path", component=_one(kind), name=name)
     if module.endswith(".py") and not Path(module).is_file():
-        raise UserError("component-file", KINDS=KINDS[kind], name=name, module=module)
+        raise UserError("component-file", component=KINDS[kind], name=name, module=module)
     return Found(kind, name, Entry(name, "given by its path"), name)
 
 
@@ -179,9 +180,7 @@ def own_package(name: str, attribute: str) -> ModuleType:
     """
     module = importlib.import_module(name)
     if not hasattr(module, attribute):
-        raise UserError(
-            "package-foreign", name=name, getattr=getattr(module, "__file__", None) or list(module.__path__)
-        )
+        raise UserError("package-foreign", name=name, origin=getattr(module, "__file__", None) or list(module.__path__))
     return module
 
 

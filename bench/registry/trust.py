@@ -38,4 +38,4 @@ def require_permission(registry: Registry, names: Iterable[tuple[str, str]], *, 
     """
     for kind, name in names:
         if runs_code(registry, kind, name) and not allowed:
-            raise UserError("code-not-allowed", asker=asker, KINDS=KINDS[kind], name=name)
+            raise UserError("code-not-allowed", asker=asker, component=KINDS[kind], name=name)

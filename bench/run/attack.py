@@ -66,7 +66,7 @@ def by_image(remarks: dict[str, list[Any]], count: int, name: str) -> list[dict[
     """
     for key, values in remarks.items():
         if len(values) != count:
-            raise AttackError("attack-remarks", name=name, count=count, count_2=len(values), key=key)
+            raise AttackError("attack-remarks", name=name, count=count, got=len(values), key=key)
     return [{key: values[row] for key, values in remarks.items()} for row in range(count)]
 
 

@@ -105,7 +105,7 @@ class Worker:
                     raise UserError(
                         "out-of-memory",
                         batch=self.batch,
-                        value="use a machine with more" if self.auto else "lower it, or leave it out for auto",
+                        advice="use a machine with more" if self.auto else "lower it, or leave it out for auto",
                     ) from error
                 self.batch //= 2
                 torch.cuda.empty_cache()

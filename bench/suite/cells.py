@@ -82,7 +82,7 @@ def cells_of(suite: SuiteFile, file: Path) -> list[Cell]:
             if axes is not suite or not any(cell.fits(patterns) for patterns in suite.exclude):
                 cells.append(_adjusted(cell, suite))
             if len(cells) > MOST_CELLS:
-                raise UserError("suite-too-large", MOST_CELLS=MOST_CELLS, file=file)
+                raise UserError("suite-too-large", most=MOST_CELLS, file=file)
     unique = list({repr(cell): cell for cell in cells}.values())
     if not unique:
         raise UserError("suite-empty", file=file)
@@ -100,7 +100,7 @@ def patterns_of(only: list[str]) -> dict[str, str | list[str]]:
         axis, equals, pattern = text.partition("=")
         axis = axis.strip().replace("-", "_")
         if not equals or axis not in AXES:
-            raise UserError("suite-axis", AXES=", ".join(AXES), text=text)
+            raise UserError("suite-axis", axes=AXES, text=text)
         patterns.setdefault(axis, []).append(pattern)
     return {**patterns}
 
@@ -182,7 +182,7 @@ def _named(axis: str, one: Named) -> tuple[str, dict[str, Any]]:
         return one, {}
     name = one.get("name")
     if not isinstance(name, str):
-        raise UserError("suite-name-missing", axis=axis, one=one)
+        raise UserError("suite-name-missing", axis=axis, entry=one)
     return name, {key: value for key, value in one.items() if key != "name"}
 
 
@@ -199,6 +199,4 @@ def _text(value: Any) -> str:
 def _check_patterns(file: Path, patterns: list[dict[str, str | list[str]]]) -> None:
     for axis in (axis for pattern in patterns for axis in pattern):
         if axis not in AXES:
-            raise UserError(
-                "suite-pattern-axis", AXES=", ".join(AXES), file=file, axis=axis, near=suggest(axis, list(AXES))
-            )
+            raise UserError("suite-pattern-axis", axes=AXES, file=file, axis=axis, near=suggest(axis, list(AXES)))

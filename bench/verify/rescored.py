@@ -159,7 +159,7 @@ class Rescoring:
             ids = self.run.ids[start : start + size]
             evidence = _stored(self.run.path, range(start // SHARD, -(-(start + len(ids)) // SHARD))).of(ids)
             if len(evidence) and evidence.images.shape[1:] != shape:
-                raise UserError("verify-image-shape", shape=shape, shape_2=evidence.images.shape[1:])
+                raise UserError("verify-image-shape", shape=shape, got=evidence.images.shape[1:])
             yield ids, evidence
 
     def _score(self, ids: np.ndarray, positions: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -140,20 +140,15 @@ def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -
         try:
             registry.find(*pair)
         except UserError as error:
-            raise UserError(_lacking(*pair, name)) from error
+            raise _lacking(*pair, name) from error
         require_permission(registry, [pair], asker=f"the record {printable(name)}", allowed=options.allow_code)
 
 
-def _lacking(kind: str, part: str, name: str) -> str:
+def _lacking(kind: str, part: str, name: str) -> UserError:
     """The error for a part that a record names and that is not found."""
     file = file_of(part)
     if not file:
-        return (
-            f"expected the {KINDS[kind]} {part!r}, which the record {printable(name)} names, to be known here, got no such name; "
-            f"install the package that brings it (see: bench list {kind.replace('_', '-')})"
-        )
+        listed = kind.replace("_", "-")
+        return UserError("verify-part-unknown", component=KINDS[kind], part=part, record=name, kind=listed)
     where = "" if Path(file).is_absolute() else " in the folder where this is typed"
-    return (
-        f"expected the file {file}{where}, for the {KINDS[kind]} that the record {printable(name)} names, got none; "
-        "get it from whoever made the record, read it and put it there"
-    )
+    return UserError("verify-file-missing", file=file, where=where, component=KINDS[kind], record=name)

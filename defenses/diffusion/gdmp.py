@@ -57,7 +57,7 @@ class GDMP:
         if not 1 <= self.steps <= self.t < STEPS or min(self.rounds, self.votes) < 1 or self.scale < 0 or self.ptb <= 0:
             raise UserError(
                 "gdmp-arguments",
-                STEPS=STEPS,
+                longest=STEPS,
                 steps=self.steps,
                 t=self.t,
                 rounds=self.rounds,

@@ -42,7 +42,7 @@ class VariancePreservingDenoiser(ConvertedDenoiser):
         image_shape: tuple[int, int, int] | None = None,
     ) -> None:
         if prediction not in PREDICTIONS:
-            raise UserError("vp-prediction", PREDICTIONS=", ".join(PREDICTIONS), prediction=prediction)
+            raise UserError("vp-prediction", predictions=PREDICTIONS, prediction=prediction)
         if len(kept) < 2 or not bool((kept.diff() < 0).all()) or not 0 < float(kept[-1]) < float(kept[0]) < 1:
             raise UserError("vp-schedule")
         levels = ((1 - kept.double()) / kept.double()).log() / 2

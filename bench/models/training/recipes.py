@@ -80,7 +80,7 @@ def _check(epochs: int | None, form: str) -> None:
     if epochs is not None and epochs < 1:
         raise UserError("train-epochs", epochs=epochs)
     if form not in FORMATS:
-        raise UserError("train-format", FORMATS=" or ".join(FORMATS), form=form)
+        raise UserError("train-format", formats=" or ".join(FORMATS), form=form)
 
 
 def _objective(
