@@ -20,6 +20,7 @@ from bench.models.card import write_card
 from bench.models.hub import unet
 from bench.models.networks.convnet import SmallConvNet
 from bench.models.networks.preconditioning import PreconditionedDenoiser
+from bench.models.networks.resnet import SmallResNet
 from bench.models.networks.unet import SmallUNet
 
 
@@ -30,6 +31,7 @@ def small_unet(*, mean: float, spread: float, low: float, high: float, **argumen
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "small-convnet": SmallConvNet,
+    "small-resnet": SmallResNet,
     "small-unet": small_unet,
     "diffusers-unet": unet,
 }
