@@ -35,6 +35,8 @@ ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "small-unet": small_unet,
     "diffusers-unet": unet,
 }
+STORED: dict[str | None, torch.dtype] = {"float16": torch.float16}
+"""Data types of stored weights by their name in a recipe; any other recipe keeps that of the network."""
 EMBEDDED = Path(__file__).parent / "weights"
 
 
@@ -70,9 +72,11 @@ def write_weights(model: nn.Module, path: Path, card: dict) -> Path:
     Arguments:
         model: The network.
         path: A `.safetensors` path.
-        card: Facts about the weights; `recipe.architecture` and `recipe.arguments` rebuild the network.
+        card: Facts about the weights; `recipe.architecture` and `recipe.arguments` rebuild the network, and with
+            `recipe.storage` `float16` they are stored in half precision.
     """
-    content = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
+    kind = STORED.get(card.get("recipe", {}).get("storage"))
+    content = save({name: tensor.to(kind).contiguous() for name, tensor in model.state_dict().items()})
     card = {
         **card,
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -27,6 +27,7 @@ class Recipe:
         levels: Mean and standard deviation of the logarithm of the noise level of a score model; None for those of
             `denoising_loss`.
         precision: `bfloat16` for autocast on the CPU too; None for float32 there.
+        storage: `float16` for weights that are rounded to it and stored in it; they are loaded as float32.
     """
 
     architecture: str
@@ -41,6 +42,7 @@ class Recipe:
     augmentation: Augmentation | None = None
     levels: tuple[float, float] | None = None
     precision: str | None = None
+    storage: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as in cards and checkpoints, without the entries that are None."""
@@ -86,6 +88,7 @@ NATURAL = Recipes(
         decay=0.05,
         augmentation=Augmentation(shift=4),
         precision="bfloat16",
+        storage="float16",
     ),
     adversarial=Recipe(
         architecture="small-resnet",
@@ -95,6 +98,7 @@ NATURAL = Recipes(
         adversary=Adversary(threat="linf:8/255", steps=3),
         augmentation=Augmentation(shift=4),
         precision="bfloat16",
+        storage="float16",
     ),
     score=Recipe(
         architecture="small-unet",
@@ -104,6 +108,7 @@ NATURAL = Recipes(
         augmentation=Augmentation(flip=True),
         levels=(-1.9, 1.2),
         precision="bfloat16",
+        storage="float16",
     ),
 )
 """Natural images, 32 x 32 in colour."""

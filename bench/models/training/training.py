@@ -18,7 +18,7 @@ from bench.files.atomic import replacing
 from bench.models.card import write_curve
 from bench.models.training.objectives import Loss
 from bench.models.training.recipe import Recipe
-from bench.models.weights import build, write_model
+from bench.models.weights import STORED, build, write_model
 
 CPU = torch.device("cpu")
 WARM_UP = 200
@@ -144,10 +144,11 @@ class _Training:
             return loss(self.model, x, y, generator)
 
     def averaged(self) -> nn.Module:
-        """The model with its averaged weights, frozen and in inference mode."""
+        """The model with its averaged weights as they are stored, frozen and in inference mode."""
+        stored = STORED.get(self.recipe.storage)
         with torch.no_grad():
             for parameter, average in zip(self.model.parameters(), self.average, strict=True):
-                parameter.copy_(average)
+                parameter.copy_(average if stored is None else average.to(stored))
         return self.model.cpu().eval().requires_grad_(False)
 
     def _update(self, value: Tensor) -> float:
