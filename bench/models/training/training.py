@@ -54,8 +54,8 @@ def train(
         figures: Measures the quality of the trained model, on the CPU, for its card.
         dataset: Name of the images in the card.
         save: Writes the trained weights.
-        device: The device; a GPU, or a recipe in bfloat16, runs under autocast to bfloat16. Weights, order and noise are drawn on the CPU, so they are
-            the same on every device.
+        device: The device; a GPU, or a recipe in bfloat16, runs under autocast to bfloat16. Weights, order and noise are drawn
+            on the CPU, so they are the same on every device.
         report: Receives one line per epoch.
 
     Raises:
@@ -107,10 +107,8 @@ class _Training:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), recipe.rate, weight_decay=recipe.decay)
         self.epoch, self.step = 0, 0
         self.curve: list[float] = []
-        self.total, self.drawn = (
-            0.0,
-            None,
-        )  # of an epoch that was interrupted: sum of its losses, state of its generator
+        self.total = 0.0  # of an epoch that was interrupted: the sum of its losses, the state of its generator
+        self.drawn: Tensor | None = None
         self.saved = time.monotonic()
         if path.exists():
             self._restore(torch.load(path, map_location=device, weights_only=True))  # tensors and numbers only
