@@ -72,23 +72,11 @@ def _split(split: str, data_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
     try:
         files = sorted(_zipped(split, place) if place.is_file() else _unpacked(split, place))
     except _UNREADABLE as error:
-        raise UserError(
-            "cifar10-jpeg-unreadable", expected=f"images in {place}", got=error, do="fetch them again"
-        ) from error
+        raise UserError("cifar10-jpeg-unreadable", place=place, error=error) from error
     if not files:
-        raise UserError(
-            "cifar10-jpeg-missing",
-            expected=f"{split}.zip, or {split}/{CLASSES[0]} and the other class folders, in {place}",
-            got="no such images",
-            do=f"pass --data-dir FOLDER with the images of {SOURCE}",
-        )
+        raise UserError("cifar10-jpeg-missing", split=split, classes=CLASSES[0], place=place, source=SOURCE)
     if content_digest(files) != CHECKSUMS[split]:
-        raise UserError(
-            "cifar10-jpeg-differs",
-            expected=f"the published {split} images in {place}",
-            got=f"{len(files)} files with other names or contents",
-            do="fetch them again, or name your own images with --dataset folder:PATH",
-        )
+        raise UserError("cifar10-jpeg-differs", split=split, place=place, count=len(files))
     labels = np.array([CLASSES.index(name.partition("/")[0]) for name, _ in files], dtype=np.int64)
     return _decoded(files), labels
 
