@@ -1,3 +1,51 @@
-"""purebench measures how robust an image classifier is when a purifier cleans its input first."""
+"""purebench measures how robust an image classifier is when a purifier cleans its input first.
+
+In Python::
+
+    import bench
+
+    result = bench.evaluate(purifier, classifier=model, data=(images, labels), threat="linf:8/255")
+    result.clean, result.robust, result.samples, result.adversarial
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.interface.evaluate import evaluate as evaluate
+    from bench.interface.frames import load_results as load_results
+    from bench.interface.result import Result as Result
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "evaluate": "bench.interface.evaluate",
+    "load_results": "bench.interface.frames",
+    "Result": "bench.interface.result",
+}
+"""The public names and their modules, which are imported when a name is used: `import bench` starts without torch."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'bench' has no attribute {name!r}; it has {', '.join(_HOMES)}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*_HOMES, "__version__"])
+
+
+class _Package(ModuleType):
+    """Keeps `bench.audit` a function after an import of the package `bench.audit`, which Python would put in its place."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
