@@ -16,16 +16,28 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bench.interface.checking import audit as audit
+    from bench.interface.checking import show as show
+    from bench.interface.checking import verify as verify
     from bench.interface.evaluate import evaluate as evaluate
     from bench.interface.frames import load_results as load_results
+    from bench.interface.report import Report as Report
     from bench.interface.result import Result as Result
+    from bench.interface.tables import compare as compare
+    from bench.interface.tables import leaderboard as leaderboard
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "evaluate": "bench.interface.evaluate",
-    "load_results": "bench.interface.frames",
+    "Report": "bench.interface.report",
     "Result": "bench.interface.result",
+    "audit": "bench.interface.checking",
+    "compare": "bench.interface.tables",
+    "evaluate": "bench.interface.evaluate",
+    "leaderboard": "bench.interface.tables",
+    "load_results": "bench.interface.frames",
+    "show": "bench.interface.checking",
+    "verify": "bench.interface.checking",
 }
 """The public names and their modules, which are imported when a name is used: `import bench` starts without torch."""
 

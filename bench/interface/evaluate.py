@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.interface.asked import Asked
 from bench.interface.chance import check_classifier
-from bench.interface.parts import Asked, find_parts
+from bench.interface.parts import check_complete, find_parts
 from bench.interface.reporters import reporter
 from bench.interface.result import Result
 from bench.objects.classifiers import FOUND, untouched
@@ -102,6 +103,7 @@ def evaluate(
     )
     with reporter(progress) as shown, untouched(*asked.objects):
         parts = find_parts(asked)
+        check_complete(parts)
         request = Request(
             **parts.names,  # type: ignore[arg-type]
             threat=_threat(threat, isinstance(data, str)),

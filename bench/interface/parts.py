@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,18 @@ import torch
 
 from bench.data.dataset import Dataset
 from bench.errors import UserError
+from bench.interface.asked import Asked
 from bench.machine.device import pick_device
 from bench.objects.arguments import name_of
-from bench.objects.classifiers import FOUND, device_of, find_classifier, find_score
+from bench.objects.classifiers import device_of, find_classifier, find_score
 from bench.objects.data import find_data, is_in_memory
 from bench.objects.forms import refuse
 from bench.objects.identity import code_sha256
-from bench.objects.purifiers import find_defense, needs_score, score_of
+from bench.objects.purifiers import find_defense, score_of
 from bench.plan.cache import Cache
 from bench.plan.loaded import images_of
 from bench.plan.parts import Part
-from bench.records.header import Header
+from bench.registry.arguments import takes
 from bench.registry.entry import ARGUMENTS, KIND_OF
 from bench.registry.given import given
 from bench.registry.registry import Found, Registry
@@ -31,43 +31,6 @@ from bench.registry.tables import make_registry
 TRIED = 2
 """Images on which a purifier without a claim is tried."""
 ROLES = ("defense", "attack", "data", "classifier", "score_model")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Asked:
-    """The parts that a user asks for: each a name, an object, a factory, or None for a default.
-
-    Arguments:
-        defense: The purifier; None for no purifier.
-        attack: The attack.
-        data: Images and labels.
-        classifier: The classifier.
-        score_model: The score model.
-        normalize: The normalisation before a classifier.
-        arguments: Arguments for names and factories, by role.
-        device: Where to compute; None for where the objects are.
-        data_dir: Folder of data sets.
-    """
-
-    defense: Any = None
-    attack: Any = None
-    data: Any = None
-    classifier: Any = None
-    score_model: Any = None
-    normalize: Any = FOUND
-    arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    device: str | None = None
-    data_dir: Path | None = None
-
-    @property
-    def objects(self) -> tuple[Any, ...]:
-        """The parts that are no names, data aside."""
-        parts = (self.defense, self.attack, self.classifier, self.score_model)
-        return tuple(part for part in parts if part is not None and not isinstance(part, str))
-
-    def given(self, role: str) -> dict[str, Any]:
-        """The arguments for a role."""
-        return dict(self.arguments.get(role) or {})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +44,7 @@ class Parts:
         device: Where to compute.
         in_memory: Whether the images were given as one tensor or array.
         cache: What is loaded already.
+        images: The data set, if it was loaded.
     """
 
     registry: Registry
@@ -89,6 +53,7 @@ class Parts:
     device: str
     in_memory: bool
     cache: Cache
+    images: Dataset | None
 
 
 def find_parts(asked: Asked) -> Parts:
@@ -101,7 +66,6 @@ def find_parts(asked: Asked) -> Parts:
     found = {role: finder.find(role) for role in ("data", "classifier", "score_model", "defense", "attack")}
     objects = [part for part in found.values() if isinstance(part, Found)]
     named = {role: part.name if isinstance(part, Found) else part for role, part in found.items()}
-    _check_defaults(named, found)
     finished = {
         KIND_OF[key] for key in KIND_OF if isinstance(found[_role(key)], Found) and found[_role(key)].values is not None
     }
@@ -113,22 +77,8 @@ def find_parts(asked: Asked) -> Parts:
         device=finder.device,
         in_memory=is_in_memory(asked.data),
         cache=finder.cache,
+        images=finder.dataset,
     )
-
-
-def matched(asked: Asked, header: Header) -> Parts:
-    """The parts in the order of a record: each object takes the name of the object that made the record.
-
-    Arguments:
-        asked: Objects, or names of their classes in files.
-        header: The record's header.
-    """
-    parts = find_parts(asked)
-    spec, data = header.spec, header.labels.dataset or header.spec.dataset.name
-    recorded = {role: getattr(spec, role) for role in ("defense", "attack", "classifier", "score_model")}
-    names = {KIND_OF[role]: part.name for role, part in recorded.items() if part} | {"datasets": data}
-    objects = [replace(found, name=names.get(kind, found.name)) for (kind, _), found in parts.registry.objects.items()]
-    return replace(parts, registry=Registry(parts.registry.tables, objects))
 
 
 class _Finder:
@@ -182,8 +132,7 @@ class _Finder:
     def _images(self) -> Dataset:
         """The data set, loaded if it was given by name."""
         if self.dataset is None:
-            part = Part(self.registry.find("datasets", self.asked.data), {}, "--dataset")
-            self.dataset = images_of(part, self.asked.data_dir, self.cache)
+            self.dataset = images_named(self.asked.data, self.asked.data_dir, self.registry, self.cache)
         return self.dataset
 
     def _device(self) -> str:
@@ -200,6 +149,11 @@ class _Finder:
         return wanted
 
 
+def images_named(name: str, data_dir: Path | None, registry: Registry, cache: Cache) -> Dataset:
+    """The data set of a name."""
+    return images_of(Part(registry.find("datasets", name), {}, "--dataset"), data_dir, cache)
+
+
 def _place(device: str) -> str:
     return device if ":" in device or device == "cpu" else f"{device}:0"
 
@@ -212,21 +166,22 @@ def _role(key: str) -> str:
     return ARGUMENTS[KIND_OF[key]]
 
 
-def _check_defaults(named: Mapping[str, str | None], found: Mapping[str, Any]) -> None:
+def check_complete(parts: Parts) -> None:
     """Raises `UserError` if images that were given as objects lack a part for which named data sets have a default."""
-    if not isinstance(found["data"], Found):
+    if parts.names["dataset"] not in {found.name for found in parts.registry.objects.values()}:
         return
-    if named["classifier"] is None:
+    if parts.names["classifier"] is None:
         raise UserError(
             "classifier-missing",
             expected="classifier= for these images",
             got="none",
             do="give a network, or the name of one",
         )
-    if needs_score(getattr(found["defense"], "target", None)) and named["score_model"] is None:
+    defense = parts.registry.find("defenses", str(parts.names["defense"]))
+    if parts.names["score_model"] is None and takes(defense.load(), "score"):
         raise UserError(
             "score-model-missing",
-            expected="score_model= for this purifier",
+            expected=f"score_model= for {defense.shown} on these images",
             got="none",
-            do="give an object with denoise(y, sigma)",
+            do="give an object with denoise(y, sigma), or the name of one",
         )

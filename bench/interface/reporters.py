@@ -17,11 +17,16 @@ def reporter(wanted: bool | None) -> Iterator[Reporter]:
     Arguments:
         wanted: Whether to show the progress; None for terminals and notebooks.
     """
-    if wanted is False or (wanted is None and not (sys.stderr.isatty() or in_notebook())):
+    if not is_shown(wanted):
         yield Silent()
         return
     with Progress(quiet=False) as progress:
         yield progress
+
+
+def is_shown(wanted: bool | None) -> bool:
+    """Whether progress is shown: if wanted, and by default in terminals and notebooks."""
+    return (sys.stderr.isatty() or in_notebook()) if wanted is None else wanted
 
 
 def in_notebook() -> bool:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas
     from torch import Tensor
 
-    from bench.interface.parts import Asked
+    from bench.interface.asked import Asked
 
 
 class Result:

@@ -28,7 +28,7 @@ def arguments_of(part: Any) -> dict[str, Any]:
     """
     if isinstance(part, partial):
         return {name: _readable(value) for name, value in part.keywords.items()}
-    return {name: _readable(_kept(part, name)) for name in _parameters(type(part))}
+    return {name: _readable(_kept(part, name)) for name in parameters_of(type(part))}
 
 
 def label_of(part: Any, values: Mapping[str, Any]) -> str:
@@ -38,7 +38,7 @@ def label_of(part: Any, values: Mapping[str, Any]) -> str:
         part: The object.
         values: Its arguments, as `arguments_of` gives them.
     """
-    defaults = {name: _readable(parameter.default) for name, parameter in _parameters(type(part)).items()}
+    defaults = {name: _readable(parameter.default) for name, parameter in parameters_of(type(part)).items()}
     changed = {name: value for name, value in values.items() if value != defaults.get(name, _MISSING)}
     words = [f"{name}={_text(value)}" for name, value in changed.items() if _short(value)]
     return " ".join([name_of(part), *words])
@@ -52,7 +52,8 @@ def name_of(part: Any) -> str:
     return "lambda" if name == "<lambda>" else name
 
 
-def _parameters(kind: type) -> dict[str, inspect.Parameter]:
+def parameters_of(kind: type) -> dict[str, inspect.Parameter]:
+    """The named parameters of a class's constructor; none if it has no signature."""
     try:
         parameters = inspect.signature(kind).parameters
     except (ValueError, TypeError):

@@ -58,7 +58,7 @@ def find_classifier(
     network = made(part, "classifier", arguments)
     if not callable(network) or is_factory(network) or is_tokenizer(network):
         refuse("classifier", network, CLASSIFIERS)
-    _check_mode("classifier", network)
+    check_mode("classifier", network)
     wanted = _wanted(network, normalize, channels)
     values = arguments_of(network) | ({"normalize": wanted.values()} if wanted else {})
     found = given(
@@ -86,7 +86,7 @@ def find_score(part: Any, arguments: dict[str, Any]) -> Given:
     score = made(part, "score_model", arguments)
     if is_factory(score) or not callable(getattr(score, "denoise", None)):
         refuse("score_model", score, SCORES)
-    _check_mode("score_model", score)
+    check_mode("score_model", score)
     values = arguments_of(score)
     hashes = {"sha256": state_sha256(score), "code": code_sha256(score)}
     return given("score_models", name_of(score), Maker(score), values=values, label=label_of(score, values), **hashes)
@@ -138,7 +138,8 @@ def _tensors(network: nn.Module) -> Iterator[torch.Tensor]:
     yield from network.buffers()
 
 
-def _check_mode(role: str, part: Any) -> None:
+def check_mode(role: str, part: Any) -> None:
+    """Raises `UserError` if a network in an object, or behind a function, is in train mode."""
     for network in networks_of(part):
         training = [name or type(network).__name__ for name, module in network.named_modules() if module.training]
         if training:

@@ -7,17 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.errors import UserError
 from bench.foreign import blamed
 from bench.machine.device import own_generators
 from bench.noise import DrawnError, ForbiddenNoise, Noise
 from bench.objects.arguments import arguments_of, label_of, name_of
+from bench.objects.classifiers import check_mode
 from bench.objects.forms import inputs_of, is_factory, is_tokenizer, kind_of, made, refuse
 from bench.objects.identity import code_sha256, state_sha256
 from bench.protocols import Defense, Images
-from bench.registry.arguments import takes
 from bench.registry.given import Given, given
 
 FORMS = "a name, a function x -> x, a torch.nn.Module, or an object with purify(x) or purify(x, noise)"
@@ -95,6 +95,7 @@ def find_defense(part: Any, arguments: dict[str, Any], x: Images) -> Given:
     held = made(part, "defense", arguments)
     if is_factory(held):
         refuse("defense", held, FORMS)
+    check_mode("defense", held)
     values = arguments_of(held)
     score = _has_score(held)
     defense = held if _is_defense(held) else _wrapped(held, x)
@@ -112,11 +113,6 @@ def find_defense(part: Any, arguments: dict[str, Any], x: Images) -> Given:
 def score_of(part: Any) -> Any:
     """The score model in a purifier's attribute `score`; None if it has none, or still needs one."""
     return part.score if not isinstance(part, type) and _has_score(part) else None
-
-
-def needs_score(part: Any) -> bool:
-    """Whether a class of defenses takes a score model."""
-    return isinstance(part, type) and _is_defense(part) and takes(part, "score")
 
 
 def _has_score(part: Any) -> bool:
@@ -145,13 +141,6 @@ def _wrapped(part: Any, x: Images) -> Defense:
     function = getattr(part, "purify", None) or part
     if not callable(function) or isinstance(part, str) or is_tokenizer(part):
         refuse("defense", part, FORMS)
-    if isinstance(part, nn.Module) and part.training:
-        raise UserError(
-            "defense-in-train-mode",
-            expected=f"the purifier {type(part).__name__} in inference mode",
-            got="train mode, which draws dropout at random and normalises over the batch",
-            do="call .eval() on it",
-        )
     draws, claim = _takes_noise(function), getattr(part, "deterministic", None)
     deterministic = claim if isinstance(claim, bool) else _measured(function, draws, x, name_of(part))
     kind = type(name_of(part), (Purifier,), {})

@@ -36,6 +36,11 @@ class Component(BaseModel):
     package: str | None = None
     code: str | None = None
 
+    @property
+    def content(self) -> str | None:
+        """One hash of all that the name and the arguments do not tell: `sha256`, with the code of an object."""
+        return self.sha256 if self.code is None else hashlib.sha256(f"{self.code} {self.sha256}".encode()).hexdigest()
+
     @model_serializer(mode="wrap")
     def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leaves out later fields that are not set, so that run ids of old specs do not change."""

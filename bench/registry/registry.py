@@ -22,6 +22,8 @@ from bench.registry.sources import source_sha256
 
 PYTHON = "python"
 """Prefix of the names of objects that were given in Python: `python:MyPurifier`."""
+NOT_HERE = "object-not-here"
+"""The code of the error about such a name where nobody gave the object."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,13 @@ class Registry:
     def _object(self, kind: str, name: str) -> Found:
         if (kind, name) in self.objects:
             return self.objects[kind, name]
-        short = name.partition(":")[2]
+        short, role = name.partition(":")[2], ARGUMENTS[kind]
+        file = "npz:FILE" if role == "data" else f"FILE.py:{short}"
         raise UserError(
-            "object-not-here",
-            expected=f"the {KINDS[kind]} {short}, an object of a Python session",
-            got="only its name",
-            do=f"in Python give the object again, as in bench.verify(RUN, {ARGUMENTS[kind]}={short}(...)); "
-            f"bench verify takes a file that holds its class: --{ARGUMENTS[kind]} file.py:{short}",
+            NOT_HERE,
+            expected=f"the {KINDS[kind]} {short}, an object of the Python session that made the record",
+            got="its name alone",
+            do=f"give it: in Python bench.verify(RUN, {role}=...), in a terminal bench verify RUN --{role.replace('_', '-')} {file}",
         )
 
     def all(self, kind: str) -> list[Found]:

@@ -72,7 +72,9 @@ def test_the_number_is_that_of_the_command_line_for_the_same_purifier_in_a_file(
     assert found.robust.as_dict() == told["robust_accuracy"]
     assert found.clean.as_dict() == told["clean_accuracy"]
     theirs = [json.loads(line) for line in (Path(told["path"]) / "samples.jsonl").read_text().splitlines()]
-    assert found.samples.margin.tolist() == [min(line["margin"]) for line in sorted(theirs, key=lambda line: line["id"])]
+    assert found.samples.margin.tolist() == [
+        min(line["margin"]) for line in sorted(theirs, key=lambda line: line["id"])
+    ]
 
 
 def test_the_same_call_returns_at_once_and_changed_code_state_or_data_is_another_run(evaluate):
