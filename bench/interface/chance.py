@@ -23,8 +23,8 @@ LOOKED_AT = 100
 """Images on which the classifier is tried."""
 LEAST = 20
 """Images from which on its accuracy is compared with chance."""
-BETTER = 2.0
-"""A normalisation is named if it makes at least this many times as many images right."""
+BETTER = 0.25
+"""A normalisation is named if it makes at least this share of the images right that were wrong before."""
 
 
 class ChanceWarning(UserWarning):
@@ -80,8 +80,8 @@ def _advice(classifier: nn.Module, x: Tensor, y: Tensor, share: float) -> str:
         tried = Normalised(classifier, mean=list(mean[size]), spread=list(std[size])).eval().to(x.device)
         found.append((float(_right(tried, x, y).mean()), name, Normalisation(mean[size], std[size])))
     best, name, values = max(found, key=lambda item: item[0])
-    if best >= BETTER * max(share, 1 / len(x)):
-        return f"it expects normalised images: with {name}'s normalize={values} it reaches {100 * best:.0f} %"
+    if best >= share + BETTER:
+        return f"it seems to expect normalised images: with {name}'s normalize={values} it reaches {100 * best:.0f} %"
     return (
         "if it expects normalised images, give normalize=(mean, std); else check its weights, the order of the classes "
         "and the images"

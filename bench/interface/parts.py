@@ -125,7 +125,7 @@ class _Finder:
         return find_defense(part, self.asked.given("defense"), x)
 
     def _attack(self, part: Any) -> Found:
-        if not callable(part) or isinstance(part, type):
+        if not callable(part) or isinstance(part, type | torch.nn.Module):
             refuse("attack", part, "a name or a function of (model, x, y, threat, noise)")
         return given("attacks", name_of(part), part, code=code_sha256(part))
 

@@ -164,7 +164,12 @@ def _behind(network: Callable[..., Any], wanted: Normalisation | None) -> Any:
     if wanted is None:
         return network
     if not isinstance(network, nn.Module):
-        refuse("normalize", network, "None for a function, which can normalise by itself")
+        raise UserError(
+            "normalize-function",
+            expected="normalize=None for a function",
+            got=str(wanted),
+            do="normalise inside the function, or give the network itself",
+        )
     before = Normalised(network, mean=list(wanted.mean), spread=list(wanted.std)).eval()
     tensor = next(_tensors(network), None)
     return before if tensor is None else before.to(tensor.device)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from torch import Tensor, nn
 
 from bench.errors import UserError
@@ -113,7 +114,9 @@ def _numbers(value: Any, channels: int = 1) -> tuple[float, ...]:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (float(value),) * channels
     if isinstance(value, Tensor) or hasattr(value, "tolist"):
-        value = value.flatten().tolist()
+        value = [
+            float(str(number)) for number in np.asarray(value).flatten()
+        ]  # 0.286, not 0.28600001 as float32 has it
     if isinstance(value, list | tuple) and value and all(isinstance(number, int | float) for number in value):
         return tuple(map(float, value))
     return ()

@@ -1,25 +1,32 @@
 """What a notebook holds: a classifier, images and labels, and purifiers in several forms."""
 
+import copy
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import torch
 from torch.nn.functional import avg_pool2d
 
-from bench.data.fashion_mnist import fashion_mnist
 from bench.plan.plan import plan
 from bench.plan.request import Request
 from bench.registry.tables import make_registry
 
 
+@cache
+def _parts():
+    """Loaded once: the embedded classifier and data."""
+    return plan(Request(defense="none"), make_registry())
+
+
 def classifier():
     """The embedded classifier, as a network of the user's own with parameters that take gradients."""
-    return plan(Request(defense="none"), make_registry()).classifier.requires_grad_(True)
+    return copy.deepcopy(_parts().classifier).requires_grad_(True)
 
 
 def images_and_labels(n):
     """The first images of Fashion-MNIST in its balanced order."""
-    data = fashion_mnist()
+    data = _parts().dataset
     return torch.from_numpy(data.floats(slice(0, n))), torch.from_numpy(data.labels[:n])
 
 
