@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from bench.interface.checking import audit as audit
     from bench.interface.checking import show as show
     from bench.interface.checking import verify as verify
+    from bench.interface.commands import check as check
+    from bench.interface.commands import components as components
+    from bench.interface.commands import load as load
+    from bench.interface.commands import pack as pack
+    from bench.interface.commands import suite as suite
+    from bench.interface.commands import table as table
     from bench.interface.evaluate import evaluate as evaluate
     from bench.interface.frames import load_results as load_results
     from bench.interface.report import Report as Report
@@ -32,11 +38,17 @@ _HOMES = {
     "Report": "bench.interface.report",
     "Result": "bench.interface.result",
     "audit": "bench.interface.checking",
+    "check": "bench.interface.commands",
     "compare": "bench.interface.tables",
+    "components": "bench.interface.commands",
     "evaluate": "bench.interface.evaluate",
     "leaderboard": "bench.interface.tables",
+    "load": "bench.interface.commands",
     "load_results": "bench.interface.frames",
+    "pack": "bench.interface.commands",
     "show": "bench.interface.checking",
+    "suite": "bench.interface.commands",
+    "table": "bench.interface.commands",
     "verify": "bench.interface.checking",
 }
 """The public names and their modules, which are imported when a name is used: `import bench` starts without torch."""

@@ -16,7 +16,7 @@ from bench.records.spec import Component
 from bench.registry.arguments import complete
 from bench.registry.entry import KIND_OF
 from bench.registry.given import given
-from bench.registry.registry import PYTHON, Registry
+from bench.registry.registry import Registry, is_object
 from bench.registry.tables import make_registry
 
 
@@ -60,8 +60,3 @@ def _object_for(role: str, part: Any, recorded: Component) -> Any:
         return target
     readable = {name: value for name, value in recorded.args.items() if name in parameters_of(target)}
     return made(target, role, complete(target, readable, what=part, flag=f"{role}_args"))
-
-
-def is_object(name: str) -> bool:
-    """Whether a recorded name is that of an object given in Python."""
-    return name.startswith(f"{PYTHON}:")

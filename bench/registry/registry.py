@@ -90,7 +90,7 @@ class Registry:
         Raises:
             UserError: The name is unknown; close names are suggested.
         """
-        if name.startswith(f"{PYTHON}:"):
+        if is_object(name):
             return self._object(kind, name)
         table = self.tables[kind]
         if name in table and not table[name].parameter:
@@ -144,6 +144,11 @@ class Registry:
             return f"expected {_one(kind)} as path/file.py:object, got {name!r} without an object; add a colon and its name"
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
         return f"expected {_one(kind)}, got {name!r}; {hint} (see: bench list {kind.replace('_', '-')})"
+
+
+def is_object(name: str) -> bool:
+    """Whether a name is that of an object given in Python."""
+    return name.startswith(f"{PYTHON}:")
 
 
 def _by_path(kind: str, name: str) -> Found:
