@@ -20,7 +20,7 @@ from bench.records.lookup import find_record
 from bench.records.names import names_of
 from bench.records.seal import SEAL, broken_seal
 from bench.registry.entry import KINDS
-from bench.registry.registry import Registry
+from bench.registry.registry import NOT_HERE, Registry
 from bench.registry.trust import file_of, require_permission
 from bench.verify.verification import Options, Reporter, Verification
 
@@ -140,6 +140,8 @@ def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -
         try:
             registry.find(*pair)
         except UserError as error:
+            if error.code == NOT_HERE:
+                raise
             raise _lacking(*pair, name) from error
         require_permission(registry, [pair], asker=f"the record {printable(name)}", allowed=options.allow_code)
 
