@@ -57,16 +57,15 @@ def export_command(
         print(f"{save_tensor(read_run(find_record(results, run)), out)} images in {out}")
         return
     if to not in ("csv", "parquet"):
-        raise UserError(
-            "export-to",
-            expected="--to robustbench, csv or parquet, or --to pt with --out FILE.pt",
-            got=repr(to),
-            do="correct the command",
-        )
-    from bench.exchange.tables import as_parquet, samples_frame
+        raise UserError("export-format", to=to)
+    from bench.exchange.tables import as_parquet
+    from bench.interface.frames import samples_frame
     from bench.records.record import read_record
 
-    frame = samples_frame(read_record(find_record(results, run)).lines)
+    record = read_record(find_record(results, run))
+    if not record.lines:
+        raise UserError("export-lines-missing", path=record.path)
+    frame = samples_frame(record.lines)
     deliver(as_parquet(frame) if to == "parquet" else frame.to_csv().rstrip("\n"), out)
 
 

@@ -76,7 +76,7 @@ def number_or(text: str, option: str, word: str) -> int | None:
     try:
         return int(text)
     except ValueError as error:
-        raise UserError(f"expected {option} as a whole number or {word}, got {text!r}; correct it") from error
+        raise UserError("option-number", option=option, word=word, text=text) from error
 
 
 def say(text: str) -> None:
@@ -116,7 +116,7 @@ def deliver(text: str | bytes, out: Path | None, *, folder: bool = False) -> Non
     """
     if out is None:
         if isinstance(text, bytes):
-            raise UserError("no-file-named", expected="--out FILE for Parquet", got="none", do="name a file")
+            raise UserError("output-file")
         print(text)
         return
     try:
@@ -125,4 +125,4 @@ def deliver(text: str | bytes, out: Path | None, *, folder: bool = False) -> Non
         out.write_bytes(text if isinstance(text, bytes) else f"{text}\n".encode())
         say(str(out))
     except OSError as error:
-        raise UserError(f"expected to write {out}, got: {error.strerror}; choose another --out") from error
+        raise UserError("output-unwritable", out=out, error=error) from error

@@ -72,9 +72,7 @@ def purify(*, allow_code: bool, quiet: bool = False) -> Any:
         try:
             code = [] if allow_code else code_of(registry, run.header)
             if code:
-                raise UserError(
-                    "purify-code", expected="built-in parts or --allow-code", got=", ".join(code), do="add --allow-code"
-                )
+                raise UserError("report-code", names=code)
             from bench.run.replay import purified
 
             return purified(run, evidence, registry)

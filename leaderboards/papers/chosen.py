@@ -28,13 +28,9 @@ def named_rows(wanted: Sequence[RowSpec], rows: Sequence[Row], board: str) -> li
     found = [(part, [row for row in rows if fits(row, part)]) for part in wanted]
     for part, its_rows in found:
         if not its_rows:
-            names = [row.defense for row in rows]
-            raise UserError(
-                "row-not-on-board",
-                expected=f"the row {part.defense!r} on the board {board}",
-                got=f"only {', '.join(dict.fromkeys(names))}{suggest(part.defense, names)}",
-                do="correct [[rows]]",
-            )
+            names = list(dict.fromkeys(row.defense for row in rows))
+            close = suggest(part.defense, names)
+            raise UserError("table-row", defense=part.defense, board=board, names=names, close=close)
     return found
 
 

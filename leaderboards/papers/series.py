@@ -68,12 +68,7 @@ def panels(spec: PaperSpec, boards: Sequence[Board]) -> list[Panel]:
     made = _curves(spec, boards) if spec.plot == "curve" else [_points(spec, only_one(boards, "for this figure"))]
     for panel in made:
         if not 0 < len(panel.series) <= MOST_SERIES:
-            raise UserError(
-                "figure-series",
-                expected=f"1 to {MOST_SERIES} rows in a figure",
-                got=len(panel.series),
-                do="name them in [[rows]]",
-            )
+            raise UserError("figure-rows", most=MOST_SERIES, count=len(panel.series))
     return made
 
 
@@ -132,12 +127,7 @@ def _curves(spec: PaperSpec, boards: Sequence[Board]) -> list[Panel]:
     """A panel for each norm, of the rows that were attacked at several of its radii if there are any."""
     names = list(dict.fromkeys(board.dataset for board in boards))
     if len(names) > 1:
-        raise UserError(
-            "figure-datasets",
-            expected="one data set in a curve",
-            got=", ".join(names),
-            do="name it: --dataset, or dataset in the spec",
-        )
+        raise UserError("figure-datasets", names=names)
     named_rows(spec.rows, [row for board in boards for row in board.every], names[0])
     by_norm: dict[str, list[Board]] = defaultdict(list)
     for board in boards:

@@ -60,10 +60,5 @@ def subject(path: Path, name: str = "") -> Subject:
     """
     record, run = read_record(path), read_run(path)
     if not record.lines:
-        raise UserError(
-            "report-no-images",
-            expected=f"finished images in {path}",
-            got="none yet",
-            do="repeat the command that began it",
-        )
+        raise UserError("report-run-empty", path=path)
     return Subject(name, record, run, summarise(record, record.lines), read_audit(path), dataset_of(run))

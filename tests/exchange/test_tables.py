@@ -10,7 +10,7 @@ from records_for_tables import full_set, header, record
 
 from bench.cli.main import main
 from bench.errors import UserError
-from bench.exchange.tables import as_parquet, samples_frame
+from bench.exchange.tables import as_parquet
 
 
 def test_the_lines_of_a_run_as_a_table(tmp_path, capsys):
@@ -51,6 +51,3 @@ def test_what_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(UserError, match=r"pyarrow.*purebench\[parquet\]"):
         as_parquet(pandas.DataFrame({"a": [1]}))
-    with pytest.raises(UserError) as error:
-        samples_frame([])
-    assert error.value.code == "table-no-images"

@@ -94,20 +94,21 @@ def test_equal_names_are_told_apart(results):
 
 def test_figures_that_cannot_be_drawn(results, tmp_path):
     for spec, boards, code in (
-        (PaperSpec(kind="figure", rows=[RowSpec(defense="x")]), collect(results, threat="linf:8/255"), "row-not"),
-        (PaperSpec(kind="figure", plot="curve", rows=[RowSpec(defense="x")]), collect(results), "row-not"),
+        (PaperSpec(kind="figure", rows=[RowSpec(defense="x")]), collect(results, threat="linf:8/255"), "table-row"),
+        (PaperSpec(kind="figure", plot="curve", rows=[RowSpec(defense="x")]), collect(results), "table-row"),
         (
             PaperSpec(kind="figure", rows=[RowSpec(defense="best")] * 11),
             collect(results, threat="l2:0.5"),
-            "figure-series",
+            "figure-rows",
         ),
     ):
         with pytest.raises(UserError) as error:
             panels(spec, boards)
         assert error.value.code.startswith(code)
     full_set(results / "more", "q", "best", "1" * LONG)
-    with pytest.raises(UserError, match="expected one board for this figure, got 3"):
+    with pytest.raises(UserError) as error:
         make("clean-robust", results=results, out=tmp_path)
+    assert error.value.code == "board-several"
 
 
 # The drawn figure.

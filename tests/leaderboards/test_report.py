@@ -157,7 +157,7 @@ def test_a_run_without_finished_images_has_none(tmp_path):
     path = record(tmp_path, header("empty", "x"), "", seal=False)
     with pytest.raises(UserError) as error:
         as_html([path])
-    assert error.value.code == "report-no-images"
+    assert error.value.code == "report-run-empty"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
