@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from bench.stats.intervals import Interval
 from bench.threat import ThreatModel
 from leaderboards.boards import Board, only_one
+from leaderboards.curves import curves
 from leaderboards.papers.spec import PaperSpec
 from leaderboards.rows import Row
 
@@ -61,16 +61,13 @@ def _cost(axes: Any, boards: Sequence[Board], size: float) -> None:
 
 
 def _curve(axes: Any, boards: Sequence[Board], size: float) -> None:
-    series: dict[tuple[str, ...], list[tuple[float, Row]]] = defaultdict(list)
-    for board in boards:
-        for row in board.every:
-            key = (row.defense, row.classifier, row.score_model or "no score model", f"{row.draws} draws")
-            series[key].append((ThreatModel.parse(board.threat).radius, row))
-    for number, (parts, points) in enumerate(sorted(series.items())):
-        points.sort(key=lambda point: point[0])
-        name = _distinct(parts, list(series))
-        radii = [0.0, *(255 * radius for radius, _ in points)]
-        shares = [points[0][1].clean, *(row.worst_case for _, row in points)]
+    keys = {
+        (one.defense, one.classifier, one.score_model or "no score model", f"{one.draws} draws"): one
+        for one in curves(boards)
+    }
+    for number, (parts, one) in enumerate(sorted(keys.items())):
+        name = _distinct(parts, list(keys))
+        radii, shares = [255 * radius for _, radius, _ in one.points], [share for _, _, share in one.points]
         errors = list(zip(*(_errors(share) for share in shares), strict=True))
         axes.errorbar(
             radii,
