@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,8 @@ def collect(
     if unknown:
         raise UserError(f"expected --require among {', '.join(REQUIRED)}, got {unknown[0]!r}; choose one of them")
     folders = [results] if isinstance(results, Path) else list(results)
-    groups = _groups(folders, dataset, threat)
+    runs = [run for folder in folders for run in read_runs(folder)]
+    groups = _groups(runs, dataset, threat)
     imports: dict[tuple[str, str], list[Imported]] = defaultdict(list)
     for folder in folders:
         for key, rows in read_imported(folder, dataset=dataset, threat=threat).items():
@@ -117,22 +118,33 @@ def collect(
         raise UserError(
             f"expected finished runs below {', '.join(map(str, folders))}, got none that fit; make one: bench run --defense dpsam --attack pgd-full"
         )
-    names = sorted({run.header.labels.defense for runs in groups.values() for run in runs})
+    names = sorted({run.header.labels.defense for group in groups.values() for run in group})
     if against and against not in names:
         raise UserError(
             f"expected --against to name a defense of the table ({', '.join(names)}), got {against!r}; copy its name"
         )
-    order = tuple(kind for kind in REQUIRED if kind in required)
     keys = sorted({(name, level, "") for name, level in imports} | groups.keys())
     shown = [key for key in keys if key[2] or not any(other[:2] == key[:2] and other[2] for other in keys)]
-    return [_board(key, groups.get(key, []), imports.get(key[:2], []), order, against) for key in shown]
+    return [_board(key, groups.get(key, []), imports.get(key[:2], []), required, against) for key in shown]
 
 
-def _groups(folders: Sequence[Path], dataset: str | None, threat: str | None) -> dict[tuple[str, str, str], list[Run]]:
+def boards_of(runs: Iterable[Run], *, required: Sequence[str] = REQUIRED, against: str | None = None) -> list[Board]:
+    """All boards of some runs; a run that is given twice counts once, with the larger number of images.
+
+    Arguments:
+        runs: Runs with at least one image.
+        required: Classes of attacks that a row needs to be ranked, among `REQUIRED`.
+        against: The defense to test the others against, by its name in the table; None for the first row.
+    """
+    groups = _groups(runs, None, None)
+    return [_board(key, groups[key], [], required, against) for key in sorted(groups)]
+
+
+def _groups(runs: Iterable[Run], dataset: str | None, threat: str | None) -> dict[tuple[str, str, str], list[Run]]:
     """The runs, grouped by name of the data set, threat, and content hash of the data set."""
     groups: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     longest: dict[str, Run] = {}
-    for run in (run for folder in folders for run in read_runs(folder)):
+    for run in runs:
         longest[run.run_id] = max(run, longest.get(run.run_id, run), key=len)
     for run in longest.values():
         name, level = run.spec.dataset.name, run.spec.threat
@@ -155,8 +167,9 @@ def _distinct(rows: Sequence[Row]) -> list[Row]:
 
 
 def _board(
-    key: tuple[str, str, str], runs: list[Run], imported: list[Imported], required: tuple[str, ...], against: str | None
+    key: tuple[str, str, str], runs: list[Run], imported: list[Imported], required: Sequence[str], against: str | None
 ) -> Board:
+    required = tuple(kind for kind in REQUIRED if kind in required)
     rows = _beside_undefended(sorted(_distinct(rows_of(runs, required)), key=_order))
     complete, incomplete = _ranked([row for row in rows if not row.missing]), [row for row in rows if row.missing]
     reference = next((row for row in [*complete, *incomplete] if row.defense == against), None) or next(

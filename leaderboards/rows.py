@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from bench.figures.aggregate import PerImage
@@ -28,7 +28,7 @@ class Elsewhere:
 
     def as_dict(self) -> dict[str, Any]:
         """The accuracy as JSON, with its number of draws."""
-        return {**asdict(self.accuracy), "draws": self.draws}
+        return {**self.accuracy.as_dict(), "draws": self.draws}
 
 
 @dataclass(frozen=True, kw_only=True)

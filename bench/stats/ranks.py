@@ -29,7 +29,7 @@ def rank_intervals(shares: np.ndarray, level: float = LEVEL) -> list[tuple[int, 
         (Mogstad, Romano, Shaikh, Wilhelm, 2024)
         https://doi.org/10.1093/restud/drad006
         Simultaneous Confidence Intervals for Ranks with Application to Ranking Institutions (Al Mohamad, Goeman, van Zwet, 2022)
-        https://doi.org/10.1111/biom.13419
+        https://arxiv.org/abs/1812.05507
 
     Arguments:
         shares: As for `pairwise_p`.
