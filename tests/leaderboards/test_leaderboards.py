@@ -185,6 +185,17 @@ def test_a_row_of_few_images_does_not_rank_above_a_better_one(tmp_path):
     assert [(row.rank_low, row.rank_high) for row in rows] == [(1, 2), (1, 3), (2, 3)]
 
 
+def test_the_ranks_that_tests_leave_open_hold_the_position(tmp_path):
+    """`few` beats `many` on the 40 images of both, where 30 speak for it and 8 against it; `many` is above by its other 160."""
+    full_set(tmp_path, "a", "many", "0" * 30 + "1" * 170)
+    full_set(tmp_path, "b", "few", "1" * 32 + "0" * 8)
+    rows = board(tmp_path).rows
+    assert [(row.defense, row.rank, row.rank_low, row.rank_high) for row in rows] == [
+        ("many", 1, 1, 2),
+        ("few", 2, 1, 2),
+    ]
+
+
 def test_paired_p_against_the_named_row_with_holm(results):
     """strong stands on images 1..7; weak on 7 and 8, six against one of seven; weaker on 7, six against none."""
     weak, weaker = 2 * (1 + 7) / 2**7, 2 / 2**6
