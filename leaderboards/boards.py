@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from bench.errors import UserError
+from bench.figures.aggregate import common_ids
 from bench.figures.runs import Run, read_runs
 from bench.records.spec import UNDEFENDED
-from bench.stats.intervals import mean_difference
+from bench.stats.intervals import mean_difference, mean_share
 from bench.stats.paired import holm, paired_p
 from bench.stats.ranks import positions, rank_intervals
 from leaderboards.assembly import rows_of
@@ -216,8 +217,16 @@ def _ranked(rows: list[Row]) -> list[Row]:
     return [
         # rows of other images are tested on fewer of them, so that a row's own place can lie outside
         replace(row, rank=place, rank_low=min(low, place), rank_high=max(high, place))
-        for row, place, (low, high) in zip(rows, places, ends, strict=True)
+        for row, place, (low, high) in zip(_on_shared(rows), places, ends, strict=True)
     ]
+
+
+def _on_shared(rows: list[Row]) -> list[Row]:
+    """Adds the worst case on the images that all rows have, if some rows have more."""
+    ids = common_ids([row.shares for row in rows])
+    if not len(ids) or all(row.n == len(ids) for row in rows):
+        return rows
+    return [replace(row, shared=mean_share(row.shares.on(ids))) for row in rows]
 
 
 def _tested(rows: list[Row], reference: Row | None, complete: int) -> tuple[list[Row], list[Row]]:

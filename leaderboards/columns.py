@@ -35,6 +35,7 @@ LEAST = (
     "full gradient %",
     "p",
     "missing",
+    "shared images %",
     "believed",
     "n",
     "flags",
@@ -71,6 +72,7 @@ def columns(board: Board) -> list[Column]:
         ("clean %", lambda row: Cell(row.clean)),
         *((TITLES[kind], _under(kind)) for kind in board.required),
         ("worst case %", lambda row: Cell(row.worst_case)),
+        ("shared images %", lambda row: Cell(row.shared)),
         (f"{KNOWN} %", _under(KNOWN)),
         ("EOT %", lambda row: Cell(row.eot)),
         ("Δ undefended", _undefended),
@@ -147,6 +149,8 @@ def _with_remarks(table: Table, constant: dict[str, str], board: Board, *, ranke
         else ""
     )
     rows = board.rows if ranked else board.incomplete
+    shared = next((row.shared.n for row in rows if row.shared), None)
+    tied += f" Shared images: the worst case on the {shared} images that all these rows have." if shared else ""
     waiting = [f"{row.defense} (`{row.unaudited.audit}`)" for row in rows if row.unaudited]
     unaudited = [f"Unchecked though a weaker attack on it was audited: {', '.join(waiting)}."] if waiting else []
     sizes = sorted({part.audited for row in rows for part in row.runs if part.audited})

@@ -73,6 +73,7 @@ class Row:
         rank: Its position by the worst case: one more than the number of ranked rows with a higher one; None if it is not ranked.
         rank_low: The best rank that the paired tests leave open.
         rank_high: The worst rank that they leave open.
+        shared: The worst case on the images that all ranked rows have; None if these are the images of every row, or none.
         paired_p: p-value, Holm-corrected over the board, of the hypothesis that its worst case equals the reference's.
         paired_n: Images of this test: those that the row and the reference have.
         shares: The worst case of each image.
@@ -114,6 +115,7 @@ class Row:
     rank: int | None = None
     rank_low: int | None = None
     rank_high: int | None = None
+    shared: Interval | None = None
     paired_p: float | None = None
     paired_n: int | None = None
     shares: PerImage = field(compare=False, repr=False)

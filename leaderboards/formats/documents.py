@@ -78,6 +78,7 @@ def row_document(row: Row) -> dict[str, Any]:
         "elsewhere": {kind: other.as_dict() for kind, other in row.elsewhere.items()},
         "eot": _or_none(row.eot),
         "worst_case": row.worst_case.as_dict(),
+        "shared": _or_none(row.shared),
         "seed_spread": row.spread,
         "worst_seed": row.worst_seed.as_dict(),
         "draw_figures": draw_document(row),

@@ -71,6 +71,7 @@ def _line(row: Row, status: str, board: Board) -> dict[str, Any]:
             for key, value in _class(kind.replace(" ", "_").lower(), kind, row).items()
         },
         **_spread("worst_case", row.worst_case),
+        **_spread("shared", row.shared),
         **_class("known_draws", KNOWN, row),
         **_spread("eot", row.eot),
         **_spread("delta_undefended", row.delta_undefended),

@@ -92,6 +92,7 @@ def _row(row: Row, board: int) -> dict[str, Any]:
         "known": interval(row.under.get(KNOWN)),
         "eot": interval(row.eot),
         "worst": interval(row.worst_case),
+        "shared": interval(row.shared),
         "draw_figures": _draws(row),
         "any_fail": row.any_fail
         and {part: [round(share, DIGITS) for share in curve] for part, curve in row.any_fail.items()},

@@ -46,7 +46,7 @@ def command(n, attack):
 def row_document(row):
     """What JSON says of a row."""
     return {
-        **{key: row[key] for key in ("rank", "rank_low", "rank_high", "elsewhere", "draw_figures", "any_fail", "p_n", "counted", "source",
+        **{key: row[key] for key in ("rank", "rank_low", "rank_high", "elsewhere", "draw_figures", "any_fail", "p_n", "shared", "counted", "source",
                                      "classifier", "score_model", "deterministic", "draws", "n", "seeds", "clean", "under",
                                      "eot", "worst_seed", "p", "certified", "verdict", "flags", "missing")},
         "believed": believed(row), "worst_case": row["worst"], "seed_spread": row["spread"], "delta_undefended": row["undefended"],
@@ -110,7 +110,7 @@ def page_row(row, board):
         "board": board, "status": "incomplete" if row["missing"] else "ranked", "score": row["score_model"],
         "kind": "deterministic" if row["deterministic"] else "stochastic", "seeds": len(row["seeds"]),
         "clean": three(row["clean"]), "under": {kind: three(part) for kind, part in row["under"].items()},
-        "known": three(row["under"].get(KNOWN)), "eot": three(row["eot"]), "worst": three(row["worst"]),
+        "known": three(row["under"].get(KNOWN)), "eot": three(row["eot"]), "worst": three(row["worst"]), "shared": three(row["shared"]),
         "undefended": three(row["undefended"]), "null": three(row["null"]), "runs": [run["id"] for run in row["runs"]],
         "elsewhere": {
             kind: {"share": three(part), "n": part["n"], "draws": part["draws"]} for kind, part in row["elsewhere"].items()
@@ -211,7 +211,7 @@ def test_csv(recomputed):
 
 def csv_line(row, board):
     figures = {
-        "clean": row["clean"], "worst_case": row["worst"], "eot": row["eot"],
+        "clean": row["clean"], "worst_case": row["worst"], "shared": row["shared"], "eot": row["eot"],
         "delta_undefended": row["undefended"], "delta_null": row["null"],
         **{f"{rule}_{part}": share for rule, pair in (row["draw_figures"] or {}).items() for part, share in pair.items()},
     }  # fmt: skip

@@ -138,7 +138,7 @@ def _row(runs, required):
         "defense": header["labels"]["defense"], "name": spec["defense"]["name"], "arguments": spec["defense"]["args"],
         "classifier": spec["classifier"]["name"], "score_model": (spec["score_model"] or {}).get("name"),
         "deterministic": header["checks"].get("deterministic", draws == 1), "draws": draws, "n": len(ids), "ids": ids,
-        "seeds": seeds, "runs": runs, "rank": None, "rank_low": None, "rank_high": None, "p": None, "p_n": None, "undefended": None,
+        "seeds": seeds, "runs": runs, "rank": None, "rank_low": None, "rank_high": None, "p": None, "p_n": None, "shared": None, "undefended": None,
         "counted": [run["id"] for run in counted], "source": _source(spec["defense"]),
     }  # fmt: skip
     faced_or_none = counted + [run | {"adversarial": run["clean"]} for run in counted]
@@ -364,7 +364,10 @@ def _rank(rows):
     pairs = [(a, b) for place, a in enumerate(rows) for b in rows[:place]]
     columns = [_common(a["shares"], b["shares"]) for a, b in pairs]
     corrected = holm([paired(*both) for both in columns])
+    shared = [sample for sample in rows[0]["ids"] if all(sample in row["shares"] for row in rows)] if rows else []
     for row in rows:
+        some = shared and len({other["n"] for other in rows} | {len(shared)}) > 1
+        row["shared"] = share_interval([row["shares"][sample] for sample in shared]) if some else None
         row["rank"] = 1 + sum(_mean(other["shares"].values()) > _mean(row["shares"].values()) for other in rows)
         row["rank_low"], row["rank_high"] = 1, len(rows)
     for (a, b), (mine, theirs), p in zip(pairs, columns, corrected, strict=True):

@@ -56,7 +56,7 @@ def row_cells(row, required, output="md"):
         "rank": row["rank"], "rank 95 %": ranks(row), "defense": row["defense"], "classifier": row["classifier"],
         "score model": row["score_model"] or "-", "clean %": percent(row["clean"], output),
         **{f"{kind} %": elsewhere(row, kind, output) or percent(row["under"].get(kind), output) for kind in (*required, KNOWN)},
-        "worst case %": percent(row["worst"], output), "EOT %": percent(row["eot"], output),
+        "worst case %": percent(row["worst"], output), "shared images %": percent(row["shared"], output), "EOT %": percent(row["eot"], output),
         "Δ undefended": percent(row["undefended"], output), "Δ null attack": percent(row["null"], output), "p": row["p"],
         "score passes": row["passes"], "certified l2": row["certified"], "n": row["n"], "draws": row["draws"],
         "seeds": len(row["seeds"]), "± seeds": 100 * row["spread"] if many else None,
