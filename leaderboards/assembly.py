@@ -68,7 +68,7 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     draws = None if header.deterministic else draw_figures(group)
     return Row(
         defense=header.labels.defense,
-        content=spec.defense.sha256,
+        content=spec.defense.content,
         name=spec.defense.name,
         arguments=spec.defense.args,
         classifier=spec.classifier.name,

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.errors import UserError
 from bench.figures.aggregate import common_ids
-from bench.figures.runs import Run, read_runs
+from bench.figures.runs import Run, read_run, read_runs
 from bench.records.spec import UNDEFENDED
 from bench.stats.intervals import mean_difference, mean_share
 from bench.stats.paired import holm, paired_p
@@ -79,9 +79,7 @@ def only_one(boards: Sequence[Board], purpose: str = "") -> Board:
     """
     if len(boards) > 1:
         names = "; ".join(f"{board.dataset}, {board.threat}" for board in boards)
-        raise UserError(
-            f"expected one board{purpose and f' {purpose}'}, got {len(boards)} ({names}); name them: --dataset and --threat, or dataset and threat in the spec"
-        )
+        raise UserError("board-several", purpose=purpose and f" {purpose}", count=len(boards), names=names)
     return boards[0]
 
 
@@ -96,7 +94,7 @@ def collect(
     """All boards below `results`.
 
     Arguments:
-        results: Folder of all records, or several; a run in two of them counts once, with the larger number of images.
+        results: Folder of all records, or of one, or several; a run in two of them counts once, with the larger number of images.
         dataset: Only this data set.
         threat: Only this threat.
         against: The defense to test the others against, by its name in the table; None for the first row.
@@ -107,23 +105,19 @@ def collect(
     """
     unknown = [kind for kind in required if kind not in REQUIRED]
     if unknown:
-        raise UserError(f"expected --require among {', '.join(REQUIRED)}, got {unknown[0]!r}; choose one of them")
+        raise UserError("board-required", classes=REQUIRED, unknown=unknown[0])
     folders = [results] if isinstance(results, Path) else list(results)
-    runs = [run for folder in folders for run in read_runs(folder)]
+    runs = [run for folder in folders for run in _runs(folder)]
     groups = _groups(runs, dataset, threat)
     imports: dict[tuple[str, str], list[Imported]] = defaultdict(list)
     for folder in folders:
         for key, rows in read_imported(folder, dataset=dataset, threat=threat).items():
             imports[key] += rows
     if not groups and not imports:
-        raise UserError(
-            f"expected finished runs below {', '.join(map(str, folders))}, got none that fit; make one: bench run --defense dpsam --attack pgd-full"
-        )
+        raise UserError("board-empty", folders=", ".join(map(str, folders)))
     names = sorted({run.header.labels.defense for group in groups.values() for run in group})
     if against and against not in names:
-        raise UserError(
-            f"expected --against to name a defense of the table ({', '.join(names)}), got {against!r}; copy its name"
-        )
+        raise UserError("board-against", names=names, against=against)
     keys = sorted({(name, level, "") for name, level in imports} | groups.keys())
     shown = [key for key in keys if key[2] or not any(other[:2] == key[:2] and other[2] for other in keys)]
     return [_board(key, groups.get(key, []), imports.get(key[:2], []), required, against) for key in shown]
@@ -152,6 +146,11 @@ def _groups(runs: Iterable[Run], dataset: str | None, threat: str | None) -> dic
         if dataset in (None, name) and threat in (None, level):
             groups[name, level, str(run.spec.dataset.sha256)].append(run)
     return groups
+
+
+def _runs(folder: Path) -> Iterable[Run]:
+    """The runs below a folder, or the one that lies in it."""
+    return [read_run(folder)] if (folder / "run.json").exists() else read_runs(folder)
 
 
 def _distinct(rows: Sequence[Row]) -> list[Row]:

@@ -12,7 +12,7 @@ from bench.registry.tables import make_registry
 def source_of(defense: Component) -> Citation | None:
     """The publication of a built-in defense; None for one of other code, even of the same name, and for one without."""
     found = _table().get(defense.name)
-    return found if defense.sha256 is None else None
+    return found if defense.content is None else None
 
 
 @cache

@@ -14,7 +14,7 @@ from bench.compare.findings import CLOSE, Flip
 from bench.errors import UserError
 from bench.figures.runs import CLEAN, ROBUST, Run, same_environment
 from bench.plan.plan import Plan
-from bench.records.evidence import Evidence, distances, outside_ball, positions_of, read_shard
+from bench.records.evidence import Evidence, distances, ids_outside_ball, positions_of, read_shard
 from bench.records.header import Environment
 from bench.records.record import SHARD
 from bench.run.worker import Worker
@@ -159,9 +159,7 @@ class Rescoring:
             ids = self.run.ids[start : start + size]
             evidence = _stored(self.run.path, range(start // SHARD, -(-(start + len(ids)) // SHARD))).of(ids)
             if len(evidence) and evidence.images.shape[1:] != shape:
-                raise UserError(
-                    f"expected adversarial images of shape {shape}, got {evidence.images.shape[1:]}; restore the record"
-                )
+                raise UserError("verify-image-shape", shape=shape, got=evidence.images.shape[1:])
             yield ids, evidence
 
     def _score(self, ids: np.ndarray, positions: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -173,7 +171,7 @@ class Rescoring:
         dataset, threat = self.planned.dataset, self.planned.threat
         recorded = np.array([self.run.lines[self.run.row_of[sample]].distance for sample in evidence.ids.tolist()])
         moved = ~np.isclose(distances(evidence, dataset, threat), recorded, rtol=1e-4, atol=1e-6)
-        return sorted({*outside_ball(evidence, dataset, threat), *evidence.ids[moved].tolist()})
+        return sorted({*ids_outside_ball(evidence, dataset, threat), *evidence.ids[moved].tolist()})
 
 
 def _stored(path: Path, shards: Sequence[int]) -> Evidence:
@@ -183,5 +181,5 @@ def _stored(path: Path, shards: Sequence[int]) -> Evidence:
     if not parts:
         return Evidence(np.zeros(0, np.int64), np.zeros((0, 1, 1, 1), np.float32))
     if len({images.shape[1:] for _, images in parts}) > 1:
-        raise UserError(f"expected adversarial images of one shape in {path}, got several; restore the record")
+        raise UserError("verify-image-shapes", path=path)
     return Evidence(*(np.concatenate(column) for column in zip(*parts, strict=True)))
