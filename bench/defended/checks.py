@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-
 import torch
 from torch import Tensor
 
 from bench.errors import AttackError, NoGradientError, UserError
 from bench.foreign import blamed
 from bench.gradient import GradientMode
+from bench.keyed import name_of
 from bench.noise import DrawnError, Noise, not_to_draw
 from bench.passes import has_gradients
 from bench.protocols import Defense, Images
@@ -23,20 +22,6 @@ def check_differentiable(name: str, defense: object, mode: GradientMode) -> None
         raise UserError(
             f"expected a differentiable defense for a full gradient, got {name}, which says it is not differentiable; use --attack pgd-bpda or pgd-blind"
         )
-
-
-def check_signature(name: str, defense: Defense) -> None:
-    """Raises `UserError` if a defense's `purify` cannot be called with images and noise."""
-    try:
-        signature = inspect.signature(defense.purify)
-    except ValueError:  # some functions written in C have no signature
-        return
-    try:
-        signature.bind(None, None)
-    except TypeError as error:
-        raise UserError(
-            f"expected {name}.purify to take (x, noise), got purify{signature}; write def purify(self, x, noise)"
-        ) from error
 
 
 def check_gradients(mode: GradientMode, classifier: object) -> None:
@@ -65,7 +50,7 @@ def purified(defense: Defense, x: Images, noise: Noise) -> Images:
         UserError: Another shape or dtype, values that are not finite, a write into `x`, or a draw against its claim.
         AttackError: `x` itself is not finite.
     """
-    name = type(defense).__name__
+    name = name_of(defense)
     version = x._version  # counts in-place writes
     try:
         with blamed(f"{name}.purify to return images", "run it under --debug"):

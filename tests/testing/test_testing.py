@@ -112,8 +112,6 @@ class Draws(Blur):
 
 
 class GlobalDraws(Blur):
-    deterministic: ClassVar[bool] = False
-
     def purify(self, x, noise):
         return (x + 0.1 * torch.randn(x.shape, dtype=x.dtype)).clamp(0, 1)
 
