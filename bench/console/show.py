@@ -30,7 +30,6 @@ def record_text(record: Record, summary: Mapping[str, Any], audit: Mapping[str, 
     lines = [
         *_parts(header.spec),
         ("images", _images(header.spec, images)),
-        *_randomness(header.spec),
         *_claims(header.checks.claims),
     ]
     lines += [("made with", _environment(one)) for one in header.environments.values()]
@@ -63,14 +62,6 @@ def citation(summary: Mapping[str, Any], labels: Mapping[str, str], audit: Mappi
 def _images(spec: RunSpec, images: int) -> str:
     draws = counted(spec.draws, "draw")
     return f"{images}, the first of the data set's order; {draws} each, seed {spec.seed}"
-
-
-def _randomness(spec: RunSpec) -> list[tuple[str, str]]:
-    means = {
-        "operations": "each row of a random tensor is drawn from the stream of its image",
-        "image by image": "each image is purified alone, under generators seeded from its stream",
-    }
-    return [("draws", f"of torch, NumPy or Python, keyed {spec.keyed}: {means[spec.keyed]}")] if spec.keyed else []
 
 
 def _seal(record: Record) -> str:

@@ -105,9 +105,7 @@ def plan(request: Request, registry: Registry, cache: Cache | None = None) -> Pl
 
 def with_keyed_draws(planned: Plan, means: Means) -> Plan:
     """The plan of the same run with foreign draws keyed by some means, which is then part of the run id."""
-    note = (
-        f"{planned.spec.defense.name} draws from torch, NumPy or Python; they were keyed by image and number, {means}"
-    )
+    note = f"{planned.spec.defense.name} draws from torch, NumPy or Python; its draws are keyed by image and number ({means})"
     return replace(
         planned,
         spec=planned.spec.model_copy(update={"keyed": means}),

@@ -45,6 +45,8 @@ class Job:
         self.count = images_asked(options.samples, len(plan.dataset))
         self.total = _rounded(plan, self.count)
         self.record = self._settled(plan, engine)
+        if self.plan.spec.keyed and not plan.spec.keyed:
+            LOG.info(self.plan.notes[-1])
         finished = {line.id for line in self.record.lines}
         self.tasks = [Task(self, shard, positions) for shard, positions in _missing(plan, self.total, finished)]
         self.left = len(self.tasks)
