@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random  # noqa: TID251 - what is keyed
+import random
 import sys
 import threading
 from pathlib import Path
@@ -111,10 +111,10 @@ SHARED = {
     "randperm": lambda x: torch.randperm(len(x)),
     "multinomial": lambda x: torch.multinomial(torch.ones(len(x), 3), 1),
     "a generator of its own": lambda x: torch.rand(len(x), generator=torch.Generator().manual_seed(1)),
-    "a seed": lambda x: (torch.manual_seed(3), torch.rand(len(x))),  # noqa: TID251
+    "a seed": lambda x: (torch.manual_seed(3), torch.rand(len(x))),
     "complex": lambda x: torch.randn(len(x), dtype=torch.complex64),
     "64 bits": lambda x: torch.randint(1 << 40, (len(x),)),
-    "NumPy": lambda x: np.random.rand(len(x)),  # noqa: NPY002, TID251
+    "NumPy": lambda x: np.random.rand(len(x)),
     "Python": lambda x: random.random(),
 }
 
@@ -146,7 +146,7 @@ def test_image_by_image_is_what_these_seeds_give():
             (w >> 1) << 32 | v for w, v in zip(words[row][:6:2], words[row][1:6:2], strict=True)
         )
         torch.default_generator.manual_seed(torch_seed)
-        np.random.seed(numpy_seed & 0xFFFFFFFF)  # noqa: NPY002, TID251
+        np.random.seed(numpy_seed & 0xFFFFFFFF)
         random.seed(python_seed)
         assert torch.equal(found[row : row + 1], foreign.ByNumpy().purify(X[row : row + 1]))
     for source, state in before:

@@ -18,6 +18,7 @@ from bench.plan.plan import plan
 from bench.plan.request import Request, request_of
 from bench.records.claim import failed_checks
 from bench.records.spec import RunSpec, canonical
+from bench.run.job import images_missing
 from bench.run.options import Options
 from bench.run.replay import worker_of
 from bench.run.runner import Silent, run
@@ -73,6 +74,7 @@ def test_a_run_keys_the_draws_and_records_the_means(defense, means, tmp_path):
     assert means in found.header.notes[-1]
     assert made(tmp_path, asked, samples=9).path == found.path  # the same record goes on
     assert len(list(tmp_path.rglob("run.json"))) == 1
+    assert images_missing(asked, Options(results=tmp_path, samples=12)) == (3, 12)
 
 
 def test_a_diffusion_by_torchsde_runs(tmp_path):
@@ -174,22 +176,17 @@ class Hears:
 
 
 def test_draws_of_another_kind_of_device_are_not_judged(tmp_path):
-    for defense, refused in (("Ddpm", False), ("ByNumpy", True)):
+    def elsewhere(defense):
         found = made(tmp_path, planned(defense))
-        header = found.header.model_copy(
-            update={
-                "environments": {
-                    key: one.model_copy(update={"device": "cuda"}) for key, one in found.header.environments.items()
-                }
-            }
-        )
-        elsewhere = replace(found, header=header)
-        parts = plan(request_of(header), REGISTRY)
-        try:
-            worker_of(elsewhere, parts, device="cpu")
-            assert not refused
-        except UserError as error:
-            assert (refused, error.code) == (True, "draws-of-other-device")
+        environments = found.header.environments.items()
+        there = {key: one.model_copy(update={"device": "cuda"}) for key, one in environments}
+        header = found.header.model_copy(update={"environments": there})
+        return worker_of(replace(found, header=header), plan(request_of(header), REGISTRY), device="cpu")
+
+    assert elsewhere("Ddpm")  # whose numbers are the same on every device
+    with pytest.raises(UserError) as error:
+        elsewhere("ByNumpy")
+    assert error.value.code == "draws-of-other-device"
 
 
 def test_knowing_the_draws_is_no_weaker_than_averaging_over_others(tmp_path):
