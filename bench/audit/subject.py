@@ -118,7 +118,7 @@ class Subject(ExaminedRun):
         named = {word.partition("=")[0] for word in self.plan(other).labels["attack"].split() if "=" in word}
         return join([*words[:place], *other.words(named), *words[place:]])
 
-    def again(self, *words: str) -> str:
+    def command_again(self, *words: str) -> str:
         """The command that repeats the run itself, in the folder of the other attacks."""
         return join([*run_words(self.run.header, len(self.run), results=self._folder.as_posix()), *words])
 

@@ -77,7 +77,7 @@ def read_shard(file: Path) -> tuple[np.ndarray, np.ndarray]:
     return ids, images
 
 
-def outside_ball(evidence: Evidence, dataset: Dataset, threat: ThreatModel) -> list[int]:
+def ids_outside_ball(evidence: Evidence, dataset: Dataset, threat: ThreatModel) -> list[int]:
     """Ids of the images that are outside the ball around their original, or outside [0, 1], or not finite."""
     inside = distances(evidence, dataset, threat) <= threat.furthest
     inside &= ((evidence.images >= 0) & (evidence.images <= 1)).reshape(len(evidence), -1).all(axis=1)

@@ -107,7 +107,7 @@ def check_defense(defense: Defense, *, images: Images | None = None) -> list[Che
     images_first, claim_first = ("shape, dtype and range",), ("shape, dtype and range", "determinism claim")
     rules: Rules = {
         "shape, dtype and range": (subject.output, ()),
-        "input left alone": (subject.input_unchanged, images_first),
+        "input left alone": (subject.leaves_input_unchanged, images_first),
         "determinism claim": (subject.determinism, images_first),
         INDEPENDENT: (subject.independence, claim_first),
         "global randomness untouched": (subject.global_randomness, claim_first),
@@ -145,7 +145,7 @@ def check_attack(
     result_first: tuple[str, ...] = (*images_first, "same result twice")
     rules: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
         "shape, dtype, ball and [0, 1]": (subject.ball, ()),
-        "input left alone": (subject.input_unchanged, images_first),
+        "input left alone": (subject.leaves_input_unchanged, images_first),
         "same result twice": (subject.reproducible, images_first),
         "global randomness untouched": (subject.global_randomness, result_first),
     }

@@ -63,7 +63,7 @@ class AttackSubject:
                 check_in_ball(self.name, result, start, threat, self.noise.ids)
         return ""
 
-    def input_unchanged(self) -> str:
+    def leaves_input_unchanged(self) -> str:
         """Checks that the attack does not write into the images."""
         return check_input_unchanged(lambda x: self.run(x, self.y, self.threats[0], self.noise), self.x)
 

@@ -75,7 +75,7 @@ class DefenseSubject:
         inside = y.min() >= 0 and y.max() <= 1
         return "" if inside else f"expected pixels in [0, 1], got [{y.min():g}, {y.max():g}]; clamp them"
 
-    def input_unchanged(self) -> str:
+    def leaves_input_unchanged(self) -> str:
         """Checks that purify does not write into the images."""
         return check_input_unchanged(lambda x: self.defense.purify(x, self.noise), self.x)
 

@@ -14,7 +14,7 @@ from bench.compare.findings import CLOSE, Flip
 from bench.errors import UserError
 from bench.figures.runs import CLEAN, ROBUST, Run, same_environment
 from bench.plan.plan import Plan
-from bench.records.evidence import Evidence, distances, outside_ball, positions_of, read_shard
+from bench.records.evidence import Evidence, distances, ids_outside_ball, positions_of, read_shard
 from bench.records.header import Environment
 from bench.records.record import SHARD
 from bench.run.worker import Worker
@@ -173,7 +173,7 @@ class Rescoring:
         dataset, threat = self.planned.dataset, self.planned.threat
         recorded = np.array([self.run.lines[self.run.row_of[sample]].distance for sample in evidence.ids.tolist()])
         moved = ~np.isclose(distances(evidence, dataset, threat), recorded, rtol=1e-4, atol=1e-6)
-        return sorted({*outside_ball(evidence, dataset, threat), *evidence.ids[moved].tolist()})
+        return sorted({*ids_outside_ball(evidence, dataset, threat), *evidence.ids[moved].tolist()})
 
 
 def _stored(path: Path, shards: Sequence[int]) -> Evidence:

@@ -77,7 +77,7 @@ def check(subject: Subject) -> Finding:
         values=values,
         threshold=f"more than {100 * allowed:g} % of the images fall, with p < .01",
         meaning=_meaning(len(broken), len(lines), seen, refuted=p < LEVEL),
-        command=subject.again(),
+        command=subject.command_again(),
     )
 
 

@@ -63,7 +63,7 @@ def check(subject: Subject) -> Finding:
         if apart
         else f"Every image is purified independently of the others, to within {SAME:g} pixels"
         + ("." if "batch size" in values else "; the run goes image by image, as its spec says."),
-        command=subject.again("--batch-size", "1"),
+        command=subject.command_again("--batch-size", "1"),
     )
 
 
