@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.keyed import Means
 from bench.records.command import given_arguments
 from bench.records.header import Header
 from bench.threat import ThreatModel
+
+if TYPE_CHECKING:
+    from bench.keyed import Means
 
 
 @dataclass(frozen=True, kw_only=True)
