@@ -32,22 +32,12 @@ class ForeignDrawsError(UserError):
 
 def not_by_rows(what: str) -> ForeignDrawsError:
     """The error about a draw in a batch that cannot be taken apart into draws of images."""
-    return ForeignDrawsError(
-        "draws-not-by-row",
-        expected="random numbers with one row for each image of the batch",
-        got=what,
-        do="give --batch-size 1: each image is then purified alone",
-    )
+    return ForeignDrawsError("draws-not-by-row", got=what)
 
 
 def not_keyed(name: str) -> ForeignDrawsError:
     """The error about a purifier that gives other images although all generators have the same seed."""
-    return ForeignDrawsError(
-        "draws-not-keyed",
-        expected=f"{name} to draw from `noise`, or from generators that can be seeded",
-        got="other results for the same seeds of torch, NumPy, Python and the generators in its attributes",
-        do="do not draw from the clock or from the system, as numpy.random.default_rng() without a seed does",
-    )
+    return ForeignDrawsError("draws-not-keyed", name=name)
 
 
 class KeyedDraws(TorchDispatchMode):

@@ -48,12 +48,7 @@ def taking_noise(defense: Defense) -> Defense:
         return defense
     if _binds(signature, None):
         return cast(Defense, WithoutNoise(defense))
-    raise UserError(
-        "purify-signature",
-        expected=f"{name_of(defense)}.purify to take (x, noise)",
-        got=f"purify{signature}",
-        do="write def purify(self, x, noise), or purify(self, x)",
-    )
+    raise UserError("defense-signature", name=name_of(defense), signature=signature)
 
 
 def _binds(signature: inspect.Signature, *arguments: object) -> bool:

@@ -45,17 +45,15 @@ def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int 
     """
     alone = planned.spec.batch_size
     if alone and batch_size not in (None, alone):
-        raise UserError(
-            f"expected --batch-size {alone}, which is part of run {run.run_id}, got {batch_size}; leave it out"
-        )
+        raise UserError("batch-size-recorded", alone=alone, run_id=run.run_id, batch_size=batch_size)
     worker = Worker(planned, pick_device(device), batch_size, lambda *_: None)
     kinds = {part.device for part in run.header.environments.values()}
     if planned.spec.keyed == ALONE and worker.device.type not in kinds:
         raise UserError(
             "draws-of-other-device",
-            expected=f"a device of the kind {' or '.join(map(str, kinds))}, whose generators drew in run {run.run_id}",
+            kinds=" or ".join(map(str, kinds)),
+            run=run.run_id,
             got=worker.device.type,
-            do="choose such a --device",
         )
     if batch_size is None and not alone:
         recorded = (part.batch_size for part in run.header.environments.values())
@@ -78,9 +76,7 @@ def purified(
     planned = replan(run.header, registry, data_dir)
     changed = differences(run.spec, planned.spec)
     if changed:
-        raise UserError(
-            f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again"
-        )
+        raise UserError("run-changed", run_id=run.run_id, changed="; ".join(changed))
     worker = Worker(planned, pick_device(device), len(evidence), lambda *_: None)
     positions = positions_of(evidence.ids, planned.dataset)
     return worker.purify(positions, planned.dataset.floats(positions)), worker.purify(positions, evidence.images)

@@ -239,7 +239,7 @@ def test_purify_takes_noise_or_not():
     assert torch.equal(taking_noise(foreign.SeedsInside()).purify(X, NOISE), foreign.SeedsInside().purify(X))
     with pytest.raises(UserError) as error:
         taking_noise(Three())
-    assert error.value.code == "purify-signature"
+    assert error.value.code == "defense-signature"
 
 
 def test_generators_are_found_where_defenses_keep_them():
