@@ -73,7 +73,7 @@ def leaderboard_command(
 ) -> None:
     """Clean and robust accuracy of every defense, ranked.
 
-    A row counts an image only if it survives every attack on it. A rank is one more than the number of rows that are significantly better.
+    A row counts an image only if it survives every attack on it. A rank is the position by this; beside it are the ranks that tests leave open.
 
     Example: bench leaderboard --threat linf:16/255 --format html --out site
     """

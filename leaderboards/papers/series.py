@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.errors import UserError
-from bench.figures.aggregate import common_ids
-from bench.stats.intervals import Interval, mean_share
+from bench.stats.intervals import Interval
 from bench.threat import NORMS, ThreatModel
 from leaderboards.boards import Board, only_one
+from leaderboards.curves import Curve, curves
 from leaderboards.papers.chosen import Named, distinct_names, fits, named_rows, top_rows
 from leaderboards.papers.spec import MOST_SERIES, PaperSpec
 from leaderboards.rows import Row
@@ -106,10 +106,10 @@ def _points(spec: PaperSpec, board: Board) -> Panel:
 
 
 def _chosen(spec: PaperSpec, ranked: Sequence[Row], every: Sequence[Row]) -> list[Named]:
-    """The rows that the spec names, with their titles; else the first by rank, then by worst case."""
+    """The rows that the spec names, with their titles; else the first of those in order."""
     if spec.rows:
         return [(part.title, row) for part in spec.rows for row in every if fits(row, part)]
-    return [(None, row) for row in top_rows(ranked, spec.top, lambda row: (row.rank or 0, -row.worst_case.value))]
+    return [(None, row) for row in top_rows(ranked, spec.top)]
 
 
 def _most_robust_first(series: Sequence[Series]) -> tuple[Series, ...]:
@@ -135,50 +135,53 @@ def _curves(spec: PaperSpec, boards: Sequence[Board]) -> list[Panel]:
     chosen = {norm: _chosen_lines(spec, by_norm[norm]) for norm in NORMS if norm in by_norm}
     drawn = {norm: lines for norm, lines in chosen.items() if lines} or chosen
     every = [line for lines in drawn.values() for line in lines]
-    titles = dict(
-        zip(map(id, every), distinct_names([(line.title, line.points[-1][1]) for line in every]), strict=True)
-    )
-    return [_curve(norm, [(titles[id(line)], line.points) for line in lines]) for norm, lines in drawn.items()]
+    titles = dict(zip(map(id, every), distinct_names([(line.title, line.row) for line in every]), strict=True))
+    return [_curve(norm, [(titles[id(line)], line) for line in lines]) for norm, lines in drawn.items()]
 
 
 @dataclass(frozen=True)
 class _Line:
+    """A curve with its row at the largest radius, its title in the spec, and whether its rows are complete."""
+
+    curve: Curve
+    row: Row
     title: str | None
-    points: list[tuple[float, Row]]
+    complete: bool
 
 
 def _chosen_lines(spec: PaperSpec, boards: Sequence[Board]) -> list[_Line]:
-    """The lines of one norm, each with its radii, smallest first; without names those of several radii if there are any."""
-    lines: dict[tuple[str, ...], list[tuple[float, Row]]] = defaultdict(list)
+    """The lines of one norm that the spec names; else the best of those with several radii, if there are any."""
+    rows: dict[tuple[object, ...], list[Row]] = defaultdict(list)
     for board in sorted(boards, key=lambda board: ThreatModel.parse(board.threat).eps):
-        threat = ThreatModel.parse(board.threat)
         for row in board.every:
-            key = (row.defense, row.classifier, row.score_model or "", str(row.draws))
-            lines[key].append((float((LEVELS if threat.norm == "linf" else 1) * threat.eps), row))
-    by_last = {id(points[-1][1]): points for points in lines.values()}
-    every = [points[-1][1] for points in lines.values()]
-    several = [points[-1][1] for points in lines.values() if len(points) > 1] or every
-    return [_Line(title, by_last[id(row)]) for title, row in _chosen(spec, several, every)]
+            rows[_key(row)].append(row)
+    by_row = {id(rows[_key(one)][-1]): one for one in curves(boards)}
+    every = [found[-1] for found in rows.values()]
+    several = [row for row in every if len(by_row[id(row)].points) > 2] or every
+    chosen = _chosen(spec, sorted(several, key=lambda row: -by_row[id(row)].points[-1][2].value), every)
+    return [
+        _Line(by_row[id(row)], row, title, not any(part.missing for part in rows[_key(row)])) for title, row in chosen
+    ]
 
 
-def _curve(norm: str, lines: Sequence[tuple[str, list[tuple[float, Row]]]]) -> Panel:
-    series = [_series(name, points) for name, points in lines]
+def _key(one: Row | Curve) -> tuple[object, ...]:
+    return one.defense, one.classifier, one.score_model, one.draws
+
+
+def _curve(norm: str, lines: Sequence[tuple[str, _Line]]) -> Panel:
+    scale = LEVELS if norm == "linf" else 1
+    series = [
+        Series(
+            name=name,
+            x=tuple(round(scale * radius, DIGITS) for _, radius, _ in line.curve.points),
+            y=tuple(share for _, _, share in line.curve.points),
+            complete=line.complete,
+        )
+        for name, line in lines
+    ]
     return Panel(
         x_label=f"{NORM_SIGNS[norm]} radius ({'1/255' if norm == 'linf' else 'pixel units'})",
         series=_most_robust_first(series),
         ticks=(0.0, *sorted({radius for part in series for radius in part.x[1:]})),
         lines=True,
-    )
-
-
-def _series(name: str, points: Sequence[tuple[float, Row]]) -> Series:
-    """Clean accuracy at radius 0, then the worst case at each radius, on the images that all radii share if there are any."""
-    rows = [row for _, row in points]
-    common = common_ids([row.shares for row in rows])
-    shares = [rows[0].clean_shares, *(row.shares for row in rows)]
-    return Series(
-        name=name,
-        x=(0.0, *(radius for radius, _ in points)),
-        y=tuple(mean_share(part.on(common) if len(common) else part.shares) for part in shares),
-        complete=not any(row.missing for row in rows),
     )

@@ -61,7 +61,7 @@ def paper_table(spec: PaperSpec, board: Board) -> Table:
         columns=["Defense", *(column.title for column in spec.columns)],
         groups=made,
         notes=flags,
-        remarks=[_remark(spec, rows)],
+        remarks=[_remark(spec, board, rows)],
         label=spec.label,
         decimals=spec.decimals,
         interval=spec.interval,
@@ -121,18 +121,23 @@ def _column(column: ColumnSpec, rows: Sequence[Row], *, bold: bool) -> list[Cell
     if column.value in _VALUES:
         return [_VALUES[column.value](row) for row in rows]
     figures = [_figure(column, row) for row in rows]
-    best = _best(figures) if bold else set()
+    remarks = [
+        "" if part is None else row.remark(len(part[0]), part[1]) for row, part in zip(rows, figures, strict=True)
+    ]
+    own = [None if part is None or remark else part[0] for part, remark in zip(figures, remarks, strict=True)]
+    best = _best(own) if bold else set()
     return [
-        Cell(None if part is None else mean_share(part.shares), bold=place in best)
-        for place, part in enumerate(figures)
+        Cell(None if part is None else mean_share(part[0].shares), bold=place in best, remark=remark)
+        for place, (part, remark) in enumerate(zip(figures, remarks, strict=True))
     ]
 
 
-def _figure(column: ColumnSpec, row: Row) -> PerImage | None:
+def _figure(column: ColumnSpec, row: Row) -> tuple[PerImage, int] | None:
+    """The column's shares of a row, and their number of draws."""
     if column.value == "worst_case":
-        return row.shares
+        return row.shares, row.draws
     if column.value == "clean":
-        return row.clean_shares
+        return row.clean_shares, row.draws
     if column.attack_class is not None:
         return figure_of(row, [part for part in row.runs if part.attack_class == column.attack_class])
     return figure_of(row, [part for part in row.runs if column.attack in (part.attack, part.attack.partition(" ")[0])])
@@ -155,11 +160,11 @@ def _paired(part: PerImage, top: PerImage) -> float:
     return paired_p(part.shares[both], theirs[both])
 
 
-def _remark(spec: PaperSpec, rows: Sequence[Row]) -> str:
+def _remark(spec: PaperSpec, board: Board, rows: Sequence[Row]) -> str:
     counts = sorted({row.n for row in rows})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n from {counts[0]} to {counts[-1]}" if counts else "no rows"
     shown = {"pm": "; ±: half of the 95 % interval", "brackets": "; in brackets 95 % intervals", "none": ""}[
         spec.interval
     ]
     bold = "; bold: the best and every row not significantly worse (paired, two-sided, Holm, 5 %)" if spec.bold else ""
-    return f"In percent of images, {n}{shown}{bold}."
+    return f"In percent of images, {n}; required: {', '.join(board.required)}{shown}{bold}."
