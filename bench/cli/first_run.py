@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import say
+from bench.cli.options import print_forecasts, say
 
 if TYPE_CHECKING:
     from bench.plan.plan import Plan
@@ -70,7 +70,6 @@ class FirstRun:
 
     def print_cost(self, as_json: bool) -> None:
         """Prints the predicted cost of the run; its checks can only be priced once it is made."""
-        from bench.cli.forecasts import print_forecasts
         from bench.run.runner import foresee
 
         print_forecasts([foresee(self.plan, self.options)], [self.plan], as_json)

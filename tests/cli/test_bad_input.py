@@ -212,6 +212,7 @@ INPUTS = [
     ("unknown name to list", "list defenses dpsma", 2, "expected a defense, got 'dpsma'; did you mean dpsam"),
     ("unknown check to list", "list checks leek", 2, "expected the name of a check, got 'leek' (did you mean leak?); see: bench list checks"),
     ("unknown run", "show 123abc --results results", 2, "expected the id|got '123abc', where no record is; check --results"),
+    ("report of an unknown run", "report 123abc --results results", 2, "expected the id|got '123abc', where no record is"),
     ("no run named", "show --results results", 2, "Missing argument|see: bench show --help"),
     ("leaderboard of an empty folder", "leaderboard --results results", 2, "expected finished runs below results, got none that fit; make one: bench run"),
     ("unknown format", "leaderboard --format xml", 2, "expected --format md|got 'xml'; choose one"),
