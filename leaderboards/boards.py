@@ -55,9 +55,7 @@ def only_one(boards: Sequence[Board], purpose: str = "") -> Board:
     """
     if len(boards) > 1:
         names = "; ".join(f"{board.dataset}, {board.threat}" for board in boards)
-        raise UserError(
-            f"expected one board{purpose and f' {purpose}'}, got {len(boards)} ({names}); name them: --dataset and --threat, or dataset and threat in the spec"
-        )
+        raise UserError("board-several", purpose=purpose and f" {purpose}", count=len(boards), names=names)
     return boards[0]
 
 
@@ -83,7 +81,7 @@ def collect(
     """
     unknown = [kind for kind in required if kind not in REQUIRED]
     if unknown:
-        raise UserError(f"expected --require among {', '.join(REQUIRED)}, got {unknown[0]!r}; choose one of them")
+        raise UserError("board-required", classes=REQUIRED, unknown=unknown[0])
     folders = [results] if isinstance(results, Path) else list(results)
     groups = _groups(folders, dataset, threat)
     imports: dict[tuple[str, str], list[Imported]] = defaultdict(list)
@@ -91,14 +89,10 @@ def collect(
         for key, rows in read_imported(folder, dataset=dataset, threat=threat).items():
             imports[key] += rows
     if not groups and not imports:
-        raise UserError(
-            f"expected finished runs below {', '.join(map(str, folders))}, got none that fit; make one: bench run --defense dpsam --attack pgd-full"
-        )
+        raise UserError("board-empty", folders=", ".join(map(str, folders)))
     names = sorted({run.header.labels.defense for runs in groups.values() for run in runs})
     if against and against not in names:
-        raise UserError(
-            f"expected --against to name a defense of the table ({', '.join(names)}), got {against!r}; copy its name"
-        )
+        raise UserError("board-against", names=names, against=against)
     order = tuple(kind for kind in REQUIRED if kind in required)
     keys = sorted({(name, level, "") for name, level in imports} | groups.keys())
     shown = [key for key in keys if key[2] or not any(other[:2] == key[:2] and other[2] for other in keys)]

@@ -154,9 +154,7 @@ def _show_outcomes(work: _Work, as_json: bool) -> None:
         say(outcome_text(outcomes, str(work.finished.results)))
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:
-        error = BenchError(
-            f"expected every cell to be made, got {len(failed)} that failed, first {failed[0].cell.label}: {failed[0].error}"
-        )
+        error = BenchError("suite-cells-failed", count=len(failed), label=failed[0].cell.label, error=failed[0].error)
         error.exit_code = getattr(failed[0].error, "exit_code", BenchError.exit_code)
         raise error
 

@@ -57,9 +57,7 @@ def show_command(
     record = read_record(find_record(results, run))
     audit = read_audit(record.path)
     if not record.lines:
-        raise UserError(
-            f"expected a run with finished images in {record.path}, got none yet; repeat the command that began it"
-        )
+        raise UserError("show-run-empty", path=record.path)
     header, summary = record.header, summarise(record, record.lines)
     if as_json:
         print_json(summary | ({"audit": audit} if audit else {}))

@@ -50,10 +50,7 @@ def check_classifier(planned: Plan, options: Options, *, own: bool) -> None:
     logits = plain_logits(planned.classifier.to(device), x[:1])
     if logits.shape[1] <= int(dataset.labels.max()):
         raise UserError(
-            "labels-range",
-            expected=f"labels in 0..{logits.shape[1] - 1}, as the classifier has {logits.shape[1]} logits",
-            got=int(dataset.labels.max()),
-            do="number them as in its training, or give the classifier for these classes",
+            "labels-range", most=logits.shape[1] - 1, logits=logits.shape[1], high=int(dataset.labels.max())
         )
     right = _right(planned.classifier, x, y)
     chance = max(Counter(y.tolist()).values()) / len(y)

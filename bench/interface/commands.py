@@ -190,9 +190,7 @@ def components(kind: str) -> pandas.DataFrame:
 
     wanted = kind.replace("-", "_")
     if wanted not in KINDS:
-        raise UserError(
-            "kind-unknown", expected=f"a kind among {', '.join(KINDS)}", got=repr(kind), do="choose one of them"
-        )
+        raise UserError("kind-unknown", kinds=", ".join(KINDS), got=repr(kind))
     registry = make_registry()
     rows = [
         (found.name, found.entry.summary, found.source) for found in [*registry.all(wanted), *registry.members(wanted)]

@@ -130,12 +130,7 @@ def evaluate(
 
 def _threat(threat: str | ThreatModel | None, named: bool) -> ThreatModel | None:
     if threat is None and not named:
-        raise UserError(
-            "threat-missing",
-            expected="threat= for these images",
-            got="none",
-            do='write for example threat="linf:8/255"',
-        )
+        raise UserError("threat-missing")
     return ThreatModel.parse(threat) if isinstance(threat, str) else threat
 
 
@@ -146,5 +141,5 @@ def _samples(n: int | str | None, in_memory: bool) -> int | None:
     if n == "all":
         return None
     if not isinstance(n, int) or isinstance(n, bool):
-        raise UserError("samples-kind", expected='n= as a whole number, "all" or None', got=repr(n), do="correct it")
+        raise UserError("samples-kind", got=repr(n))
     return n

@@ -89,12 +89,7 @@ class _Finder:
         self.dataset: Dataset | None = None
         own = score_of(asked.defense)
         if own is not None and asked.score_model is not None:
-            raise UserError(
-                "score-model-twice",
-                expected="one score model",
-                got="score_model= beside a purifier that has one in its attribute score",
-                do="leave score_model= out",
-            )
+            raise UserError("score-model-twice")
         self.score = asked.score_model if own is None else own
         self.device = self._device()
 
@@ -140,12 +135,7 @@ class _Finder:
         if held is None or wanted is None:
             return wanted or held or "auto"
         if _place(str(pick_device(wanted))) != _place(held):
-            raise UserError(
-                "model-elsewhere",
-                expected=f"the networks on device={wanted!r}",
-                got=f"them on {held}",
-                do=f"leave device= out, or move them: model.to({wanted!r})",
-            )
+            raise UserError("model-elsewhere", wanted=wanted, held=held)
         return wanted
 
 
@@ -171,17 +161,7 @@ def check_complete(parts: Parts) -> None:
     if parts.names["dataset"] not in {found.name for found in parts.registry.objects.values()}:
         return
     if parts.names["classifier"] is None:
-        raise UserError(
-            "classifier-missing",
-            expected="classifier= for these images",
-            got="none",
-            do="give a network, or the name of one",
-        )
+        raise UserError("classifier-missing")
     defense = parts.registry.find("defenses", str(parts.names["defense"]))
     if parts.names["score_model"] is None and takes(defense.load(), "score"):
-        raise UserError(
-            "score-model-missing",
-            expected=f"score_model= for {defense.shown} on these images",
-            got="none",
-            do="give an object with denoise(y, sigma), or the name of one",
-        )
+        raise UserError("score-model-missing", shown=defense.shown)

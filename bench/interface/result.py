@@ -63,9 +63,7 @@ class Result:
         wanted = None if self._ids is None else set(self._ids.tolist())
         found = [line for line in self.record.lines if wanted is None or line.id in wanted]
         if not found:
-            raise UserError(
-                "result-empty", expected="a run with finished images", got="none yet", do="finish it: bench.evaluate"
-            )
+            raise UserError("result-empty")
         return sorted(found, key=lambda line: line.id)
 
     @cached_property
@@ -104,10 +102,7 @@ class Result:
         found = stored.of([line.id for line in self.lines]) if stored else None
         if found is None or len(found) < self.n:
             raise UserError(
-                "images-not-stored",
-                expected=f"{self.n} stored images in {self.path}",
-                got="fewer" if stored else "none: evidence=False",
-                do="run it into another results folder with evidence=True",
+                "images-not-stored", n=self.n, path=self.path, got="fewer" if stored else "none: evidence=False"
             )
         return torch.from_numpy(found.images)
 

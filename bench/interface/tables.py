@@ -57,9 +57,7 @@ def leaderboard(
     """
     sides = [runs] if isinstance(runs, str | Path | Result) else list(runs)
     if not sides:
-        raise UserError(
-            "runs-none", expected="results for a leaderboard", got="none", do="give bench.evaluate's results"
-        )
+        raise UserError("runs-none")
     level = None if threat is None else str(ThreatModel.parse(threat))
     classes = require or own_package("leaderboards.classes", "REQUIRED").REQUIRED
     boards = own_package("leaderboards.boards", "collect").collect(

@@ -108,12 +108,7 @@ def device_of(*parts: Any) -> str | None:
     """
     devices = {str(tensor.device) for network in networks_of(*parts) for tensor in _tensors(network)}
     if len(devices) > 1:
-        raise UserError(
-            "devices-differ",
-            expected="all networks on one device",
-            got=" and ".join(sorted(devices)),
-            do="move them: model.to(device)",
-        )
+        raise UserError("devices-differ", devices=" and ".join(sorted(devices)))
     return next(iter(devices), None)
 
 
@@ -143,12 +138,7 @@ def check_mode(role: str, part: Any) -> None:
     for network in networks_of(part):
         training = [name or type(network).__name__ for name, module in network.named_modules() if module.training]
         if training:
-            raise UserError(
-                f"{role.replace('_', '-')}-in-train-mode",
-                expected=f"{role}= in inference mode",
-                got=f"{len(training)} of its modules in train mode, such as {training[0]}: dropout and batch statistics are on",
-                do="call .eval() on it",
-            )
+            raise UserError("object-in-train-mode", role=role, count=len(training), first=training[0])
 
 
 def _wanted(network: Any, normalize: Any, channels: int) -> Normalisation | None:
@@ -164,12 +154,7 @@ def _behind(network: Callable[..., Any], wanted: Normalisation | None) -> Any:
     if wanted is None:
         return network
     if not isinstance(network, nn.Module):
-        raise UserError(
-            "normalize-function",
-            expected="normalize=None for a function",
-            got=str(wanted),
-            do="normalise inside the function, or give the network itself",
-        )
+        raise UserError("normalize-function", wanted=wanted)
     before = Normalised(network, mean=list(wanted.mean), spread=list(wanted.std)).eval()
     tensor = next(_tensors(network), None)
     return before if tensor is None else before.to(tensor.device)

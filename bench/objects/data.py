@@ -61,20 +61,13 @@ def _dataset(part: Any) -> Dataset:
     if isinstance(part, Dataset):
         return part
     if isinstance(part, Tensor | np.ndarray):
-        raise UserError(
-            "data-without-labels", expected="data=(images, labels)", got="one tensor", do="give the labels beside it"
-        )
+        raise UserError("data-without-labels")
     if isinstance(part, Mapping) and {"images", "labels"} <= part.keys():
         part = part["images"], part["labels"]
     if isinstance(part, tuple | list) and len(part) == 2:
         return dataset_from(*part)
     if isinstance(part, Mapping) and any(hasattr(inner, "features") for inner in part.values()):
-        raise UserError(
-            "data-of-splits",
-            expected="one split",
-            got=f"the splits {', '.join(part)}",
-            do=f"data[{next(iter(part))!r}]",
-        )
+        raise UserError("data-of-splits", splits=", ".join(part), first=next(iter(part)))
     if hasattr(part, "features") and hasattr(part, "column_names"):
         return _of_split(part)
     if isinstance(part, DataLoader):
@@ -87,12 +80,7 @@ def _dataset(part: Any) -> Dataset:
 
 def _of_loader(loader: DataLoader[Any]) -> Dataset:
     if isinstance(loader.sampler, RandomSampler):
-        raise UserError(
-            "loader-shuffles",
-            expected="a DataLoader that gives the images in the same order each time",
-            got="shuffle=True",
-            do="make it with shuffle=False, or give loader.dataset",
-        )
+        raise UserError("loader-shuffles")
     rows = chain.from_iterable(zip(images, labels, strict=True) for images, labels in map(_pair, loader))
     return _of_pairs(rows, len(loader.dataset), loader.dataset)  # type: ignore[arg-type]
 
@@ -115,10 +103,7 @@ def _column(kinds: Mapping[str, str], wanted: str, names: Sequence[str], what: s
     if len(fitting) == 1 or usual:
         return fitting[0] if len(fitting) == 1 else usual[0]
     raise UserError(
-        f"column-of-{what}",
-        expected=f"a column of {what} ({', '.join(names)})",
-        got=", ".join(kinds),
-        do=f"rename it: split.rename_column({next(iter(kinds), 'NAME')!r}, {names[0]!r})",
+        "column-missing", what=what, names=names, columns=", ".join(kinds), old=next(iter(kinds), "NAME"), new=names[0]
     )
 
 
@@ -139,22 +124,14 @@ def _stacked(rows: Iterable[Any], count: int) -> tuple[Tensor, Tensor]:
         tensor = _image(image)
         if images and tensor.shape != images[0].shape:
             raise UserError(
-                "images-sizes",
-                expected=f"images of one shape, such as {tuple(images[0].shape)} of the first",
-                got=f"{tuple(tensor.shape)} in image {len(images)}",
-                do="give the data set a transform that resizes and crops them",
+                "images-sizes", shape=tuple(images[0].shape), other=tuple(tensor.shape), position=len(images)
             )
         if not images and tensor.numel() * 4 * count > LARGEST:
-            raise UserError(
-                "data-too-large",
-                expected=f"images that fit into {LARGEST >> 30} GiB",
-                got=f"{count} of shape {tuple(tensor.shape)}",
-                do="give a part of them, such as torch.utils.data.Subset(data, range(1000))",
-            )
+            raise UserError("data-too-large", largest=LARGEST >> 30, count=count, shape=tuple(tensor.shape))
         images.append(tensor)
         labels.append(int(label))
     if not images:
-        raise UserError("data-empty", expected="at least one image", got="none", do="check the data set")
+        raise UserError("data-none")
     return torch.stack(images), torch.tensor(labels)
 
 
@@ -165,12 +142,7 @@ def _pair(row: Any) -> tuple[Any, Any]:
         image, label = (next((row[name] for name in names if name in row), None) for names in (_IMAGES, _LABELS))
         if image is not None and label is not None:
             return image, label
-    raise UserError(
-        "data-rows",
-        expected="(image, label) in each row of the data",
-        got=kind_of(row),
-        do="write a Dataset that gives pairs",
-    )
+    raise UserError("data-rows", got=kind_of(row))
 
 
 def _image(image: Any) -> Tensor:

@@ -52,12 +52,7 @@ def made(part: Any, role: str, arguments: dict[str, Any]) -> Any:
     """
     if not is_factory(part):
         if arguments:
-            raise UserError(
-                "arguments-for-object",
-                expected=f"{role}_args= with a name, a class or a function for {role}=",
-                got=f"them with an object of {type(part).__name__}",
-                do=f"give the class and {role}_args=, or the object alone",
-            )
+            raise UserError("arguments-for-object", role=role, kind=type(part).__name__)
         return part
     with blamed(f"{name_of(part)} to make the object for {role}=", f"correct it, or give {role}_args="):
         return part(**arguments)
@@ -71,12 +66,7 @@ def refuse(role: str, part: Any, expected: str) -> NoReturn:
         part: The object.
         expected: What the argument takes.
     """
-    raise UserError(
-        f"{role.replace('_', '-')}-kind",
-        expected=f"{role}= to be {expected}",
-        got=kind_of(part),
-        do=_advice(role, part),
-    )
+    raise UserError("object-kind", role=role, expected=expected, got=kind_of(part), advice=_advice(role, part))
 
 
 def kind_of(part: Any) -> str:

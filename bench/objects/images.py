@@ -46,10 +46,10 @@ def _array(values: Any, what: str) -> np.ndarray:
         values = np.array(values) if what == "labels" else values
     if not isinstance(values, np.ndarray):
         raise UserError(
-            f"{what}-kind",
-            expected=f"{what} as a tensor or an array",
+            "array-kind",
+            what=what,
             got=kind_of(values),
-            do="stack them: torch.stack(list_of_tensors)" if what == "images" else "write torch.tensor(labels)",
+            advice="stack them: torch.stack(list_of_tensors)" if what == "images" else "write torch.tensor(labels)",
         )
     return values
 
@@ -58,27 +58,19 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
     """Images as float32; errors say what to do about other forms."""
     shape = images.shape
     if images.ndim == 4 and shape[1] not in CHANNELS and shape[3] in CHANNELS:
-        raise UserError(
-            "images-channels-last",
-            expected="images of shape (N, C, H, W)",
-            got=f"{shape}, whose channels come last",
-            do="write images.permute(0, 3, 1, 2), for an array images.transpose(0, 3, 1, 2)",
-        )
+        raise UserError("images-channels-last", shape=shape)
     if images.ndim != 4 or shape[1] not in CHANNELS:
         advice = (
             "add the batch or the channel axis: images[None] or images[:, None]" if images.ndim == 3 else "reshape them"
         )
-        raise UserError(
-            "images-shape", expected="images of shape (N, C, H, W) with 1 or 3 channels", got=shape, do=advice
-        )
+        raise UserError("images-shape", shape=shape, advice=advice)
     if not len(images):
-        raise UserError("images-none", expected="at least one image", got="none", do="check how they were chosen")
+        raise UserError("images-none")
     if images.dtype.kind != "f":
         raise UserError(
             "images-dtype",
-            expected="images as floats in [0, 1]",
-            got=images.dtype,
-            do="divide by 255: images / 255" if images.dtype == np.uint8 else "convert them",
+            dtype=images.dtype,
+            advice="divide by 255: images / 255" if images.dtype == np.uint8 else "convert them",
         )
     _check_range(images)
     return images.astype(np.float32)
@@ -86,19 +78,12 @@ def _checked_images(images: np.ndarray) -> np.ndarray:
 
 def _check_range(images: np.ndarray) -> None:
     if not np.isfinite(images).all():
-        raise UserError("images-not-finite", expected="finite pixels", got="NaN or infinity", do="repair or drop them")
+        raise UserError("images-not-finite")
     low, high = float(images.min()), float(images.max())
     if low < 0:
-        raise UserError(
-            "images-normalised",
-            expected="images in [0, 1]",
-            got=f"[{low:g}, {high:g}]: they look normalised",
-            do="give them before normalisation, and the mean and standard deviation as normalize=(mean, std)",
-        )
+        raise UserError("images-normalised", low=low, high=high)
     if high > 1:
-        raise UserError(
-            "images-range", expected="images in [0, 1]", got=f"[{low:g}, {high:g}]", do="divide by 255: images / 255"
-        )
+        raise UserError("images-range", low=low, high=high)
 
 
 def _check_labels(labels: np.ndarray, images: int) -> None:
@@ -109,10 +94,8 @@ def _check_labels(labels: np.ndarray, images: int) -> None:
     else:
         advice = "give one label for each image"
     if labels.shape != (images,):
-        raise UserError("labels-length", expected=f"{images} labels of shape ({images},)", got=labels.shape, do=advice)
+        raise UserError("labels-length", images=images, shape=labels.shape, advice=advice)
     if labels.dtype.kind not in "iu":
-        raise UserError(
-            "labels-dtype", expected="whole numbers as labels", got=labels.dtype, do="convert them: labels.long()"
-        )
+        raise UserError("labels-dtype", dtype=labels.dtype)
     if labels.min() < 0:
-        raise UserError("labels-negative", expected="labels from 0", got=int(labels.min()), do="number them from 0")
+        raise UserError("labels-negative", low=int(labels.min()))

@@ -69,19 +69,9 @@ def asked(wanted: Any, channels: int) -> Normalisation:
     """
     found = _of_processor(wanted) or _of_pair(wanted, channels)
     if found is None:
-        raise UserError(
-            "normalize-kind",
-            expected="normalize= as (mean, std), an image processor, torchvision transforms with a Normalize, or None",
-            got=kind_of(wanted),
-            do="write for example normalize=((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))",
-        )
+        raise UserError("normalize-kind", got=kind_of(wanted))
     if len(found.mean) not in (1, channels) or len(found.mean) != len(found.std) or min(found.std) <= 0:
-        raise UserError(
-            "normalize-values",
-            expected=f"a mean and a positive standard deviation for each of {channels} channels",
-            got=str(found),
-            do="correct normalize=",
-        )
+        raise UserError("normalize-values", channels=channels, found=found)
     return found
 
 

@@ -163,12 +163,7 @@ def _measured(function: Callable[..., Any], draws: bool, x: Images, name: str) -
             return False
     if torch.equal(first, again):
         return True
-    raise UserError(
-        "purifier-draws",
-        expected=f"{name} to give the same images twice, or to draw from the noise that it is handed",
-        got="other images in a second call: it draws from the global random generators or keeps a state",
-        do="take the noise as a second argument, purify(x, noise), and draw noise.normal(x) or noise.uniform(x)",
-    )
+    raise UserError("purifier-draws", name=name)
 
 
 def _called(function: Callable[..., Any], inputs: tuple[Any, ...], name: str) -> Any:
@@ -183,7 +178,10 @@ def _images(pure: Any, x: Images, name: str) -> Tensor:
     logits = isinstance(pure, Tensor) and pure.dim() == 2 and len(pure) == len(x)
     raise UserError(
         "purified-shape",
-        expected=f"{name} to return images of shape {tuple(x.shape)}, as it was given",
+        name=name,
+        shape=tuple(x.shape),
         got=got,
-        do="these look like logits: give a classifier as classifier=" if logits else "return one image for each image",
+        advice="these look like logits: give a classifier as classifier="
+        if logits
+        else "return one image for each image",
     )

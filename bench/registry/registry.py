@@ -57,7 +57,12 @@ class Found:
             raise
         except (Exception, SystemExit) as error:
             raise UserError(
-                f"expected to import the {KINDS[self.kind]} {self.name!r}, got {type(error).__name__}: {error}; check {self.entry.target}"
+                "component-import",
+                component=KINDS[self.kind],
+                name=self.name,
+                kind=type(error).__name__,
+                error=error,
+                target=self.entry.target,
             ) from error
         return target(self.name.partition(":")[2]) if self.entry.family else target
 
@@ -105,7 +110,7 @@ class Registry:
             return Found(kind, name, replace(entry, args={**entry.args, **fixed}, parameter=""), "built-in")
         if colon:
             return _by_path(kind, name)
-        raise UserError(self._unknown(kind, name))
+        raise self._unknown(kind, name)
 
     def _object(self, kind: str, name: str) -> Found:
         if (kind, name) in self.objects:
@@ -113,10 +118,7 @@ class Registry:
         short, role = name.partition(":")[2], ARGUMENTS[kind]
         file = "npz:FILE" if role == "data" else f"FILE.py:{short}"
         raise UserError(
-            NOT_HERE,
-            expected=f"the {KINDS[kind]} {short}, an object of the Python session that made the record",
-            got="its name alone",
-            do=f"give it: in Python bench.verify(RUN, {role}=...), in a terminal bench verify RUN --{role.replace('_', '-')} {file}",
+            "object-not-here", component=KINDS[kind], name=short, role=role, option=role.replace("_", "-"), file=file
         )
 
     def all(self, kind: str) -> list[Found]:
@@ -137,13 +139,14 @@ class Registry:
     def _points(self, kind: str) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=f"purebench.{kind}")}
 
-    def _unknown(self, kind: str, name: str) -> str:
+    def _unknown(self, kind: str, name: str) -> UserError:
         known = [found.name for found in self.all(kind)]
         close = near(name, known + [found.name for found in self.members(kind)])
         if name.endswith(".py"):
-            return f"expected {_one(kind)} as path/file.py:object, got {name!r} without an object; add a colon and its name"
+            return UserError("component-no-object", component=_one(kind), name=name)
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
-        return f"expected {_one(kind)}, got {name!r}; {hint} (see: bench list {kind.replace('_', '-')})"
+        listed = kind.replace("_", "-")
+        return UserError("component-unknown", component=_one(kind), name=name, hint=hint, kind=listed)
 
 
 def is_object(name: str) -> bool:
@@ -155,9 +158,9 @@ def _by_path(kind: str, name: str) -> Found:
     """The component `module:object` or `path/file.py:object`."""
     module, _, attribute = name.rpartition(":")
     if not attribute or not module:
-        raise UserError(f"expected {_one(kind)} as module:object or path/file.py:object, got {name!r}; name both parts")
+        raise UserError("component-path", component=_one(kind), name=name)
     if module.endswith(".py") and not Path(module).is_file():
-        raise UserError(f"expected the file of the {KINDS[kind]} {name!r}, got no file {module}; check the path")
+        raise UserError("component-file", component=KINDS[kind], name=name, module=module)
     return Found(kind, name, Entry(name, "given by its path"), name)
 
 
@@ -168,7 +171,7 @@ def _member(owner: Any, name: str, wanted: str) -> Any:
     home = getattr(owner, "__name__", None)
     own = [word for word, value in getattr(owner, "__dict__", {}).items() if getattr(value, "__module__", "") == home]
     hint = f"{suggest(name, own)}; it has {', '.join(own[:10])}{', ...' if len(own) > 10 else ''}" if own else ""
-    raise UserError(f"expected {wanted}, got no {name!r} in its file or module{hint}; correct the name")
+    raise UserError("component-object", wanted=wanted, name=name, hint=hint)
 
 
 def _one(kind: str) -> str:
@@ -205,10 +208,7 @@ def own_package(name: str, attribute: str) -> ModuleType:
     """
     module = importlib.import_module(name)
     if not hasattr(module, attribute):
-        raise UserError(
-            f"expected purebench's package {name!r}, got another one from {getattr(module, '__file__', None) or list(module.__path__)}; "
-            "run in another folder or uninstall that package"
-        )
+        raise UserError("package-foreign", name=name, origin=getattr(module, "__file__", None) or list(module.__path__))
     return module
 
 
@@ -221,7 +221,7 @@ def _import(module: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
-            raise UserError(f"expected a Python file, got {module}; check the path")
+            raise UserError("python-file-missing", module=module)
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[name] = loaded
         try:

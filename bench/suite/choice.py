@@ -35,9 +35,7 @@ def chosen(
     patterns = patterns_of(list(only))
     cells = [cell for cell in cells_of(content, path) if cell.fits(patterns)]
     if not cells:
-        raise UserError(
-            f"expected --only to match a cell of {path}, got {' '.join(only)!r}; see: bench suite {path} --dry-run"
-        )
+        raise UserError("suite-only-unmatched", path=path, only=" ".join(only))
     if samples is not None:
         cells = [replace(cell, samples=samples if isinstance(samples, int) else None) for cell in cells]
     return cells if data_dir is None else [replace(cell, data_dir=data_dir) for cell in cells]

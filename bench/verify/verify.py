@@ -37,9 +37,7 @@ def opened(results: Path, run: str) -> Iterator[tuple[Path, list[str]]]:
         UserError: There is no such record.
     """
     if Path(run).is_dir() and not any((Path(run) / name).exists() for name in ("run.json", SEAL)):
-        raise UserError(
-            f"expected the folder of one record, with its run.json, got {printable(run)}; name a record below it, or with --results {printable(run)} its id"
-        )
+        raise UserError("verify-record", run=run)
     if not Path(run).is_file():
         yield Path(run) if Path(run).is_dir() else find_record(results, run), []
         return
@@ -144,20 +142,15 @@ def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -
         except UserError as error:
             if error.code == NOT_HERE:
                 raise
-            raise UserError(_lacking(*pair, name)) from error
+            raise _lacking(*pair, name) from error
         require_permission(registry, [pair], asker=f"the record {printable(name)}", allowed=options.allow_code)
 
 
-def _lacking(kind: str, part: str, name: str) -> str:
+def _lacking(kind: str, part: str, name: str) -> UserError:
     """The error for a part that a record names and that is not found."""
     file = file_of(part)
     if not file:
-        return (
-            f"expected the {KINDS[kind]} {part!r}, which the record {printable(name)} names, to be known here, got no such name; "
-            f"install the package that brings it (see: bench list {kind.replace('_', '-')})"
-        )
+        listed = kind.replace("_", "-")
+        return UserError("verify-part-unknown", component=KINDS[kind], part=part, record=name, kind=listed)
     where = "" if Path(file).is_absolute() else " in the folder where this is typed"
-    return (
-        f"expected the file {file}{where}, for the {KINDS[kind]} that the record {printable(name)} names, got none; "
-        "get it from whoever made the record, read it and put it there"
-    )
+    return UserError("verify-file-missing", file=file, where=where, component=KINDS[kind], record=name)
