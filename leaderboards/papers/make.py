@@ -53,7 +53,15 @@ def make(
 def _boards(spec: PaperSpec, results: Path) -> list[Board]:
     curve = spec.kind == "figure" and spec.plot == "curve"
     threat = None if spec.threat is None or curve else str(ThreatModel.parse(spec.threat))
-    return collect(results, dataset=spec.dataset, threat=threat, required=spec.require or REQUIRED)
+    boards = collect(results, dataset=spec.dataset, threat=threat, required=spec.require or REQUIRED)
+    return _of_norm(boards, spec.threat) if curve else boards
+
+
+def _of_norm(boards: list[Board], threat: str | None) -> list[Board]:
+    """The boards of the threat's norm, over whose radii a curve runs; without a threat, of the norm with the most boards."""
+    norms = [ThreatModel.parse(board.threat).norm for board in boards]
+    norm = ThreatModel.parse(threat).norm if threat else max(sorted(set(norms)), key=norms.count)
+    return [board for board, own in zip(boards, norms, strict=True) if own == norm]
 
 
 def _table(spec: PaperSpec, board: Board, output: str) -> str:

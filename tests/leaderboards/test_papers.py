@@ -241,3 +241,18 @@ def test_names_and_formats_that_are_wrong(results, tmp_path):
     assert make("main", results=results, threat="linf:16/255") != make("main", results=results, threat="linf:8/255")
     with pytest.raises(UserError, match="expected one board for this figure, got 2"):
         make("clean-robust", results=results, out=tmp_path)
+
+
+@pytest.mark.parametrize(("threat", "radii"), [("", [0, 8, 16]), ('threat = "l2:1"\n', [0, 255])])
+def test_a_curve_is_of_one_norm(threat, radii, results, tmp_path, monkeypatch):
+    """That of the threat; without one, the norm of most boards."""
+    from leaderboards.papers import figures
+
+    seen = []
+    monkeypatch.setattr(figures, "_finish", lambda axes, label, size: seen.append((axes.get_xticks().tolist(), label)))
+    full_set(results, "y", "best", "1" * 20, threat="linf:16/255")
+    full_set(results, "z", "best", "1" * 20, threat="l2:1")
+    make(spec(tmp_path, f'kind = "figure"\nplot = "curve"\n{threat}'), results=results, out=tmp_path / "own.png")
+    ((ticks, label),) = seen
+    assert ticks == pytest.approx(radii)
+    assert ("l2" in label) == bool(threat)
