@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from audited import PLANTS, REGISTRY, Heard, examined, fired, made
+from refused import refused
 from torch import nn
 
 import leaderboards
@@ -24,7 +25,6 @@ from bench.audit.session import Scope
 from bench.audit.trace import ascend
 from bench.cli.main import main
 from bench.defended import DefendedClassifier
-from bench.errors import UserError
 from bench.figures.runs import read_run
 from bench.noise import Noise
 from bench.plan.plan import plan
@@ -198,7 +198,7 @@ def test_an_audit_is_hashed_and_not_sealed(tmp_path):
     assert read_run(path).audit == document
     file = path / "audit.json"
     file.write_text(file.read_text().replace('"pass"', '"skipped"'))
-    with pytest.raises(UserError, match="changed after it was written"):
+    with refused("audit-damaged"):
         read_audit(path)
     assert broken_seal(path) == ["audit.json is not what was written: its own hash does not fit"]
 
@@ -217,13 +217,15 @@ def test_an_audit_of_another_run_is_refused(tmp_path):
     one, other = made(tmp_path, samples=8), made(tmp_path, samples=8, seed=1)
     examined(one, "flags", samples=8)
     (other / "audit.json").write_bytes((one / "audit.json").read_bytes())
-    with pytest.raises(UserError, match="that of another run"):
+    with refused("audit-other-run"):
         read_run(other)
 
 
-@pytest.mark.parametrize("given", [{"only": ("graient-order",)}, {"samples": 0}])
-def test_wrong_scopes_are_refused(given):
-    with pytest.raises(UserError, match="expected"):
+@pytest.mark.parametrize(
+    ("code", "given"), [("audit-check-unknown", {"only": ("graient-order",)}), ("audit-samples", {"samples": 0})]
+)
+def test_wrong_scopes_are_refused(code, given):
+    with refused(code):
         Scope(**given)
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from refused import refused
 from torch import nn
 
 from bench.cli.main import main
-from bench.errors import UserError
 from bench.models.inspection import inspect_classifier
 
 X = torch.linspace(0.1, 0.9, 4 * 3 * 8 * 8).view(4, 3, 8, 8)
@@ -113,5 +113,5 @@ def test_outputs_that_only_look_like_probabilities_pass():
 
 def test_probabilities_of_one_image_are_noticed_too():
     network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3), nn.Softmax(dim=1)).eval()
-    with pytest.raises(UserError, match="expected logits from it, got probabilities"):
+    with refused("classifier-probabilities"):
         inspect_classifier(network, X[:1], "it")
