@@ -210,7 +210,7 @@ def test_an_audit_of_another_shape_is_refused(change, tmp_path, capsys):
     document["sha256"] = own_hash(document)
     (path / "audit.json").write_text(json.dumps(document))
     assert main(["show", str(path)]) == 2
-    assert "expected an audit in" in capsys.readouterr().err
+    assert "[audit-damaged]" in capsys.readouterr().err
 
 
 def test_an_audit_of_another_run_is_refused(tmp_path):
@@ -240,7 +240,7 @@ def test_the_command_asks_before_it_runs_a_records_code(tmp_path, capsys):
     path = made(tmp_path, samples=8)
     words = ["audit", str(path), "--quick", "-n", "8", "--only", "flags", "--results", str(tmp_path)]
     assert main([*words, "--quiet"]) == 2
-    assert "--allow-code" in capsys.readouterr().err
+    assert "[code-not-allowed]" in capsys.readouterr().err
     assert main([*words, "--quiet", "--allow-code", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["checks"][0]["name"] == "flags"
     assert main(["show", str(path)]) == 0
@@ -260,18 +260,18 @@ def test_the_command_fails_where_a_check_fires(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "says"),
+    ("words", "code"),
     [
-        (["audit"], "expected a run or --defense, got none"),
-        (["audit", "abc", "--defense", "dpsam"], "got both"),
-        (["audit", "abc", "--only", "nosuch"], "bench list checks"),
-        (["audit", "abc", "-D", "a=1"], "-D with --defense only"),
-        (["audit", "--defense", "nosuch"], "nosuch"),
+        (["audit"], "audit-target"),
+        (["audit", "abc", "--defense", "dpsam"], "audit-target"),
+        (["audit", "abc", "--only", "nosuch"], "check-name-unknown"),
+        (["audit", "abc", "-D", "a=1"], "audit-arguments"),
+        (["audit", "--defense", "nosuch"], "component-unknown"),
     ],
 )
-def test_wrong_input_ends_in_one_sentence(words, says, capsys):
+def test_wrong_input_ends_in_one_sentence(words, code, capsys):
     assert main(words) == 2
-    assert says in capsys.readouterr().err
+    assert f"[{code}]" in capsys.readouterr().err
 
 
 def test_a_defense_is_run_under_its_right_attack_first(tmp_path, capsys):
