@@ -81,7 +81,7 @@ def collect(
     """
     unknown = [kind for kind in required if kind not in REQUIRED]
     if unknown:
-        raise UserError("board-required", classes=REQUIRED, unknown=unknown[0])
+        raise UserError("board-class-unknown", classes=REQUIRED, got=unknown[0])
     folders = [results] if isinstance(results, Path) else list(results)
     groups = _groups(folders, dataset, threat)
     imports: dict[tuple[str, str], list[Imported]] = defaultdict(list)
@@ -92,7 +92,7 @@ def collect(
         raise UserError("board-empty", folders=", ".join(map(str, folders)))
     names = sorted({run.header.labels.defense for runs in groups.values() for run in runs})
     if against and against not in names:
-        raise UserError("board-against", names=names, against=against)
+        raise UserError("board-defense-unknown", names=names, against=against)
     order = tuple(kind for kind in REQUIRED if kind in required)
     keys = sorted({(name, level, "") for name, level in imports} | groups.keys())
     shown = [key for key in keys if key[2] or not any(other[:2] == key[:2] and other[2] for other in keys)]

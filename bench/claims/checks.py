@@ -70,7 +70,7 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
         logits = _first_logits(plan, model, scoring, x, noise)
     if not _fits(logits.shape[1], plan.dataset.classes):
         raise UserError(
-            "classifier-classes", count=len(plan.dataset.classes), dataset=plan.dataset.name, shape=logits.shape[1]
+            "classifier-classes", classes=len(plan.dataset.classes), dataset=plan.dataset.name, outputs=logits.shape[1]
         )
     inspect_classifier(plan.classifier, 0.1 + 0.8 * x, f"the classifier {plan.spec.classifier.name}")
     with restored():

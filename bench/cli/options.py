@@ -104,4 +104,4 @@ def deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
             out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise UserError("output-unwritable", out=out, error=error) from error
+        raise UserError("output-unwritable", path=out, error=error) from error

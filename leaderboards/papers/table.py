@@ -92,7 +92,12 @@ def _chosen(wanted: Sequence[RowSpec], board: Board) -> Groups:
             names = ", ".join(dict.fromkeys(row.defense for row in board.every))
             close = suggest(part.defense, [row.defense for row in board.every])
             raise UserError(
-                "table-row", defense=part.defense, dataset=board.dataset, threat=board.threat, names=names, close=close
+                "table-row-unknown",
+                defense=part.defense,
+                dataset=board.dataset,
+                threat=board.threat,
+                names=names,
+                close=close,
             )
         if part.group or not groups:
             groups.append((part.group, []))
@@ -112,7 +117,7 @@ def _ablation(name: str, vary: Sequence[str], board: Board) -> Groups:
         raise UserError("table-ablation-default", name=name)
     strange = [argument for argument in vary if argument not in default.arguments]
     if strange:
-        raise UserError("table-ablation-argument", name=name, arguments=default.arguments, strange=strange[0])
+        raise UserError("table-ablation-argument", name=name, arguments=default.arguments, argument=strange[0])
     groups: Groups = [("default", [(name, default)])]
     for argument in vary:
         others = [row for row in rows if _changed(row, default) == {argument}]

@@ -222,7 +222,7 @@ def test_an_audit_of_another_run_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("code", "given"), [("audit-check-unknown", {"only": ("graient-order",)}), ("audit-samples", {"samples": 0})]
+    ("code", "given"), [("check-unknown", {"only": ("graient-order",)}), ("audit-samples", {"samples": 0})]
 )
 def test_wrong_scopes_are_refused(code, given):
     with refused(code):
@@ -264,7 +264,7 @@ def test_the_command_fails_where_a_check_fires(tmp_path, capsys):
     [
         (["audit"], "audit-target"),
         (["audit", "abc", "--defense", "dpsam"], "audit-target"),
-        (["audit", "abc", "--only", "nosuch"], "check-name-unknown"),
+        (["audit", "abc", "--only", "nosuch"], "check-unknown"),
         (["audit", "abc", "-D", "a=1"], "audit-arguments"),
         (["audit", "--defense", "nosuch"], "component-unknown"),
     ],

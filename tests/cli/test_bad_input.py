@@ -112,11 +112,11 @@ INPUTS = [
     ("unknown data set", RUN + "--dataset zzz", 2, "bench list datasets|[component-unknown]"),
     ("unknown classifier", RUN + "--classifier zzz", 2, "bench list classifiers|[component-unknown]"),
     ("unknown score model", RUN + "--score-model zzz", 2, "bench list score-models|[component-unknown]"),
-    ("module that does not exist", RUN + "--defense absent_module:X", 2, "[component-import]"),
-    ("object missing in its file", RUN + "--defense parts.py:Absent", 2, "[component-object]"),
-    ("file that does not exist", RUN + "--defense absent.py:X", 2, "[component-file]"),
-    ("file with a syntax error", RUN + "--defense broken.py:X", 2, "[component-import]"),
-    ("file without an object", RUN + "--defense parts.py:", 2, "[component-path]"),
+    ("module that does not exist", RUN + "--defense absent_module:X", 2, "[component-import-failed]"),
+    ("object missing in its file", RUN + "--defense parts.py:Absent", 2, "[component-object-unknown]"),
+    ("file that does not exist", RUN + "--defense absent.py:X", 2, "[component-file-missing]"),
+    ("file with a syntax error", RUN + "--defense broken.py:X", 2, "[component-import-failed]"),
+    ("file without an object", RUN + "--defense parts.py:", 2, "[component-form]"),
     # threat
     ("malformed threat", RUN + "--threat 8/255", 2, "[threat-form]"),
     ("empty threat", RUN + "--threat ''", 2, "[threat-form]"),
@@ -133,8 +133,8 @@ INPUTS = [
     ("batch size 0", RUN + "--batch-size 0", 2, "[batch-size-range]"),
     ("batch size no number", RUN + "--batch-size big", 2, "[option-number]"),
     ("unknown device", RUN + "--device abacus", 2, "[device-unknown]"),
-    ("draws of a deterministic defense", RUN + "--draws 3", 2, "[draws-number]"),
-    ("draws 0", RUN + "--draws 0", 2, "[draws-number]"),
+    ("draws of a deterministic defense", RUN + "--draws 3", 2, "[draws-range]"),
+    ("draws 0", RUN + "--draws 0", 2, "[draws-range]"),
     ("negative seed", RUN + "--seed -1", 2, "[seed-range]"),
     ("seed no number", RUN + "--seed x", 2, "--seed|valid integer|see: bench run --help"),
     # arguments of components
@@ -167,7 +167,7 @@ INPUTS = [
     ("no classifier for an npz", RUN + "--dataset npz:good.npz --threat linf:0.1", 2, "bench list classifiers|[component-required]"),
     ("data set that is no function", OWN + "--dataset parts.py:NUMBER", 2, "[component-kind]"),
     ("data set of another kind", OWN + "--dataset parts.py:right", 2, "[dataset-type]"),
-    ("data set that fails", OWN + "--dataset parts.py:no_file", 2, "absent.pt|[component-build]"),
+    ("data set that fails", OWN + "--dataset parts.py:no_file", 2, "absent.pt|[component-build-failed]"),
     ("folder without images", OWN + "--dataset folder:absent", 2, "[folder-empty]"),
     # the user's classifier
     ("logits of the wrong shape", OWN + "--classifier parts.py:wrong_shape", 2, "[logits-shape]"),
@@ -175,14 +175,14 @@ INPUTS = [
     ("NaN logits", OWN + "--classifier parts.py:nan_logits", 2, "samples [0, 1, 2, 3]|[logits-not-finite]"),
     ("classifier of other images", OWN + "--classifier parts.py:picky", 2, "[foreign-code-failed]"),
     ("factory of no classifier", OWN + "--classifier parts.py:no_module", 2, "[classifier-type]"),
-    ("factory that fails", OWN + "--classifier parts.py:no_file", 2, "absent.pt|[component-build]"),
+    ("factory that fails", OWN + "--classifier parts.py:no_file", 2, "absent.pt|[component-build-failed]"),
     # the user's defense
     ("defense without its claim", OWN + "--defense parts.py:NoClaim", 2, "[defense-class]"),
-    ("defense that cannot be made", OWN + "--defense parts.py:Refuses", 2, "ValueError: strength is too small|[component-build]"),
+    ("defense that cannot be made", OWN + "--defense parts.py:Refuses", 2, "ValueError: strength is too small|[component-build-failed]"),
     ("defense that returns NaN", OWN + "--defense parts.py:NaN", 2, "samples [0, 1, 2, 3]|[defense-not-finite]"),
     ("defense that changes the shape", OWN + "--defense parts.py:Crops", 2, "[defense-shape]"),
     ("defense that leaves [0, 1]", OWN + "--defense parts.py:Brightens", 2, "[defense-range]"),
-    ("defense that draws against its claim", OWN + "--defense parts.py:Draws", 2, "[noise-drawn]"),
+    ("defense that draws against its claim", OWN + "--defense parts.py:Draws", 2, "[defense-draws]"),
     ("defense of another dtype", OWN + "--defense parts.py:Widens", 2, "[defense-dtype]"),
     ("defense that writes into its input", OWN + "--defense parts.py:Writes", 2, "[defense-writes-input]"),
     ("defense that takes no noise", OWN + "--defense parts.py:NoNoise --dataset npz:good.npz", 2, "[defense-signature]"),
@@ -210,8 +210,8 @@ INPUTS = [
     ("unknown thing to train", "train frobnicate", 2, "No such command 'frobnicate'|see: bench train --help"),
     ("unknown kind to list", "list zzz", 2, "[list-kind-unknown]"),
     ("unknown name to list", "list defenses dpsma", 2, "did you mean dpsam|[component-unknown]"),
-    ("unknown check to list", "list checks leek", 2, "did you mean leak|bench list checks|[show-check-unknown]"),
-    ("unknown run", "show 123abc --results results", 2, "[record-none]"),
+    ("unknown check to list", "list checks leek", 2, "did you mean leak|bench list checks|[check-unknown]"),
+    ("unknown run", "show 123abc --results results", 2, "[record-results-empty]"),
     ("no run named", "show --results results", 2, "Missing argument|see: bench show --help"),
     ("leaderboard of an empty folder", "leaderboard --results results", 2, "[board-empty]"),
     ("unknown format", "leaderboard --format xml", 2, "[leaderboard-format]"),
@@ -347,7 +347,7 @@ def test_a_damaged_line(number, text, parts, capsys):
         (lambda text: text.replace('"format": 1', '"format": 99'), "record-format"),
         (lambda text: text[:40], "document-damaged"),
         (lambda text: "[]", "record-format"),
-        (lambda text: '{"format": 1}', "record-keys"),
+        (lambda text: '{"format": 1}', "record-keys-missing"),
     ],
     ids=["another format", "no JSON", "a list", "keys missing"],
 )  # fmt: skip
@@ -433,7 +433,7 @@ def test_a_run_without_finished_images(capsys):
     assert run("--attack", "parts.py:stop") == 3
     capsys.readouterr()
     assert main(["show", str(record())]) == 2
-    said(capsys, "[show-run-empty]")
+    said(capsys, "[record-empty]")
 
 
 def test_a_leaderboard_that_cannot_be_written_or_compared(capsys):
@@ -442,7 +442,7 @@ def test_a_leaderboard_that_cannot_be_written_or_compared(capsys):
     assert main(["leaderboard", "--results", "results", "--out", "absent/board.md"]) == 2
     said(capsys, "[output-unwritable]")
     assert main(["leaderboard", "--results", "results", "--against", "zzz"]) == 2
-    said(capsys, "[board-against]")
+    said(capsys, "[board-defense-unknown]")
 
 
 def test_an_unexpected_error_is_one_sentence(capsys, monkeypatch):

@@ -118,7 +118,7 @@ def test_what_an_attack_said_is_escaped_where_it_is_shown(record, capsys):
 )
 def test_a_header_of_another_shape_is_refused(record, change, key):
     header(record, change)
-    assert f"got {key}: " in str(blocked("record-header", read_record, record))
+    assert f"got {key}: " in str(blocked("record-header-damaged", read_record, record))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_documents_of_many_megabytes_are_not_read(record, name):
 
 def test_a_pipe_is_no_document():
     os.mkfifo("pipe")
-    blocked("file-special", read_suite, Path("pipe"))
+    blocked("file-not-regular", read_suite, Path("pipe"))
 
 
 def test_deep_lines(record):
@@ -284,7 +284,7 @@ def test_nothing_is_replaced_and_no_link_followed():
     Path("target").mkdir()
     Path("precious").write_text("precious")
     Path("target/run.json").symlink_to(Path("precious").resolve())
-    blocked("archive-no-zip", extract, packed(("run.json", "x")), Path("target"))
+    blocked("archive-not-zip", extract, packed(("run.json", "x")), Path("target"))
     assert Path("precious").read_text() == "precious"
 
 
@@ -321,7 +321,7 @@ def test_damaged_archives():
     content = packed(("run.json", "x" * 1000), compression=zipfile.ZIP_DEFLATED).read_bytes()
     for damaged in (content[:40], b"", content.replace(b"\x03\x04", b"\x03\x05", 1)):
         Path("b.zip").write_bytes(damaged)
-        blocked("archive-no-zip", extract, Path("b.zip"), Path("target"))
+        blocked("archive-not-zip", extract, Path("b.zip"), Path("target"))
 
 
 class Evil:

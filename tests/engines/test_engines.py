@@ -317,7 +317,7 @@ def test_without_ray_the_extra_is_named(monkeypatch):
             {"name": "ray", "gpus_per_worker": -1.0},
             "engine-gpus",
         ),
-        ({"address": "auto"}, "ray-options-without"),
+        ({"address": "auto"}, "ray-options-unused"),
         ({"name": "ray", "devices": ("cuda:0",)}, "ray-device"),
         ({"name": "ray", "devices": ("cuda", "cuda")}, "ray-device"),
     ],

@@ -74,7 +74,7 @@ def test_export_to_robustbench(results, capsys):
     )
     assert "10 images; external: worst case per image over pgd-full" in found["footnote"]
     assert main(["export", "a1", "--results", str(results), "-M", "magic=1"]) == 2
-    assert "[model-info-key]" in capsys.readouterr().err
+    assert "[model-info-key-unknown]" in capsys.readouterr().err
 
 
 def test_import_from_robustbench_is_shown_apart(results, tmp_path, capsys):

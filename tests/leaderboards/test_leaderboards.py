@@ -284,10 +284,10 @@ def test_a_row_is_as_bad_as_its_worst_run_else_as_believed_as_its_strongest():
 @pytest.mark.parametrize(
     ("options", "code"),
     [
-        ({"against": "x"}, "board-against"),
+        ({"against": "x"}, "board-defense-unknown"),
         ({"dataset": "other"}, "board-empty"),
         ({"threat": "l2:1"}, "board-empty"),
-        ({"required": ["magic"]}, "board-required"),
+        ({"required": ["magic"]}, "board-class-unknown"),
     ],
 )
 def test_names_that_fit_nothing(options, code, results):
@@ -535,7 +535,7 @@ def test_rows_of_one_name_and_other_code_are_told_apart(tmp_path):
     assert [row.defense for row in board.rows] == ["own.py:Own @11112222", "own.py:Own @33334444", "other"]
     spec = tmp_path / "table.toml"
     spec.write_text('[[columns]]\ntitle = "Clean"\nvalue = "clean"\n[[rows]]\ndefense = "own.py:Own"\n')
-    with refused("table-row", match="did you mean own.py:Own @11112222"):
+    with refused("table-row-unknown", match="did you mean own.py:Own @11112222"):
         papers.make(str(spec), results=tmp_path, output="md")
 
 

@@ -203,13 +203,13 @@ def test_the_points_of_figures_are_those_of_the_lines(results):
     [
         ("", "paper-columns-missing"),
         ("kind = ", "paper-spec-damaged"),
-        ('interval = "wide"\n' + COLUMNS, "paper-spec-key"),
+        ('interval = "wide"\n' + COLUMNS, "paper-spec-value"),
         ('[[columns]]\ntitle = "x"\nvalue = "magic"', "paper-column-value"),
         (
             '[[columns]]\ntitle = "x"\nvalue = "clean"\nattack = "y"',
             "paper-column-kind",
         ),
-        ('[[rows]]\ndefense = "x"\n' + COLUMNS, "table-row"),
+        ('[[rows]]\ndefense = "x"\n' + COLUMNS, "table-row-unknown"),
         (
             '[ablation]\ndefense = "x"\nvary = ["rho"]\n' + COLUMNS,
             "table-ablation-default",

@@ -132,10 +132,10 @@ robustbench_ = robustbench
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("Carmon2019Unlabelled", "robustbench-model"),
-        ("zzz", "robustbench-model"),
-        ("cifar10/linf/Standard", "robustbench-board"),
-        ("cifar10/L2/Carmon2019Unlabeled", "robustbench-model"),
+        ("Carmon2019Unlabelled", "robustbench-model-unknown"),
+        ("zzz", "robustbench-model-unknown"),
+        ("cifar10/linf/Standard", "robustbench-board-unknown"),
+        ("cifar10/L2/Carmon2019Unlabeled", "robustbench-model-off-board"),
         ("Rice2020Overfitting", "robustbench-model-ambiguous"),
     ],
 )  # fmt: skip
@@ -303,7 +303,7 @@ def test_torchvision_weights_are_checked_and_kept(published, tmp_path):
 
 
 def test_torchvision_names_that_do_not_exist(published):
-    with refused("torchvision-model", match="did you mean resnet18"):
+    with refused("torchvision-model-unknown", match="did you mean resnet18"):
         torchvision(name="resnet81")
     with refused("torchvision-weights"):
         torchvision(name="resnet18", weights="V9")

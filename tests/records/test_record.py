@@ -133,7 +133,7 @@ def test_another_run_is_refused_and_the_record_freed(path):
         ('{"format": 99}', "record-format"),
         ("{}", "record-format"),
         ("[1]", "record-format"),
-        (f'{{"format": {FORMAT}, "run_id": "a"}}', "record-keys"),
+        (f'{{"format": {FORMAT}, "run_id": "a"}}', "record-keys-missing"),
         ('{"format": ', "document-damaged"),
     ],
 )
@@ -289,8 +289,8 @@ def test_found_by_folder(three, tmp_path):
     ("run", "code", "ids"),
     [
         ("ab", "record-ambiguous", "2 of them: abd456, abc123;"),
-        ("abcx", "record-near", "near it: abc123$"),
-        ("fff7980", "record-near", "near it: fff789$"),
+        ("abcx", "record-misspelt", "near it: abc123$"),
+        ("fff7980", "record-misspelt", "near it: fff789$"),
         ("000", "record-unknown", r"4 records: abd456, abc123, ccc111, \.\.\.;"),
         ("", "record-unknown", r"4 records: abd456, abc123, ccc111, \.\.\.;"),
     ],
@@ -302,19 +302,19 @@ def test_what_fits_no_record_or_several_is_told_what_is_there(three, run, code, 
 
 
 def test_where_no_record_is(tmp_path):
-    with refused("record-none"):
+    with refused("record-results-empty"):
         find_record(tmp_path, "abc")
 
 
 @pytest.mark.parametrize("run", ["nosuch.zip", "nosuch/abc123", "./abc123"])
 def test_what_looks_like_a_file_and_is_none(three, run):
-    with refused("record-path"):
+    with refused("record-path-missing"):
         find_record(three, run)
 
 
 def test_a_folder_without_a_record(three, monkeypatch):
     monkeypatch.chdir(three)
-    with refused("record-folder"):
+    with refused("record-folder-without-run"):
         find_record(three, "b")
     (three / "abc").mkdir()
     assert find_record(three, "abc").name == "abc123"  # an id first, whatever lies around

@@ -100,12 +100,12 @@ def test_another_source_is_another_hash(registry, tmp_path):
         ("defenses", "zzzzzz", "component-unknown"),
         ("datasets", "npz", "component-unknown"),
         ("score_models", "x", "component-unknown"),
-        ("attacks", "os.path:", "component-path"),
-        ("attacks", ":join", "component-path"),
+        ("attacks", "os.path:", "component-form"),
+        ("attacks", ":join", "component-form"),
         (
             "attacks",
             "absent/file.py:f",
-            "component-file",
+            "component-file-missing",
         ),
     ],
 )
@@ -119,9 +119,9 @@ def test_names_that_lead_nowhere(registry, kind, name, code):
     [
         (
             "broken",
-            "component-object",
+            "component-object-unknown",
         ),
-        ("no_such_module_here:f", "component-import"),
+        ("no_such_module_here:f", "component-import-failed"),
     ],
 )
 def test_components_that_cannot_be_imported(registry, name, code):
@@ -133,7 +133,7 @@ def test_a_file_that_fails_on_import_is_not_kept(registry, tmp_path):
     file = tmp_path / "bad.py"
     file.write_text("raise SystemExit(3)\n")
     found, before = registry.find("defenses", f"{file}:f"), set(sys.modules)
-    with refused("component-import", match="SystemExit: 3"):
+    with refused("component-import-failed", match="SystemExit: 3"):
         found.load()
     file.write_text("def f(): return 5\n")
     assert set(sys.modules) == before

@@ -108,13 +108,13 @@ def test_names_of_models_are_axes(tmp_path):
         ("a = ", "document-damaged"),
         ("", "suite-empty"),
         ('defense = "none"', "suite-empty"),
-        ('defence = "none"', "suite-key"),
-        ('defense = 3\nattack = "null"', "suite-value"),
+        ('defence = "none"', "suite-key-unknown"),
+        ('defense = 3\nattack = "null"', "suite-value-wrong"),
         ('defense = { rho = 0 }\nattack = "null"', "suite-name-missing"),
-        ('defense = "none"\nattack = "null"\nsamples = 0', "suite-value"),
+        ('defense = "none"\nattack = "null"\nsamples = 0', "suite-value-wrong"),
         ('defense = "none"\nattack = "null"\nthreat = "linf:9"', "threat-radius"),
         ('defense = "none"\nattack = "null"\n[[exclude]]\ndefenses = "a"', "suite-pattern-axis"),
-        ('defense = "none"\nattack = "null"\n[[adjust]]\nsamples = 3', "suite-value"),
+        ('defense = "none"\nattack = "null"\n[[adjust]]\nsamples = 3', "suite-value-wrong"),
         ('defense = "none"\nattack = "null"\nseed = ' + str(list(range(400))) + "\ndraws = 1\n[[include]]\nseed = " + str(list(range(100_001))), "suite-too-large"),
     ],
 )  # fmt: skip
@@ -129,7 +129,7 @@ def test_patterns_of_the_command_line():
         "score_model": ["x"],
     }
     for text in ("dpsam", "speed=3"):
-        with refused("suite-axis"):
+        with refused("suite-only-form"):
             patterns_of([text])
 
 

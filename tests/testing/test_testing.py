@@ -145,7 +145,7 @@ class Cut(Blur):
 
 BROKEN_DEFENSES = [
     (WrongShape, "shape"), (WrongDtype, "dtype"), (OutOfRange, "range"), (NotANumber, "finite"), (InPlace, "in place"),
-    (Draws, "drew from its noise"), (GlobalDraws, "same draw"), (NeverDraws, "another draw"), (BatchMean, "batch size"),
+    (Draws, "a draw from its noise"), (GlobalDraws, "same draw"), (NeverDraws, "another draw"), (BatchMean, "batch size"),
     (SlotNoise, "order"), (HiddenDetach, "full gradient"), (Cut, "full gradient"),
 ]  # fmt: skip
 
@@ -248,7 +248,7 @@ CAUSES = [
     (OutOfRange, [SHAPE], NAMES[1:], "expected pixels in [0, 1], got [-0.5, 1.5]; clamp them"),
     (NoReturn, [SHAPE], NAMES[1:], "expected purify to return images, got NoneType; return them"),
     (InPlace, [INPUT], [FINITE, SLOPE], "got it changed in place; do not write into x: x = x * 0.5, not x *= 0.5"),
-    (Draws, [CLAIM], [ALONE, GLOBAL, FINITE, SLOPE], "drew from its noise; set `deterministic = False`, or do not draw"),
+    (Draws, [CLAIM], [ALONE, GLOBAL, FINITE, SLOPE], "a draw from its noise; set `deterministic = False`, or do not draw"),
     (GlobalDraws, [CLAIM], [ALONE, GLOBAL, FINITE, SLOPE], "got another, and the global random state changed, as torch.randn changes it; draw from `noise` only"),
     (NeverDraws, [CLAIM], [ALONE, GLOBAL, FINITE, SLOPE], "got the same; claim `deterministic = True`"),
     (BatchMean, [ALONE], [SLOPE], "sum per image, never over the batch"),

@@ -298,7 +298,7 @@ def test_evidence_of_another_shape(record, capsys):
 
 def test_an_unknown_record(tmp_path, capsys):
     assert main(["verify", "zzz", "--results", str(tmp_path)]) == 2
-    assert "[record-none]" in capsys.readouterr().err
+    assert "[record-results-empty]" in capsys.readouterr().err
 
 
 def test_what_cannot_be_packed(record, tmp_path, capsys):
