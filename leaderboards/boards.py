@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from bench.errors import UserError
-from bench.figures.runs import Run, read_runs
+from bench.figures.runs import Run, read_run, read_runs
 from bench.records.spec import UNDEFENDED
 from bench.stats.intervals import mean_difference
 from bench.stats.paired import holm, paired_p, ranks
@@ -70,7 +70,7 @@ def collect(
     """All boards below `results`.
 
     Arguments:
-        results: Folder of all records, or several; a run in two of them counts once, with the larger number of images.
+        results: Folder of all records, or of one, or several; a run in two of them counts once, with the larger number of images.
         dataset: Only this data set.
         threat: Only this threat.
         against: The defense to test the others against, by its name in the table; None for the first row.
@@ -103,13 +103,18 @@ def _groups(folders: Sequence[Path], dataset: str | None, threat: str | None) ->
     """The runs, grouped by name of the data set, threat, and content hash of the data set."""
     groups: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     longest: dict[str, Run] = {}
-    for run in (run for folder in folders for run in read_runs(folder)):
+    for run in (run for folder in folders for run in _runs(folder)):
         longest[run.run_id] = max(run, longest.get(run.run_id, run), key=len)
     for run in longest.values():
         name, level = run.spec.dataset.name, run.spec.threat
         if dataset in (None, name) and threat in (None, level):
             groups[name, level, str(run.spec.dataset.sha256)].append(run)
     return groups
+
+
+def _runs(folder: Path) -> Iterable[Run]:
+    """The runs below a folder, or the one that lies in it."""
+    return [read_run(folder)] if (folder / "run.json").exists() else read_runs(folder)
 
 
 def _distinct(rows: Sequence[Row]) -> list[Row]:

@@ -20,6 +20,7 @@ from bench.models.fingerprint import fingerprint
 from bench.protocols import Defense, ScoreModel
 from bench.records.spec import Component
 from bench.registry.arguments import complete, label, plain, takes
+from bench.registry.given import Given
 from bench.registry.registry import Found, Registry
 
 LATER = {"votes": 1, "budget": None}
@@ -29,16 +30,19 @@ LOOK = 2
 
 
 class Part:
-    """A component found by name and imported, with its arguments filled in."""
+    """A component found by name and imported, or given as an object, with its arguments filled in."""
 
     def __init__(self, found: Found, arguments: Mapping[str, Mapping[str, Any]], flag: str) -> None:
         self.found, self.flag = found, flag
         self.target = found.load()
         if not callable(self.target) or isinstance(self.target, nn.Module):
             raise UserError("component-kind", name=found.name, kind=type(self.target).__name__)
+        if isinstance(found, Given) and found.values is not None:
+            self.values, self.label = dict(found.values), found.label
+            return
         given = {**found.entry.args, **arguments.get(found.kind, {})}
         self.values = complete(self.target, given, what=found.name, flag=flag)
-        self.label = label(found.name, self.target, self.values, found.entry.args)
+        self.label = label(found.shown, self.target, self.values, found.entry.args)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -48,9 +52,11 @@ class Part:
     def component(self, *, sha256: str | None = None, **traits: str | None) -> Component:
         """The part's entry in the spec."""
         values = {name: value for name, value in self.values.items() if name not in LATER or value != LATER[name]}
-        return Component(
-            name=self.found.name, args=plain(values), sha256=sha256 or self.found.source_sha256(), **traits
-        )
+        sha256 = sha256 or self.found.source_sha256()
+        if isinstance(self.found, Given):
+            sha256 = sha256 if self.found.values is None else self.found.sha256
+            traits["code"] = self.found.code
+        return Component(name=self.found.name, args=plain(values), sha256=sha256, **traits)
 
 
 def surrogate_of(attack: Part, registry: Registry) -> Part | None:

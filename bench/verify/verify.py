@@ -140,6 +140,8 @@ def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -
         try:
             registry.find(*pair)
         except UserError as error:
+            if error.code == "object-not-here":
+                raise
             raise _lacking(*pair, name) from error
         require_permission(registry, [pair], asker=f"the record {printable(name)}", allowed=options.allow_code)
 

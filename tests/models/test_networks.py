@@ -351,8 +351,8 @@ def test_an_attack_by_another_networks_gradients_needs_none(bench):
 def test_what_cannot_be_a_classifier_says_why(bench, words, code, got):
     for name in ("foreign.pth", "foreign.safetensors"):
         torch.save(linear().state_dict(), name)
-    code, said = bench(words)
-    assert (code, said.count("\n")) == (2, 1)
+    ended, said = bench(words)
+    assert (ended, said.count("\n")) == (2, 1)
     assert got in said
     assert f"[{code}]" in said
 
