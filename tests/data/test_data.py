@@ -116,41 +116,25 @@ def test_the_hash_covers_ids_images_and_labels():
 
 
 @pytest.mark.parametrize(
-    ("code", "changes", "sentence"),
+    ("code", "changes"),
     [
-        (
-            "data-shape",
-            {"images": np.zeros((4, 2, 2), np.uint8)},
-            r"expected images of shape \(N, C, H, W\) with 1 or 3 channels",
-        ),
-        ("data-shape", {"images": np.zeros((4, 2, 2, 2), np.uint8)}, r"with 1 or 3 channels, got \(4, 2, 2, 2\)"),
-        ("data-dtype", {"images": np.zeros((4, 1, 2, 2), np.int32)}, "expected images as uint8 or floats, got int32"),
-        (
-            "data-range",
-            {"images": np.full((4, 1, 2, 2), 1.5)},
-            r"expected float pixels in \[0, 1\], got \[1.5, 1.5\]; divide by 255",
-        ),
-        (
-            "data-not-finite",
-            {"images": np.full((4, 1, 2, 2), np.nan)},
-            "expected finite pixels, got NaN or infinity in image 0",
-        ),
-        ("data-labels", {"labels": np.zeros(3, int)}, r"expected 4 integer labels, got int64 of shape \(3,\)"),
-        ("data-labels", {"labels": np.zeros(4)}, "expected 4 integer labels, got float64"),
-        ("data-label-range", {"labels": np.array([0, 1, 2, 0])}, r"expected labels in 0\.\.1, got 0\.\.2; renumber"),
-        ("data-label-range", {"labels": np.array([0, -1, 1, 0])}, r"expected labels in 0\.\.1, got -1\.\.1"),
-        ("data-ids-repeated", {"ids": np.array([0, 1, 1, 2])}, "expected one unique id per image, got 4 ids; renumber"),
-        (
-            "data-ids-range",
-            {"ids": np.array([0, 1, 2, -1])},
-            r"expected whole numbers in \[0, 2\^32\) as ids, .*, got int64 in -1\.\.2",
-        ),
-        ("data-ids-range", {"ids": np.arange(4) << 31}, r"got int64 in 0\.\.6442450944; renumber"),
-        ("data-ids-range", {"ids": np.arange(4.0)}, r"expected whole numbers in .* got float64"),
-        ("data-ids-repeated", {"ids": np.arange(3)}, "expected one unique id per image, got 3 ids"),
+        ("data-shape", {"images": np.zeros((4, 2, 2), np.uint8)}),
+        ("data-shape", {"images": np.zeros((4, 2, 2, 2), np.uint8)}),
+        ("data-dtype", {"images": np.zeros((4, 1, 2, 2), np.int32)}),
+        ("data-range", {"images": np.full((4, 1, 2, 2), 1.5)}),
+        ("data-not-finite", {"images": np.full((4, 1, 2, 2), np.nan)}),
+        ("data-labels", {"labels": np.zeros(3, int)}),
+        ("data-labels", {"labels": np.zeros(4)}),
+        ("data-label-range", {"labels": np.array([0, 1, 2, 0])}),
+        ("data-label-range", {"labels": np.array([0, -1, 1, 0])}),
+        ("data-ids-repeated", {"ids": np.array([0, 1, 1, 2])}),
+        ("data-ids-range", {"ids": np.array([0, 1, 2, -1])}),
+        ("data-ids-range", {"ids": np.arange(4) << 31}),
+        ("data-ids-range", {"ids": np.arange(4.0)}),
+        ("data-ids-repeated", {"ids": np.arange(3)}),
     ],
 )
-def test_arrays_that_do_not_fit(code, changes, sentence):
+def test_arrays_that_do_not_fit(code, changes):
     with refused(code):
         small(**changes)
 

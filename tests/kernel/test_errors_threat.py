@@ -35,6 +35,24 @@ def test_an_os_error_is_printed_by_its_reason():
     assert "got: Permission denied;" in text
 
 
+def test_an_error_of_foreign_code_is_printed_whole():
+    error = FileNotFoundError(2, "No such file or directory", "absent.pt")
+    text = str(UserError("component-build-failed", name="own.py:Own", kind="FileNotFoundError", error=error, flag="-D"))
+    assert "absent.pt" in text
+
+
+def test_tables_are_printed_by_their_keys_and_values_of_the_user_as_they_are():
+    text = str(UserError("weights-architecture", architectures={"a": 1, "b": 2}, architecture="c"))
+    assert "among a, b, got 'c'" in text
+    text = str(UserError("weights-arguments", architecture="a", arguments={"depth": 3}, error="no depth"))
+    assert "got {'depth': 3} (no depth)" in text
+
+
+def test_the_helper_of_tests_notices_another_code():
+    with pytest.raises(AssertionError, match="expected eps"), refused("threat-form"):
+        ThreatModel.parse("linf:8")
+
+
 @pytest.mark.parametrize(
     ("text", "norm", "eps"),
     [
