@@ -87,7 +87,7 @@ def leaderboard_command(
     leaderboards = own_package("leaderboards", "FORMATS")
     wanted = "json" if as_json else output
     if wanted not in leaderboards.FORMATS:
-        raise UserError("leaderboard-format", formats=" or ".join(leaderboards.FORMATS), output=output)
+        raise UserError("leaderboard-format", formats=" or ".join(leaderboards.FORMATS), format=output)
     level = None if threat is None else str(ThreatModel.parse(threat))
     purifier = purify(allow_code=True) if purified and wanted == "html" else None
     text = leaderboards.render(

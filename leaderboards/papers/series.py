@@ -132,56 +132,38 @@ def _curves(spec: PaperSpec, boards: Sequence[Board]) -> list[Panel]:
     by_norm: dict[str, list[Board]] = defaultdict(list)
     for board in boards:
         by_norm[ThreatModel.parse(board.threat).norm].append(board)
-    chosen = {norm: _chosen_lines(spec, by_norm[norm]) for norm in NORMS if norm in by_norm}
+    chosen = {norm: _chosen_curves(spec, by_norm[norm]) for norm in NORMS if norm in by_norm}
     drawn = {norm: lines for norm, lines in chosen.items() if lines} or chosen
     every = [line for lines in drawn.values() for line in lines]
-    titles = dict(zip(map(id, every), distinct_names([(line.title, line.row) for line in every]), strict=True))
-    return [_curve(norm, [(titles[id(line)], line) for line in lines]) for norm, lines in drawn.items()]
+    names_of = distinct_names([(title, curve.rows[-1]) for title, curve in every])
+    titles = dict(zip((id(curve) for _, curve in every), names_of, strict=True))
+    return [_panel(norm, [(titles[id(curve)], curve) for _, curve in lines]) for norm, lines in drawn.items()]
 
 
-@dataclass(frozen=True)
-class _Line:
-    """A curve with its row at the largest radius, its title in the spec, and whether its rows are complete."""
-
-    curve: Curve
-    row: Row
-    title: str | None
-    complete: bool
+def _chosen_curves(spec: PaperSpec, boards: Sequence[Board]) -> list[tuple[str | None, Curve]]:
+    """The curves of one norm with their titles; without names those of several radii if there are any."""
+    by_last = {id(curve.rows[-1]): curve for curve in curves(boards)}
+    every = [curve.rows[-1] for curve in by_last.values()]
+    several = [curve.rows[-1] for curve in by_last.values() if len(curve.rows) > 1] or every
+    return [(title, by_last[id(row)]) for title, row in _chosen(spec, several, every)]
 
 
-def _chosen_lines(spec: PaperSpec, boards: Sequence[Board]) -> list[_Line]:
-    """The lines of one norm that the spec names; else the best of those with several radii, if there are any."""
-    rows: dict[tuple[object, ...], list[Row]] = defaultdict(list)
-    for board in sorted(boards, key=lambda board: ThreatModel.parse(board.threat).eps):
-        for row in board.every:
-            rows[_key(row)].append(row)
-    by_row = {id(rows[_key(one)][-1]): one for one in curves(boards)}
-    every = [found[-1] for found in rows.values()]
-    several = [row for row in every if len(by_row[id(row)].points) > 2] or every
-    chosen = _chosen(spec, sorted(several, key=lambda row: -by_row[id(row)].points[-1][2].value), every)
-    return [
-        _Line(by_row[id(row)], row, title, not any(part.missing for part in rows[_key(row)])) for title, row in chosen
-    ]
-
-
-def _key(one: Row | Curve) -> tuple[object, ...]:
-    return one.defense, one.classifier, one.score_model, one.draws
-
-
-def _curve(norm: str, lines: Sequence[tuple[str, _Line]]) -> Panel:
-    scale = LEVELS if norm == "linf" else 1
-    series = [
-        Series(
-            name=name,
-            x=tuple(round(scale * radius, DIGITS) for _, radius, _ in line.curve.points),
-            y=tuple(share for _, _, share in line.curve.points),
-            complete=line.complete,
-        )
-        for name, line in lines
-    ]
+def _panel(norm: str, lines: Sequence[tuple[str, Curve]]) -> Panel:
+    series = [_series(name, curve) for name, curve in lines]
     return Panel(
         x_label=f"{NORM_SIGNS[norm]} radius ({'1/255' if norm == 'linf' else 'pixel units'})",
         series=_most_robust_first(series),
         ticks=(0.0, *sorted({radius for part in series for radius in part.x[1:]})),
         lines=True,
+    )
+
+
+def _series(name: str, curve: Curve) -> Series:
+    levels = LEVELS if curve.norm == "linf" else 1
+    radii = (float(levels * ThreatModel.parse(threat).eps) if threat else 0.0 for threat, _, _ in curve.points)
+    return Series(
+        name=name,
+        x=tuple(radii),
+        y=tuple(share for _, _, share in curve.points),
+        complete=not any(row.missing for row in curve.rows),
     )

@@ -247,13 +247,18 @@ def without_marks(text, output):
         text = text[: -len(sign)] if sign else text[: number.start()]
 
 
+@pytest.fixture(scope="module", params=["main", "ablation"])
+def paper(request, recomputed, tmp_path_factory):
+    """A ready spec that names its board, the folder of records, and the table as other code computes it."""
+    board = boards_for_papers(recomputed, request.param)[0]
+    spec = own_spec(tmp_path_factory.mktemp("paper"), request.param, board)
+    return spec, recomputed[0], paper_table(request.param, board)
+
+
 @pytest.mark.parametrize("output", ["md", "latex"])
-@pytest.mark.parametrize("name", ["main", "ablation"])
-def test_paper_tables(name, output, recomputed, tmp_path):
-    results = recomputed[0]
-    board = boards_for_papers(recomputed, name)[0]
-    text, _ = make(own_spec(tmp_path, name, board), results=results, output=output)
-    columns, notes, wanted, counts = paper_table(name, board)
+def test_paper_tables(output, paper):
+    spec, results, (columns, notes, wanted, counts) = paper
+    text, _ = make(spec, results=results, output=output)
     ((_, titles, rows, below),) = READERS[output](text)
     assert titles == ["Defense", *columns]
     assert len(rows) == len(wanted)
@@ -274,12 +279,9 @@ def test_paper_tables(name, output, recomputed, tmp_path):
     assert (f"n = {counts[0]};" if len(counts) == 1 else f"n from {counts[0]} to {counts[-1]};") in below
 
 
-@pytest.mark.parametrize("name", ["main", "ablation"])
-def test_paper_tables_as_csv(name, recomputed, tmp_path):
-    results = recomputed[0]
-    board = boards_for_papers(recomputed, name)[0]
-    text, _ = make(own_spec(tmp_path, name, board), results=results, output="csv")
-    columns, notes, wanted, _ = paper_table(name, board)
+def test_paper_tables_as_csv(paper):
+    spec, results, (columns, notes, wanted, _) = paper
+    text, _ = make(spec, results=results, output="csv")
     lines = [told for told in wanted if not isinstance(told, str)]
     for found, (title, marks, cells) in zip(csv.DictReader(io.StringIO(text)), lines, strict=True):
         told = {"Defense": title, "Defense notes": "; ".join(notes[mark - 1] for mark in marks)}
@@ -350,14 +352,14 @@ def test_security_curves_of_figures(recomputed):
 
     made = [board for board in collect(recomputed[0]) if board.threat.startswith("linf")]
     (panel,) = panels(PaperSpec(kind="figure", plot="curve"), made)
-    wanted = {}
-    for one in curves_of([board for board in recomputed[3] if board["threat"].startswith("linf")]):
-        levels = tuple(round(level, 6) for _, level, _ in one["points"])
-        points = [share for _, _, share in one["points"]]
-        assert all(before["value"] >= after["value"] for before, after in pairwise(points))
-        wanted.setdefault((one["defense"], levels), []).append([drawn_as(point) for point in points])
+    by_points = {}
+    for curve in curves_of([board for board in recomputed[3] if board["threat"].startswith("linf")]):
+        shares = [share for _, _, share in curve["points"]]
+        assert all(one["value"] >= other["value"] for one, other in pairwise(shares))
+        at = (curve["defense"], tuple(float(level) for _, level, _ in curve["points"]))
+        by_points.setdefault(at, []).append([drawn_as(share) for share in shares])
     assert 0 < len(panel.series) <= 10
     for part in panel.series:
-        alike = wanted[part.name.partition(" (")[0], tuple(round(x, 6) for x in part.x)]
+        alike = by_points[part.name.partition(" (")[0], part.x]
         drawn = [ends_of(point) for point in part.y]
         assert any(drawn == [pytest.approx(point, abs=1e-9) for point in points] for points in alike)
