@@ -1,0 +1,149 @@
+import { number, percent, range } from "./format.js";
+import { html, nothing } from "./parts.js";
+import { strongest } from "./records.js";
+import { to } from "./state.js";
+
+// Charts by Observable Plot. Each point links to its run; Tab reaches a chart, the arrow keys go from point to point.
+const { plot, dot, gridY, line, ruleX, ruleY, text } = vendor;
+const AS_GIVEN = { type: "identity" }, CENTRED = { labelArrow: "none", labelAnchor: "center" };
+const LAYOUT = {
+  width: 440, height: 320, marginLeft: 36, marginBottom: 40, marginTop: 16, marginRight: 20, style: "overflow: visible",
+  y: { domain: [0, 100], label: null, ticks: 5 }, color: AS_GIVEN, opacity: AS_GIVEN, r: AS_GIVEN, symbol: AS_GIVEN,
+};
+const COLOURS = ["one", "two", "c3", "c4", "c5", "c6", "c7", "c8"].map((name) => `var(--${name})`);
+const XY = { x: "x", y: "y" };
+const MOST_LABELS = 10, LETTER = 6.4, LINE = 11;
+const KEYS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+
+const pointOf = (row, part, x, tip, colour, more) => ({
+  row, tip, x, y: 100 * part.value, low: 100 * part.low, high: 100 * part.high, name: row.title,
+  href: to(`run/${strongest(row)}`), colour, fill: colour, symbol: "circle", size: 4, faint: 0.4, ...more,
+});
+
+function chart(name, note, points, { marks = [], named = points, below = nothing, ...options }) {
+  const axes = { ...LAYOUT, ...options };
+  const drawn = [
+    gridY({ stroke: "var(--line)", strokeOpacity: 1, ticks: 5 }), ...marks,
+    ruleX(points, { x: "x", y1: "low", y2: "high", stroke: "colour", strokeOpacity: "faint" }),
+    dot(points, { ...XY, href: "href", r: "size", symbol: "symbol", stroke: "colour", fill: "fill", sort: null }),
+  ];
+  const names = text(labelled(named, points, plot({ ...axes, marks: drawn })),
+    { ...XY, text: "name", dx: 8, textAnchor: "start", fill: "var(--ink)", stroke: "var(--panel)", strokeWidth: 4 });
+  const svg = reachable(plot({ ...axes, marks: [...drawn, names] }), points, name);
+  return html`<figure class="chart"><figcaption><h2>${name}</h2><p>${note}</p></figcaption>${svg}${below}</figure>`;
+}
+
+// The highest points that have room for their name, where it meets no other name and covers no other point.
+function labelled(named, points, svg) {
+  const x = (one) => svg.scale("x").apply(one.x), y = (one) => svg.scale("y").apply(one.y);
+  const taken = points.map((one) => ({ left: x(one) - 5, right: x(one) + 5, middle: y(one) }));
+  const free = (one) => {
+    const left = x(one) + 6, right = left + LETTER * one.name.length, middle = y(one);
+    const apart = (other) => other.right < left || other.left > right || Math.abs(other.middle - middle) > LINE;
+    return right < LAYOUT.width + 10 && taken.every(apart) && taken.push({ left, right, middle });
+  };
+  return [...named].sort((a, b) => b.y - a.y).filter((one) => taken.length < points.length + MOST_LABELS && free(one));
+}
+
+function reachable(svg, points, name) {
+  svg.setAttribute("role", "group");
+  svg.setAttribute("aria-label", `${name}: ${points.length} points`);
+  for (const group of svg.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label"); // kinds of marks
+  const links = [...svg.querySelectorAll("a")];
+  links.forEach((link, k) => {
+    link.setAttribute("aria-label", points[k].tip);
+    Object.assign(link.dataset, { tip: points[k].tip, row: points[k].row.id });
+    link.tabIndex = k ? -1 : 0;
+  });
+  svg.addEventListener("keydown", (event) => {
+    const from = links.indexOf(document.activeElement);
+    if (!(event.key in KEYS) || from < 0) return;
+    event.preventDefault();
+    const next = links.at((from + KEYS[event.key]) % links.length);
+    links[from].tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  });
+  return svg;
+}
+
+function rowPoint(row, x) {
+  const colour = COLOURS[row.deterministic ? 0 : 1], symbol = row.deterministic ? "circle" : "diamond";
+  const cost = row.score_passes === null ? "" : `, ${number(row.score_passes)} score passes`;
+  const worst = `worst case ${percent(row.worst_case.value)} % [${range(row.worst_case)}]`;
+  const tip = `${row.title}: clean ${percent(row.clean.value)} %, ${worst}${cost}`;
+  return pointOf(row, row.worst_case, x, tip, colour, { symbol, fill: row.rank === null ? "var(--panel)" : colour });
+}
+
+function legend(rows) {
+  const kinds = [...new Set(rows.map((row) => row.kind))].sort(), open = rows.some((row) => row.rank === null);
+  return html`<ul class="legend">${[...kinds, ...(open ? ["incomplete"] : [])].map((kind) =>
+    html`<li class=${kind}>${kind}</li>`)}</ul>`;
+}
+
+function overClean(rows) {
+  const points = rows.map((row) => rowPoint(row, 100 * row.clean.value)).sort((a, b) => a.x - b.x);
+  const ends = { x1: ({ row }) => 100 * row.clean.low, x2: ({ row }) => 100 * row.clean.high };
+  const note = "Worst case over clean accuracy, %. Up and to the right is better; bars: 95 % intervals.";
+  return chart("Robust against clean", note, points, {
+    marks: [ruleY(points, { y: "y", ...ends, stroke: "colour", strokeOpacity: "faint" })],
+    below: legend(rows), x: { label: "clean accuracy, %", nice: true, ticks: 5, ...CENTRED },
+  });
+}
+
+function overCost(rows) {
+  const known = rows.filter((row) => row.score_passes !== null);
+  const most = Math.max(1, ...known.map((row) => row.score_passes));
+  if (!known.length) return nothing;
+  const ticks = [0, 1, 3, 10, 30, 100, 300, 1000, 3000].filter((tick) => tick <= most);
+  const points = known.map((row) => rowPoint(row, row.score_passes)).sort((a, b) => a.x - b.x);
+  const label = "score-model passes per purified image, logarithmic";
+  return chart("Robust against cost", "Worst case over passes through the score model, forward and backward.", points,
+    { below: legend(known), x: { type: "symlog", domain: [0, most], ticks, tickFormat: String, label, ...CENTRED } });
+}
+
+// The rows of each defense on all boards of one norm, by radius; the defenses on most boards first.
+function curvesOf(rows) {
+  const curves = new Map();
+  for (const row of [...rows].sort((a, b) => a.board.eps - b.board.eps)) {
+    const key = [row.defense, row.classifier, row.score_model, row.draws].join("|");
+    curves.set(key, [...(curves.get(key) ?? []), row]);
+  }
+  const last = (part) => part.at(-1).worst_case.value;
+  return [...curves.values()].sort((a, b) => b.length - a.length || last(b) - last(a));
+}
+
+function overRadius(rows) {
+  const { norm } = rows[0].board, unit = norm === "linf" ? 255 : 1;
+  const point = (row, radius, share, place, z) => pointOf(row, share, unit * radius,
+    `${row.title}, ${place}: ${percent(share.value)} % [${range(share)}]`, COLOURS[z] ?? "var(--faint)",
+    { z, ...(COLOURS[z] ? {} : { size: 2, faint: 0.1 }) });
+  const points = curvesOf(rows).flatMap((part, z) => [point(part[0], 0, part[0].clean, "clean", z),
+    ...part.map((row) => point(row, row.board.eps, row.worst_case, row.board.threat, z))]);
+  return chart("Over the radius", "Worst case at each radius that was attacked; radius 0 is clean accuracy.", points, {
+    marks: [line(points, { ...XY, z: "z", stroke: "colour", strokeOpacity: ({ z }) => (COLOURS[z] ? 1 : 0.3) })],
+    named: lastOfEach(points).filter(({ z }) => COLOURS[z]), marginRight: 90,
+    x: { label: norm === "linf" ? "radius, levels of 255" : `radius, ${norm}`, ...CENTRED },
+  });
+}
+
+const lastOfEach = (points) => points.filter(({ z }, k) => points[k + 1]?.z !== z);
+
+export function charts(rows, ofNorm) {
+  if (!rows.length) return nothing;
+  return html`<section class="charts" aria-label="Charts">
+    ${overClean(rows)}${overRadius(ofNorm)}${overCost(rows)}</section>`;
+}
+
+// The share of images that fail at least once in N submissions, under attack and unchanged.
+export function anyFail(row) {
+  const points = Object.entries(row.any_fail ?? {}).flatMap(([kind, shares], z) => shares.map((share, k) => {
+    const tip = `${kind}, ${k + 1} submissions: ${percent(share.value)} % of images fail at least once`;
+    return pointOf(row, share, k + 1, tip, COLOURS[z], { z, name: kind });
+  }));
+  if (!points.length) return nothing;
+  return chart("Any of N submissions fails", "Images misclassified at least once; clean: unchanged images.", points, {
+    marks: [line(points, { ...XY, z: "z", stroke: "colour" })], named: lastOfEach(points), marginRight: 60,
+    x: { label: "submissions of each image", ...CENTRED },
+  });
+}
