@@ -17,11 +17,8 @@ from leaderboards.classes import REQUIRED
 from leaderboards.entries import BELIEVED, Entry
 from leaderboards.formats.documents import row_document, status
 from leaderboards.page.evidence import Evidences
-from leaderboards.page.outcomes import Outcomes
+from leaderboards.page.outcomes import Outcomes, short
 from leaderboards.rows import FEW, Row
-
-DIGITS = 9
-"""Significant digits; with fewer, rounding twice could give another last digit than in the tables."""
 
 
 def page_data(boards: Sequence[Board], evidences: Evidences) -> dict[str, Any]:
@@ -34,9 +31,9 @@ def page_data(boards: Sequence[Board], evidences: Evidences) -> dict[str, Any]:
     outcomes = [Outcomes(board) for board in boards]
     parts = {part.run_id: part for board in boards for row in board.every for part in row.runs}
     return {
-        "boards": [_board(board) | _rounded(images.of_board()) for board, images in zip(boards, outcomes, strict=True)],
+        "boards": [_board(board) | images.of_board() for board, images in zip(boards, outcomes, strict=True)],
         "rows": [
-            _rounded(_row(row, number) | images.of_row(row))
+            _rounded(_row(row, number)) | images.of_row(row)
             for number, (board, images) in enumerate(zip(boards, outcomes, strict=True))
             for row in board.every
         ],
@@ -134,4 +131,4 @@ def _rounded(value: Any) -> Any:
         return {key: _rounded(part) for key, part in value.items()}
     if isinstance(value, list):
         return [_rounded(part) for part in value]
-    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+    return short(value) if isinstance(value, float) else value

@@ -14,6 +14,9 @@ from bench.stats.paired import pairwise_p
 from leaderboards.boards import Board
 from leaderboards.rows import Row
 
+DIGITS = 9
+"""Significant digits; with fewer, rounding twice could give another last digit than in the tables."""
+
 
 class Outcomes:
     """The images of a board, in the order of the record that has most of them.
@@ -58,8 +61,9 @@ class Outcomes:
         return found
 
     def _listed(self, shares: PerImage) -> list[float | None]:
-        found = shares.on(np.array(self.ids))
-        return [None if np.isnan(share) else float(share) for share in found]
+        values, places = np.unique(shares.on(np.array(self.ids)), return_inverse=True)
+        texts = [None if np.isnan(value) else short(value) if value % 1 else int(value) for value in values.tolist()]
+        return [texts[place] for place in places.tolist()]
 
     def _of_class(self, row: Row, label: int) -> dict[str, Any]:
         chosen = np.array([self.labels[sample] == label for sample in row.shares.ids.tolist()])
@@ -86,8 +90,13 @@ def _pair(a: np.ndarray, b: np.ndarray, p: float) -> dict[str, Any] | None:
     both = ~np.isnan(a) & ~np.isnan(b)
     if not both.any():
         return None
-    return _ends(mean_difference(a[both], b[both])) | {"n": int(both.sum()), "p": float(p)}
+    return _ends(mean_difference(a[both], b[both])) | {"n": int(both.sum()), "p": short(p)}
 
 
 def _ends(interval: Interval) -> dict[str, float]:
-    return {"value": interval.value, "low": interval.low, "high": interval.high}
+    return {"value": short(interval.value), "low": short(interval.low), "high": short(interval.high)}
+
+
+def short(value: float) -> float:
+    """The number with `DIGITS` significant digits."""
+    return float(f"{value:.{DIGITS}g}")

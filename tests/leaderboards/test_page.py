@@ -264,6 +264,11 @@ def test_two_rows_compared(opened):
     assert page.locator(".cards > li").count() == 30
     page.select_option("#show", "B")
     page.wait_for_function("() => document.querySelectorAll('.cards > li').length === 0")
+    page.evaluate("location.hash = '#compare/c1/a1'")
+    page.wait_for_selector("text=low and best")
+    assert page.locator("tr", has_text="B − A").locator("td").first.inner_text().startswith("+75.0")
+    page.evaluate("location.hash = '#compare/a1/c1'")
+    page.wait_for_selector("text=best and low")
     page.locator(".side select").nth(1).select_option(label="near")
     page.wait_for_selector("text=best and near")
     assert page.locator("tr", has_text="Only A right").locator("td").first.inner_text() == "2"
@@ -462,7 +467,7 @@ def test_figures_that_a_row_may_have_are_shown(board, opened, tmp_path):
         "rank_low": 2,
         "rank_high": 4,
         "draw_figures": rules,
-        "any_fail": {"clean": [part, part], "robust": [part, part]},
+        "any_fail": {"clean": [0.9, 0.8], "robust": [0.1, 0.05]},
     }
     row["source"] = {
         "title": "Noise",
@@ -500,5 +505,7 @@ def test_figures_that_a_row_may_have_are_shown(board, opened, tmp_path):
         "40.0",
         "90.0",
     ]
-    assert page.locator(".chart a").count() == 4
+    assert page.locator(".chart a").evaluate_all("(all) => all.map((one) => one.dataset.tip)") == [
+        "clean, 1 submission: 90.0 %", "clean, 2 submissions: 80.0 %", "robust, 1 submission: 10.0 %", "robust, 2 submissions: 5.0 %",
+    ]  # fmt: skip
     assert "Noise, A." in page.locator("#view").inner_text()

@@ -20,7 +20,7 @@ CHART = """(chart) => {
     .map((one) => [Number(one.textContent), place(one)[axis]]);
   const end = (one, name) => Number(one.getAttribute(name));
   return {
-    x: ticks(0), y: ticks(1),
+    x: ticks(0), y: ticks(1), names: chart.querySelectorAll("g[fill='var(--ink)'] > text").length,
     bars: [...chart.querySelectorAll("line[stroke-opacity]")].map((one) => ["x1", "y1", "x2", "y2"].map((name) => end(one, name))),
     points: [...chart.querySelectorAll("a")].map((one) => ({
       tip: one.dataset.tip.replaceAll("−", "-"), row: one.dataset.row,
@@ -191,6 +191,7 @@ def test_charts(page, recomputed):
     for board in recomputed[2]:
         show(page, board)
         charts = {one.locator("h2").inner_text(): one.evaluate(CHART) for one in page.locator(".chart").all()}
+        assert all(0 < chart["names"] <= 10 for chart in charts.values())
         rows = rows_of(board)
         priced = [row for row in rows if row["passes"] is not None]
         assert len(charts) == 2 + bool(priced)

@@ -1,4 +1,4 @@
-import { number, percent, range } from "./format.js";
+import { number, percent, plural, range } from "./format.js";
 import { html, nothing } from "./parts.js";
 import { strongest } from "./records.js";
 import { to } from "./state.js";
@@ -135,14 +135,15 @@ export function charts(rows, ofNorm) {
     ${overClean(rows)}${overRadius(ofNorm)}${overCost(rows)}</section>`;
 }
 
-// The share of images that fail at least once in N submissions, under attack and unchanged.
+// Accuracy if an image counts only while none of its N submissions fails, under attack and unchanged.
 export function anyFail(row) {
-  const points = Object.entries(row.any_fail ?? {}).flatMap(([kind, shares], z) => shares.map((share, k) => {
-    const tip = `${kind}, ${k + 1} submissions: ${percent(share.value)} % of images fail at least once`;
-    return pointOf(row, share, k + 1, tip, COLOURS[z], { z, name: kind });
+  const points = Object.entries(row.any_fail ?? {}).flatMap(([kind, shares], z) => shares.map((value, k) => {
+    const tip = `${kind}, ${plural(k + 1, "submission")}: ${percent(value)} %`;
+    return pointOf(row, { value, low: value, high: value }, k + 1, tip, COLOURS[z], { z, name: kind });
   }));
   if (!points.length) return nothing;
-  return chart("Any of N submissions fails", "Images misclassified at least once; clean: unchanged images.", points, {
+  const note = "Accuracy if an image counts only while none of its submissions fails; clean: the null attack.";
+  return chart("Any of N submissions fails", note, points, {
     marks: [line(points, { ...XY, z: "z", stroke: "colour" })], named: lastOfEach(points), marginRight: 60,
     x: { label: "submissions of each image", ...CENTRED },
   });

@@ -7,7 +7,7 @@ export const DRAW_RULES = {
   mean: ["Mean of draws", "accuracy of one fresh draw, on average"],
   worst: ["Worst of k", "right in all k draws"],
   majority: ["Majority", "right by the vote of the k draws"],
-  known: ["Known draws", "the attack knows the scored draws"],
+  known: ["Known draws", "mean of draws, where the attack knows them"],
 };
 const TIPS = {
   rank: "One more than the rows that are significantly better; “=”: shared. In brackets: ranks the tests leave open.",

@@ -36,6 +36,6 @@ export function className(board, label) {
 
 export function rankText({ rank, rank_low: low, rank_high: high, tied }) {
   if (rank === null) return "";
-  if (low === undefined) return `${rank}${tied ? "=" : ""}`;
+  if (low == null) return `${rank}${tied ? "=" : ""}`;
   return low === high ? `${rank}` : `${rank} (${low}–${high})`;
 }
