@@ -210,18 +210,12 @@ def _pairs(search: Search, targets: int) -> list[Tensor]:
 def _within(budget: int, steps: int, estimates: int) -> int:
     allowed = int(budget / estimates // GRADIENT_IN_EVALUATIONS) - 1
     if allowed < 1:
-        raise UserError(
-            f"expected a budget of at least {int(2 * GRADIENT_IN_EVALUATIONS * estimates)} forward-equivalents for one step, got {budget}; raise -A budget="
-        )
+        raise UserError("apgd-budget", least=int(2 * GRADIENT_IN_EVALUATIONS * estimates), budget=budget)
     return min(steps, allowed)
 
 
 def _check(steps: int, restarts: int, loss: str, targets: int, start: str, eot: int) -> None:
     if min(steps, restarts, targets, eot) < 1:
-        raise UserError(
-            f"expected steps, restarts, targets, eot >= 1, got steps={steps}, restarts={restarts}, targets={targets}, eot={eot}; correct the -A arguments"
-        )
+        raise UserError("apgd-arguments", steps=steps, restarts=restarts, targets=targets, eot=eot)
     if loss not in (*LOSSES, "target") or start not in ("random", "zero", "wide"):
-        raise UserError(
-            f"expected loss among {', '.join(LOSSES)}, target and start random, zero or wide, got {loss!r} and {start!r}; correct the -A arguments"
-        )
+        raise UserError("apgd-loss", losses=LOSSES, loss=loss, start=start)

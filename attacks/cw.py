@@ -159,10 +159,14 @@ def _check(
     threat: ThreatModel, steps: int, searches: int, step_size: float, confidence: float, constant: float, eot: int
 ) -> None:
     if threat.norm != "l2":
-        raise UserError(f"expected an l2 threat for cw, got {threat}; write for example --threat l2:0.5")
+        raise UserError("cw-norm", threat=threat)
     if min(steps, searches, eot) < 1 or min(step_size, constant) <= 0 or confidence < 0:
         raise UserError(
-            "expected steps, searches, eot >= 1, step_size, constant > 0 and confidence >= 0, got "
-            f"steps={steps}, searches={searches}, eot={eot}, step_size={step_size}, constant={constant}, confidence={confidence}; "
-            "correct the -A arguments"
+            "cw-arguments",
+            steps=steps,
+            searches=searches,
+            eot=eot,
+            step_size=step_size,
+            constant=constant,
+            confidence=confidence,
         )

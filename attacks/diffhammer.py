@@ -65,10 +65,7 @@ def diffhammer(
         UserError: An argument is out of its range, or `dlr` is requested with fewer than three classes.
     """
     if min(steps, eot, em) < 1 or sharpness <= 0 or (step_size is not None and step_size <= 0):
-        raise UserError(
-            "expected steps, eot, em >= 1, sharpness > 0 and step_size > 0, got "
-            f"steps={steps}, eot={eot}, em={em}, sharpness={sharpness}, step_size={step_size}; correct the -A arguments"
-        )
+        raise UserError("diffhammer-arguments", steps=steps, eot=eot, em=em, sharpness=sharpness, step_size=step_size)
     search = Search(model, x, y, noise, eot=eot + 1)  # one more, through which the gradient is carried
     length, left = step_size or threat.radius / 4, steps * len(named_losses(losses))
     for loss in named_losses(losses):

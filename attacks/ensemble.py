@@ -123,6 +123,4 @@ def _start_of(name: str) -> str:
 def _check(members: tuple[str, ...], verdict: int) -> None:
     names = (*LOSS_OF, "square")
     if not members or not set(members) <= set(names) or verdict < 1:
-        raise UserError(
-            f"expected members among {', '.join(names)} and verdict >= 1, got {','.join(members)!r} and {verdict}; correct the -A arguments"
-        )
+        raise UserError("ensemble-arguments", names=names, members=",".join(members), verdict=verdict)

@@ -105,9 +105,7 @@ def within(budget: int | None, steps: int, *, runs: int, draws: int) -> int:
         return steps
     allowed = int(budget / runs / draws // GRADIENT_IN_EVALUATIONS)
     if allowed < 1:
-        raise UserError(
-            f"expected a budget of at least {int(GRADIENT_IN_EVALUATIONS) * runs * draws} forward-equivalents for one step, got {budget}; raise -A budget="
-        )
+        raise UserError("pgd-budget", least=int(GRADIENT_IN_EVALUATIONS) * runs * draws, budget=budget)
     return min(steps, allowed)
 
 
@@ -136,11 +134,6 @@ def _length(first: float, schedule: str, k: int, steps: int) -> float:
 
 def _check(steps: int, step_size: float | None, schedule: str, restarts: int, start: str, eot: int) -> None:
     if min(steps, restarts, eot) < 1 or (step_size is not None and step_size <= 0):
-        raise UserError(
-            "expected steps, restarts, eot >= 1 and step_size > 0, got "
-            f"steps={steps}, restarts={restarts}, eot={eot}, step_size={step_size}; correct the -A arguments"
-        )
+        raise UserError("pgd-arguments", steps=steps, restarts=restarts, eot=eot, step_size=step_size)
     if schedule not in ("cosine", "constant") or start not in ("random", "zero"):
-        raise UserError(
-            f"expected schedule cosine or constant and start random or zero, got {schedule!r} and {start!r}; correct the -A arguments"
-        )
+        raise UserError("pgd-schedule", schedule=schedule, start=start)

@@ -31,7 +31,7 @@ def random(
         UserError: `tries` is below 1.
     """
     if tries < 1:
-        raise UserError(f"expected tries >= 1, got {tries}; correct -A tries=")
+        raise UserError("random-tries", tries=tries)
     search = Search(model, x, y, noise, confirming=1)
     for k in range(tries):
         rows = search.active

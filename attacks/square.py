@@ -124,17 +124,12 @@ def _within(budget: int | None, queries: int, *, restarts: int, draws: int) -> i
         return queries
     allowed = budget // (restarts * draws)
     if allowed < 1:
-        raise UserError(
-            f"expected a budget of at least {restarts * draws} forward-equivalents for one query, got {budget}; raise -A budget="
-        )
+        raise UserError("square-budget", restarts=restarts * draws, budget=budget)
     return min(queries, allowed)
 
 
 def _check(threat: ThreatModel, queries: int, restarts: int, p: float, eot: int) -> None:
     if threat.norm not in ("linf", "l2"):
-        raise UserError(f"expected a threat in linf or l2 for square, got {threat}; take --attack autoattack for l1")
+        raise UserError("square-norm", threat=threat)
     if min(queries, restarts, eot) < 1 or not 0 < p <= 1:
-        raise UserError(
-            "expected queries, restarts, eot >= 1 and p in (0, 1], got "
-            f"queries={queries}, restarts={restarts}, eot={eot}, p={p}; correct the -A arguments"
-        )
+        raise UserError("square-arguments", queries=queries, restarts=restarts, eot=eot, p=p)

@@ -45,7 +45,7 @@ def attack(name: str) -> Attack:
     """
     kind = _classes().get(name)
     if kind is None:
-        raise UserError(_unknown(name))
+        raise UserError("torchattacks-unknown", name=name, hint=_hint(name))
 
     def run(
         model: DefendedClassifier, x: Images, y: Tensor, threat: ThreatModel, noise: Noise, **arguments: Any
@@ -69,18 +69,15 @@ def _classes() -> dict[str, type]:
     try:
         import torchattacks
     except ImportError as error:
-        raise UserError(
-            f'expected the package torchattacks, got "{error}"; pip install "purebench[torchattacks]"'
-        ) from error
+        raise UserError("torchattacks-missing", error=error) from error
     names = [name for name in torchattacks.__all__ if name not in torchattacks.__wrapper__]
     return {name: getattr(torchattacks, name) for name in names}
 
 
-def _unknown(name: str) -> str:
+def _hint(name: str) -> str:
     names = {other.lower(): other for other in _classes()}
     close = [names[low] for low in difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)]
-    hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names.values())}"
-    return f"expected an attack of torchattacks, got {name!r}; {hint}"
+    return f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names.values())}"
 
 
 def _check_norm(name: str, kind: type, threat: ThreatModel) -> None:
@@ -93,7 +90,7 @@ def _check_norm(name: str, kind: type, threat: ThreatModel) -> None:
         return
     usable = [norm for norm in norms if norm in NORMS]
     advice = f"write --threat {usable[0]}:EPS or choose another attack" if usable else "choose another attack"
-    raise UserError(f"expected a threat in {' or '.join(norms)} for torchattacks:{name}, got {threat}; {advice}")
+    raise UserError("torchattacks-norm", norms=" or ".join(norms), name=name, threat=threat, advice=advice)
 
 
 def _build(
@@ -115,7 +112,7 @@ def _build(
         with redirect_stdout(StringIO()):  # it prints that the model has no parameters to read a device from
             built = kind(module, **given)
     except (TypeError, ValueError, AssertionError) as error:
-        raise UserError(f"expected arguments that torchattacks:{name} takes, got {error}; correct -A") from error
+        raise UserError("torchattacks-arguments", name=name, error=error) from error
     built.set_device(x.device)
     return built
 

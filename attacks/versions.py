@@ -23,8 +23,11 @@ def members_of(version: str, attacks: tuple[str, ...]) -> tuple[str, ...]:
     names = MEMBERS["plus"]
     if version not in MEMBERS or (version == "custom") != bool(attacks) or not set(attacks) <= set(names):
         raise UserError(
-            f"expected version {', '.join(MEMBERS)}, with attacks among {', '.join(names)} for custom alone, got {version!r} and {','.join(attacks)!r}; "
-            "write for example --attack autoattack-custom -A attacks=apgd-ce,square"
+            "autoattack-version",
+            versions=MEMBERS,
+            names=names,
+            version=version,
+            attacks=",".join(attacks),
         )
     return MEMBERS[version] or attacks
 
@@ -33,9 +36,7 @@ def check_classes(members: tuple[str, ...], classes: int) -> None:
     """Raises `UserError` if the data set has too few classes for the loss of an attack."""
     for name, least in (("apgd-dlr", 3), ("apgd-t", 4)):
         if name in members and classes < least:
-            raise UserError(
-                f"expected at least {least} classes for {name}, got {classes}; use --attack autoattack-custom -A attacks=apgd-ce,fab,square"
-            )
+            raise UserError("autoattack-classes", least=least, name=name, classes=classes)
 
 
 def cost(name: str, classes: int, version: str) -> Work:

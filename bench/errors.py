@@ -1,32 +1,37 @@
-"""Errors for the user: one sentence (expected, got, what to do) and an exit code."""
+"""Errors for the user: a code, one sentence (expected, got, what to do) and an exit code."""
 
 from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
 class BenchError(Exception):
     """Base of all errors that this package raises on purpose.
 
-    Printed as `expected EXPECTED, got GOT; DO`. An exception as `got` is printed after a colon, an `OSError` by its reason alone.
-
     Arguments:
-        code: Short name of the error, such as `record-busy`; tests and callers compare this, since the wording may change.
-        expected: What was expected, if the sentence has the form above.
-        got: What was found instead.
-        do: What the user can do about it.
+        code: Key of a sentence in `errors.toml`, such as `record-busy`. Callers compare this, since wording may change.
+            A text that is no key is the sentence itself, and its code is empty.
+        values: Values of the placeholders in the sentence. Sequences of texts are joined by commas; an `OSError` is
+            printed by its reason alone.
     """
 
     exit_code = 4
 
-    def __init__(self, code: str, *, expected: object = None, got: object = None, do: str = "") -> None:
-        super().__init__(code)  # the only positional argument, so that the error survives pickling
-        self.code, self.expected, self.got, self.do = code, expected, got, do
+    def __init__(self, code: str, **values: object) -> None:
+        template = sentences().get(code)
+        self.code = "" if template is None else code
+        self.message = code if template is None else template.format(**{k: _shown(v) for k, v in values.items()})
+        super().__init__(self.message)  # an error is pickled by its message, and gets its code back from `__dict__`
 
     def __str__(self) -> str:
-        if self.expected is None:
-            return self.code
-        reason = self.got.strerror if isinstance(self.got, OSError) and self.got.strerror else self.got
-        got = f"got: {reason}" if isinstance(self.got, BaseException) else f"got {self.got}"
-        return f"expected {self.expected}, {got}" + (f"; {self.do}" if self.do else "")
+        return self.message
 
 
 class UserError(BenchError):
@@ -65,3 +70,17 @@ class BusyError(UserError):
 
 class WorkerError(BenchError):
     """A worker was lost or did not answer, even after retries."""
+
+
+@cache
+def sentences() -> dict[str, str]:
+    """The sentence of each code, with named placeholders for `str.format`."""
+    return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, OSError):
+        return value.strerror or str(value)
+    if isinstance(value, (list, tuple, set, dict)) and value and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return value

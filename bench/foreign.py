@@ -36,7 +36,9 @@ def blamed(expected: str, advice: str | Callable[[], str]) -> Iterator[None]:
         if out_of_memory(error):
             raise
         what_to_do = advice if isinstance(advice, str) else advice()
-        raise UserError(f"expected {expected}, got {type(error).__name__}: {error}; {what_to_do}") from error
+        raise UserError(
+            "foreign-code-failed", expected=expected, kind=type(error).__name__, error=error, advice=what_to_do
+        ) from error
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -39,7 +39,7 @@ def logit_ratio(logits: Tensor, labels: Tensor) -> Tensor:
         UserError: There are fewer than three classes.
     """
     if logits.shape[1] < 3:
-        raise UserError(f"expected at least 3 classes for the loss dlr, got {logits.shape[1]}; take losses=cw,ce")
+        raise UserError("loss-dlr-classes", shape=logits.shape[1])
     largest = logits.topk(3, dim=1).values
     return -margin(logits, labels) / (largest[:, 0] - largest[:, 2] + TINY)
 
@@ -70,5 +70,5 @@ def named_losses(names: tuple[str, ...]) -> list[Objective]:
         UserError: No name is given, or an unknown one.
     """
     if not names or not set(names) <= set(LOSSES):
-        raise UserError(f"expected losses among {', '.join(LOSSES)}, got {','.join(names)!r}; write -A losses=cw,ce")
+        raise UserError("loss-unknown", losses=LOSSES, names=",".join(names))
     return [LOSSES[name] for name in names]

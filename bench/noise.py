@@ -169,15 +169,7 @@ class ForbiddenNoise(Noise):
 
     def words(self, count: int, *, step: int = 0) -> Tensor:
         """Raises `DrawnError`."""
-        raise DrawnError(not_to_draw("a defense"))
-
-
-def not_to_draw(who: str) -> str:
-    """The error sentence about a defense that drew although it claims to be deterministic."""
-    return (
-        f"expected {who} not to draw, as `deterministic = True` says, got: it drew from its noise; "
-        "set `deterministic = False`, or do not draw"
-    )
+        raise DrawnError("noise-drawn", who="a defense")
 
 
 def _unit(words: Tensor) -> Tensor:

@@ -64,9 +64,7 @@ class CountedClassifier(nn.Module):
         """
         logits = self.classifier(_watch(x, "classifier", self.tally))
         if not isinstance(logits, Tensor):
-            raise UserError(
-                f"expected the classifier to return a tensor of logits, got {type(logits).__name__}; return its logits alone"
-            )
+            raise UserError("classifier-no-tensor", kind=type(logits).__name__)
         return logits.to(x)
 
 

@@ -36,14 +36,10 @@ class ThreatModel:
 
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
-            raise UserError(
-                f"expected a threat norm among {', '.join(NORMS)}, got {self.norm!r}; write it like linf:8/255 or l2:0.5"
-            )
+            raise UserError("threat-norm", norms=NORMS, norm=self.norm)
         largest = NORMS[self.norm]
         if not SMALLEST <= self.eps <= largest:
-            raise UserError(
-                f"expected eps in [1e-6, {largest}] for {self.norm}, got {_short(self.eps)}; pixels lie in [0, 1], so write 8/255 and not 8"
-            )
+            raise UserError("threat-radius", largest=largest, norm=self.norm, short=_short(self.eps))
 
     @classmethod
     def parse(cls, text: str) -> ThreatModel:
@@ -84,9 +80,7 @@ class ThreatModel:
 
 
 def _malformed(text: str) -> ThreatModel:
-    raise UserError(
-        f"expected a threat like linf:8/255 or l2:0.5, got {text!r}; give a norm, a colon and a radius in pixel units"
-    )
+    raise UserError("threat-form", text=text)
 
 
 def _short(eps: Fraction) -> str:
@@ -111,7 +105,5 @@ def parse_threats(text: str) -> list[ThreatModel]:
     """
     threats = [ThreatModel.parse(part) for part in text.split(",")]
     if len(set(threats)) < len(threats) or len(threats) > MOST_THREATS:
-        raise UserError(
-            f"expected --threat as at most {MOST_THREATS} different threats with commas between, got {text!r}; name each once"
-        )
+        raise UserError("threat-list", most=MOST_THREATS, text=text)
     return sorted(threats, key=lambda threat: (threat.norm, threat.eps))

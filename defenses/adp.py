@@ -56,8 +56,7 @@ class ADP:
     def __post_init__(self) -> None:
         if min(self.sigma, self.steps) < 0 or min(self.level, self.rate) <= 0 or self.votes < 1:
             raise UserError(
-                "expected sigma, steps >= 0, level, rate > 0 and votes >= 1, got "
-                f"sigma={self.sigma}, steps={self.steps}, level={self.level}, rate={self.rate}, votes={self.votes}; correct the -D arguments"
+                "adp-arguments", sigma=self.sigma, steps=self.steps, level=self.level, rate=self.rate, votes=self.votes
             )
 
     @property

@@ -36,7 +36,7 @@ class DenoiseOnce:
 
     def __post_init__(self) -> None:
         if self.votes < 1:
-            raise UserError(f"expected votes >= 1, got {self.votes}; correct -D votes=")
+            raise UserError("denoise-once-votes", votes=self.votes)
 
     @property
     def evaluations(self) -> int:

@@ -64,16 +64,18 @@ class DPSAM:
 
     def __post_init__(self) -> None:
         if self.bank < 0 or self.bank % 2:
-            raise UserError(
-                f"expected bank to be an even number, got {self.bank}; the noise vectors come in antithetic pairs"
-            )
+            raise UserError("dpsam-bank", bank=self.bank)
         if self.sigma <= 0 or min(self.steps, self.step_size, self.rho, self.radius) < 0:
             raise UserError(
-                "expected sigma > 0 and steps, step_size, rho, radius >= 0, got "
-                f"sigma={self.sigma}, steps={self.steps}, step_size={self.step_size}, rho={self.rho}, radius={self.radius}; correct the -D arguments"
+                "dpsam-arguments",
+                sigma=self.sigma,
+                steps=self.steps,
+                step_size=self.step_size,
+                rho=self.rho,
+                radius=self.radius,
             )
         if self.norm not in ("linf", "l2"):
-            raise UserError(f"expected norm linf or l2, got {self.norm!r}; correct -D norm=")
+            raise UserError("dpsam-norm", norm=self.norm)
 
     @property
     def evaluations(self) -> int:

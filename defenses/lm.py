@@ -49,8 +49,12 @@ class LikelihoodMaximization:
     def __post_init__(self) -> None:
         if min(self.steps, self.step_size) < 0 or not 0 < self.low <= self.high or self.votes < 1:
             raise UserError(
-                "expected steps, step_size >= 0, 0 < low <= high and votes >= 1, got "
-                f"steps={self.steps}, step_size={self.step_size}, low={self.low}, high={self.high}, votes={self.votes}; correct the -D arguments"
+                "lm-arguments",
+                steps=self.steps,
+                step_size=self.step_size,
+                low=self.low,
+                high=self.high,
+                votes=self.votes,
             )
 
     @property

@@ -56,14 +56,16 @@ class ScoreOpt:
 
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
-            raise UserError(
-                f"expected objective {' or '.join(OBJECTIVES)}, got {self.objective!r}; correct -D objective="
-            )
+            raise UserError("scoreopt-objective", objectives=" or ".join(OBJECTIVES), objective=self.objective)
         lowest = self.sigma - self.spread if self.objective == "image" else self.sigma
         if min(self.steps, self.step_size, self.spread) < 0 or lowest <= 0 or self.votes < 1:
             raise UserError(
-                "expected steps, step_size, spread >= 0, votes >= 1, and sigma above 0 (for the image objective: above spread), got "
-                f"steps={self.steps}, step_size={self.step_size}, sigma={self.sigma}, spread={self.spread}, votes={self.votes}; correct the -D arguments"
+                "scoreopt-arguments",
+                steps=self.steps,
+                step_size=self.step_size,
+                sigma=self.sigma,
+                spread=self.spread,
+                votes=self.votes,
             )
 
     @property

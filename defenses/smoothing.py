@@ -46,8 +46,7 @@ class Smoothing:
     def __post_init__(self) -> None:
         if self.sigma <= 0 or self.votes < 1 or self.certify < 0 or not 0 < self.alpha < 1:
             raise UserError(
-                "expected sigma > 0, votes >= 1, certify >= 0 and alpha in (0, 1), got "
-                f"sigma={self.sigma}, votes={self.votes}, certify={self.certify}, alpha={self.alpha}; correct the -D arguments"
+                "smoothing-arguments", sigma=self.sigma, votes=self.votes, certify=self.certify, alpha=self.alpha
             )
 
     @property

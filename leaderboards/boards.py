@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from bench.errors import UserError
-from bench.figures.runs import Run, read_runs
+from bench.figures.runs import Run, read_run, read_runs
 from bench.records.spec import UNDEFENDED
 from bench.stats.intervals import mean_difference
 from bench.stats.paired import holm, paired_p, ranks
@@ -55,9 +55,7 @@ def only_one(boards: Sequence[Board], purpose: str = "") -> Board:
     """
     if len(boards) > 1:
         names = "; ".join(f"{board.dataset}, {board.threat}" for board in boards)
-        raise UserError(
-            f"expected one board{purpose and f' {purpose}'}, got {len(boards)} ({names}); name them: --dataset and --threat, or dataset and threat in the spec"
-        )
+        raise UserError("board-several", purpose=purpose and f" {purpose}", count=len(boards), names=names)
     return boards[0]
 
 
@@ -72,7 +70,7 @@ def collect(
     """All boards below `results`.
 
     Arguments:
-        results: Folder of all records, or several; a run in two of them counts once, with the larger number of images.
+        results: Folder of all records, or of one, or several; a run in two of them counts once, with the larger number of images.
         dataset: Only this data set.
         threat: Only this threat.
         against: The defense to test the others against, by its name in the table; None for the first row.
@@ -83,7 +81,7 @@ def collect(
     """
     unknown = [kind for kind in required if kind not in REQUIRED]
     if unknown:
-        raise UserError(f"expected --require among {', '.join(REQUIRED)}, got {unknown[0]!r}; choose one of them")
+        raise UserError("board-required", classes=REQUIRED, unknown=unknown[0])
     folders = [results] if isinstance(results, Path) else list(results)
     groups = _groups(folders, dataset, threat)
     imports: dict[tuple[str, str], list[Imported]] = defaultdict(list)
@@ -91,14 +89,10 @@ def collect(
         for key, rows in read_imported(folder, dataset=dataset, threat=threat).items():
             imports[key] += rows
     if not groups and not imports:
-        raise UserError(
-            f"expected finished runs below {', '.join(map(str, folders))}, got none that fit; make one: bench run --defense dpsam --attack pgd-full"
-        )
+        raise UserError("board-empty", folders=", ".join(map(str, folders)))
     names = sorted({run.header.labels.defense for runs in groups.values() for run in runs})
     if against and against not in names:
-        raise UserError(
-            f"expected --against to name a defense of the table ({', '.join(names)}), got {against!r}; copy its name"
-        )
+        raise UserError("board-against", names=names, against=against)
     order = tuple(kind for kind in REQUIRED if kind in required)
     keys = sorted({(name, level, "") for name, level in imports} | groups.keys())
     shown = [key for key in keys if key[2] or not any(other[:2] == key[:2] and other[2] for other in keys)]
@@ -109,13 +103,18 @@ def _groups(folders: Sequence[Path], dataset: str | None, threat: str | None) ->
     """The runs, grouped by name of the data set, threat, and content hash of the data set."""
     groups: dict[tuple[str, str, str], list[Run]] = defaultdict(list)
     longest: dict[str, Run] = {}
-    for run in (run for folder in folders for run in read_runs(folder)):
+    for run in (run for folder in folders for run in _runs(folder)):
         longest[run.run_id] = max(run, longest.get(run.run_id, run), key=len)
     for run in longest.values():
         name, level = run.spec.dataset.name, run.spec.threat
         if dataset in (None, name) and threat in (None, level):
             groups[name, level, str(run.spec.dataset.sha256)].append(run)
     return groups
+
+
+def _runs(folder: Path) -> Iterable[Run]:
+    """The runs below a folder, or the one that lies in it."""
+    return [read_run(folder)] if (folder / "run.json").exists() else read_runs(folder)
 
 
 def _distinct(rows: Sequence[Row]) -> list[Row]:

@@ -50,9 +50,7 @@ def read_imported(
             key = content.pop("dataset"), content.pop("threat")
             row = Imported(**content)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UserError(
-                f"expected a row that bench import wrote in {file}, got: {error}; import it again"
-            ) from error
+            raise UserError("import-row-damaged", file=file, error=error) from error
         if dataset in (None, key[0]) and threat in (None, key[1]):
             rows[key].append(row)
     return {key: sorted(group, key=lambda row: -row.robust) for key, group in rows.items()}

@@ -34,13 +34,11 @@ def model_info(results: Path, run: str, words: Mapping[str, str]) -> str:
     """
     strange = [key for key in words if key not in OWN_WORDS]
     if strange:
-        raise UserError(f"expected keys among {', '.join(OWN_WORDS)}, got {strange[0]!r}; drop it")
+        raise UserError("model-info-key", keys=OWN_WORDS, key=strange[0])
     row = _row_of(results, run)
     norm, eps = row.threat.split(":")
     if norm not in NORMS.values():
-        raise UserError(
-            f"expected a threat of norm linf or l2, which RobustBench has, got {row.threat}; export another run"
-        )
+        raise UserError("model-info-norm", threat=row.threat)
     return json.dumps(_document(row, eps) | dict(words), indent=2, ensure_ascii=False)
 
 
@@ -54,9 +52,7 @@ def _row_of(results: Path, run: str) -> Row:
     ]
     rows = [row for row in rows_of(board) if any(part.run_id == path.name for part in row.runs)]
     if not rows:
-        raise UserError(
-            f"expected a run with finished images in {path}, got none yet; repeat the command that began it"
-        )
+        raise UserError("export-run-empty", path=path)
     return rows[0]
 
 
@@ -105,9 +101,7 @@ def read_model_info(file: Path, threat: str | None = None) -> dict[str, Any]:
         clean = float(content["clean_acc"]) / 100 if content.get("clean_acc") else None
         name, dataset = str(content["name"]), _slug(str(content["dataset"]))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"expected RobustBench's model_info JSON in {file}, got {type(error).__name__}: {error}; check the path"
-        ) from error
+        raise UserError("model-info-damaged", file=file, kind=type(error).__name__, error=error) from error
     row = Imported(
         name=name,
         source="RobustBench",
@@ -135,9 +129,7 @@ def _threat(file: Path, content: Mapping[str, Any]) -> str:
     norm = NORMS.get(file.resolve().parent.name)
     eps = str(content.get("eps") or "")
     if norm is None or not eps:
-        raise UserError(
-            f"expected the threat of {file} from a folder named {' or '.join(NORMS)} and the key eps, got neither or one of them; pass --threat linf:8/255"
-        )
+        raise UserError("model-info-threat", file=file, norms=" or ".join(NORMS))
     return str(ThreatModel.parse(f"{norm}:{eps}"))
 
 

@@ -163,7 +163,7 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
     deciding = _deciding(entries, group.seeds, worst.ids)
     return Row(
         defense=header.labels.defense,
-        content=spec.defense.sha256,
+        content=spec.defense.content,
         name=spec.defense.name,
         arguments=spec.defense.args,
         classifier=spec.classifier.name,

@@ -1,12 +1,16 @@
 """Rules of the whole code: which commands start without torch, who prints, who switches gradients off, and no global randomness."""
 
 import ast
+import re
 import shutil
+import string
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from bench.errors import sentences
 
 ROOT = Path(__file__).parent.parent
 OWN = ("bench", "defenses", "attacks", "leaderboards")
@@ -111,3 +115,40 @@ def test_only_scoring_and_training_switch_gradients_off():
 @pytest.mark.parametrize("name", ["manual_seed_all", "randn_like", "rand_like", "default_rng"])
 def test_no_global_randomness(name):
     assert users(name) == set()
+
+
+def error_calls():
+    """Each error built from a code: (code, names of its values, where)."""
+    for name, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "").endswith("Error") and node.args:
+                code = getattr(node.args[0], "value", None)
+                if code in sentences():
+                    yield code, {word.arg for word in node.keywords}, f"{name}:{node.lineno}"
+
+
+def test_each_error_gives_the_values_of_its_sentence():
+    wrong = []
+    for code, values, where in error_calls():
+        wanted = {field for _, field, _, _ in string.Formatter().parse(sentences()[code]) if field}
+        if values != wanted:
+            wrong.append((where, code, values ^ wanted))
+    assert wrong == []
+
+
+def test_each_sentence_is_used_and_each_code_is_lower_case_with_hyphens():
+    assert {code for code, _, _ in error_calls()} == set(sentences())
+    assert [code for code in sentences() if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", code)] == []
+
+
+def test_user_errors_are_raised_by_their_code():
+    """A sentence in place of a code would have no code that callers can compare."""
+    loose = [
+        f"{name}:{node.lineno}"
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and getattr(node.func, "id", "") == "UserError"
+        and not (isinstance(node.args[0], ast.Constant) and node.args[0].value in sentences())
+    ]
+    assert loose == []

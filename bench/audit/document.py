@@ -13,7 +13,7 @@ from bench.audit.finding import Finding, flags_of, verdict_of
 from bench.audit.strength import word
 from bench.errors import UserError
 from bench.files.atomic import write_whole
-from bench.files.documents import printable, read_json
+from bench.files.documents import read_json
 from bench.records.seal import AUDIT, OWN_HASH, own_hash
 
 FORMAT = 1
@@ -69,9 +69,7 @@ def findings_in(document: Mapping[str, Any] | None) -> list[Finding]:
     try:
         return [Finding(**check) for check in document["checks"]] if document else []
     except TypeError as error:
-        raise UserError(
-            "expected an audit of this release, got other keys; remove audit.json and audit again"
-        ) from error
+        raise UserError("audit-release") from error
 
 
 def write_audit(
@@ -100,4 +98,4 @@ def write_audit(
 
 
 def _damaged(file: Path, got: str) -> UserError:
-    return UserError(f"expected an audit in {printable(file)}, got {got}; remove the file and audit the run again")
+    return UserError("audit-damaged", file=file, got=got)

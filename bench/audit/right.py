@@ -14,9 +14,7 @@ def right_attack(registry: Registry, defense: str) -> str:
     """
     target = registry.find("defenses", defense).load()
     if not isinstance(getattr(target, "deterministic", None), bool):
-        raise UserError(
-            f"expected {defense} to declare `deterministic: ClassVar[bool]`, got nothing; add it to the class"
-        )
+        raise UserError("defense-claim-missing", defense=defense)
     if not getattr(target, "differentiable", True):
         return "pgd-bpda"
     return "pgd-full" if target.deterministic else "pgd-known"

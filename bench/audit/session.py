@@ -43,11 +43,9 @@ class Scope:
     def __post_init__(self) -> None:
         for name in self.only:
             if name not in TABLE:
-                raise UserError(
-                    f"expected the name of a check, got {name!r}{suggest(name, list(TABLE))}; see: bench list checks"
-                )
+                raise UserError("audit-check-unknown", name=name, near=suggest(name, list(TABLE)))
         if self.samples is not None and self.samples < 1:
-            raise UserError(f"expected --samples of at least 1, got {self.samples}; leave it out for {QUICK_IMAGES}")
+            raise UserError("audit-samples", samples=self.samples, usual=QUICK_IMAGES)
 
     @property
     def images(self) -> int:
@@ -132,16 +130,12 @@ def _subject(
 ) -> Subject:
     run = read_run(path)
     if not len(run):
-        raise UserError(
-            f"expected a run with finished images in {path}, got none yet; repeat the command that started it"
-        )
+        raise UserError("audit-run-empty", path=path)
     cache = cache or Cache()
     planned = planned or replan(run.header, registry, data_dir)
     changed = differences(run.spec, planned.spec)
     if changed:
-        raise UserError(
-            f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again"
-        )
+        raise UserError("audit-run-changed", run_id=run.run_id, changed="; ".join(changed))
     subject = Subject(
         run,
         planned,

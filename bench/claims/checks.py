@@ -68,7 +68,7 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
         logits = _first_logits(plan, model, scoring, x, noise)
     if not _fits(logits.shape[1], plan.dataset.classes):
         raise UserError(
-            f"expected logits for the {len(plan.dataset.classes)} classes of {plan.dataset.name}, got {logits.shape[1]}; choose another --classifier"
+            "classifier-classes", count=len(plan.dataset.classes), dataset=plan.dataset.name, shape=logits.shape[1]
         )
     inspect_classifier(plan.classifier, 0.1 + 0.8 * x, f"the classifier {plan.spec.classifier.name}")
     with restored():
@@ -193,9 +193,7 @@ def _first_logits(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
 def _purified(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Images:
     pure = model.purify(x, noise).detach()
     if pure.min() < -1e-6 or pure.max() > 1 + 1e-6:
-        raise UserError(
-            f"expected {plan.spec.defense.name} to return pixels in [0, 1], got [{float(pure.min()):g}, {float(pure.max()):g}]; clamp them"
-        )
+        raise UserError("defense-range", defense=plan.spec.defense.name, low=float(pure.min()), high=float(pure.max()))
     return pure
 
 
@@ -206,6 +204,5 @@ def _slope(plan: Plan, model: DefendedClassifier, x: Images, noise: Noise) -> Sl
         if out_of_memory(error):
             raise
         raise UserError(
-            f"expected gradients through {plan.spec.defense.name} and the classifier, got {type(error).__name__}: {error}; "
-            "keep the graph, or set `differentiable = False` on the defense"
+            "defense-no-gradient", defense=plan.spec.defense.name, kind=type(error).__name__, error=error
         ) from error

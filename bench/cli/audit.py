@@ -88,7 +88,7 @@ def audit_command(
     if run is None:
         registry.find("defenses", str(defense))
     elif options:
-        raise UserError("expected -D with --defense only, got it with a run; the record names its arguments")
+        raise UserError("audit-arguments")
     else:
         _permit(registry, results, run, allow_code)
 
@@ -183,9 +183,7 @@ def _check_target(run: str | None, defense: str | None) -> None:
     """Refuses a command with neither a run nor a defense, or with both."""
     if (run is None) == (defense is None):
         got = "none" if run is None else "both"
-        raise UserError(
-            f"expected a run or --defense, got {got}; write for example: bench audit --defense dpsam --quick"
-        )
+        raise UserError("audit-target", got=got)
 
 
 def _check_names(only: list[str]) -> None:
@@ -196,7 +194,7 @@ def _check_names(only: list[str]) -> None:
     for name in only:
         if name not in TABLE:
             near = suggest(name, list(TABLE))
-            raise UserError(f"expected the name of a check, got {name!r}{near}; see: bench list checks")
+            raise UserError("check-name-unknown", name=name, near=near)
 
 
 def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:

@@ -92,7 +92,7 @@ def leaderboard_command(
     leaderboards = own_package("leaderboards", "FORMATS")
     wanted = "json" if as_json else output
     if wanted not in leaderboards.FORMATS:
-        raise UserError(f"expected --format {' or '.join(leaderboards.FORMATS)}, got {output!r}; choose one of them")
+        raise UserError("leaderboard-format", formats=" or ".join(leaderboards.FORMATS), output=output)
     level = None if threat is None else str(ThreatModel.parse(threat))
     purifier = _purifier() if purified and wanted == "html" else None
     text = leaderboards.render(

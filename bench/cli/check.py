@@ -78,7 +78,7 @@ def check_command(
         print_json(asdict(done)) if as_json else say(_updated(done, baseline))
         return
     if add or samples or reason:
-        raise UserError("expected --add, --samples and --reason with --update, got them alone; add --update")
+        raise UserError("gate-update-missing")
     from bench.gate.report import as_document, as_text, error_junit, publish, renewal
 
     try:

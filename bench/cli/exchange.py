@@ -45,7 +45,7 @@ def export_command(
         deliver(own_package("leaderboards", "FORMATS").model_info(results, run, parse_options(words, "-M")), out)
         return
     if to != "pt" or out is None:
-        raise UserError(f"expected --to robustbench, or --to pt with --out FILE.pt, got {to!r}; correct the command")
+        raise UserError("export-format", to=to)
     from bench.exchange.tensors import save_tensor
     from bench.figures.runs import read_run
     from bench.records.lookup import find_record

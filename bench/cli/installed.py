@@ -38,9 +38,7 @@ def list_command(
     Example: bench list defenses, or: bench list attacks pgd-full
     """
     if kind is not None and kind not in KIND_NAMES:
-        raise UserError(
-            f"expected one of {', '.join(KIND_NAMES)}, got {kind!r}; write for example: bench list defenses"
-        )
+        raise UserError("list-kind-unknown", kinds=KIND_NAMES, kind=kind)
     from bench.registry.tables import make_registry
     from bench.text.columns import columns
 
@@ -131,7 +129,7 @@ def _show_one(registry: Registry, kind: str, name: str, as_json: bool) -> None:
         row = {row["name"]: row for row in _checks()}.get(name)
         if row is None:
             near = suggest(name, [row["name"] for row in _checks()])
-            raise UserError(f"expected the name of a check, got {name!r}{near}; see: bench list checks")
+            raise UserError("show-check-unknown", name=name, near=near)
         shown = row | {"arguments": []}
         summary = folded("  ", f"{row['summary']} {row['source']}")
         text = f"{name}  check\n{summary}\n\n  bench audit RUN --only {name}"

@@ -68,7 +68,8 @@ def main(arguments: Sequence[str]) -> int:
         return _fail(f"{_usage(error, words)} (see: {command} --help)", 2, debug)
     except BenchError as error:
         command = f"; {again}" if isinstance(error, InterruptedRunError) else ""
-        return _fail(f"{error}{command}", error.exit_code, debug)
+        code = f" [{error.code}]" if error.code else ""
+        return _fail(f"{error}{command}{code}", error.exit_code, debug)
     except (KeyboardInterrupt, typer.Abort):
         exec(
             ""

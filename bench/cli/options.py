@@ -72,7 +72,7 @@ def number_or(text: str, option: str, word: str) -> int | None:
     try:
         return int(text)
     except ValueError as error:
-        raise UserError(f"expected {option} as a whole number or {word}, got {text!r}; correct it") from error
+        raise UserError("option-number", option=option, word=word, text=text) from error
 
 
 def say(text: str) -> None:
@@ -104,4 +104,4 @@ def deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
             out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise UserError(f"expected to write {out}, got: {error.strerror}; choose another --out") from error
+        raise UserError("output-unwritable", out=out, error=error) from error

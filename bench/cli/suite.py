@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -10,14 +10,13 @@ import typer
 
 from bench.cli.help import KEPT, WHERE, Sectioned
 from bench.cli.options import Address, GpusPerWorker, Json, Quiet, ShardTimeout, Workers, number_or, print_json, say
-from bench.errors import BenchError, UserError
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.console.suite import SuiteProgress
     from bench.engines.options import EngineOptions
     from bench.registry.registry import Registry
     from bench.suite.cells import Cell
-    from bench.suite.file import SuiteFile
     from bench.suite.finished_cells import FinishedCells
     from bench.suite.outcome import Outcome
     from bench.suite.suite import Suite
@@ -85,13 +84,15 @@ def suite_command(
     """
     from bench.engines.options import EngineOptions
     from bench.registry.tables import make_registry
+    from bench.suite.choice import ALL, check_names, chosen
     from bench.suite.file import find_suite, read_suite
     from bench.suite.finished_cells import FinishedCells
 
     registry, path = make_registry(), find_suite(file)
     content = read_suite(path)
-    cells = _chosen(content, path, only, samples, data_dir)
-    _check_names(registry, cells, file, allow_code, keep_going)
+    count = None if samples is None else number_or(samples, "--samples", "all") or ALL
+    cells = chosen(content, path, only, count, data_dir)
+    check_names(registry, cells, file, allow_code=allow_code, keep_going=keep_going)
     devices = device or content.device
     engine_options = EngineOptions(
         name=engine or content.engine,
@@ -153,9 +154,7 @@ def _show_outcomes(work: _Work, as_json: bool) -> None:
         say(outcome_text(outcomes, str(work.finished.results)))
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:
-        error = BenchError(
-            f"expected every cell to be made, got {len(failed)} that failed, first {failed[0].cell.label}: {failed[0].error}"
-        )
+        error = BenchError("suite-cells-failed", count=len(failed), label=failed[0].cell.label, error=failed[0].error)
         error.exit_code = getattr(failed[0].error, "exit_code", BenchError.exit_code)
         raise error
 
@@ -178,34 +177,3 @@ def _make(work: _Work) -> list[Outcome]:
         suite = work.suite(progress)
         with make_engine(work.engine, work.registry) as engine:
             return suite.run(engine)
-
-
-def _chosen(content: SuiteFile, path: Path, only: list[str], samples: str | None, data_dir: Path | None) -> list[Cell]:
-    """The cells that the options select."""
-    from bench.suite.cells import cells_of, patterns_of
-
-    patterns = patterns_of(only)
-    cells = [cell for cell in cells_of(content, path) if cell.fits(patterns)]
-    if not cells:
-        raise UserError(
-            f"expected --only to match a cell of {path}, got {' '.join(only)!r}; see: bench suite {path} --dry-run"
-        )
-    if samples is not None:
-        cells = [replace(cell, samples=number_or(samples, "--samples", "all")) for cell in cells]
-    return cells if data_dir is None else [replace(cell, data_dir=data_dir) for cell in cells]
-
-
-def _check_names(registry: Registry, cells: list[Cell], file: str, allow_code: bool, keep_going: bool) -> None:
-    """Refuses unknown names and code that is not allowed, before anything is loaded."""
-    from bench.registry.entry import KIND_OF
-    from bench.registry.trust import require_permission
-
-    names = dict.fromkeys((KIND_OF[axis], name) for cell in cells for axis, name in cell.names.items())
-    for pair in names:
-        try:
-            registry.find(*pair)
-        except UserError:
-            if not keep_going:
-                raise
-        else:
-            require_permission(registry, [pair], asker=f"the suite {file}", allowed=allow_code)

@@ -56,7 +56,7 @@ def compare(a: str, b: str, results: Path) -> list[Comparison]:
     else:
         pairs = [_one(*(read_run(find_record(results, side)) for side in (a, b)))]
     if not pairs:
-        raise UserError(f"expected runs of {a} that match runs of {b}, got none; compare two runs by their ids instead")
+        raise UserError("compare-unmatched", a=a, b=b)
     raw = [[paired_p(*reversed(pair.shares(which))) for which in PREDICTIONS] for pair in pairs]
     corrected = iter(holm([p for row in raw for p in row]))
     return [_comparison(pair, row, [next(corrected) for _ in row]) for pair, row in zip(pairs, raw, strict=True)]
@@ -68,12 +68,10 @@ def _is_folder_of_results(path: Path) -> bool:
 
 def _one(a: Run, b: Run) -> Pair:
     if a.spec.dataset != b.spec.dataset:
-        raise UserError(
-            f"expected two runs on the same images, got the data sets {a.spec.dataset.name} and {b.spec.dataset.name}; choose others"
-        )
+        raise UserError("compare-data-differ", first=a.spec.dataset.name, second=b.spec.dataset.name)
     pair = Pair(a, b, differences(a.spec, b.spec))
     if not pair.common:
-        raise UserError(f"expected images that both {a.run_id} and {b.run_id} have, got none; finish the runs first")
+        raise UserError("compare-images-disjoint", first=a.run_id, second=b.run_id)
     return pair
 
 

@@ -45,12 +45,10 @@ def npz(*, path: str) -> Dataset:
             check_arrays(Path(path))
         with np.load(path, allow_pickle=False) as archive:
             if not {"images", "labels"} <= set(archive.files):
-                raise UserError(
-                    f"expected arrays named images and labels in {path}, got {', '.join(archive.files) or 'none'}; save them under these names"
-                )
+                raise UserError("npz-arrays", path=path, files=", ".join(archive.files) or "none")
             images, labels = archive["images"], archive["labels"]
     except _UNREADABLE as error:
-        raise UserError(f"expected an .npz file at {path}, got: {error}; check the path") from error
+        raise UserError("npz-unreadable", path=path, error=error) from error
     remarks = _remarks(labels)
     for text in remarks:
         LOG.warning("%s: %s", path, text)
@@ -71,12 +69,15 @@ def dataset_of(
     """
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(images):
         raise UserError(
-            f"data set {name!r}: expected {len(images)} integer labels, got {labels.dtype} of shape {labels.shape}; {_advice(labels, len(images))}"
+            "npz-labels",
+            name=name,
+            count=len(images),
+            dtype=labels.dtype,
+            shape=labels.shape,
+            advice=_advice(labels, len(images)),
         )
     if labels.max(initial=0) >= MOST_CLASSES:
-        raise UserError(
-            f"data set {name!r}: expected labels in 0..{MOST_CLASSES - 1}, got {labels.max()}; renumber them from 0"
-        )
+        raise UserError("npz-label-range", name=name, most=MOST_CLASSES - 1, high=labels.max())
     names = classes or tuple(str(label) for label in range(int(labels.max(initial=0)) + 1))
     return balanced(name, images, labels.astype(np.int64), names, remarks=remarks)
 
@@ -103,6 +104,4 @@ def channels_first(path: str, images: np.ndarray) -> np.ndarray:
         return images
     if images.ndim == 4 and images.shape[3] in (1, 3):
         return np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    raise UserError(
-        f"expected images of shape (N, H, W), (N, H, W, C) or (N, C, H, W) in {path}, got {images.shape}; reshape them"
-    )
+    raise UserError("npz-shape", path=path, shape=images.shape)

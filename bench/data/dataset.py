@@ -41,12 +41,10 @@ class Dataset:
         _check_images(self.name, self.images)
         _check_labels(self.name, self.labels, len(self.images), len(self.classes))
         if self.ids.shape != self.labels.shape or len(np.unique(self.ids)) != len(self.ids):
-            raise UserError(
-                f"data set {self.name!r}: expected one unique id per image, got {len(self.ids)} ids; renumber them"
-            )
+            raise UserError("data-ids-repeated", name=self.name, count=len(self.ids))
         if self.ids.dtype.kind not in "iu" or self.ids.min() < 0 or self.ids.max() >= 1 << 32:
             raise UserError(
-                f"data set {self.name!r}: expected whole numbers in [0, 2^32) as ids, which key the draws, got {self.ids.dtype} in {self.ids.min()}..{self.ids.max()}; renumber them"
+                "data-ids-range", name=self.name, dtype=self.ids.dtype, low=self.ids.min(), high=self.ids.max()
             )
 
     def __len__(self) -> int:
@@ -106,32 +104,22 @@ def balanced_order(labels: np.ndarray) -> np.ndarray:
 
 def _check_images(name: str, images: np.ndarray) -> None:
     if images.ndim != 4 or images.shape[1] not in (1, 3):
-        raise UserError(
-            f"data set {name!r}: expected images of shape (N, C, H, W) with 1 or 3 channels, got {images.shape}; reshape them"
-        )
+        raise UserError("data-shape", name=name, shape=images.shape)
     if images.dtype == np.uint8:
         return
     if images.dtype.kind != "f":
-        raise UserError(f"data set {name!r}: expected images as uint8 or floats, got {images.dtype}; convert them")
+        raise UserError("data-dtype", name=name, dtype=images.dtype)
     if not np.isfinite(images).all():
         bad = int(np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))[0])
-        raise UserError(
-            f"data set {name!r}: expected finite pixels, got NaN or infinity in image {bad}; repair or drop it"
-        )
+        raise UserError("data-not-finite", name=name, bad=bad)
     if images.size and (images.min() < 0 or images.max() > 1):
-        raise UserError(
-            f"data set {name!r}: expected float pixels in [0, 1], got [{images.min():g}, {images.max():g}]; divide by 255 or store uint8"
-        )
+        raise UserError("data-range", name=name, low=images.min(), high=images.max())
 
 
 def _check_labels(name: str, labels: np.ndarray, images: int, classes: int) -> None:
     if labels.shape != (images,) or labels.dtype.kind not in "iu":
-        raise UserError(
-            f"data set {name!r}: expected {images} integer labels, got {labels.dtype} of shape {labels.shape}; give one per image"
-        )
+        raise UserError("data-labels", name=name, images=images, dtype=labels.dtype, shape=labels.shape)
     if not images:
-        raise UserError(f"data set {name!r}: expected at least one image, got none; check the path")
+        raise UserError("data-empty", name=name)
     if labels.min() < 0 or labels.max() >= classes:
-        raise UserError(
-            f"data set {name!r}: expected labels in 0..{classes - 1}, got {labels.min()}..{labels.max()}; renumber them from 0"
-        )
+        raise UserError("data-label-range", name=name, classes=classes - 1, low=labels.min(), high=labels.max())

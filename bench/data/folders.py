@@ -55,7 +55,7 @@ def folder(*, path: str) -> Dataset:
     files = [file for name in names for file in found.classes[name]]
     if not files:
         left = f" but {found.left}" if found.others else ""
-        raise UserError(f"expected {path} to hold one folder of images per class, got no images{left}; check the path")
+        raise UserError("folder-empty", path=path, left=left)
     _check_classes(found, path)
     pictures = [read_picture(file) for file in files]
     _check_sizes(path, files, pictures)
@@ -136,15 +136,11 @@ def _is_system(name: str) -> bool:
 def _check_classes(found: _Found, path: str) -> None:
     parts = sorted(name for name in found.classes if name.lower() in PARTS)
     if parts and len(parts) == len(found.classes):
-        raise UserError(
-            f"expected {path} to hold one folder of images per class, got the parts {', '.join(parts)}; choose one: folder:{path}/{parts[0]}"
-        )
+        raise UserError("folder-parts", path=path, parts=parts, first=parts[0])
     empty = [name for name, files in found.classes.items() if not files]
     if empty:
         left = f" ({found.left})" if found.others else ""
-        raise UserError(
-            f"expected images in every class folder of {path}, got none in {_shown(map(repr, empty))}{left}; fill or remove it"
-        )
+        raise UserError("folder-class-empty", path=path, empty=_shown(map(repr, empty)), left=left)
 
 
 def _check_sizes(path: str, files: list[Path], pictures: list[Picture]) -> None:
@@ -153,8 +149,13 @@ def _check_sizes(path: str, files: list[Path], pictures: list[Picture]) -> None:
     odd = next((place for place, size in enumerate(sizes) if size != usual), None)
     if odd is not None:
         raise UserError(
-            f"expected images of one size in {path}, got {_size(usual)} in {sizes.count(usual)} of {len(sizes)} and "
-            f"{_size(sizes[odd])} in {files[odd]}; resize them"
+            "folder-sizes",
+            path=path,
+            usual=_size(usual),
+            fitting=sizes.count(usual),
+            count=len(sizes),
+            other=_size(sizes[odd]),
+            file=files[odd],
         )
 
 

@@ -60,14 +60,10 @@ def _read(folder: Path, name: str, checksums: dict[str, str]) -> bytes:
         packed = path.read_bytes()
         content = gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as error:
-        raise UserError(
-            f"expected the data file {path}, got: {error}; reinstall purebench or check --data-dir"
-        ) from error
+        raise UserError("idx-unreadable", path=path, error=error) from error
     algorithm, _, expected = checksums[name if name in checksums else path.name].partition(":")
     hashed = content if algorithm == "sha256" else packed
     got = hashlib.new(algorithm, hashed, usedforsecurity=False).hexdigest()
     if got != expected:
-        raise UserError(
-            f"expected {path} to hold {algorithm} {expected[:12]}…, got another content; fetch the file again"
-        )
+        raise UserError("idx-changed", path=path, algorithm=algorithm, expected=expected[:12])
     return content

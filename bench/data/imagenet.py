@@ -44,9 +44,7 @@ def imagenet(data_dir: Path | None = None, *, preprocessing: str = "Res256Crop22
         UserError: Images are missing or cannot be read.
     """
     if preprocessing not in PREPROCESSINGS:
-        raise UserError(
-            f"expected a preprocessing among {', '.join(PREPROCESSINGS)}, got {preprocessing!r}; choose one of them"
-        )
+        raise UserError("imagenet-preprocessing", names=PREPROCESSINGS, preprocessing=preprocessing)
     names, numbers = _published()
     root = _validation_folder(cache_folder(data_dir), names)
     labels = np.array([numbers[name.partition("/")[0]] for name in names], dtype=np.int64)
@@ -59,10 +57,7 @@ def imagenet(data_dir: Path | None = None, *, preprocessing: str = "Res256Crop22
 
 def imagenet_training(data_dir: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Raises `UserError`: the training images of ImageNet do not fit in memory, and the 5,000 are for scores."""
-    raise UserError(
-        "expected a data set whose training images fit in memory, got imagenet; "
-        "put some of its training images into a folder of their own and pass --dataset folder:PATH"
-    )
+    raise UserError("imagenet-training")
 
 
 def _published() -> tuple[list[str], dict[str, int]]:
@@ -73,7 +68,7 @@ def _published() -> tuple[list[str], dict[str, int]]:
     for name, expected in CHECKSUMS.items():
         path = Path(places[0] if places else "robustbench") / "helper_files" / name
         if not path.exists() or digest(path, "sha256") != expected:
-            raise UserError(f"expected RobustBench's file {path}, got none or another one; see: bench doctor")
+            raise UserError("imagenet-order", path=path)
         texts[name] = path.read_text()
     return texts[IDS].split(), json.loads(texts[CLASSES])
 
@@ -85,10 +80,7 @@ def _validation_folder(root: Path, names: list[str]) -> Path:
         if len(missing) < len(names):
             break
     if missing:
-        raise UserError(
-            f"expected the ImageNet validation images in {root}, one folder per class, got {len(missing)} of {len(names)} missing, "
-            f"such as {missing[0]}; pass --data-dir FOLDER (download them from https://image-net.org)"
-        )
+        raise UserError("imagenet-folder", root=root, absent=len(missing), count=len(names), first=missing[0])
     return folder
 
 
@@ -135,6 +127,6 @@ def _read(path: Path, preprocessing: str) -> np.ndarray:
         with Image.open(path) as image:
             whole = image.convert("RGB")
     except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"expected an image at {path}, got: {error}; fetch it again") from error
+        raise UserError("imagenet-image", path=path, error=error) from error
     part = center_crop(resize(whole, SIDE, InterpolationMode(PREPROCESSINGS[preprocessing])), CROP)
     return np.asarray(part).transpose(2, 0, 1)

@@ -33,16 +33,12 @@ def _check(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Non
     with archive.open(member) as stream:
         version = npy.read_magic(stream)
         if version not in HEADERS:
-            raise UserError(
-                f"expected arrays of .npy version 1 or 2 in {path}, got {version}; save them with numpy.savez"
-            )
+            raise UserError("npy-version", path=path, version=version)
         shape, _, dtype = HEADERS[version](stream)
         if dtype.hasobject:
-            raise UserError(
-                f"expected numbers in {path}, got Python objects in {member.filename}, which would run code; do not use it"
-            )
+            raise UserError("npy-objects", path=path, filename=member.filename)
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if min(shape, default=0) < 0 or stream.tell() + size != member.file_size:
             raise UserError(
-                f"expected {size} bytes for {member.filename} of shape {shape} in {path}, got {member.file_size}; the file is damaged: do not use it"
+                "npy-size", size=size, filename=member.filename, shape=shape, path=path, file_size=member.file_size
             )

@@ -47,19 +47,17 @@ def read_picture(file: Path) -> Picture:
         with Image.open(file) as image:
             frames = getattr(image, "n_frames", 1)
             if frames > 1 and image.format != "MPO":  # MPO: a JPEG with its thumbnails
-                raise UserError(f"expected one picture in {file}, got {frames}; split or remove it")
+                raise UserError("picture-frames", file=file, frames=frames)
             return Picture(_pixels(image, file), _transparent(image))
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise UserError(f"expected an image at {file}, got: {error}; repair or remove it") from error
+        raise UserError("picture-unreadable", file=file, error=error) from error
 
 
 def _pixels(image: Any, file: Path) -> np.ndarray:
     if image.mode == "F" or image.mode.startswith("I"):  # `convert` would clip these instead of scaling
         levels = np.asarray(image)
         if image.mode == "F" or levels.min() < 0 or levels.max() > SCALED * 255:
-            raise UserError(
-                f"expected pixels of 8 or 16 bits in {file}, got mode {image.mode} in {levels.min():g}..{levels.max():g}; convert it, or write an npz"
-            )
+            raise UserError("picture-mode", file=file, mode=image.mode, low=levels.min(), high=levels.max())
         return np.rint(levels / SCALED).astype(np.uint8)
     return np.asarray(image.convert("L" if image.mode in GREY else "RGB"))
 

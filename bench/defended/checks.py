@@ -10,7 +10,7 @@ from torch import Tensor
 from bench.errors import AttackError, NoGradientError, UserError
 from bench.foreign import blamed
 from bench.gradient import GradientMode
-from bench.noise import DrawnError, Noise, not_to_draw
+from bench.noise import DrawnError, Noise
 from bench.passes import has_gradients
 from bench.protocols import Defense, Images
 
@@ -20,9 +20,7 @@ LEAVE_X = "do not write into x: x = x * 0.5, not x *= 0.5"
 def check_differentiable(name: str, defense: object, mode: GradientMode) -> None:
     """Raises `UserError` if the mode needs gradients through a defense, or a class of defenses, that has none."""
     if mode is GradientMode.FULL and not getattr(defense, "differentiable", True):
-        raise UserError(
-            f"expected a differentiable defense for a full gradient, got {name}, which says it is not differentiable; use --attack pgd-bpda or pgd-blind"
-        )
+        raise UserError("defense-not-differentiable", name=name)
 
 
 def check_signature(name: str, defense: Defense) -> None:
@@ -34,28 +32,21 @@ def check_signature(name: str, defense: Defense) -> None:
     try:
         signature.bind(None, None)
     except TypeError as error:
-        raise UserError(
-            f"expected {name}.purify to take (x, noise), got purify{signature}; write def purify(self, x, noise)"
-        ) from error
+        raise UserError("defense-signature", name=name, signature=signature) from error
 
 
 def check_gradients(mode: GradientMode, classifier: object) -> None:
     """Raises `AttackError` if the mode gives no gradients, or `NoGradientError` if the classifier has none."""
     if mode is GradientMode.NONE:
-        raise AttackError(
-            "expected an attack that needs scores only, got one that asks for gradients; choose another gradient mode"
-        )
+        raise AttackError("attack-wants-gradients")
     if not has_gradients(classifier):
-        raise NoGradientError("expected a classifier with gradients, got one without; look at its logits alone")
+        raise NoGradientError("classifier-no-gradients")
 
 
 def check_one_vote(votes: int) -> None:
     """Raises `AttackError` if a prediction has several votes, so that there is no single purified image."""
     if votes > 1:
-        raise AttackError(
-            f"expected a defense with one vote for an attack that carries a vector through the purifier, got votes={votes}; "
-            "use -D votes=1, or --attack pgd-known or pgd-eot"
-        )
+        raise AttackError("attack-votes", votes=votes)
 
 
 def purified(defense: Defense, x: Images, noise: Noise) -> Images:
@@ -71,15 +62,13 @@ def purified(defense: Defense, x: Images, noise: Noise) -> Images:
         with blamed(f"{name}.purify to return images", "run it under --debug"):
             pure = defense.purify(x, noise)
     except DrawnError as error:
-        raise UserError(not_to_draw(f"{name}.purify")) from error
+        raise UserError("noise-drawn", who=f"{name}.purify") from error
     if x._version != version:
-        raise UserError(f"expected {name}.purify to leave x as it is, got it written into; {LEAVE_X}")
+        raise UserError("defense-writes-input", name=name, advice=LEAVE_X)
     _check_form(name, pure, x)
     if not torch.isfinite(pure.detach()).all():
         _check_input(x, noise)
-        raise UserError(
-            f"expected {name}.purify to return finite pixels, got NaN or infinity on samples {_not_finite(pure, noise)}; lower its step size"
-        )
+        raise UserError("defense-not-finite", name=name, samples=_not_finite(pure, noise))
     return pure
 
 
@@ -91,32 +80,24 @@ def check_logits(logits: Tensor, x: Images, noise: Noise) -> None:
         AttackError: `x` itself is not finite.
     """
     if logits.dim() != 2 or len(logits) != len(x) or logits.shape[1] < 2:
-        raise UserError(
-            f"expected the classifier to return logits of shape ({len(x)}, classes), got {tuple(logits.shape)}; return one row of at least two logits an image, or check --classifier"
-        )
+        raise UserError("logits-shape", count=len(x), shape=tuple(logits.shape))
     if not torch.isfinite(logits.detach()).all():
         _check_input(x, noise)
-        raise UserError(
-            f"expected finite logits, got NaN or infinity on samples {_not_finite(logits, noise)}; check the classifier and its weights"
-        )
+        raise UserError("logits-not-finite", samples=_not_finite(logits, noise))
 
 
 def _check_form(name: str, pure: object, x: Images) -> None:
     if not isinstance(pure, Tensor) or pure.shape != x.shape:
         got = tuple(pure.shape) if isinstance(pure, Tensor) else type(pure).__name__
-        raise UserError(f"expected {name}.purify to return images of shape {tuple(x.shape)}, got {got}; keep the shape")
+        raise UserError("defense-shape", name=name, shape=tuple(x.shape), got=got)
     if pure.dtype != x.dtype:
-        raise UserError(
-            f"expected {name}.purify to return images of {x.dtype}, got {pure.dtype}; keep the dtype, as .to(x.dtype) does"
-        )
+        raise UserError("defense-dtype", name=name, dtype=x.dtype, got=pure.dtype)
 
 
 def _check_input(x: Images, noise: Noise) -> None:
     """Raises `AttackError` if the input was not finite: then neither defense nor classifier is at fault."""
     if not torch.isfinite(x.detach()).all():
-        raise AttackError(
-            f"expected the attack to look at finite images only, got NaN or infinity on samples {_not_finite(x, noise)}; correct the attack"
-        )
+        raise AttackError("attack-input-not-finite", samples=_not_finite(x, noise))
 
 
 def _not_finite(values: Tensor, noise: Noise) -> list[int]:

@@ -31,26 +31,20 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         if self.name not in ENGINES:
-            raise UserError(f"expected --engine {' or '.join(ENGINES)}, got {self.name!r}; choose one of them")
+            raise UserError("engine-unknown", engines=" or ".join(ENGINES), name=self.name)
         if self.workers is not None and not 1 <= self.workers <= 4096:
-            raise UserError(f"expected --workers in 1..4096, got {self.workers}; leave it out for one per device")
+            raise UserError("engine-workers", workers=self.workers)
         if self.shard_timeout is not None and not self.shard_timeout > 0:
-            raise UserError(f"expected --shard-timeout above 0 seconds, got {self.shard_timeout:g}; leave it out")
+            raise UserError("engine-timeout", shard_timeout=self.shard_timeout)
         if self.gpus_per_worker is not None and not 0 <= self.gpus_per_worker <= 64:
-            raise UserError(
-                f"expected --gpus-per-worker in 0..64, got {self.gpus_per_worker:g}; write for example 0.5 for two workers a GPU"
-            )
+            raise UserError("engine-gpus", gpus_per_worker=self.gpus_per_worker)
         self._check_ray()
 
     def _check_ray(self) -> None:
         if self.name != "ray" and (self.address is not None or self.gpus_per_worker is not None):
-            raise UserError(
-                "expected --address and --gpus-per-worker with --engine ray only, got them without; drop them"
-            )
+            raise UserError("ray-options-without")
         if self.name == "ray" and (len(self.devices) > 1 or ":" in self.devices[0]):
-            raise UserError(
-                f"expected --device auto, cpu or cuda with --engine ray, which hands out the GPUs itself, got {','.join(self.devices)}; use --gpus-per-worker"
-            )
+            raise UserError("ray-device", devices=",".join(self.devices))
 
     @property
     def count(self) -> int:

@@ -186,22 +186,22 @@ class Pool:
 
     def _lost(self, worker: int, flight: Flight, how: str) -> None:
         flight.losses += 1
-        message = f"expected a worker to finish {_what(flight)}, got one that was lost each time ({how}); see whether memory ran out, then repeat the same command"
-        self._retry(worker, flight, message, again=flight.losses < self.crew.attempts)
+        error = WorkerError("worker-lost", task=_what(flight), how=how)
+        self._retry(worker, flight, error, again=flight.losses < self.crew.attempts)
 
     def _hung(self, worker: int, flight: Flight) -> None:
         flight.hangs += 1
-        message = f"expected a worker to finish {_what(flight)} within {self._patience():g} s, got none in {HANGS} attempts; raise --shard-timeout or see what it waits for"
-        self._retry(worker, flight, message, again=flight.hangs < HANGS)
+        error = WorkerError("worker-hung", task=_what(flight), seconds=self._patience(), attempts=HANGS)
+        self._retry(worker, flight, error, again=flight.hangs < HANGS)
 
-    def _retry(self, worker: int, flight: Flight, message: str, *, again: bool) -> None:
-        """Repeats the order on a new worker, or fails its task with a message."""
+    def _retry(self, worker: int, flight: Flight, error: WorkerError, *, again: bool) -> None:
+        """Repeats the order on a new worker, or fails its task."""
         self.crew.renew(worker)
         if again:
             flight.since = time.monotonic()
             self.crew.send(worker, self._placed(flight.order, worker))
         else:
-            self._land(worker, flight, WorkerError(message))
+            self._land(worker, flight, error)
 
 
 def _order(plan: Plan, options: Options, header: Header | None = None, positions: np.ndarray | None = None) -> Order:

@@ -29,7 +29,7 @@ def ray_engine(options: EngineOptions, registry: Registry) -> Pool:
     try:
         import ray  # noqa: F401
     except ImportError as error:
-        raise UserError(f'expected Ray for --engine ray, got {error}; run: pip install "purebench[ray]"') from error
+        raise UserError("ray-missing", error=error) from error
     return Pool(Actors(options, registry), options.devices, options.shard_timeout)
 
 
@@ -67,9 +67,7 @@ class Actors:
         try:
             ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f"expected a Ray cluster at --address {self.options.address or 'of this machine'}, got: {error}; start one with: ray start --head"
-            ) from error
+            raise UserError("ray-cluster", address=self.options.address or "of this machine", error=error) from error
         finally:
             if signal.getsignal(signal.SIGTERM) is not stop:
                 signal.signal(signal.SIGTERM, stop)  # Ray replaces it
@@ -128,7 +126,12 @@ class Actors:
         for name, each in (("CPU", 1.0), ("GPU", self.gpus)):
             if each * self.size > have.get(name, 0.0) + 1e-9:
                 raise UserError(
-                    f"expected {each * self.size:g} {name} for {self.size} workers of {each:g}, got {have.get(name, 0.0):g} in the Ray cluster; lower --workers or --gpus-per-worker, or add nodes"
+                    "ray-resources",
+                    wanted=each * self.size,
+                    name=name,
+                    size=self.size,
+                    share=each,
+                    available=have.get(name, 0.0),
                 )
 
     def _hire(self) -> Any:
@@ -151,9 +154,7 @@ class Actors:
         answers = [actor.look.options(concurrency_group="looks").remote() for actor in self.staff]
         ready, _ = ray.wait(answers, num_returns=len(answers), timeout=STARTING)
         if len(ready) < len(answers):
-            raise WorkerError(
-                f"expected {self.size} Ray workers within {STARTING:g} s, got {len(ready)}; see: ray status"
-            )
+            raise WorkerError("ray-workers-late", size=self.size, seconds=STARTING, ready=len(ready))
 
     def _receive(self, reference: Any, worker: int) -> Event:
         import ray

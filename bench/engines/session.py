@@ -85,9 +85,7 @@ class Session:
         if self.run != (order.run_id, order.device):
             planned = plan(order.request, self.registry, self.cache)
             if planned.spec.run_id != order.run_id:
-                raise WorkerError(
-                    f"expected the run {order.run_id} on every worker, got {planned.spec.run_id} from the same names here; bring the same weights, data and code to every machine"
-                )
+                raise WorkerError("worker-plan-differs", ordered=order.run_id, planned=planned.spec.run_id)
             self.worker = Worker(planned, pick_device(order.device), order.batch_size, self.working)
             if order.header is not None:
                 self.worker.adopt(order.header, order.path, mix=order.mix)
@@ -98,7 +96,5 @@ class Session:
 def portable(error: BaseException) -> BenchError:
     """An error that can be sent between processes: a `BenchError` as it is, any other as a `WorkerError` with its message."""
     if isinstance(error, BenchError):
-        return type(error)(str(error))
-    return WorkerError(
-        f"unexpected {type(error).__name__} in a worker: {error}; run with --workers 1 --debug to see where"
-    )
+        return error
+    return WorkerError("worker-failed", kind=type(error).__name__, error=error)

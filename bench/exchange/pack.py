@@ -9,7 +9,6 @@ from typing import BinaryIO
 
 from bench.errors import GateError, UserError
 from bench.files.atomic import replacing
-from bench.files.documents import printable
 from bench.files.links import check_links
 from bench.records.header import read_header
 from bench.records.seal import AUDIT, CHUNK, MAKERS_AUDIT, SEAL, broken_seal, sealed_names
@@ -36,21 +35,15 @@ def pack(path: Path, target: Path) -> Path:
     check_links(path)
     read_header(path)
     if not (path / SEAL).is_file():
-        raise UserError(
-            f"expected a complete record in {printable(path)}, got one without {SEAL}; repeat the command that began it, then pack it"
-        )
+        raise UserError("pack-incomplete", path=path, seal=SEAL)
     broken = broken_seal(path)
     if broken:
-        raise GateError(
-            f"expected {printable(path)} as it was sealed, got: {'; '.join(broken)}; restore it, or run it again"
-        )
+        raise GateError("pack-seal-broken", path=path, broken="; ".join(broken))
     try:
         with replacing(target) as file:
             write_zip(path, file)
     except OSError as error:
-        raise UserError(
-            f"expected to write {printable(target)}, got: {error.strerror}; choose another --out"
-        ) from error
+        raise UserError("pack-unwritable", target=target, error=error) from error
     return target
 
 

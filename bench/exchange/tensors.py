@@ -28,18 +28,12 @@ def save_tensor(run: Run, out: Path) -> int:
 
     evidence = read_evidence(run.path)
     if evidence is None:
-        raise UserError(
-            f"expected stored adversarial images in {run.path}, got none; run it again without --no-evidence, into another --results"
-        )
+        raise UserError("tensor-no-evidence", path=run.path)
     if broken_seal(run.path):
-        raise UserError(
-            f"expected a complete, unchanged record in {run.path}, got one that is not as it was sealed; see: bench show {run.run_id}"
-        )
+        raise UserError("tensor-record-changed", path=run.path, run_id=run.run_id)
     chosen = evidence.of(np.sort(run.ids))
     if len(chosen) < len(run):
-        raise UserError(
-            f"expected an adversarial image for each of {len(run)} images in {run.path}, got {len(chosen)}; run it again"
-        )
+        raise UserError("tensor-images-missing", count=len(run), path=run.path, stored=len(chosen))
     content = io.BytesIO()
     torch.save(torch.from_numpy(np.ascontiguousarray(chosen.images)), content)
     write_whole(out, content.getvalue())

@@ -11,7 +11,6 @@ from pathlib import Path
 from bench.errors import GateError, UserError
 from bench.figures.summary import shares
 from bench.files.archive import extract
-from bench.files.documents import printable
 from bench.records.header import read_header
 from bench.records.lines import read_lines
 from bench.records.seal import MAKERS_AUDIT, SEAL, broken_seal
@@ -59,27 +58,21 @@ def unpack(archive: Path, results: Path) -> Unpacked:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 return Unpacked(folder.rename(target))
             if not _same(folder, target):
-                raise UserError(_conflict(archive, folder, target, results))
+                raise _conflict(archive, folder, target, results)
             return Unpacked(target, known=True)
     except OSError as error:
-        raise UserError(
-            f"expected to write below {printable(results)}, got: {error.strerror}; choose another --results"
-        ) from error
+        raise UserError("unpack-unwritable", results=results, error=error) from error
 
 
 def _place(archive: Path, folder: Path) -> Path:
     """`<dataset>/<threat>/<run id>`, after checks of the seal and of the run id."""
     broken = broken_seal(folder)
     if broken:
-        raise GateError(
-            f"expected {printable(archive)} as it was packed, got: {printable('; '.join(broken))}; ask for it again"
-        )
+        raise GateError("unpack-changed", archive=archive, broken="; ".join(broken))
     header = read_header(folder)
     spec = header.spec
     if spec.run_id != header.run_id or not _plain(spec.dataset.name):
-        raise UserError(
-            f"expected a record in {printable(archive)} whose id is the hash of its spec and whose data set has a plain name, got id {printable(header.run_id)}, data set {printable(spec.dataset.name)}; do not use it"
-        )
+        raise UserError("unpack-identity", archive=archive, run_id=header.run_id, dataset=spec.dataset.name)
     return Path(spec.dataset.name) / ThreatModel.parse(spec.threat).slug / spec.run_id
 
 
@@ -92,16 +85,14 @@ def _same(one: Path, other: Path) -> bool:
     return (other / SEAL).is_file() and (one / SEAL).read_bytes() == (other / SEAL).read_bytes()
 
 
-def _conflict(archive: Path, theirs: Path, mine: Path, results: Path) -> str:
-    """The message about two records with one run id: how they differ, and how to compare them."""
+def _conflict(archive: Path, theirs: Path, mine: Path, results: Path) -> UserError:
+    """The error about two records with one run id: how they differ, and how to compare them."""
     place = mine.relative_to(results)
     own, other = _figures(mine), _figures(theirs)
-    differing = (
-        f"{own} here, {other} in {printable(archive)}" if own != other else f"{own} in both, by other lines or files"
-    )
-    return (
-        f"expected no other record in {printable(mine)}, got two that claim to be run {mine.name}, {differing}; import it with --results OTHER, and "
-        f"bench compare {shlex.quote(printable(mine))} OTHER/{shlex.quote(printable(place))} shows the images that differ"
+    differing = f"{own} here, {other} in {archive}" if own != other else f"{own} in both, by other lines or files"
+    own_path, other_path = shlex.quote(str(mine)), shlex.quote(str(place))
+    return UserError(
+        "unpack-conflict", path=mine, run=mine.name, difference=differing, own_path=own_path, other_path=other_path
     )
 
 

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from bench.errors import UserError
-from bench.files.documents import printable, read_json
+from bench.files.documents import read_json
 from bench.records.header import Environment, Header, read_header
 from bench.records.lines import Cost, SampleRecord, plain_flags, read_fields
 from bench.records.lookup import record_paths, results_of
@@ -184,9 +184,7 @@ def _radii(values: list[float | None]) -> np.ndarray:
 def _matrix(file: Path, rows: list[list[int]]) -> np.ndarray:
     draws = set(map(len, rows)) or {1}
     if len(draws) > 1:
-        raise UserError(
-            f"expected the same number of draws in every line of {file}, got {sorted(draws)}; move the record away to run again"
-        )
+        raise UserError("record-draws-differ", file=file, draws=sorted(draws))
     k = draws.pop()
     return np.fromiter(chain.from_iterable(rows), np.int64, len(rows) * k).reshape(len(rows), k)
 
@@ -218,7 +216,5 @@ def _audit(path: Path, run_id: str) -> dict[str, Any]:
         return {}
     audit = read_json(file)
     if isinstance(audit, dict) and audit.get("run_id", run_id) != run_id:
-        raise UserError(
-            f"expected the audit of run {run_id} in {printable(file)}, got that of another run; remove the file and audit again"
-        )
+        raise UserError("audit-other-run", run_id=run_id, file=file)
     return audit if isinstance(audit, dict) else {}

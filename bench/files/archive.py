@@ -10,7 +10,6 @@ import zlib
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.files.documents import printable
 
 MOST_FILES = 100_000
 MOST_BYTES = 1 << 40
@@ -38,21 +37,21 @@ def extract(archive: Path, target: Path, *, wanted: str = RECORD_FILES, most: in
             members = _checked(archive, opened, wanted, most)
             return [_unpack(opened, member, target) for member in members]
     except _BAD as error:
-        raise UserError(
-            f"expected a zip file at {printable(archive)}, got: {printable(error)}; check where it comes from"
-        ) from error
+        raise UserError("archive-no-zip", archive=archive, error=error) from error
 
 
 def check_sizes(archive: Path, members: list[zipfile.ZipInfo], most: int = MOST_BYTES) -> None:
     """Raises `UserError` if a zip file holds too many files, or would unpack to far more than its size."""
     if len(members) > MOST_FILES or sum(member.file_size for member in members) > most:
-        raise UserError(
-            f"expected at most {MOST_FILES} files and {most >> 20} MiB in {printable(archive)}, got more; do not use it"
-        )
+        raise UserError("archive-too-large", files=MOST_FILES, most=most >> 20, archive=archive)
     for member in members:
         if member.file_size > SUSPECT_BYTES and member.file_size > SUSPECT_RATIO * max(1, member.compress_size):
             raise UserError(
-                f"expected data in {printable(archive)}, got {printable(member.filename)}, which would unpack to {member.file_size >> 20} MiB from {member.compress_size >> 10} KiB; do not use it"
+                "archive-bomb",
+                archive=archive,
+                filename=member.filename,
+                file_size=member.file_size >> 20,
+                compress_size=member.compress_size >> 10,
             )
 
 
@@ -63,13 +62,9 @@ def _checked(archive: Path, opened: zipfile.ZipFile, wanted: str, most: int) -> 
     for member in members:
         name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
         if not re.fullmatch(wanted, name) or ".." in name.split("/") or name.startswith("/") or name.casefold() in seen:
-            raise UserError(
-                f"expected the files of a record in {printable(archive)}, each once, got {printable(name)!r}; do not use it"
-            )
+            raise UserError("archive-names", archive=archive, name=name)
         if kind not in (0, stat.S_IFREG) or member.flag_bits & 1:
-            raise UserError(
-                f"expected plain files in {printable(archive)}, got {printable(name)!r}, a link, a device or encrypted; do not use it"
-            )
+            raise UserError("archive-links", archive=archive, name=name)
         seen.add(name.casefold())
     return members
 

@@ -59,7 +59,5 @@ def full(error: OSError) -> bool:
 def unwritten(path: Path, error: OSError) -> Exception:
     """The error to raise if a file in a folder could not be written."""
     if full(error):
-        return InterruptedRunError(
-            f"expected space to write {path}, got a full disk; free some and repeat the same command: what is finished is kept"
-        )
-    return UserError(f"expected to write {path}, got: {error.strerror}; check the folder and repeat the same command")
+        return InterruptedRunError("disk-full", path=path)
+    return UserError("file-unwritable", path=path, error=error)

@@ -52,16 +52,14 @@ def bounded(file: Path, most: int = MOST_BYTES) -> bytes:
     """
     try:
         if file.exists() and not file.is_file():
-            raise UserError(f"expected a file at {printable(file)}, got something else; check the path")
+            raise UserError("file-special", file=file)
         with open(file, "rb") as stream:
             content = stream.read(most + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"expected the file {printable(file)}, got: {reason}; check the path") from error
+        raise UserError("file-missing", file=file, reason=reason) from error
     if len(content) > most:
-        raise UserError(
-            f"expected at most {most >> 20} MiB in {printable(file)}, got more; it is not what it should be: do not use it"
-        )
+        raise UserError("file-too-large", most=most >> 20, file=file)
     return content
 
 
@@ -76,9 +74,7 @@ def check_printable(value: Any, file: Path) -> None:
     """Raises `UserError` if a text in a JSON value is not `printable`, or the value is nested too deep."""
     for text, where in _texts(value, "", file):
         if not all(map(_harmless, text)):
-            raise UserError(
-                f"expected printable text in {printable(file)}, got a control character in {printable(where) or 'it'}; it may be meant to deceive: do not use the file"
-            )
+            raise UserError("file-control-characters", file=file, where=printable(where) or "it")
 
 
 def _read(file: Path, kind: str, parse: Any) -> Any:
@@ -88,9 +84,7 @@ def _read(file: Path, kind: str, parse: Any) -> Any:
     except RecursionError as error:
         raise _too_deep(file) from error
     except ValueError as error:
-        raise UserError(
-            f"expected {kind} in {printable(file)}, got: {printable(error)}; restore the file or move it away"
-        ) from error
+        raise UserError("document-damaged", kind=kind, file=file, error=error) from error
     check_printable(value, file)
     return value
 
@@ -110,9 +104,7 @@ def _texts(value: Any, where: str, file: Path, depth: int = 0) -> Iterator[tuple
 
 
 def _too_deep(file: Path) -> UserError:
-    return UserError(
-        f"expected at most {DEEPEST} levels in {printable(file)}, got more; it is not what it should be: do not use it"
-    )
+    return UserError("document-too-deep", deepest=DEEPEST, file=file)
 
 
 def _harmless(character: str) -> bool:

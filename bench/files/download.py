@@ -53,9 +53,7 @@ def fetch(addresses: Sequence[str], path: Path, *, checksum: str, advice: str = 
         part.parent.mkdir(parents=True, exist_ok=True)
         holder = _held(part)
     except OSError as error:
-        raise UserError(
-            f"expected to download {path.name} to {path.parent}, got: {error.strerror}; choose another --data-dir"
-        ) from error
+        raise UserError("download-unwritable", path=path.name, parent=path.parent, error=error) from error
     with holder:
         if path.exists():  # another process has downloaded it
             part.unlink()
@@ -92,8 +90,12 @@ def _fetched(addresses: Sequence[str], part: Path, path: Path, *, checksum: str,
         part.unlink()
     kept = f"; {_megabytes(size)} are kept" if size else ""
     raise UserError(
-        f"expected to download {path.name} to {path.parent}, got {' and '.join(failures)}{kept}; "
-        f"repeat the same command to continue{advice and ', or ' + advice}"
+        "download-failed",
+        path=path.name,
+        parent=path.parent,
+        failures=" and ".join(failures),
+        kept=kept,
+        advice=advice and ", or " + advice,
     )
 
 
@@ -147,7 +149,7 @@ def _check(path: Path, checksum: str, what: str) -> None:
     algorithm, _, expected = checksum.partition(":")
     got = digest(path, algorithm)
     if not got.startswith(expected):
-        raise UserError(f"expected {algorithm} {expected[:12]}, got {got[:12]} from {what}")
+        raise UserError("download-changed", algorithm=algorithm, expected=expected[:12], got=got[:12], what=what)
 
 
 def _megabytes(count: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.errors import UserError
-from bench.files.documents import printable
 
 
 def check_links(path: Path) -> None:
@@ -20,6 +19,4 @@ def check_links(path: Path) -> None:
 def check_inside(path: Path, root: Path) -> None:
     """Raises `UserError` if a path leads out of the folder `root`, which is already resolved."""
     if not path.resolve().is_relative_to(root):
-        raise UserError(
-            f"expected records that lie inside {printable(root)}, got the link {printable(path)}, which leads out of it; remove the link"
-        )
+        raise UserError("link-leads-out", root=root, path=path)

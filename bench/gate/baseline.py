@@ -46,16 +46,12 @@ def update(
         UserError: No reason, no results, a run that is not complete, or one that lacks images of the baseline.
     """
     if not reason.strip():
-        raise UserError(
-            'expected --reason "..." with --update, got none; say why robustness changed, it is kept in the baseline'
-        )
+        raise UserError("gate-reason-missing")
     ids = {run.run_id for run in before}
     new = [run for run in (added if before or added else after) if run.run_id not in ids]
     pairs = [*pair_up(before, after), *(Pair(run, run, []) for run in new)]
     if not added and not any(pair.after for pair in pairs):
-        raise UserError(
-            "expected results for the baseline, got none; make them with bench run, below the folder that --results names"
-        )
+        raise UserError("gate-results-missing")
     changed = [pair for pair in _nearest(pairs) if _differs(pair, samples)]
     for pair in changed:
         _check_complete(pair, samples)
@@ -78,7 +74,7 @@ def _history(file: Path) -> list[dict[str, Any]]:
     """The changes of a baseline, oldest first."""
     content = read_json(file) if file.exists() else {"history": []}
     if not isinstance(content, dict) or not isinstance(content.get("history"), list):
-        raise UserError(f"expected the history of a baseline in {file}, got other content; restore the file")
+        raise UserError("gate-history-damaged", file=file)
     return content["history"]
 
 
@@ -112,9 +108,7 @@ def _check_complete(pair: Pair, samples: int | None) -> None:
     run, needed = pair.after, samples or len(pair.before)
     got = 0 if run is None or not run.sealed else len(run) if samples else len(pair.common)
     if got < needed:
-        raise UserError(
-            f"expected a complete run with {needed} images for {pair.name}, got {got} of them; make it with bench run, or add --run"
-        )
+        raise UserError("gate-run-incomplete", needed=needed, pair=pair.name, got=got)
 
 
 def _phrase(pair: Pair, samples: int | None) -> str:

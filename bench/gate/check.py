@@ -29,11 +29,9 @@ class Bars:
 
     def __post_init__(self) -> None:
         if not 0 < self.alpha < 1:
-            raise UserError(f"expected --alpha in (0, 1), got {self.alpha:g}; choose for example 0.01")
+            raise UserError("gate-alpha", alpha=self.alpha)
         if not 0 <= self.margin < 100:
-            raise UserError(
-                f"expected --margin in percentage points, in [0, 100), got {self.margin:g}; choose for example 1.0"
-            )
+            raise UserError("gate-margin", margin=self.margin)
 
 
 def read_baseline(baseline: Path) -> list[Run]:
@@ -44,9 +42,7 @@ def read_baseline(baseline: Path) -> list[Run]:
     """
     runs = list(read_runs(baseline))
     if not runs:
-        raise UserError(
-            f'expected the records of a baseline in {baseline}, got none; make one: bench check --baseline {baseline} --update --reason "first"'
-        )
+        raise UserError("gate-baseline-empty", baseline=baseline)
     return runs
 
 

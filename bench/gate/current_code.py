@@ -56,6 +56,5 @@ def check_row(run: Run, registry: Registry, *, every: bool) -> None:
             complete(found.load(), {**found.entry.args, **args}, what=found.name, flag=FLAGS[found.kind])
         except UserError as error:
             raise UserError(
-                f"expected the {role} to take the arguments of the baseline's row {row_name(run)}, got: {error}; "
-                f"restore the argument, or remove {run.path} and add a new run with --update --add"
+                "gate-argument-removed", role=role, row_name=row_name(run), error=error, path=run.path
             ) from error

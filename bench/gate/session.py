@@ -65,9 +65,7 @@ class Session:
 
     def __post_init__(self) -> None:
         if self.baseline.resolve() == self.results.resolve():
-            raise UserError(
-                f"expected results in another folder than the baseline, got {self.results} for both; name the folder of new runs with --results"
-            )
+            raise UserError("gate-same-folder", results=self.results)
 
     def check(self, before: list[Run], *, make: bool) -> Report:
         """The report on the runs of the baseline; with `make`, missing runs are made first."""
@@ -84,9 +82,7 @@ class Session:
         after = [] if added else self._results(before, make=make and bool(before))
         old = [] if before else [run for run in after if self._other_code(run)]
         if old and len(old) == len(after):
-            raise UserError(
-                f"expected results of the current code, got only results of changed code: {', '.join(str(run.path) for run in old)}; make them again with bench run, or name one with --add RUN"
-            )
+            raise UserError("gate-code-changed", old=", ".join(str(run.path) for run in old))
         after = [run for run in after if run not in old]
         changed = update(self.baseline, before, after, reason, added=added, samples=samples)
         notes = [note for run in read_baseline(self.baseline) for note in _on_the_floor(run)] if changed else []

@@ -23,9 +23,7 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(1, device=device).sum().item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise UserError(
-            f"expected --device auto, cpu, cuda, cuda:N or mps as this machine has it, got {name!r}; see: bench doctor"
-        ) from error
+        raise UserError("device-unknown", name=name) from error
     return device
 
 

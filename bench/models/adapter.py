@@ -106,10 +106,7 @@ def _key(answer: Any, rows: int, classes: int, name: str) -> str | int | None:
     named = [key for key in fitting if shapes[key][1] == classes]
     if len(fitting) != 1 and len(named) != 1:
         found = ", ".join(f"{key}: {shape}" for key, shape in shapes.items()) or "no tensors"
-        raise UserError(
-            f"expected one tensor of logits (images, classes) from {name}, got a {type(answer).__name__} with {found}; "
-            "return its logits alone, or name them .logits"
-        )
+        raise UserError("classifier-output", name=name, kind=type(answer).__name__, found=found)
     return (fitting if len(fitting) == 1 else named)[0]
 
 

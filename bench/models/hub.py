@@ -51,8 +51,7 @@ def hub_score_model(*, place: str) -> ConvertedDenoiser:
         scheduler = getattr(diffusers, settings["_class_name"]).from_config(settings)
     except Exception as error:  # foreign code: missing, truncated or misshapen weights, unknown betas
         raise UserError(
-            f"expected to build the UNet2DModel of {place}, got {type(error).__name__}: {' '.join(str(error).split())[:300]}; "
-            "if a file is damaged, fetch it again"
+            "hub-model-damaged", place=place, kind=type(error).__name__, error=" ".join(str(error).split())[:300]
         ) from error
     model = converted(network, scheduler, kind, _shape(config))
     return model.eval().requires_grad_(False)
@@ -115,8 +114,7 @@ def _download(repository: str) -> Path:
             folder = Path(download(repository, allow_patterns=["*.json", "*.bin"]))  # only tensors are unpickled
     except Exception as error:  # from the hub's client, the network or the disk
         raise UserError(
-            f"expected a folder or a repository of the hub, or a network to download it from, got {repository!r} and "
-            f"{type(error).__name__}: {' '.join(str(error).split())[:200]}; check the name, or repeat the same command to go on"
+            "hub-download", repository=repository, kind=type(error).__name__, error=" ".join(str(error).split())[:200]
         ) from error
     return folder
 
@@ -125,35 +123,27 @@ def _config(path: Path, place: str) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"expected the file {path.name} of a diffusers model in {path.parent}, got: {error}; check --score-model diffusers:{place}"
-        ) from error
+        raise UserError("hub-file-missing", path=path.name, parent=path.parent, error=error, place=place) from error
     if not isinstance(config, dict):
-        raise UserError(f"expected a JSON object in {path}, got {type(config).__name__}; check the file")
+        raise UserError("hub-config-damaged", path=path, kind=type(config).__name__)
     return config
 
 
 def _check_kind(config: dict[str, Any], convention: str, place: str) -> None:
     kind = config.get("_class_name")
     if kind != "UNet2DModel":
-        raise UserError(f"expected a UNet2DModel at {place}, got {kind}; {ADVICE}")
+        raise UserError("hub-model-kind", place=place, kind=kind, advice=ADVICE)
     if config.get("class_embed_type") or config.get("num_class_embeds"):
-        raise UserError(
-            f"expected an unconditional model at {place}, got one that wants classes; write a module:object that fixes them"
-        )
+        raise UserError("hub-model-conditional", place=place)
     wanted, got = (
         "fourier" if convention == EXPLODING else "positional",
         config.get("time_embedding_type", "positional"),
     )
     if got != wanted:
-        raise UserError(
-            f"expected the time embedding {wanted!r} of a {convention} model at {place}, got {got!r}; {ADVICE}"
-        )
+        raise UserError("hub-model-time", wanted=wanted, convention=convention, place=place, got=got, advice=ADVICE)
     inputs, outputs = config.get("in_channels", 3), config.get("out_channels", 3)
     if outputs not in (inputs, 2 * inputs):  # twice as many with a learned variance
-        raise UserError(
-            f"expected as many channels out of the model at {place} as in, or twice, got {outputs} of {inputs}; {ADVICE}"
-        )
+        raise UserError("hub-model-channels", place=place, outputs=outputs, inputs=inputs, advice=ADVICE)
 
 
 def _check_pixels(folder: Path, place: str) -> None:
@@ -162,9 +152,7 @@ def _check_pixels(folder: Path, place: str) -> None:
     parts = _config(file, place) if file.exists() else {}
     latent = next((name for name in ("vae", "vqvae") if name in parts), None)
     if latent:
-        raise UserError(
-            f"expected a model of pixels at {place}, got one of the latents of its {latent}; choose another --score-model"
-        )
+        raise UserError("hub-model-latent", place=place, latent=latent)
 
 
 def _shape(config: dict[str, Any]) -> tuple[int, int, int] | None:

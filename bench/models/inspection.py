@@ -33,9 +33,7 @@ def inspect_classifier(network: nn.Module, x: Images, name: str) -> None:
     logits = _check_input(network, x, name)
     _check_repeats(network, x, logits, name)
     if are_probabilities(logits):
-        raise UserError(
-            f"expected logits from {name}, got probabilities (no negative numbers, and they sum to 1); return what goes into its softmax"
-        )
+        raise UserError("classifier-probabilities", name=name)
     if len(x) > 1:
         _check_neighbours(network, x, logits, name)
         _check_alone(network, x, logits, name)
@@ -74,10 +72,7 @@ def _runs(network: nn.Module, x: Images) -> bool:
 def _check_mode(network: nn.Module, name: str) -> None:
     training = [path or "itself" for path, module in network.named_modules() if module.training]
     if training:
-        raise UserError(
-            f"expected {name} in inference mode after eval(), got {len(training)} modules in train mode, such as {training[0]}; "
-            "let its train() reach them"
-        )
+        raise UserError("classifier-train-mode", name=name, count=len(training), training=training[0])
 
 
 def _check_input(network: nn.Module, x: Images, name: str) -> Tensor:
@@ -87,10 +82,7 @@ def _check_input(network: nn.Module, x: Images, name: str) -> Tensor:
     written = float((given - x).abs().max())
     # the version counts all writes, also those that change nothing, which autograd forbids
     if written or given._version:
-        raise UserError(
-            f"expected {name} to leave the images as they are, got them changed by up to {written:.1e}; "
-            "let it compute on a copy: x = x - mean, not x -= mean or x.sub_(mean)"
-        )
+        raise UserError("classifier-writes-input", name=name, written=written)
     return logits
 
 
@@ -107,9 +99,7 @@ def _check_repeats(network: nn.Module, x: Images, logits: Tensor, name: str) -> 
             if seeded
             else "it draws random numbers or keeps a state between calls: take that out"
         )
-        raise UserError(
-            f"expected the same logits from {name} whenever it is called, got others in a second call (by {apart:.1e} of the largest); {cause}"
-        )
+        raise UserError("classifier-not-repeatable", name=name, apart=apart, cause=cause)
 
 
 def _check_neighbours(network: nn.Module, x: Images, logits: Tensor, name: str) -> None:
@@ -124,9 +114,7 @@ def _check_neighbours(network: nn.Module, x: Images, logits: Tensor, name: str) 
             if batch
             else "put batch normalisation into inference mode; take sums, means and scales (dynamic quantisation) over one image, never over the batch"
         )
-        raise UserError(
-            f"expected each row of logits of {name} to depend on its own image alone, got others in a batch than alone (by {apart:.1e} of the largest); {advice}"
-        )
+        raise UserError("classifier-mixes-images", name=name, apart=apart, advice=advice)
 
 
 def _check_alone(network: nn.Module, x: Images, logits: Tensor, name: str) -> None:
@@ -135,15 +123,10 @@ def _check_alone(network: nn.Module, x: Images, logits: Tensor, name: str) -> No
         rows = [_logits(network, row) for row in x.split(1)]
     shape = (1, logits.shape[1])
     if rows[0].shape != shape:
-        raise UserError(
-            f"expected logits {shape} from {name} for one image, got {tuple(rows[0].shape)}; do not squeeze the batch away: flatten(1), not squeeze()"
-        )
+        raise UserError("classifier-squeezes-batch", shape=shape, name=name, got=tuple(rows[0].shape))
     apart = _apart(logits, torch.cat(rows))
     if apart > ROUNDED:
-        raise UserError(
-            f"expected the same logits from {name} for an image alone as in a batch, got others (by {apart:.1e} of the largest); "
-            "let nothing depend on the size of the batch"
-        )
+        raise UserError("classifier-batch-size", name=name, apart=apart)
 
 
 def _apart(one: Tensor, other: Tensor) -> float:

@@ -87,28 +87,23 @@ def _resolve(model: str, data: Dataset | None, threat: ThreatModel | None) -> tu
     board, slash, name = model.rpartition("/")
     if slash:
         if board not in BOARDS:
-            raise UserError(
-                f"expected a board among {', '.join(BOARDS)}, got {board!r}; write for example robustbench:cifar10/Linf/Standard"
-            )
+            raise UserError("robustbench-board", boards=BOARDS, board=board)
         return board, name
     boards = boards_of(model) or [b for b in BOARDS if data is not None and b.startswith(f"{data.name}/")]
     if not boards:
-        raise UserError(_unknown(model))
+        raise UserError("robustbench-model", model=model, hint=_hint(model))
     datasets = dict.fromkeys(b.partition("/")[0] for b in boards)
     wanted = next((d for d in datasets if data is not None and data.name.split("-")[0] == d), None)
     if wanted is None and len(datasets) > 1:
-        raise UserError(
-            f"expected robustbench:DATASET/THREAT/{model}, since {model} is on {', '.join(boards)}, got the bare name; write one of them"
-        )
+        raise UserError("robustbench-model-ambiguous", model=model, boards=boards)
     boards = [b for b in boards if b.startswith(f"{wanted or next(iter(datasets))}/")]
     same = [b for b in boards if threat is not None and b.lower().endswith(f"/{threat.norm}")]
     return (same or boards)[0], model
 
 
-def _unknown(model: str) -> str:
+def _hint(model: str) -> str:
     close = difflib.get_close_matches(model, SUMMARIES, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(close)}?" if close else "they are listed by: bench list classifiers"
-    return f"expected a model of RobustBench's zoo, got {model!r}; {hint}"
+    return f"did you mean {' or '.join(close)}?" if close else "they are listed by: bench list classifiers"
 
 
 @contextmanager
@@ -141,15 +136,13 @@ def _zoo() -> Any:
     try:
         return importlib.import_module("robustbench.model_zoo.models").model_dicts
     except ImportError as error:
-        raise UserError(
-            f'expected to import robustbench, got "{error}"; pip install --force-reinstall --no-deps robustbench, then see: bench doctor'
-        ) from error
+        raise UserError("robustbench-missing", error=error) from error
 
 
 def _entry(zoo: Any, dataset: str, kind: str, name: str) -> dict[str, Any]:
     models = {board.value: {k.value: v for k, v in threats.items()} for board, threats in zoo.items()}[dataset]
     if name not in models.get(kind, {}):
-        raise UserError(_unknown(name) + f" (board {dataset}/{kind})")
+        raise UserError("robustbench-model", model=name, hint=f"{_hint(name)} (board {dataset}/{kind})")
     return models[kind][name]
 
 
@@ -164,16 +157,13 @@ def _fetch(entry: dict[str, Any], folder: Path, name: str) -> None:
         try:
             done = importlib.import_module("gdown").download(id=place, output=str(folder / file), resume=True)
         except Exception as error:  # from requests, gdown or the disk
-            raise UserError(_missing(folder / file, f"{type(error).__name__}: {error}")) from error
+            raise _missing(folder / file, f"{type(error).__name__}: {error}") from error
         if done is None:
-            raise UserError(_missing(folder / file, "no answer"))
+            raise _missing(folder / file, "no answer")
 
 
-def _missing(path: Path, got: str) -> str:
-    return (
-        f"expected the checkpoint {path} or a network to download it from, got {' '.join(got.split())[:200]}; "
-        "repeat the same command to go on, or put the file there"
-    )
+def _missing(path: Path, got: str) -> UserError:
+    return UserError("robustbench-download", path=path, got=" ".join(got.split())[:200])
 
 
 def _load(load_model: Any, name: str, folder: Path, dataset: str, kind: str) -> nn.Module:
@@ -183,8 +173,11 @@ def _load(load_model: Any, name: str, folder: Path, dataset: str, kind: str) -> 
         raise
     except Exception as error:  # foreign code: missing keys, a truncated file, a refused pickle, the network
         raise UserError(
-            f"expected to build RobustBench's {name} from {folder / dataset / kind / name}.pt, "
-            f"got {type(error).__name__}: {' '.join(str(error).split())[:300]}; if the file is damaged, remove it and repeat the same command"
+            "robustbench-damaged",
+            name=name,
+            file=folder / dataset / kind / name,
+            kind=type(error).__name__,
+            error=" ".join(str(error).split())[:300],
         ) from error
 
 

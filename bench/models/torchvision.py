@@ -69,11 +69,11 @@ def _weights(name: str, weights: str) -> Any:
     if name not in names:
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names)}"
-        raise UserError(f"expected a classifier of torchvision, got {name!r}; {hint}")
+        raise UserError("torchvision-model", name=name, hint=hint)
     kinds = _models().get_model_weights(name)
     if weights not in kinds.__members__:
         choices = ", ".join(kinds.__members__)
-        raise UserError(f"expected -C weights among {choices} for {name}, got {weights!r}; choose one of them")
+        raise UserError("torchvision-weights", choices=choices, name=name, weights=weights)
     return kinds[weights]
 
 

@@ -20,6 +20,7 @@ from bench.models.card import write_card
 from bench.models.hub import unet
 from bench.models.networks.convnet import SmallConvNet
 from bench.models.networks.preconditioning import PreconditionedDenoiser
+from bench.models.networks.resnet import SmallResNet
 from bench.models.networks.unet import SmallUNet
 
 
@@ -30,9 +31,12 @@ def small_unet(*, mean: float, spread: float, low: float, high: float, **argumen
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "small-convnet": SmallConvNet,
+    "small-resnet": SmallResNet,
     "small-unet": small_unet,
     "diffusers-unet": unet,
 }
+STORED: dict[str | None, torch.dtype] = {"float16": torch.float16}
+"""Data types of stored weights by their name in a recipe; any other recipe keeps that of the network."""
 EMBEDDED = Path(__file__).parent / "weights"
 
 
@@ -43,15 +47,11 @@ def build(architecture: str, arguments: dict) -> nn.Module:
         UserError: No such architecture, or arguments that it does not take.
     """
     if architecture not in ARCHITECTURES:
-        raise UserError(
-            f"expected an architecture among {', '.join(ARCHITECTURES)}, got {architecture!r}; check the card of the weights"
-        )
+        raise UserError("weights-architecture", architectures=ARCHITECTURES, architecture=architecture)
     try:
         return ARCHITECTURES[architecture](**arguments)
     except (TypeError, ValueError, RuntimeError, ArithmeticError, MemoryError, AttributeError) as error:
-        raise UserError(
-            f"expected arguments of {architecture}, got {arguments} ({error}); check the card of the weights"
-        ) from error
+        raise UserError("weights-arguments", architecture=architecture, arguments=arguments, error=error) from error
 
 
 def write_model(model: nn.Module, out: Path, card: dict) -> Path:
@@ -68,9 +68,11 @@ def write_weights(model: nn.Module, path: Path, card: dict) -> Path:
     Arguments:
         model: The network.
         path: A `.safetensors` path.
-        card: Facts about the weights; `recipe.architecture` and `recipe.arguments` rebuild the network.
+        card: Facts about the weights; `recipe.architecture` and `recipe.arguments` rebuild the network, and with
+            `recipe.storage` `float16` they are stored in half precision.
     """
-    content = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
+    kind = STORED.get(card.get("recipe", {}).get("storage"))
+    content = save({name: tensor.to(kind).contiguous() for name, tensor in model.state_dict().items()})
     card = {
         **card,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -92,15 +94,13 @@ def read_weights(path: Path) -> nn.Module:
     """
     card, content = read_card(path), _read(path)
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
-        raise UserError(
-            f"expected {path} with sha256 {card['sha256'][:12]}…, got another content; the weights are damaged: reinstall or train them again"
-        )
+        raise UserError("weights-changed", path=path, card=card["sha256"][:12])
     model: Any = build(card["recipe"]["architecture"], card["recipe"]["arguments"])
     try:
         model.load_state_dict(load(content))
     except (RuntimeError, SafetensorError, AttributeError, ValueError) as error:
         raise UserError(
-            f"expected weights of {card['recipe']['architecture']} in {path}, got others ({error}); check the card"
+            "weights-other-architecture", card=card["recipe"]["architecture"], path=path, error=error
         ) from error
     if "image_shape" in card:
         model.image_shape = tuple(card["image_shape"])
@@ -116,10 +116,7 @@ def read_card(path: Path) -> dict:
     file = path.with_suffix(".json")
     if not file.exists():
         _read(path)  # raises if the weights themselves are missing
-        raise UserError(
-            f"expected weights that bench train wrote, with their card {file.name} beside them, got {path} without one; "
-            "for any other checkpoint write a factory, a function that returns the network, and name it as FILE.py:FUNCTION"
-        )
+        raise UserError("weights-card-missing", file=file.name, path=path)
     card = read_json(file)
     recipe = card.get("recipe") if isinstance(card, dict) else None
     parts = (
@@ -128,9 +125,7 @@ def read_card(path: Path) -> dict:
     shape = card.get("image_shape", [1, 1, 1]) if isinstance(card, dict) else None
     fits = isinstance(shape, list) and [type(side) for side in shape] == [int] * 3
     if [type(part) for part in parts] != [str, dict, str] or not fits:
-        raise UserError(
-            f"expected a card with recipe.architecture, recipe.arguments, sha256 and at most an image_shape in {file}, got another document; restore the file"
-        )
+        raise UserError("weights-card-damaged", file=file)
     return card
 
 
@@ -139,4 +134,4 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         advice = "reinstall purebench" if EMBEDDED in path.parents else "check the path, or write them with bench train"
-        raise UserError(f"expected the weights file {path}, got: {error.strerror}; {advice}") from error
+        raise UserError("weights-unreadable", path=path, error=error, advice=advice) from error

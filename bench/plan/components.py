@@ -67,7 +67,7 @@ def find_components(request: Request, registry: Registry) -> Components:
     if takes(defense.target, "score"):
         score = Part(registry.find("score_models", name_of(request, data, "score_model")), request.arguments, "-S")
     elif request.arguments.get("score_models"):
-        raise UserError(f"expected no -S for {defense.found.name}, which needs no score model, got some; drop them")
+        raise UserError("score-arguments-unused", defense=defense.found.name)
     threat = request.threat or default_threat(data)
     gradient, knowledge = gradient_of(attack), knowledge_of(attack)
     check_defense_class(defense)

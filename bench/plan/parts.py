@@ -20,6 +20,7 @@ from bench.models.fingerprint import fingerprint
 from bench.protocols import Defense, ScoreModel
 from bench.records.spec import Component
 from bench.registry.arguments import complete, label, plain, takes
+from bench.registry.given import Given
 from bench.registry.registry import Found, Registry
 
 LATER = {"votes": 1, "budget": None}
@@ -29,18 +30,19 @@ LOOK = 2
 
 
 class Part:
-    """A component found by name and imported, with its arguments filled in."""
+    """A component found by name and imported, or given as an object, with its arguments filled in."""
 
     def __init__(self, found: Found, arguments: Mapping[str, Mapping[str, Any]], flag: str) -> None:
         self.found, self.flag = found, flag
         self.target = found.load()
         if not callable(self.target) or isinstance(self.target, nn.Module):
-            raise UserError(
-                f"expected {found.name} to be a class or a function, got {type(self.target).__name__}; name another object, or a function that returns this one"
-            )
+            raise UserError("component-kind", name=found.name, kind=type(self.target).__name__)
+        if isinstance(found, Given) and found.values is not None:
+            self.values, self.label = dict(found.values), found.label
+            return
         given = {**found.entry.args, **arguments.get(found.kind, {})}
         self.values = complete(self.target, given, what=found.name, flag=flag)
-        self.label = label(found.name, self.target, self.values, found.entry.args)
+        self.label = label(found.shown, self.target, self.values, found.entry.args)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -50,9 +52,11 @@ class Part:
     def component(self, *, sha256: str | None = None, **traits: str | None) -> Component:
         """The part's entry in the spec."""
         values = {name: value for name, value in self.values.items() if name not in LATER or value != LATER[name]}
-        return Component(
-            name=self.found.name, args=plain(values), sha256=sha256 or self.found.source_sha256(), **traits
-        )
+        sha256 = sha256 or self.found.source_sha256()
+        if isinstance(self.found, Given):
+            sha256 = sha256 if self.found.values is None else self.found.sha256
+            traits["code"] = self.found.code
+        return Component(name=self.found.name, args=plain(values), sha256=sha256, **traits)
 
 
 def surrogate_of(attack: Part, registry: Registry) -> Part | None:
@@ -66,9 +70,7 @@ def load_dataset(part: Part, data_dir: Path | None) -> Dataset:
     """Loads the images; raises `UserError` if the factory returns something else."""
     dataset = _build(part, **({"data_dir": data_dir} if takes(part.target, "data_dir") else {}))
     if not isinstance(dataset, Dataset):
-        raise UserError(
-            f"expected {part.found.name} to return a bench.data.dataset.Dataset, got {type(dataset).__name__}; correct the factory"
-        )
+        raise UserError("dataset-type", name=part.found.name, kind=type(dataset).__name__)
     return dataset
 
 
@@ -87,7 +89,7 @@ def load_classifier(part: Part, setting: Mapping[str, Any]) -> nn.Module:
         advice = (
             "build the network in it and load this into it" if isinstance(network, Mapping) else "correct the factory"
         )
-        raise UserError(f"expected {name} to return a torch.nn.Module, got {type(network).__name__}; {advice}")
+        raise UserError("classifier-type", name=name, kind=type(network).__name__, advice=advice)
     _check_images(part, network, dataset)
     for inner in [network] if isinstance(network, nn.Module) else networks_behind(network):
         _freeze(inner, name)
@@ -99,9 +101,7 @@ def load_score(part: Part, setting: Mapping[str, Any]) -> ScoreModel:
     """Loads a score model in the same way as `load_classifier`."""
     score = _build(part, **_wanted(part, setting))
     if not callable(getattr(score, "denoise", None)):
-        raise UserError(
-            f"expected {part.found.name} to return an object with denoise(y, sigma), got {type(score).__name__}; correct the factory"
-        )
+        raise UserError("score-type", name=part.found.name, kind=type(score).__name__)
     _check_images(part, score, setting["run_dataset"])
     if isinstance(score, nn.Module):
         _freeze(score, part.found.name)
@@ -114,10 +114,7 @@ def check_weights(part: object, name: str) -> None:
         tensors = [*network.named_parameters(), *network.named_buffers()]
         empty = [path for path, tensor in tensors if is_lazy(tensor) or tensor.is_meta]
         if empty:
-            raise UserError(
-                f"expected {name} with all its weights, got no values yet for {empty[0]} (a lazy layer, or the meta device); "
-                "give the layer its sizes, or load the weights before it is returned"
-            )
+            raise UserError("weights-missing", name=name, empty=empty[0])
 
 
 def make_defense(part: Part, score: ScoreModel | None) -> Defense:
@@ -156,7 +153,7 @@ def _build(part: Part, **roles: object) -> Any:
         raise
     except Exception as error:
         raise UserError(
-            f"expected to build {part.found.name}, got {type(error).__name__}: {error}; correct it or its {part.flag} arguments"
+            "component-build", name=part.found.name, kind=type(error).__name__, error=error, flag=part.flag
         ) from error
 
 
@@ -179,6 +176,10 @@ def _check_images(part: Part, model: object, dataset: Dataset) -> None:
     if wanted and tuple(wanted) != got:
         flag = "--classifier" if part.found.kind == "classifiers" else "--score-model"
         raise UserError(
-            f"expected images of shape {tuple(wanted)}, which {part.found.name} was made for, got {got} as {dataset.name} holds them; "
-            f"choose another {flag}"
+            "component-image-shape",
+            wanted=tuple(wanted),
+            name=part.found.name,
+            got=got,
+            dataset=dataset.name,
+            flag=flag,
         )

@@ -36,14 +36,14 @@ def gradient_of(attack: Part) -> GradientMode:
         return GradientMode(name)
     except ValueError as error:
         modes = ", ".join(mode.value for mode in GradientMode)
-        raise UserError(f"expected the attack's gradient among {modes}, got {name!r}; correct the attack") from error
+        raise UserError("attack-gradient", modes=modes, name=name) from error
 
 
 def knowledge_of(attack: Part) -> str:
     """`known` if an attack knows the draws that are scored, else `fresh`."""
     knowledge = trait(attack, "knowledge")
     if knowledge not in ("fresh", "known"):
-        raise UserError(f"expected the attack's knowledge to be fresh or known, got {knowledge!r}; correct the attack")
+        raise UserError("attack-knowledge", knowledge=knowledge)
     return knowledge
 
 
@@ -57,7 +57,7 @@ def check_votes(built: Defense, defense: Part) -> None:
     """Raises `UserError` if a built defense votes too often."""
     votes = getattr(built, "votes", 1)
     if not isinstance(votes, int) or not 1 <= votes <= MOST_VOTES:
-        raise UserError(f"expected {defense.found.name} -D votes= in 1..{MOST_VOTES}, got {votes!r}; correct the value")
+        raise UserError("defense-votes", defense=defense.found.name, most=MOST_VOTES, votes=votes)
 
 
 def check_defense_class(defense: Part) -> None:
@@ -65,10 +65,7 @@ def check_defense_class(defense: Part) -> None:
     if not callable(getattr(defense.target, "purify", None)) or not isinstance(
         getattr(defense.target, "deterministic", None), bool
     ):
-        raise UserError(
-            f"expected {defense.found.name} to be a class with purify(x, noise) and `deterministic: ClassVar[bool]`, got {defense.target!r}; "
-            "add what is missing"
-        )
+        raise UserError("defense-class", defense=defense.found.name, got=defense.target)
 
 
 def check_suits(attack: Part, defense: Part) -> None:
@@ -77,7 +74,12 @@ def check_suits(attack: Part, defense: Part) -> None:
     kind = "deterministic" if defense.target.deterministic else "stochastic"
     if wanted and wanted != kind:
         raise UserError(
-            f"expected a {wanted} defense for {attack.found.name}, got {defense.found.name}, which is {kind}; use --attack {attack.found.entry.instead}"
+            "attack-unsuitable",
+            wanted=wanted,
+            attack=attack.found.name,
+            defense=defense.found.name,
+            kind=kind,
+            instead=attack.found.entry.instead,
         )
 
 
@@ -86,15 +88,11 @@ def scored_draws(request: Request, attack: Part, defense: Part) -> int:
     stochastic, prescribed = not defense.target.deterministic, attack.found.entry.draws
     most = MOST_DRAWS if stochastic else 1
     if request.draws is not None and not 1 <= request.draws <= most:
-        raise UserError(
-            f"expected --draws of at least 1, at most {MOST_DRAWS}, and 1 for a deterministic defense, got {request.draws} for {defense.found.name}; leave it out"
-        )
+        raise UserError("draws-number", most=MOST_DRAWS, draws=request.draws, defense=defense.found.name)
     if stochastic and prescribed and request.draws not in (None, prescribed):
-        raise UserError(
-            f"expected {attack.found.name} to score {prescribed} draws, as its paper does, got --draws {request.draws}; leave it out"
-        )
+        raise UserError("draws-prescribed", attack=attack.found.name, prescribed=prescribed, draws=request.draws)
     if not 0 <= request.seed < 1 << 64:
-        raise UserError(f"expected --seed in [0, 2^64), got {request.seed}; choose a smaller one")
+        raise UserError("seed-range", seed=request.seed)
     return request.draws or (prescribed or STOCHASTIC_DRAWS if stochastic else 1)
 
 
@@ -104,10 +102,7 @@ def check_attack(attack: Part) -> None:
         roles = {"surrogate": None} if takes(attack.target, "surrogate") else {}
         inspect.signature(attack.target).bind(*ATTACK_INPUTS, **roles, **attack.values)
     except TypeError as error:
-        raise UserError(
-            f"expected {attack.found.name} to be an attack, a function of {', '.join(ATTACK_INPUTS)} and keyword-only arguments, got: {error}; "
-            "correct its signature"
-        ) from error
+        raise UserError("attack-signature", attack=attack.found.name, inputs=ATTACK_INPUTS, error=error) from error
 
 
 def check_gradients(part: Part, network: object, gradient: GradientMode, registry: Registry) -> None:
@@ -115,10 +110,7 @@ def check_gradients(part: Part, network: object, gradient: GradientMode, registr
     if gradient is not GradientMode.NONE and not has_gradients(network):
         entries = registry.tables["attacks"].items()
         without = [f"--attack {name}" for name, entry in entries if entry.gradient == GradientMode.NONE.value]
-        raise NoGradientError(
-            f"expected logits with gradients from the classifier {part.found.name} for this attack, got none (no_grad, inference_mode or NumPy inside); "
-            f"keep the graph, or use {' or '.join(without)}, which see the logits alone"
-        )
+        raise NoGradientError("classifier-gradients-missing", name=part.found.name, attacks=" or ".join(without))
 
 
 def name_of(request: Request, data: Found, role: str) -> str:
@@ -126,16 +118,12 @@ def name_of(request: Request, data: Found, role: str) -> str:
     name = getattr(request, role) or data.entry.defaults.get(role)
     if name is None:
         flag = role.replace("_", "-")
-        raise UserError(
-            f"expected --{flag} for the data set {request.dataset}, got none; it has no default (see: bench list {flag}s)"
-        )
+        raise UserError("component-required", flag=flag, dataset=request.dataset)
     return name
 
 
 def default_threat(data: Found) -> ThreatModel:
     """The first threat model of a data set."""
     if not data.entry.threats:
-        raise UserError(
-            f"expected --threat for the data set {data.name}, got none; write for example --threat linf:8/255"
-        )
+        raise UserError("threat-required", data=data.name)
     return ThreatModel.parse(data.entry.threats[0])

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from bench.errors import UserError
 from bench.files.archive import RECORD_FILES, extract
-from bench.files.documents import printable
 
 MARK = ".unpacked"
 """File in an unpacked folder that holds the SHA-256 of its zip file."""
@@ -37,10 +36,7 @@ def unpacked(results: Path) -> Path:
         _unpack(archive, folder)
     mark = folder / MARK
     if mark.is_file() and mark.read_text().strip() != _sha256(archive):
-        raise UserError(
-            f"expected {printable(folder)} as unpacked from {printable(archive)}, got that of another version of it; "
-            "move the folder away, and it is unpacked again"
-        )
+        raise UserError("archive-other-version", folder=folder, archive=archive)
     return folder
 
 
@@ -73,9 +69,7 @@ def _unpack(archive: Path, folder: Path) -> None:
             room.rename(folder)
     except OSError as error:
         if not folder.exists():
-            raise UserError(
-                f"expected to unpack {printable(archive)} beside itself, got: {error.strerror}; copy it to a folder that can be written"
-            ) from error
+            raise UserError("archive-unpack", archive=archive, error=error) from error
     finally:
         shutil.rmtree(room, ignore_errors=True)
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from bench.data.dataset import Dataset
 from bench.errors import UserError
-from bench.files.documents import printable
 from bench.threat import ThreatModel
 
 
@@ -61,9 +60,7 @@ def read_shard(file: Path) -> tuple[np.ndarray, np.ndarray]:
         arrays = load_file(file)
         ids, images = arrays["ids"], arrays["images"]
     except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise UserError(
-            f"expected adversarial images in {printable(file)}, got: {printable(error)}; restore the file, or move the record away to run again"
-        ) from error
+        raise UserError("evidence-unreadable", file=file, error=error) from error
     if (
         ids.ndim != 1
         or images.ndim != 4
@@ -72,7 +69,12 @@ def read_shard(file: Path) -> tuple[np.ndarray, np.ndarray]:
         or images.dtype.kind != "f"
     ):
         raise UserError(
-            f"expected ids (B,) and images (B, C, H, W) in {printable(file)}, got {ids.dtype}{ids.shape} and {images.dtype}{images.shape}; restore the file, or move the record away to run again"
+            "evidence-shape",
+            file=file,
+            ids_dtype=ids.dtype,
+            ids_shape=ids.shape,
+            dtype=images.dtype,
+            shape=images.shape,
         )
     return ids, images
 
@@ -100,7 +102,5 @@ def positions_of(ids: np.ndarray, dataset: Dataset) -> np.ndarray:
     position = {sample: place for place, sample in enumerate(dataset.ids.tolist())}
     strange = [sample for sample in ids.tolist() if sample not in position]
     if strange:
-        raise UserError(
-            f"expected images of the data set {dataset.name}, got ids it does not have ({strange[0]}, ...); name the data set of the record"
-        )
+        raise UserError("evidence-other-data", dataset=dataset.name, strange=strange[0])
     return np.array([position[sample] for sample in ids.tolist()], dtype=np.int64)

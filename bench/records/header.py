@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from bench.errors import UserError
-from bench.files.documents import printable, read_json
+from bench.files.documents import read_json
 from bench.records.spec import RunSpec
 
 FORMAT = 1
@@ -143,26 +143,20 @@ def read_header(path: Path) -> Header:
     """
     file = path / "run.json"
     if not file.exists():
-        raise UserError(
-            f"expected a record with run.json in {printable(path)}, got: No such file or directory; check the path"
-        )
+        raise UserError("record-missing", path=path)
     document = read_json(file)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         got = document.get("format") if isinstance(document, dict) else type(document).__name__
-        raise UserError(
-            f"expected a record of format {FORMAT} in {printable(path)}, got format {got}; use the purebench release that wrote it or another --results"
-        )
+        raise UserError("record-format", format=FORMAT, path=path, got=got)
     missing = KEYS - document.keys()
     if missing:
-        raise UserError(
-            f"expected {printable(file)} to hold {', '.join(sorted(missing))}, got none of that; restore the file"
-        )
+        raise UserError("record-keys", file=file, missing=sorted(missing))
     try:
         return Header.of(document)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise UserError(
-            f"expected the header of a run in {printable(file)}, got {'.'.join(map(str, first['loc']))}: {first['msg'].lower()}; restore the file"
+            "record-header", file=file, key=".".join(map(str, first["loc"])), problem=first["msg"].lower()
         ) from error
 
 
@@ -177,7 +171,4 @@ def check_environment(header: Header, now: dict[str, Any], path: Path) -> None:
     for before in header.environments.values():
         for key in SAME:
             if getattr(before, key) != now[key]:
-                raise UserError(
-                    f"expected to resume {path} with {key} {getattr(before, key)}, got {now[key]}; "
-                    "pass --mix-environments, or choose another --results"
-                )
+                raise UserError("record-environment", path=path, key=key, before=getattr(before, key), now=now[key])

@@ -35,9 +35,7 @@ class Held:
         except OSError as error:
             raise _unwritable(path, error) from error
         if file is None:
-            raise BusyError(
-                f"expected the record {path} to be free, got one that another process is writing; wait for it or stop it"
-            )
+            raise BusyError("record-busy", path=path)
         self.file = file
         try:
             check_links(path)
@@ -68,4 +66,4 @@ def _unwritable(path: Path, error: OSError) -> Exception:
     if full(error):
         return unwritten(path, error)
     reason = "a symbolic link" if error.errno == errno.ELOOP else error.strerror
-    return UserError(f"expected a folder that can be written at {path}, got: {reason}; choose another --results")
+    return UserError("record-unwritable", path=path, reason=reason)

@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Meta
 
 from bench.errors import UserError
-from bench.files.documents import printable
 
 MOST = 2**63 - 1
 MOST_CLASSES = 100_000
@@ -168,9 +167,7 @@ class _Reader:
             if not line.fits(first):
                 raise _damaged(self.file, number)
             if line.id in seen:
-                raise UserError(
-                    f"expected each image once in {printable(self.file)}, got id {line.id} again in line {number}; move the record away to run again"
-                )
+                raise UserError("record-id-repeated", file=self.file, id=line.id, number=number)
             seen.add(line.id)
             yield line
 
@@ -191,6 +188,4 @@ class _Reader:
 
 
 def _damaged(file: Path, number: int) -> UserError:
-    return UserError(
-        f"expected one JSON object per line in {printable(file)}, got a damaged line {number}; restore the file, or move the record away to run again"
-    )
+    return UserError("record-line-damaged", file=file, number=number)

@@ -15,7 +15,6 @@ from bench.records.archive import unpacked
 
 MOST_NAMED = 3
 """Ids that an error names."""
-EXPECTED = "expected the id, a unique prefix or the folder of one run"
 
 
 def find_record(results: Path, run: str) -> Path:
@@ -27,13 +26,11 @@ def find_record(results: Path, run: str) -> Path:
     if (Path(run) / "run.json").is_file():
         return Path(run)
     if Path(run).is_file():
-        raise UserError(
-            f"{EXPECTED}, got the file {run!r}; put a packed record among your own first: bench import {shlex.quote(run)}"
-        )
+        raise UserError("record-packed", run=run, quoted=shlex.quote(run))
     paths = record_paths(results)
     fitting = [path for path in paths if run and path.name.startswith(run)]
     if len(fitting) != 1:
-        raise UserError(_none(results, run, paths) if not fitting else _several(results, run, fitting))
+        raise _several(results, run, fitting) if fitting else _none(results, run, paths)
     return fitting[0]
 
 
@@ -56,23 +53,22 @@ def results_of(path: Path) -> Path:
     return (path if len(path.parents) > 2 else path.absolute()).parents[2]
 
 
-def _none(results: Path, run: str, paths: Sequence[Path]) -> str:
+def _none(results: Path, run: str, paths: Sequence[Path]) -> UserError:
     if run and Path(run).is_dir():
-        return f"{EXPECTED}, got the folder {run!r}, which has no run.json; name a record below it"
+        return UserError("record-folder", run=run)
     if Path(run).suffix == ".zip" or any(separator in run for separator in (os.sep, os.altsep) if separator):
-        return f"expected a record at {run!r}, got no such file or folder; check the path"
-    where = f"{EXPECTED} in {printable(results)}, got {run!r}"
+        return UserError("record-path", run=run)
     if not paths:
-        return f"{where}, where no record is; check --results"
+        return UserError("record-none", results=results, run=run)
     ids = [path.name for path in paths]
-    if not (near := _near(run, ids)):
-        return f"{where}, which fits none of {_count(ids)}: {_named(ids)}; see: bench leaderboard"
-    return f"{where}, which fits none of {_count(ids)}; near it: {_named(near)}"
+    if near := _near(run, ids):
+        return UserError("record-near", results=results, run=run, count=_count(ids), near=_named(near))
+    return UserError("record-unknown", results=results, run=run, count=_count(ids), ids=_named(ids))
 
 
-def _several(results: Path, run: str, fitting: Sequence[Path]) -> str:
+def _several(results: Path, run: str, fitting: Sequence[Path]) -> UserError:
     names = [path.name for path in fitting]
-    return f"{EXPECTED} in {printable(results)}, got {run!r}, which fits {len(names)} of them: {_named(names)}; write more of it"
+    return UserError("record-ambiguous", results=results, run=run, count=len(names), ids=_named(names))
 
 
 def _near(run: str, ids: Sequence[str]) -> list[str]:

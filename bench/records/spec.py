@@ -23,6 +23,7 @@ class Component(BaseModel):
         gradient: For an attack: the gradient mode.
         knowledge: For an attack: `known` if it knows the draws that are scored, else None.
         package: For an attack that another package carries out: its name and release.
+        code: For an object given in Python: hash of its code; `sha256` is that of its state.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,11 +34,17 @@ class Component(BaseModel):
     gradient: str | None = None
     knowledge: str | None = None
     package: str | None = None
+    code: str | None = None
+
+    @property
+    def content(self) -> str | None:
+        """One hash of all that the name and the arguments do not tell: `sha256`, with the code of an object."""
+        return self.sha256 if self.code is None else hashlib.sha256(f"{self.code} {self.sha256}".encode()).hexdigest()
 
     @model_serializer(mode="wrap")
     def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leaves out later fields that are not set, so that run ids of old specs do not change."""
-        later = ("knowledge", "package")
+        later = ("knowledge", "package", "code")
         return {name: value for name, value in dump(self).items() if value is not None or name not in later}
 
 
@@ -104,7 +111,7 @@ def brief_differences(before: RunSpec, after: RunSpec) -> list[str]:
 
 def of_code(difference: str) -> bool:
     """Whether a phrase of `differences` is about source code only, which may compute the same."""
-    return difference.startswith(("defense content ", "attack content "))
+    return difference.startswith(("defense content ", "attack content ", "defense code ", "attack code "))
 
 
 def _brief(part: str, before: Any, after: Any) -> list[str]:
@@ -121,7 +128,7 @@ def _differences(before: Any, after: Any, path: tuple[str, ...]) -> list[str]:
         return [text for name in names for text in _differences(before.get(name), after.get(name), (*path, name))]
     if before == after:
         return []
-    old, new = (value[:8] if path[-1] == "sha256" and value else value for value in (before, after))
+    old, new = (value[:8] if path[-1] in ("sha256", "code") and value else value for value in (before, after))
     words = [_WORDS.get(word, word.replace("_", " ")) for word in path if word != "args"]
     return [f"{' '.join(words)} {old} -> {new}"]
 

@@ -48,7 +48,7 @@ class RecordWriter:
             self.header = read_header(self.path)
             if self.header.run_id != document["run_id"]:
                 raise UserError(
-                    f"expected the record of run {document['run_id']} in {self.path}, got that of {self.header.run_id}; move it away"
+                    "record-other-run", document=document["run_id"], path=self.path, run_id=self.header.run_id
                 )
         else:
             self._write_header(document)

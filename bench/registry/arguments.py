@@ -26,9 +26,9 @@ def parse_options(options: list[str], flag: str) -> dict[str, str]:
         key, equals, value = option.partition("=")
         key = key.strip().replace("-", "_")
         if not equals or not key.isidentifier():
-            raise UserError(f"expected {flag} key=value, got {option!r}; write for example {flag} steps=4")
+            raise UserError("argument-form", flag=flag, option=option)
         if key in pairs:
-            raise UserError(f"expected each argument once, got {flag} {key}= twice; drop one")
+            raise UserError("argument-repeated", flag=flag, key=key)
         pairs[key] = value
     return pairs
 
@@ -49,13 +49,13 @@ def complete(function: Callable[..., Any], given: Mapping[str, Any], *, what: st
     for name in given:
         if name not in parameters:
             names = f"it takes {', '.join(parameters)}" if parameters else "it takes no arguments"
-            raise UserError(f"expected an argument of {what}, got {name!r}{suggest(name, list(parameters))}; {names}")
+            raise UserError("argument-unknown", what=what, name=name, near=suggest(name, list(parameters)), names=names)
     values = {}
     for name, parameter in parameters.items():
         if name in given:
             values[name] = _convert(given[name], parameter, f"{what} {flag} {name}=")
         elif parameter.default is inspect.Parameter.empty:
-            raise UserError(f"expected {what} to be given {flag} {name}=VALUE, got nothing; it has no default")
+            raise UserError("argument-missing", what=what, flag=flag, name=name)
         else:
             values[name] = parameter.default
     return values
@@ -95,9 +95,7 @@ def _schema(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     except (NameError, AttributeError, TypeError):  # annotations that exist for type checkers only
         signature = inspect.signature(function)
     except ValueError as error:
-        raise UserError(
-            f"expected a class or function with a signature, got {function!r}; write one around it"
-        ) from error
+        raise UserError("component-signature", function=function) from error
     kinds = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return {name: parameter for name, parameter in signature.parameters.items() if parameter.kind in kinds}
 
@@ -115,15 +113,13 @@ def _convert(value: Any, parameter: inspect.Parameter, where: str) -> Any:
     except ValidationError as error:
         name = getattr(kind, "__name__", str(kind)) if get_origin(kind) is None else str(kind)
         raise UserError(
-            f"expected {where}{name}, got {value!r} ({error.errors()[0]['msg'].lower()}); correct the value"
+            "argument-value", where=where, name=name, value=value, problem=error.errors()[0]["msg"].lower()
         ) from error
     except PydanticUserError as error:
-        raise UserError(
-            f"expected {where}{kind}, which cannot be written as text, got {value!r}; leave it at its default"
-        ) from error
+        raise UserError("argument-not-text", where=where, kind=kind, value=value) from error
     parts = converted if isinstance(converted, tuple) else (converted,)
     if any(isinstance(part, float) and not math.isfinite(part) for part in parts):
-        raise UserError(f"expected {where}a finite number, got {value!r}; correct the value")
+        raise UserError("argument-not-finite", where=where, value=value)
     return converted
 
 

@@ -22,6 +22,8 @@ KIND_OF = {
     "score_model": "score_models",
 }
 """The kind of component under each key of a spec or a suite."""
+ARGUMENTS = {kind: role for role, kind in KIND_OF.items()} | {"datasets": "data"}
+"""The argument of the Python functions that takes an object of each kind."""
 FLAGS = {"defenses": "-D", "attacks": "-A", "classifiers": "-C", "score_models": "-S"}
 """Flags for the arguments of each kind; data sets take theirs in the name."""
 

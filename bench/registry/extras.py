@@ -15,4 +15,4 @@ def missing(package: str, error: Exception) -> UserError:
         package: A key of `EXTRAS`.
         error: The error of its import.
     """
-    return UserError(f'expected the package {package}, got "{error}"; pip install "purebench[{EXTRAS[package]}]"')
+    return UserError("package-missing", package=package, error=error, extra=EXTRAS[package])

@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -17,8 +17,13 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.foreign import importing
-from bench.registry.entry import KINDS, Entry
+from bench.registry.entry import ARGUMENTS, KINDS, Entry
 from bench.registry.sources import source_sha256
+
+PYTHON = "python"
+"""Prefix of the names of objects that were given in Python: `python:MyPurifier`."""
+NOT_HERE = "object-not-here"
+"""The code of the error about such a name where nobody gave the object."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,11 @@ class Found:
     name: str
     entry: Entry
     source: str
+
+    @property
+    def shown(self) -> str:
+        """The name in tables: without the prefix of objects."""
+        return self.name.removeprefix(f"{PYTHON}:")
 
     def load(self) -> Any:
         """Imports the component.
@@ -47,7 +57,12 @@ class Found:
             raise
         except (Exception, SystemExit) as error:
             raise UserError(
-                f"expected to import the {KINDS[self.kind]} {self.name!r}, got {type(error).__name__}: {error}; check {self.entry.target}"
+                "component-import",
+                component=KINDS[self.kind],
+                name=self.name,
+                kind=type(error).__name__,
+                error=error,
+                target=self.entry.target,
             ) from error
         return target(self.name.partition(":")[2]) if self.entry.family else target
 
@@ -67,10 +82,12 @@ class Registry:
 
     Arguments:
         tables: For each kind in `KINDS`, the built-in table.
+        objects: Components that were given as objects in Python.
     """
 
-    def __init__(self, tables: Mapping[str, Mapping[str, Entry]]) -> None:
+    def __init__(self, tables: Mapping[str, Mapping[str, Entry]], objects: Iterable[Found] = ()) -> None:
         self.tables = tables
+        self.objects = {(found.kind, found.name): found for found in objects}
 
     def find(self, kind: str, name: str) -> Found:
         """Resolves a name without importing the component.
@@ -78,6 +95,8 @@ class Registry:
         Raises:
             UserError: The name is unknown; close names are suggested.
         """
+        if is_object(name):
+            return self._object(kind, name)
         table = self.tables[kind]
         if name in table and not table[name].parameter:
             return Found(kind, name, table[name], "built-in")
@@ -91,7 +110,16 @@ class Registry:
             return Found(kind, name, replace(entry, args={**entry.args, **fixed}, parameter=""), "built-in")
         if colon:
             return _by_path(kind, name)
-        raise UserError(self._unknown(kind, name))
+        raise self._unknown(kind, name)
+
+    def _object(self, kind: str, name: str) -> Found:
+        if (kind, name) in self.objects:
+            return self.objects[kind, name]
+        short, role = name.partition(":")[2], ARGUMENTS[kind]
+        file = "npz:FILE" if role == "data" else f"FILE.py:{short}"
+        raise UserError(
+            "object-not-here", component=KINDS[kind], name=short, role=role, option=role.replace("_", "-"), file=file
+        )
 
     def all(self, kind: str) -> list[Found]:
         """All named components of a kind: the built-in ones, then entry points."""
@@ -111,22 +139,28 @@ class Registry:
     def _points(self, kind: str) -> dict[str, EntryPoint]:
         return {point.name: point for point in entry_points(group=f"purebench.{kind}")}
 
-    def _unknown(self, kind: str, name: str) -> str:
+    def _unknown(self, kind: str, name: str) -> UserError:
         known = [found.name for found in self.all(kind)]
         close = near(name, known + [found.name for found in self.members(kind)])
         if name.endswith(".py"):
-            return f"expected {_one(kind)} as path/file.py:object, got {name!r} without an object; add a colon and its name"
+            return UserError("component-no-object", component=_one(kind), name=name)
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
-        return f"expected {_one(kind)}, got {name!r}; {hint} (see: bench list {kind.replace('_', '-')})"
+        listed = kind.replace("_", "-")
+        return UserError("component-unknown", component=_one(kind), name=name, hint=hint, kind=listed)
+
+
+def is_object(name: str) -> bool:
+    """Whether a name is that of an object given in Python."""
+    return name.startswith(f"{PYTHON}:")
 
 
 def _by_path(kind: str, name: str) -> Found:
     """The component `module:object` or `path/file.py:object`."""
     module, _, attribute = name.rpartition(":")
     if not attribute or not module:
-        raise UserError(f"expected {_one(kind)} as module:object or path/file.py:object, got {name!r}; name both parts")
+        raise UserError("component-path", component=_one(kind), name=name)
     if module.endswith(".py") and not Path(module).is_file():
-        raise UserError(f"expected the file of the {KINDS[kind]} {name!r}, got no file {module}; check the path")
+        raise UserError("component-file", component=KINDS[kind], name=name, module=module)
     return Found(kind, name, Entry(name, "given by its path"), name)
 
 
@@ -137,7 +171,7 @@ def _member(owner: Any, name: str, wanted: str) -> Any:
     home = getattr(owner, "__name__", None)
     own = [word for word, value in getattr(owner, "__dict__", {}).items() if getattr(value, "__module__", "") == home]
     hint = f"{suggest(name, own)}; it has {', '.join(own[:10])}{', ...' if len(own) > 10 else ''}" if own else ""
-    raise UserError(f"expected {wanted}, got no {name!r} in its file or module{hint}; correct the name")
+    raise UserError("component-object", wanted=wanted, name=name, hint=hint)
 
 
 def _one(kind: str) -> str:
@@ -174,10 +208,7 @@ def own_package(name: str, attribute: str) -> ModuleType:
     """
     module = importlib.import_module(name)
     if not hasattr(module, attribute):
-        raise UserError(
-            f"expected purebench's package {name!r}, got another one from {getattr(module, '__file__', None) or list(module.__path__)}; "
-            "run in another folder or uninstall that package"
-        )
+        raise UserError("package-foreign", name=name, origin=getattr(module, "__file__", None) or list(module.__path__))
     return module
 
 
@@ -190,7 +221,7 @@ def _import(module: str) -> ModuleType:
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:
-            raise UserError(f"expected a Python file, got {module}; check the path")
+            raise UserError("python-file-missing", module=module)
         loaded = importlib.util.module_from_spec(spec)
         sys.modules[name] = loaded
         try:

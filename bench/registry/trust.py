@@ -38,6 +38,4 @@ def require_permission(registry: Registry, names: Iterable[tuple[str, str]], *, 
     """
     for kind, name in names:
         if runs_code(registry, kind, name) and not allowed:
-            raise UserError(
-                f"expected --allow-code for {asker}, which runs the code of its {KINDS[kind]} {name!r}, got none; read that code, then add --allow-code"
-            )
+            raise UserError("code-not-allowed", asker=asker, component=KINDS[kind], name=name)

@@ -39,9 +39,7 @@ def attacked(plan: Plan, view: DefendedClassifier, x: Images, y: Tensor, noise: 
     except Exception as error:
         if out_of_memory(error):
             raise
-        raise AttackError(
-            f"expected the attack {name} to return images, got {type(error).__name__}: {error}; run again with --debug"
-        ) from error
+        raise AttackError("attack-failed", name=name, kind=type(error).__name__, error=error) from error
     images = _images_of(name, result, x).detach()
     check_in_ball(name, images, x, plan.threat, noise.ids)
     return images
@@ -52,9 +50,7 @@ def check_in_ball(name: str, result: Images, x: Images, threat: ThreatModel, ids
     outside = ~(distance(result - x, threat) <= threat.furthest)
     outside |= ~((result >= 0) & (result <= 1)).flatten(1).all(dim=1)
     if outside.any():
-        raise AttackError(
-            f"expected the attack {name} to stay in the ball {threat} and in [0, 1], got violations on samples {ids[outside].tolist()}; correct the attack"
-        )
+        raise AttackError("attack-left-ball", name=name, threat=threat, ids=ids[outside].tolist())
 
 
 def by_image(remarks: dict[str, list[Any]], count: int, name: str) -> list[dict[str, Any]]:
@@ -70,9 +66,7 @@ def by_image(remarks: dict[str, list[Any]], count: int, name: str) -> list[dict[
     """
     for key, values in remarks.items():
         if len(values) != count:
-            raise AttackError(
-                f"expected the attack {name} to remark on each of its {count} images, got {len(values)} values of {key!r}; correct the attack"
-            )
+            raise AttackError("attack-remarks", name=name, count=count, got=len(values), key=key)
     return [{key: values[row] for key, values in remarks.items()} for row in range(count)]
 
 
@@ -84,6 +78,4 @@ def _images_of(name: str, result: object, x: Images) -> Images:
         got = f"{result.dtype} of shape {tuple(result.shape)}"
     else:
         return result
-    raise AttackError(
-        f"expected the attack {name} to return {x.dtype} of shape {tuple(x.shape)}, got {got}; correct the attack"
-    )
+    raise AttackError("attack-output", name=name, dtype=x.dtype, shape=tuple(x.shape), got=got)

@@ -149,7 +149,7 @@ def images_asked(samples: int | None, size: int) -> int:
         UserError: The data set has fewer.
     """
     if samples is not None and not 1 <= samples <= size:
-        raise UserError(f"expected --samples in 1..{size} or all, got {samples}; the data set has {size} images")
+        raise UserError("samples-range", size=size, samples=samples)
     return size if samples is None else samples
 
 

@@ -30,4 +30,4 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
-            raise UserError(f"expected --batch-size of at least 1, got {self.batch_size}; leave it out for auto")
+            raise UserError("batch-size-range", batch_size=self.batch_size)

@@ -43,9 +43,7 @@ def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int 
     """
     alone = planned.spec.batch_size
     if alone and batch_size not in (None, alone):
-        raise UserError(
-            f"expected --batch-size {alone}, which is part of run {run.run_id}, got {batch_size}; leave it out"
-        )
+        raise UserError("batch-size-recorded", alone=alone, run_id=run.run_id, batch_size=batch_size)
     worker = Worker(planned, pick_device(device), batch_size, lambda *_: None)
     if batch_size is None and not alone:
         recorded = (part.batch_size for part in run.header.environments.values())
@@ -68,9 +66,7 @@ def purified(
     planned = replan(run.header, registry, data_dir)
     changed = differences(run.spec, planned.spec)
     if changed:
-        raise UserError(
-            f"expected the parts of run {run.run_id} as they were, got changes: {'; '.join(changed)}; run it again"
-        )
+        raise UserError("run-changed", run_id=run.run_id, changed="; ".join(changed))
     worker = Worker(planned, pick_device(device), len(evidence), lambda *_: None)
     positions = positions_of(evidence.ids, planned.dataset)
     return worker.purify(positions, planned.dataset.floats(positions)), worker.purify(positions, evidence.images)

@@ -103,8 +103,9 @@ class Worker:
                     raise
                 if not self.auto or self.batch == 1:
                     raise UserError(
-                        f"expected --batch-size {self.batch} to fit into memory, got: out of memory; "
-                        + ("use a machine with more" if self.auto else "lower it, or leave it out for auto")
+                        "out-of-memory",
+                        batch=self.batch,
+                        advice="use a machine with more" if self.auto else "lower it, or leave it out for auto",
                     ) from error
                 self.batch //= 2
                 torch.cuda.empty_cache()

@@ -37,6 +37,10 @@ class Interval:
         """The interval as JSON."""
         return asdict(self)
 
+    def __str__(self) -> str:
+        """`51.0 % [41.3, 60.6]`."""
+        return f"{100 * self.value:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}]"
+
 
 def proportion(successes: int, n: int) -> Interval:
     """Wilson's interval; at 0 and 100 %, where it is too short, Clopper and Pearson's.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.files.documents import printable
 from bench.registry.entry import KIND_OF
 from bench.registry.registry import suggest
 from bench.suite.file import AXES, Axes, Named, SuiteFile
@@ -83,10 +82,10 @@ def cells_of(suite: SuiteFile, file: Path) -> list[Cell]:
             if axes is not suite or not any(cell.fits(patterns) for patterns in suite.exclude):
                 cells.append(_adjusted(cell, suite))
             if len(cells) > MOST_CELLS:
-                raise UserError(f"expected at most {MOST_CELLS} cells in {printable(file)}, got more; split the suite")
+                raise UserError("suite-too-large", most=MOST_CELLS, file=file)
     unique = list({repr(cell): cell for cell in cells}.values())
     if not unique:
-        raise UserError(f"expected cells in the suite {printable(file)}, got none; name a defense and an attack")
+        raise UserError("suite-empty", file=file)
     return unique
 
 
@@ -101,9 +100,7 @@ def patterns_of(only: list[str]) -> dict[str, str | list[str]]:
         axis, equals, pattern = text.partition("=")
         axis = axis.strip().replace("-", "_")
         if not equals or axis not in AXES:
-            raise UserError(
-                f"expected --only AXIS=PATTERN with an axis among {', '.join(AXES)}, got {text!r}; write for example --only defense=dpsam"
-            )
+            raise UserError("suite-axis", axes=AXES, text=text)
         patterns.setdefault(axis, []).append(pattern)
     return {**patterns}
 
@@ -185,9 +182,7 @@ def _named(axis: str, one: Named) -> tuple[str, dict[str, Any]]:
         return one, {}
     name = one.get("name")
     if not isinstance(name, str):
-        raise UserError(
-            f'expected the {axis} {one!r} with a name, got none; write for example {{ name = "dpsam", rho = 0 }}'
-        )
+        raise UserError("suite-name-missing", axis=axis, entry=one)
     return name, {key: value for key, value in one.items() if key != "name"}
 
 
@@ -204,6 +199,4 @@ def _text(value: Any) -> str:
 def _check_patterns(file: Path, patterns: list[dict[str, str | list[str]]]) -> None:
     for axis in (axis for pattern in patterns for axis in pattern):
         if axis not in AXES:
-            raise UserError(
-                f"expected patterns of {', '.join(AXES)} in {printable(file)}, got {printable(axis)!r}{suggest(axis, list(AXES))}; correct the key"
-            )
+            raise UserError("suite-pattern-axis", axes=AXES, file=file, axis=axis, near=suggest(axis, list(AXES)))

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import UserError
-from bench.files.documents import printable, read_toml
+from bench.files.documents import read_toml
 from bench.registry.registry import suggest
 
 AXES = ("dataset", "threat", "classifier", "score_model", "defense", "attack", "seed")
@@ -84,9 +84,7 @@ def find_suite(name: str) -> Path:
     if name in inside and not Path(name).is_file():
         return inside[name]
     if not Path(name).is_file():
-        raise UserError(
-            f"expected a suite file or one of {', '.join(sorted(inside))}, got {printable(name)!r}{suggest(name, list(inside))}; check the path"
-        )
+        raise UserError("suite-not-found", inside=sorted(inside), name=name, near=suggest(name, list(inside)))
     return Path(name)
 
 
@@ -100,15 +98,15 @@ def read_suite(file: Path) -> SuiteFile:
     try:
         return SuiteFile.model_validate(content)
     except ValidationError as error:
-        raise UserError(_first_mistake(file, error)) from error
+        raise _first_mistake(file, error) from error
 
 
-def _first_mistake(file: Path, error: ValidationError) -> str:
+def _first_mistake(file: Path, error: ValidationError) -> UserError:
     first = error.errors(include_url=False)[0]
     keys = {*SuiteFile.model_fields, *Adjust.model_fields}
     extra = first["type"] == "extra_forbidden"
     place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in keys or extra)
     if extra:
-        known = list(SuiteFile.model_fields)
-        return f"expected keys of a suite in {printable(file)}, got {printable(place)!r}{suggest(place, known)}; see: bench suite --help"
-    return f"expected a valid value of {printable(place)!r} in {printable(file)}, got {printable(first['input'])[:80]!r} ({first['msg'].lower()}); correct it"
+        return UserError("suite-key", file=file, key=place, near=suggest(place, list(SuiteFile.model_fields)))
+    got, problem = str(first["input"])[:80], first["msg"].lower()
+    return UserError("suite-value", file=file, key=place, got=got, problem=problem)

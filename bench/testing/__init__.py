@@ -31,14 +31,15 @@ class ContractError(BenchError, AssertionError):
     """A defense or an attack breaks its contract; the text names every check that failed, and why.
 
     Arguments:
-        text: The message.
+        code: The code of the error, or the message itself.
         checks: The results of all checks; empty if none was run.
+        values: Values of the placeholders in the sentence.
     """
 
     exit_code = 1
 
-    def __init__(self, text: str, checks: Sequence[Check] = ()) -> None:
-        super().__init__(text)
+    def __init__(self, code: str, checks: Sequence[Check] = (), **values: object) -> None:
+        super().__init__(code, **values)
         self.checks = list(checks)
 
 
@@ -157,30 +158,22 @@ def check_attack(
 
 def _check_is_defense(defense: object) -> None:
     if isinstance(defense, type):
-        raise ContractError(
-            f"expected an instance of a defense, got the class {defense.__name__}; call it: {defense.__name__}()"
-        )
+        raise ContractError("kit-class", name=defense.__name__)
     missing = [name for name in ("purify", "deterministic") if not hasattr(defense, name)]
     if missing:
-        raise ContractError(
-            f"expected a defense with `purify(x, noise)` and `deterministic`, got {type(defense).__name__} without {' and '.join(missing)}; add what is missing"
-        )
+        raise ContractError("kit-incomplete", kind=type(defense).__name__, missing=" and ".join(missing))
     try:
         check_signature(type(defense).__name__, defense)  # type: ignore[arg-type]
     except UserError as error:
-        raise ContractError(str(error)) from error
+        raise ContractError(error.message) from error
 
 
 def _check_are_images(images: Images) -> None:
     shape, kind = tuple(getattr(images, "shape", ())), getattr(images, "dtype", type(images).__name__)
     if len(shape) != 4 or len(images) < LEAST or str(kind) != "torch.float32":
-        raise UserError(
-            f"expected images= of at least {LEAST} float32 images (B, C, H, W), got {kind} of shape {shape}; write torch.rand(6, 3, 32, 32)"
-        )
+        raise UserError("kit-images-shape", least=LEAST, kind=kind, shape=shape)
     if not (images.min() >= 0 and images.max() <= 1):
-        raise UserError(
-            f"expected images= with pixels in [0, 1], got [{float(images.min()):g}, {float(images.max()):g}]; scale them"
-        )
+        raise UserError("kit-images-range", low=float(images.min()), high=float(images.max()))
 
 
 def _verdict(name: str, rules: Rules) -> list[Check]:

@@ -41,7 +41,7 @@ class AttackSubject:
         self.name = getattr(attack, "__name__", type(attack).__name__)
         self.threats = [ThreatModel.parse(text) for text in threats]
         if not threats:
-            raise UserError('expected at least one threat to check under, got none; write threats=("l2:0.5",)')
+            raise UserError("kit-threats")
         self.x = default_images().double()
         self.inner = 0.3 + 0.4 * self.x
         self.classifier = FourClasses(self.x[0].numel())

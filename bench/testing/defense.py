@@ -183,7 +183,7 @@ def _at_the_ends(error: float) -> str:
 
 def _images(value: object) -> Images:
     if not isinstance(value, Tensor):
-        raise UserError(f"expected purify to return images, got {type(value).__name__}; return them")
+        raise UserError("kit-purify-output", kind=type(value).__name__)
     return value.detach()
 
 

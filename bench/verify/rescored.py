@@ -159,9 +159,7 @@ class Rescoring:
             ids = self.run.ids[start : start + size]
             evidence = _stored(self.run.path, range(start // SHARD, -(-(start + len(ids)) // SHARD))).of(ids)
             if len(evidence) and evidence.images.shape[1:] != shape:
-                raise UserError(
-                    f"expected adversarial images of shape {shape}, got {evidence.images.shape[1:]}; restore the record"
-                )
+                raise UserError("verify-image-shape", shape=shape, got=evidence.images.shape[1:])
             yield ids, evidence
 
     def _score(self, ids: np.ndarray, positions: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -183,5 +181,5 @@ def _stored(path: Path, shards: Sequence[int]) -> Evidence:
     if not parts:
         return Evidence(np.zeros(0, np.int64), np.zeros((0, 1, 1, 1), np.float32))
     if len({images.shape[1:] for _, images in parts}) > 1:
-        raise UserError(f"expected adversarial images of one shape in {path}, got several; restore the record")
+        raise UserError("verify-image-shapes", path=path)
     return Evidence(*(np.concatenate(column) for column in zip(*parts, strict=True)))

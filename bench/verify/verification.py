@@ -35,9 +35,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and self.batch_size < 1:
-            raise UserError(
-                f"expected --batch-size of at least 1, got {self.batch_size}; leave it out for the record's"
-            )
+            raise UserError("verify-batch-size", batch_size=self.batch_size)
 
 
 @dataclass(frozen=True, kw_only=True)

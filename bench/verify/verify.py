@@ -20,7 +20,7 @@ from bench.records.lookup import find_record
 from bench.records.names import names_of
 from bench.records.seal import SEAL, broken_seal
 from bench.registry.entry import KINDS
-from bench.registry.registry import Registry
+from bench.registry.registry import NOT_HERE, Registry
 from bench.registry.trust import file_of, require_permission
 from bench.verify.verification import Options, Reporter, Verification
 
@@ -37,9 +37,7 @@ def opened(results: Path, run: str) -> Iterator[tuple[Path, list[str]]]:
         UserError: There is no such record.
     """
     if Path(run).is_dir() and not any((Path(run) / name).exists() for name in ("run.json", SEAL)):
-        raise UserError(
-            f"expected the folder of one record, with its run.json, got {printable(run)}; name a record below it, or with --results {printable(run)} its id"
-        )
+        raise UserError("verify-record", run=run)
     if not Path(run).is_file():
         yield Path(run) if Path(run).is_dir() else find_record(results, run), []
         return
@@ -142,20 +140,17 @@ def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -
         try:
             registry.find(*pair)
         except UserError as error:
-            raise UserError(_lacking(*pair, name)) from error
+            if error.code == NOT_HERE:
+                raise
+            raise _lacking(*pair, name) from error
         require_permission(registry, [pair], asker=f"the record {printable(name)}", allowed=options.allow_code)
 
 
-def _lacking(kind: str, part: str, name: str) -> str:
+def _lacking(kind: str, part: str, name: str) -> UserError:
     """The error for a part that a record names and that is not found."""
     file = file_of(part)
     if not file:
-        return (
-            f"expected the {KINDS[kind]} {part!r}, which the record {printable(name)} names, to be known here, got no such name; "
-            f"install the package that brings it (see: bench list {kind.replace('_', '-')})"
-        )
+        listed = kind.replace("_", "-")
+        return UserError("verify-part-unknown", component=KINDS[kind], part=part, record=name, kind=listed)
     where = "" if Path(file).is_absolute() else " in the folder where this is typed"
-    return (
-        f"expected the file {file}{where}, for the {KINDS[kind]} that the record {printable(name)} names, got none; "
-        "get it from whoever made the record, read it and put it there"
-    )
+    return UserError("verify-file-missing", file=file, where=where, component=KINDS[kind], record=name)

@@ -109,9 +109,7 @@ def between(t: int, steps: int, k: int) -> tuple[int, int]:
 def check_times(t: int, steps: int, votes: int, *, most: int = STEPS) -> None:
     """Raises `UserError` if the time, the number of reverse steps or the number of votes is out of its range."""
     if not 1 <= t <= STEPS or not 1 <= steps <= most or votes < 1:
-        raise UserError(
-            f"expected t in 1..{STEPS}, steps in 1..{most} and votes >= 1, got t={t}, steps={steps}, votes={votes}; correct the -D arguments"
-        )
+        raise UserError("diffusion-arguments", longest=STEPS, most=most, t=t, steps=steps, votes=votes)
 
 
 def units(t: int, score: ScoreModel) -> str:

@@ -56,8 +56,14 @@ class GDMP:
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= self.t < STEPS or min(self.rounds, self.votes) < 1 or self.scale < 0 or self.ptb <= 0:
             raise UserError(
-                f"expected 1 <= steps <= t < {STEPS}, rounds, votes >= 1, scale >= 0 and ptb > 0, got steps={self.steps}, t={self.t}, "
-                f"rounds={self.rounds}, votes={self.votes}, scale={self.scale}, ptb={self.ptb}; correct the -D arguments"
+                "gdmp-arguments",
+                longest=STEPS,
+                steps=self.steps,
+                t=self.t,
+                rounds=self.rounds,
+                votes=self.votes,
+                scale=self.scale,
+                ptb=self.ptb,
             )
 
     @property

@@ -32,7 +32,7 @@ class BitDepth:
 
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= 16:
-            raise UserError(f"expected bits in 1..16, got {self.bits}; correct -D bits=")
+            raise UserError("bit-depth-bits", bits=self.bits)
 
     def purify(self, x: Images, noise: Noise) -> Images:
         """The rounded images."""

@@ -59,10 +59,10 @@ class JPEG:
 def check_quality(quality: int) -> None:
     """Raises `UserError` if the codec does not have this quality."""
     if not 1 <= quality <= 100:
-        raise UserError(f"expected quality in 1..100, got {quality}; correct -D quality=")
+        raise UserError("jpeg-quality", quality=quality)
 
 
 def check_channels(x: Images) -> None:
     """Raises `UserError` if JPEG cannot store this number of channels."""
     if x.shape[1] not in MODES:
-        raise UserError(f"expected images of 1 or 3 channels for JPEG, got {x.shape[1]}; choose another defense")
+        raise UserError("jpeg-channels", shape=x.shape[1])

@@ -33,7 +33,7 @@ class Median:
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.size % 2 == 0:
-            raise UserError(f"expected size to be odd and at least 1, got {self.size}; correct -D size=")
+            raise UserError("median-size", size=self.size)
 
     def purify(self, x: Images, noise: Noise) -> Images:
         """The filtered images."""

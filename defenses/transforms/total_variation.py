@@ -46,9 +46,7 @@ class TotalVariation:
 
     def __post_init__(self) -> None:
         if self.weight <= 0 or self.steps < 0:
-            raise UserError(
-                f"expected weight > 0 and steps >= 0, got weight={self.weight}, steps={self.steps}; correct the -D arguments"
-            )
+            raise UserError("total-variation-arguments", weight=self.weight, steps=self.steps)
 
     def purify(self, x: Images, noise: Noise) -> Images:
         """The smoothed images."""

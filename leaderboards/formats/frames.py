@@ -13,11 +13,16 @@ from leaderboards.rows import Row
 from leaderboards.tables import Table
 
 
-def boards_as_csv(boards: Iterable[Board]) -> str:
-    """One line per row of any board; `status` is `ranked`, `incomplete` or `imported`."""
+def boards_as_frame(boards: Iterable[Board]) -> Any:
+    """A `pandas.DataFrame` with one line per row of any board; `status` is `ranked`, `incomplete` or `imported`."""
     import pandas
 
-    return pandas.DataFrame([line for board in boards for line in _lines(board)]).to_csv(index=False).rstrip("\n")
+    return pandas.DataFrame([line for board in boards for line in _lines(board)])
+
+
+def boards_as_csv(boards: Iterable[Board]) -> str:
+    """The same as comma-separated values."""
+    return boards_as_frame(boards).to_csv(index=False).rstrip("\n")
 
 
 def table_as_csv(table: Table) -> str:

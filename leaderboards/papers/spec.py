@@ -129,18 +129,16 @@ def read_spec(name: str) -> tuple[str, PaperSpec]:
         ready = READY / f"{name}.toml"
         if not ready.is_file():
             names = ", ".join(sorted(file.stem for file in READY.glob("*.toml")))
-            raise UserError(f"expected a .toml file or one of {names}, got {name!r}; check the path")
+            raise UserError("paper-spec-not-found", names=names, name=name)
         path = ready
     try:
         spec = PaperSpec.model_validate(_load(path))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise UserError(
-            f"expected a table spec in {path}, got a bad {where}: {first['msg'].lower()}; correct it"
-        ) from error
+        raise UserError("paper-spec-key", path=path, where=where, problem=first["msg"].lower()) from error
     except ValueError as error:
-        raise UserError(f"expected TOML in {path}, got: {error}; correct it") from error
+        raise UserError("paper-spec-damaged", path=path, error=error) from error
     _check(path, spec)
     return path.stem, spec
 
@@ -155,12 +153,10 @@ def _load(path: Path) -> dict[str, Any]:
 
 def _check(path: Path, spec: PaperSpec) -> None:
     if spec.kind == "table" and not spec.columns:
-        raise UserError(f"expected [[columns]] in {path}, got none; name at least one")
+        raise UserError("paper-columns-missing", path=path)
     for column in spec.columns:
         given = [name for name in ("value", "attack", "attack_class", "argument") if getattr(column, name) is not None]
         if len(given) != 1:
-            raise UserError(
-                f"expected one of value, attack, class and argument for the column {column.title!r} in {path}, got {len(given)}; correct it"
-            )
+            raise UserError("paper-column-kind", title=column.title, path=path, count=len(given))
         if column.value is not None and column.value not in VALUES:
-            raise UserError(f"expected a value among {', '.join(VALUES)} in {path}, got {column.value!r}; correct it")
+            raise UserError("paper-column-value", values=VALUES, path=path, column=column.value)

@@ -92,7 +92,7 @@ def _chosen(wanted: Sequence[RowSpec], board: Board) -> Groups:
             names = ", ".join(dict.fromkeys(row.defense for row in board.every))
             close = suggest(part.defense, [row.defense for row in board.every])
             raise UserError(
-                f"expected the row {part.defense!r} on the board {board.dataset}, {board.threat}, got only {names}{close}; correct [[rows]]"
+                "table-row", defense=part.defense, dataset=board.dataset, threat=board.threat, names=names, close=close
             )
         if part.group or not groups:
             groups.append((part.group, []))
@@ -109,14 +109,10 @@ def _ablation(name: str, vary: Sequence[str], board: Board) -> Groups:
     rows = [row for row in board.every if row.name == name]
     default = next((row for row in rows if row.defense == name), None)
     if default is None:
-        raise UserError(
-            f"expected the defense {name!r} with its default arguments on the board, got no such row; run it first"
-        )
+        raise UserError("table-ablation-default", name=name)
     strange = [argument for argument in vary if argument not in default.arguments]
     if strange:
-        raise UserError(
-            f"expected arguments of {name} ({', '.join(default.arguments)}), got {strange[0]!r}; correct vary"
-        )
+        raise UserError("table-ablation-argument", name=name, arguments=default.arguments, strange=strange[0])
     groups: Groups = [("default", [(name, default)])]
     for argument in vary:
         others = [row for row in rows if _changed(row, default) == {argument}]

@@ -17,6 +17,7 @@ from torch import nn
 import leaderboards
 from bench.audit import TABLE
 from bench.audit.bar import exceeds, order
+from bench.audit.checks.attack import flags
 from bench.audit.document import read_audit
 from bench.audit.finding import Finding, flags_of, verdict_of
 from bench.audit.rival import Trusting
@@ -323,7 +324,7 @@ def test_an_interrupted_command_says_how_to_go_on(tmp_path, capsys, monkeypatch)
         raise KeyboardInterrupt
 
     path = made(tmp_path, samples=8)
-    monkeypatch.setattr("bench.audit.checks.attack.flags.check", stops)
+    monkeypatch.setattr(flags, "check", stops)
     words = [
         "audit",
         str(path),

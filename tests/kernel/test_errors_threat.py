@@ -1,5 +1,6 @@
-"""Errors carry their exit code; a threat model keeps its radius exact."""
+"""Errors carry a code, a sentence and an exit code; a threat model keeps its radius exact."""
 
+import pickle
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +16,22 @@ from bench.threat import ThreatModel
 def test_exit_codes(error, code):
     assert error("a sentence").exit_code == code
     assert issubclass(error, BenchError)
+
+
+def test_a_code_becomes_a_sentence_and_survives_pickling():
+    error = UserError("engine-unknown", engines=["process", "ray"], name="dask")
+    for one in (error, pickle.loads(pickle.dumps(error))):
+        assert (one.code, type(one)) == ("engine-unknown", UserError)
+        assert "expected --engine process, ray, got 'dask'" in str(one)
+
+
+def test_a_sentence_of_a_third_party_has_no_code():
+    assert (UserError("expected {x}").code, str(UserError("expected {x}"))) == ("", "expected {x}")
+
+
+def test_an_os_error_is_printed_by_its_reason():
+    text = str(UserError("file-unwritable", path="a/b", error=OSError(13, "Permission denied", "a/b")))
+    assert "got: Permission denied;" in text
 
 
 @pytest.mark.parametrize(

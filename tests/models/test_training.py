@@ -337,7 +337,7 @@ def test_a_card_that_is_no_json(weights):
     [
         (
             {"architecture": "huge", "arguments": {}},
-            "expected an architecture among small-convnet, small-unet, diffusers-unet, got 'huge'",
+            "expected an architecture among small-convnet, small-resnet, small-unet, diffusers-unet, got 'huge'",
         ),
         (
             {"architecture": "small-convnet", "arguments": {"depth": 3}},

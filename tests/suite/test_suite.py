@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-import bench.suite.finished_cells
-import bench.suite.suite
+import bench.plan.loaded
+import bench.run.local
 from bench.cli.main import main
 from bench.registry.tables import make_registry
+from bench.suite import finished_cells
 from bench.suite.cells import cells_of
 from bench.suite.file import read_suite
 from bench.suite.finished_cells import Figures, FinishedCells
@@ -130,7 +131,7 @@ def test_the_list_vouches_only_for_what_has_not_changed(monkeypatch):
             if change == "touch":
                 os.utime(record / "run.json", ns=(1, 1))
             elif change == "code":
-                patch.setattr(bench.suite.finished_cells, "_code", lambda: "other")
+                patch.setattr(finished_cells, "_code", lambda: "other")
             else:
                 (record / "SHA256SUMS").unlink()
             assert known().find(first) is None
@@ -170,7 +171,7 @@ def test_the_list_forgets_what_was_replaced(monkeypatch):
     suite()
     file = known().file
     lines = file.read_bytes()
-    monkeypatch.setattr(bench.suite.finished_cells, "MOST_STALE", 3)
+    monkeypatch.setattr(finished_cells, "MOST_STALE", 3)
     file.write_bytes(lines * 4)
     known()
     assert file.read_bytes().count(b"\n") == 4

@@ -49,13 +49,9 @@ class ConvertedDenoiser(nn.Module):
             UserError: `sigma` is a number that is not positive or above the largest, or images of another shape.
         """
         if isinstance(sigma, float | int) and not 0 < sigma <= self.high:
-            raise UserError(
-                f"this score model expects sigma in (0, {self.high:.4g}], got {sigma:g}; choose another sigma or another --score-model"
-            )
+            raise UserError("score-sigma", high=self.high, sigma=sigma)
         if self.image_shape and tuple(y.shape[1:]) != tuple(self.image_shape):
-            raise UserError(
-                f"this score model expects images of shape {tuple(self.image_shape)}, got {tuple(y.shape[1:])}; choose another --score-model"
-            )
+            raise UserError("score-image-shape", image_shape=tuple(self.image_shape), shape=tuple(y.shape[1:]))
         return self(y, levels_of(sigma, y, self.get_buffer(self.constants).dtype))
 
     def predict(self, x: Tensor, time: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class ElucidatedDenoiser(ConvertedDenoiser):
         image_shape: tuple[int, int, int] | None = None,
     ) -> None:
         if prediction not in SIGNS:
-            raise UserError(f"expected a prediction among {', '.join(SIGNS)}, got {prediction!r}; use another model")
+            raise UserError("edm-prediction", predictions=SIGNS, prediction=prediction)
         constants = torch.tensor([spread, SIGNS[prediction]])
         super().__init__(network, ("spread_and_sign", constants), high=largest / 2, image_shape=image_shape)
         self.spread_and_sign: Tensor

@@ -48,15 +48,13 @@ def convention(config: Mapping[str, Any], place: str) -> str:
     name = str(config.get("_class_name")).removesuffix("Scheduler")
     if name not in TABLE:
         raise UserError(
-            f"expected one of the schedulers {', '.join(TABLE)} at {place}, got {config.get('_class_name')}; {ADVICE}"
+            "scheduler-unknown", schedulers=TABLE, place=place, got=config.get("_class_name"), advice=ADVICE
         )
     flows = (config.get("prediction_type") == FLOW_PREDICTION, bool(config.get("use_flow_sigmas")))
     if any(flows) != all(flows):
-        raise UserError(
-            f"expected use_flow_sigmas together with prediction_type flow_prediction at {place}, got one without the other; {ADVICE}"
-        )
+        raise UserError("scheduler-flow-sigmas", place=place, advice=ADVICE)
     if config.get("invert_sigmas"):
-        raise UserError(f"expected times that rise with the noise at {place}, got invert_sigmas; {ADVICE}")
+        raise UserError("scheduler-inverted", place=place, advice=ADVICE)
     if config.get("timestep_type") == "continuous" and config.get("prediction_type") == "v_prediction":
         return ELUCIDATED
     return FLOW if all(flows) else TABLE[name]

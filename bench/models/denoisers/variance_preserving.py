@@ -42,13 +42,9 @@ class VariancePreservingDenoiser(ConvertedDenoiser):
         image_shape: tuple[int, int, int] | None = None,
     ) -> None:
         if prediction not in PREDICTIONS:
-            raise UserError(
-                f"expected a prediction among {', '.join(PREDICTIONS)}, got {prediction!r}; use another model"
-            )
+            raise UserError("vp-prediction", predictions=PREDICTIONS, prediction=prediction)
         if len(kept) < 2 or not bool((kept.diff() < 0).all()) or not 0 < float(kept[-1]) < float(kept[0]) < 1:
-            raise UserError(
-                "expected a schedule whose signal falls within (0, 1), got another one (rescaled to zero terminal signal?); use another model"
-            )
+            raise UserError("vp-schedule")
         levels = ((1 - kept.double()) / kept.double()).log() / 2
         high = float(levels.float()[-1].exp()) / 2
         super().__init__(network, ("levels", levels.float()), high=high, image_shape=image_shape)

@@ -42,10 +42,7 @@ class PreconditionedDenoiser(nn.Module):
             UserError: `sigma` is a number outside the range the model was trained for.
         """
         if isinstance(sigma, float | int) and not self.low <= sigma <= self.high:
-            raise UserError(
-                f"this score model expects sigma in [{self.low:g}, {self.high:g}], got {sigma:g}; "
-                "choose another sigma or another --score-model"
-            )
+            raise UserError("score-sigma-range", low=self.low, high=self.high, sigma=sigma)
         return self(y, levels_of(sigma, y, y.dtype))
 
     def forward(self, y: Tensor, sigma: Tensor) -> Tensor:

@@ -33,12 +33,9 @@ def autoattack_resnet18(*, path: Path | None = None) -> nn.Module:
     places = list(found.submodule_search_locations or []) if found else []
     file = path or Path(places[0] if places else "pyautoattack") / CHECKPOINT
     if not file.exists():
-        raise UserError(
-            f"expected the checkpoint of pyautoattack at {file}, got no file; pip install --force-reinstall --no-deps pyautoattack, "
-            "or pass -C path=FILE with its examples/model_test.pt"
-        )
+        raise UserError("resnet18-missing", file=file)
     if digest(file, "sha256") != SHA256:
-        raise UserError(f"expected {file} with sha256 {SHA256[:12]}…, got another content; reinstall pyautoattack")
+        raise UserError("resnet18-changed", file=file, sha256=SHA256[:12])
     network = importlib.import_module("pyautoattack.examples.resnet").ResNet18()
     network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     network.image_shape = (3, 32, 32)

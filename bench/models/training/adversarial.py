@@ -43,9 +43,7 @@ class Adversary:
 
     def __post_init__(self) -> None:
         if ThreatModel.parse(self.threat).norm != "linf":
-            raise UserError(
-                f"expected a linf threat to train against, got {self.threat}; write for example --threat linf:8/255"
-            )
+            raise UserError("train-norm", threat=self.threat)
 
     def examples(self, model: nn.Module, x: Images, y: Tensor, generator: torch.Generator) -> Images:
         """Adversarial examples of `x`; their starts are drawn from `generator` on the CPU."""
