@@ -222,9 +222,11 @@ def test_filters_search_columns_and_picks_are_in_the_address(opened):
 
 
 def test_links_lead_to_runs_and_back_to_the_same_board(opened):
-    page = opened("#?sort=-defense")
+    page = opened("#?sort=-defense", viewport={"width": 1440, "height": 400})
+    page.evaluate("scrollTo(0, 150)")
     page.locator("#ranked tbody th a", has_text="near").click()
     page.wait_for_selector(".figures")
+    assert page.evaluate("scrollY") == 0
     assert page.locator("h1").inner_text() == "near under pgd-full"
     assert "rank 1= of 4" in page.locator(".lead").inner_text()
     assert "bench run --defense near --attack pgd-full" in page.locator(".command code").inner_text()
@@ -234,6 +236,7 @@ def test_links_lead_to_runs_and_back_to_the_same_board(opened):
     page.wait_for_selector("text=near under square")
     page.locator(".crumb a").click()
     wait_for_names(page, ["noisy", "near", "low", "best"])
+    page.wait_for_function("() => scrollY === 150")
     page.go_back()
     page.go_back()
     page.wait_for_selector("text=near under pgd-full")

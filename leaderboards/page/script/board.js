@@ -29,7 +29,7 @@ const menu = (title, content) => html`<details class="menu"><summary>${title}</s
 function columnBox({ key, title, tip }) {
   const chosen = state.columns.split(" ").filter(Boolean), on = chosen.includes(key);
   const next = on ? chosen.filter((other) => other !== key) : [...chosen, key];
-  return html`<label title=${tip}><input type="checkbox" name=${key} .checked=${on}
+  return html`<label data-tip=${tip}><input type="checkbox" name=${key} .checked=${on}
     @change=${() => choose({ columns: next.join(" ") })}>${title}</label>`;
 }
 
@@ -38,7 +38,7 @@ function boardFilters(shown) {
   return controls("Filter the table", html`
     ${select("Board", "board", names.length > 1 ? [...names, ["all", "all boards"]] : names)}
     <label class="grow">Search<input type="search" id="q" autocomplete="off" placeholder="name, verdict, threat, attack"
-      .value=${state.q} @input=${(event) => choose({ q: event.target.value }, { typing: true })}></label>
+      .value=${state.q} @input=${(event) => choose({ q: event.target.value }, { quietly: true })}></label>
     ${select("Kind", "kind", [["", "all"], ...kinds])}${menu("Columns", optional.map(columnBox))}
     ${menu("Download", html`<button type="button" @click=${() => saveCsv(shown)}>CSV of these rows and columns</button>
       <button type="button" @click=${() => saveJson(shown)}>JSON of these rows</button>`)}

@@ -67,9 +67,9 @@ function zoom(picture, shown, times) {
   if (!picture) return nothing;
   const { board } = runs[picture.run].row, place = shown.indexOf(picture);
   const names = (predictions) => predictions.map((one) => className(board, one)).join(", ");
-  const step = (by) => { if (shown[place + by]) choose({ image: `${shown[place + by].id}` }, { typing: true }); };
+  const step = (by) => { if (shown[place + by]) choose({ image: `${shown[place + by].id}` }, { quietly: true }); };
   const keys = (event) => { if (event.key === "ArrowLeft") step(-1); else if (event.key === "ArrowRight") step(1); };
-  const closed = () => choose({ image: "" });
+  const closed = () => choose({ image: "" }, { quietly: true });
   return html`<dialog class="zoom" aria-label="Image ${picture.id}" @close=${closed} @keydown=${keys}>
     <h2>${className(board, picture.label)}, image ${picture.id}: ${FATES[picture.fate]}</h2>${tiles(picture, times)}
     ${facts([["Predicted, clean", names(picture.clean)], ["Predicted, attacked", names(picture.adversarial)]])}

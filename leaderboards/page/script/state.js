@@ -23,8 +23,8 @@ export function to(path, changes = {}) {
 
 export const open = (path, changes) => { location.hash = to(path, changes); };
 
-// Other choices in the same view; while someone types, without a new step for the Back button.
-export function choose(changes, { typing = false } = {}) {
-  if (typing) location.replace(to(state.path, changes));
+// Other choices in the same view; quietly, as while someone types, without a new step for the Back button.
+export function choose(changes, { quietly = false } = {}) {
+  if (quietly) location.replace(to(state.path, changes));
   else open(state.path, changes);
 }
