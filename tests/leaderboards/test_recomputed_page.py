@@ -16,11 +16,11 @@ TABLE = """(place) => [...document.querySelectorAll(`${place} table`)].map((tabl
 CHART = """(chart) => {
   const place = (one) => one.getAttribute("transform").match(/[-\\d.]+/g).map(Number);
   const shift = (one) => place(one.parentElement);
-  const ticks = (axis) => [...chart.querySelectorAll("g[text-anchor=end] > text, g > text[y='0.71em']")].filter((one) => (one.getAttribute("y") === "0.71em") === (axis === 0))
+  const ticks = (axis) => [...chart.querySelectorAll("g[text-anchor=end]:not([paint-order]) > text, g > text[y='0.71em']")].filter((one) => (one.getAttribute("y") === "0.71em") === (axis === 0))
     .map((one) => [Number(one.textContent), place(one)[axis]]);
   const end = (one, name) => Number(one.getAttribute(name));
   return {
-    x: ticks(0), y: ticks(1), names: chart.querySelectorAll("g[fill='var(--ink)'] > text").length,
+    x: ticks(0), y: ticks(1), names: chart.querySelectorAll("g[paint-order] > text").length,
     bars: [...chart.querySelectorAll("line[stroke-opacity]")].map((one) => ["x1", "y1", "x2", "y2"].map((name) => end(one, name))),
     points: [...chart.querySelectorAll("a")].map((one) => ({
       tip: one.dataset.tip.replaceAll("−", "-"), row: one.dataset.row,
@@ -96,8 +96,12 @@ def _check_line(line, rows, board):
         else f"{row['verdict']}: "
     )
     assert verdict.endswith(" ".join(row["flags"]))
+    counts = {f"{kind[0].upper()}{kind[1:]} %": part["n"] for kind, part in row["under"].items()}
+    counts["Δ undefended"] = (row["undefended"] or {}).get("n", row["n"])
     for title, text in line.items():
         assert title in cells or text == "·", f"not recomputed: {title}"
+        text, _, images = text.partition(", n = ")
+        assert int(images or row["n"]) == counts.get(title, row["n"]) or text == "·"
         says("" if text == "·" else text.replace(" to ", " "), cells.get(title), f"{defense}, {title}")
 
 

@@ -15,12 +15,17 @@ function found() {
   return rows.filter((row) => (!state.kind || row.kind === state.kind) && says(row));
 }
 
+const TIED = `A rank is one more than the number of rows that are significantly better (paired two-sided tests on the
+  same images, Holm over all pairs, 5 %).`;
+const POSITION = `The rank is the position; in brackets the ranks that paired tests on the same images leave open, all of
+  them right at once with 95 %.`;
+
 // How rows are ranked, on the page itself.
 function rule(all, required) {
   const counts = all.map((row) => row.n), ends = [...new Set([Math.min(...counts), Math.max(...counts)])];
-  return html`<p class="lead">Ranked by the <b>worst case</b> over all attacks, image by image. A rank is one more than
-    the number of rows that are significantly better (paired two-sided tests on the same images, Holm over all pairs,
-    5 %). Required attacks: <b>${required}</b>. ${all.length ? html`<b>n = ${ends.join(" to ")}</b> images.` : nothing}</p>`;
+  const images = all.length ? html`<b>n = ${ends.join(" to ")}</b> images.` : nothing;
+  return html`<p class="lead">Ranked by the <b>worst case</b> over all attacks, image by image.
+    ${all.some((row) => row.rank_low) ? POSITION : TIED} Required attacks: <b>${required}</b>. ${images}</p>`;
 }
 
 const menu = (title, content) => html`<details class="menu"><summary>${title}</summary>

@@ -12,37 +12,44 @@ const LAYOUT = {
 };
 const COLOURS = ["one", "two", "c3", "c4", "c5", "c6", "c7", "c8"].map((name) => `var(--${name})`);
 const XY = { x: "x", y: "y" };
+const LABEL = { fill: "var(--ink)", stroke: "var(--panel)", strokeWidth: 4 };
 const MOST_LABELS = 10, LETTER = 6.4, LINE = 11;
 const KEYS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
+const short = (name) => (name.length > 24 ? `${name.slice(0, 23)}…` : name);
 const pointOf = (row, part, x, tip, colour, more) => ({
-  row, tip, x, y: 100 * part.value, low: 100 * part.low, high: 100 * part.high, name: row.title,
+  row, tip, x, y: 100 * part.value, low: 100 * part.low, high: 100 * part.high, name: short(row.title),
   href: to(`run/${strongest(row)}`), colour, fill: colour, symbol: "circle", size: 4, faint: 0.4, ...more,
 });
 
-function chart(name, note, points, { marks = [], named = points, below = nothing, ...options }) {
+function chart(name, note, points, { marks = [], named = points, sides = [true, false], below = nothing, ...options }) {
   const axes = { ...LAYOUT, ...options };
   const drawn = [
     gridY({ stroke: "var(--line)", strokeOpacity: 1, ticks: 5 }), ...marks,
     ruleX(points, { x: "x", y1: "low", y2: "high", stroke: "colour", strokeOpacity: "faint" }),
     dot(points, { ...XY, href: "href", r: "size", symbol: "symbol", stroke: "colour", fill: "fill", sort: null }),
   ];
-  const names = text(labelled(named, points, plot({ ...axes, marks: drawn })),
-    { ...XY, text: "name", dx: 8, textAnchor: "start", fill: "var(--ink)", stroke: "var(--panel)", strokeWidth: 4 });
-  const svg = reachable(plot({ ...axes, marks: [...drawn, names] }), points, name);
+  const names = labelled(named, sides, points, plot({ ...axes, marks: drawn })).map(({ one, right }) => text([one],
+    { ...XY, text: "name", dx: right ? 8 : -8, textAnchor: right ? "start" : "end", ...LABEL }));
+  const svg = reachable(plot({ ...axes, marks: [...drawn, ...names] }), points, name);
   return html`<figure class="chart"><figcaption><h2>${name}</h2><p>${note}</p></figcaption>${svg}${below}</figure>`;
 }
 
-// The highest points that have room for their name, where it meets no other name and covers no other point.
-function labelled(named, points, svg) {
-  const x = (one) => svg.scale("x").apply(one.x), y = (one) => svg.scale("y").apply(one.y);
-  const taken = points.map((one) => ({ left: x(one) - 5, right: x(one) + 5, middle: y(one) }));
-  const free = (one) => {
-    const left = x(one) + 6, right = left + LETTER * one.name.length, middle = y(one);
-    const apart = (other) => other.right < left || other.left > right || Math.abs(other.middle - middle) > LINE;
-    return right < LAYOUT.width + 10 && taken.every(apart) && taken.push({ left, right, middle });
+// The highest points that have room for their name on one side, where it meets no other name and covers no other point.
+function labelled(named, sides, points, svg) {
+  const x = (one) => svg.scale("x").apply(one.x), y = (one) => svg.scale("y").apply(one.y), found = [];
+  const taken = points.map((one) => ({ from: x(one) - 5, to: x(one) + 5, middle: y(one) }));
+  const place = (one, right) => {
+    const size = LETTER * one.name.length, from = x(one) + (right ? 6 : -6 - size);
+    const box = { from, to: from + size, middle: y(one) };
+    const apart = (other) => other.to < box.from || other.from > box.to || Math.abs(other.middle - box.middle) > LINE;
+    if (box.from < LAYOUT.marginLeft || box.to > LAYOUT.width || !taken.every(apart)) return false;
+    taken.push(box);
+    return found.push({ one, right });
   };
-  return [...named].sort((a, b) => b.y - a.y).filter((one) => taken.length < points.length + MOST_LABELS && free(one));
+  for (const one of [...named].sort((a, b) => b.y - a.y))
+    if (found.length < MOST_LABELS) sides.some((right) => place(one, right));
+  return found;
 }
 
 function reachable(svg, points, name) {
@@ -122,7 +129,7 @@ function overRadius(rows) {
     ...part.map((row) => point(row, row.board.eps, row.worst_case, row.board.threat, z))]);
   return chart("Over the radius", "Worst case at each radius that was attacked; radius 0 is clean accuracy.", points, {
     marks: [line(points, { ...XY, z: "z", stroke: "colour", strokeOpacity: ({ z }) => (COLOURS[z] ? 1 : 0.3) })],
-    named: lastOfEach(points).filter(({ z }) => COLOURS[z]), marginRight: 90,
+    named: lastOfEach(points).filter(({ z }) => COLOURS[z]), sides: [true], marginRight: 165,
     x: { label: norm === "linf" ? "radius, levels of 255" : `radius, ${norm}`, ...CENTRED },
   });
 }
@@ -144,7 +151,7 @@ export function anyFail(row) {
   if (!points.length) return nothing;
   const note = "Accuracy if an image counts only while none of its submissions fails; clean: the null attack.";
   return chart("Any of N submissions fails", note, points, {
-    marks: [line(points, { ...XY, z: "z", stroke: "colour" })], named: lastOfEach(points), marginRight: 60,
-    x: { label: "submissions of each image", ...CENTRED },
+    marks: [line(points, { ...XY, z: "z", stroke: "colour" })], named: lastOfEach(points), sides: [true],
+    marginRight: 60, x: { label: "submissions of each image", ...CENTRED },
   });
 }

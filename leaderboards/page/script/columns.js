@@ -1,4 +1,4 @@
-import { number, pText, percent, signed } from "./format.js";
+import { number, pText, percent, plural, signed } from "./format.js";
 import { html, interval, nothing, sourceLinks, verdict, whisker } from "./parts.js";
 import { data, rankText, rows, strongest } from "./records.js";
 import { state, to } from "./state.js";
@@ -20,7 +20,8 @@ const TIPS = {
   n: "Images that all required attacks of the row have faced.",
   kind: "Whether the purifier draws random numbers.",
   score_model: "The denoiser that the purifier uses.",
-  known_draws: "Accuracy under attacks that know the scored draws.",
+  attacks: "Accuracy under the worst attack of this class, per image; with n or draws where they are others than the row's.",
+  "known draws": "Accuracy under attacks that know the scored draws.",
   eot: "Accuracy under attacks that average exact gradients over fresh draws.",
   delta_undefended: "Worst case minus that of the classifier alone, in points: the effect of the purifier.",
   delta_null: "Worst case minus the same rule on unchanged images, in points: the effect of the attacks.",
@@ -38,14 +39,21 @@ const plain = (key, title, value, more) =>
 const words = (key, title, value, more) => plain(key, title, value, { cell: value, text: true, ...more });
 const parted = (key, title, part, shown, more) => plain(key, title, (row) => part(row)?.value ?? null, {
   part, down: true, cell: (row) => (part(row) ? shown(part(row), row) : html`<span class="none">·</span>`), ...more });
-const delta = (key, title, part) => parted(key, title, part, (one) => interval(one, { text: signed }));
+const delta = (key, title, part) =>
+  parted(key, title, part, (one, row) => interval(one, { text: signed, note: aside(one, row) }));
 const share = (key, title, part, kind, more) => parted(key, title, part,
-  (one, row) => interval(one, { value: runLink(row, kind, percent(one.value)) }), more);
+  (one, row) => interval(one, { value: runLink(row, kind, percent(one.value)), note: aside(one, row) }), more);
 
 const runLink = (row, kind, text) => html`<a href=${to(`run/${strongest(row, kind)}`)}>${text}</a>`;
 
+// What a figure is computed on, where that is not what its row is.
+function aside({ n, draws = null }, row) {
+  const drawn = draws === null || draws === row.draws ? "" : `, ${plural(draws, "draw")}`;
+  return (n === row.n ? "" : `, n = ${n}`) + drawn;
+}
+
 const classColumn = (kind) => share(kind.replace(" ", "_").toLowerCase(), `${kind[0].toUpperCase()}${kind.slice(1)} %`,
-  (row) => row.under[kind], kind, { tip: "Accuracy under the worst attack of this class, per image." });
+  (row) => row.under[kind] ?? row.elsewhere?.[kind], kind, { tip: TIPS[kind] ?? TIPS.attacks });
 
 const drawColumn = ([key, [title, tip]]) => parted(`draws_${key}`, `${title} %`,
   (row) => row.draw_figures?.[key]?.robust,
@@ -63,13 +71,12 @@ const COLUMNS = [
   plain("n", "n", (row) => row.n, { down: true }),
   words("kind", "Kind", (row) => row.kind),
   words("score_model", "Score model", (row) => row.score_model),
-  ...data.classes.map(classColumn),
-  share("known_draws", "Known draws %", (row) => row.under["known draws"], "known draws"),
+  ...[...data.classes, "known draws"].map(classColumn),
   share("eot", "EOT %", (row) => row.eot, "full gradient"),
   ...Object.entries(DRAW_RULES).map(drawColumn),
   delta("delta_undefended", "Δ undefended", (row) => row.delta_undefended),
   delta("delta_null", "Δ null attack", (row) => row.delta_null),
-  plain("p", "p", (row) => row.p, { cell: (row) => pText(row.p) }),
+  plain("p", "p", (row) => row.p, { cell: (row) => `${pText(row.p)}${row.p_n ? aside({ n: row.p_n }, row) : ""}` }),
   plain("score_passes", "Score passes", (row) => row.score_passes),
   plain("certified_l2", "Certified l2", (row) => row.certified, { down: true }),
   plain("draws", "Draws", (row) => row.draws),

@@ -41,8 +41,9 @@ function attacks(row, current) {
   const body = row.runs.map((id) => {
     const { attack, class: kind, robust, n, seed } = runs[id];
     const name = html`<a href=${to(`run/${id}`)} aria-current=${id === current ? "page" : "false"}>${attack}</a>`;
-    return html`<tr><th scope="row">${name}<span class="range">${kind}</span></th><td>${interval(robust)}</td><td>${n}</td>
-      ${several ? html`<td>${seed}</td>` : nothing}</tr>`;
+    const apart = !row.counted || row.counted.includes(id) ? "" : ": does not count, on other images, draws or seed";
+    return html`<tr><th scope="row">${name}<span class="range">${kind}${apart}</span></th>
+      <td>${interval(robust)}</td><td>${n}</td>${several ? html`<td>${seed}</td>` : nothing}</tr>`;
   });
   const head = ["Attack", "Robust %", "n", ...(several ? ["Seed"] : [])];
   return html`<h2>Attacks on this defense</h2>${table("Attacks on this defense", head, body)}`;
