@@ -13,9 +13,10 @@ from bench.errors import UserError
 from bench.figures.runs import read_run, read_runs
 from bench.records.lookup import find_record, results_of
 from bench.threat import ThreatModel
+from leaderboards.assembly import rows_of
 from leaderboards.classes import AUTO
 from leaderboards.imported import FOLDER, Imported
-from leaderboards.rows import Row, rows_of
+from leaderboards.rows import Row
 
 OWN_WORDS = ("link", "name", "authors", "venue", "architecture", "additional_data", "footnote", "reported")
 NORMS = {"Linf": "linf", "L2": "l2"}

@@ -1,6 +1,7 @@
 """Rules of the whole code: which commands start without torch, who prints, who switches gradients off, and no global randomness."""
 
 import ast
+import os
 import re
 import shutil
 import string
@@ -21,6 +22,7 @@ COMMANDS = {
     "bench.cli.check",
     "bench.cli.exchange",
     "bench.cli.options",
+    "bench.cli.report",
     "bench.cli.train",
     "leaderboards.publish",
     "leaderboards.findings.attacks",
@@ -68,6 +70,19 @@ def run(code):
         (["leaderboard", "--results", "results/fashion-mnist-standard"], 0),
         (["leaderboard", "--results", "results/fashion-mnist-standard", "--format", "html"], 0),
         (["leaderboard", "--results", "results/fashion-mnist-standard", "--format", "csv"], 0),
+        (
+            [
+                "report",
+                "4c11",
+                "86fe",
+                "--no-purified",
+                "--results",
+                "results/fashion-mnist-standard",
+                "--out",
+                os.devnull,
+            ],
+            0,
+        ),
         (["table", "results/tables/main.toml", "--format", "latex"], 0),
         (["compare", "4c11", "86fe", "--results", "results/fashion-mnist-standard"], 0),
         (["export", "4c11", "--results", "results/fashion-mnist-standard"], 0),

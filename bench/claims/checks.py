@@ -16,14 +16,17 @@ from bench.claims.gradient import SAME, Slope, gradient_error, look, nonzero, of
 from bench.claims.likeness import alike
 from bench.claims.logits import outputs
 from bench.claims.modes import modes
-from bench.claims.operations import keyed, operations
+from bench.claims.operations import SETTLE, keyed, operations
 from bench.claims.passes import work
-from bench.claims.repetition import Scoring, repetition, restored
+from bench.claims.repetition import Scoring, repetition
 from bench.claims.twin import Twin, interior, twin_of
 from bench.defended import DefendedClassifier
 from bench.errors import CoupledError, UserError
 from bench.foreign import blamed, out_of_memory
 from bench.gradient import GradientMode
+from bench.keyed import ALONE, OPERATIONS, ForeignDrawsError
+from bench.keyed.draws import not_keyed
+from bench.keyed.generators import restored
 from bench.models.inspection import advice_on, inspect_classifier
 from bench.noise import Noise
 from bench.plan.plan import Plan
@@ -48,6 +51,10 @@ REFUSED = {
 """Checks whose failure makes the robust accuracy meaningless, so that the run is refused; other failures are recorded and shown."""
 
 
+DRAWN = {"repeats", "other seed", "global state"}
+"""Checks that fail if a defense draws from other generators than its noise."""
+
+
 def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise) -> dict[str, Any]:
     """Verifies determinism, range, gradient and the other cheap claims; returns them as JSON.
 
@@ -59,6 +66,7 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
         noise: Their draws.
 
     Raises:
+        ForeignDrawsError: A stochastic defense draws elsewhere, and its draws are not keyed, or not by these means.
         CoupledError: An image's result depends on the batch size, so that the run has to go image by image.
         UserError: A claim of `REFUSED` failed, or the defense leaves [0, 1], or the classifier has other classes
             or is no classifier (`inspect_classifier`).
@@ -75,9 +83,17 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
         checks, claims = measure_claims(plan, model, scoring, x, noise)
     for claim in claims:
         if claim.verdict == FAILED and claim.check in REFUSED:
+            if plan.spec.keyed == ALONE and claim.check in DRAWN:
+                raise not_keyed(name)
             error = CoupledError if claim.check in COUPLED else UserError
+            error = error if model.deterministic or claim.check not in _foreign(plan) else ForeignDrawsError
             raise error(f"expected {name} {REFUSED[claim.check]}, {_got(claim)}")
     return checks | {"claims": [claim.as_dict() for claim in claims]}
+
+
+def _foreign(plan: Plan) -> set[str]:
+    """The checks that fail if the draws of a stochastic defense have to be keyed, or by other means than those of the plan."""
+    return SETTLE | {*COUPLED} if plan.spec.keyed == OPERATIONS else DRAWN
 
 
 def measure_claims(

@@ -47,8 +47,9 @@ def show_command(
     from bench.console.audit import audit_text
     from bench.console.run import summary_text
     from bench.console.show import record_text
-    from bench.console.steps import audit_line
+    from bench.console.steps import audit_line, steps_text
     from bench.figures.summary import summarise
+    from bench.records.command import run_command
     from bench.records.lookup import find_record
     from bench.records.names import code_of
     from bench.records.record import read_record
@@ -64,11 +65,13 @@ def show_command(
         return
     say(summary_text(summary, header.labels.model_dump(), header.notes))
     if audit:
-        text = audit_text(audit, header.labels.model_dump())
-    else:
-        text = f"audit   none yet; {audit_line(run, results, allow_code=bool(code_of(make_registry(), header)))}"
-    say(f"\n{text}")
+        say(f"\n{audit_text(audit, header.labels.model_dump())}")
     say(f"\n{record_text(record, summary, audit)}")
+    steps = [(run_command(header, len(record.lines)), "the same run again")]
+    if not audit:
+        command = audit_line(run, results, allow_code=bool(code_of(make_registry(), header)))
+        steps.append((command, "no audit yet: can this number be believed?"))
+    say(f"\n{steps_text(steps)}")
 
 
 def verify_command(

@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from bench.data.dataset import Dataset
 from bench.errors import BenchError, UserError
 from bench.foreign import blamed, own_folder
+from bench.keyed import taking_noise
 from bench.models.adapter import Adapter, adapted
 from bench.models.contained import networks_behind, networks_in
 from bench.models.fingerprint import fingerprint
@@ -118,9 +119,9 @@ def check_weights(part: object, name: str) -> None:
 
 
 def make_defense(part: Part, score: ScoreModel | None) -> Defense:
-    """Builds the defense, from a score model if it takes one; raises `UserError` if its values are wrong."""
+    """Builds the defense, from a score model if it takes one; raises `UserError` if its values or its `purify` are wrong."""
     roles = {"score": score} if takes(part.target, "score") else {}
-    return _build(part, **roles)
+    return taking_noise(_build(part, **roles))
 
 
 def notes(built: Defense, defense: Part, attack: Part) -> list[str]:

@@ -12,13 +12,15 @@ from bench.audit.strength import PASSED
 from bench.errors import UserError
 from bench.records.header import read_header
 from bench.threat import ThreatModel
+from leaderboards.assembly import FEW
 from leaderboards.boards import Board
 from leaderboards.classes import REQUIRED
+from leaderboards.curves import Curve, curves
 from leaderboards.entries import BELIEVED, Entry
-from leaderboards.formats.documents import row_document, status
+from leaderboards.formats.documents import board_document, row_document, status
 from leaderboards.page.evidence import Evidences
 from leaderboards.page.outcomes import Outcomes, short
-from leaderboards.rows import FEW, Row
+from leaderboards.rows import Row
 
 
 def page_data(boards: Sequence[Board], evidences: Evidences) -> dict[str, Any]:
@@ -29,9 +31,11 @@ def page_data(boards: Sequence[Board], evidences: Evidences) -> dict[str, Any]:
         evidences: Collects the stored images of the runs.
     """
     outcomes = [Outcomes(board) for board in boards]
+    place = {id(row): place for place, row in enumerate(row for board in boards for row in board.every)}
     parts = {part.run_id: part for board in boards for row in board.every for part in row.runs}
     return {
         "boards": [_board(board) | images.of_board() for board, images in zip(boards, outcomes, strict=True)],
+        "curves": [[_rounded(point) for point in _points(curve, place)] for curve in curves(boards)],
         "rows": [
             _rounded(_row(row, number)) | images.of_row(row)
             for number, (board, images) in enumerate(zip(boards, outcomes, strict=True))
@@ -66,8 +70,7 @@ def _board(board: Board) -> dict[str, Any]:
         "threat": board.threat,
         "norm": threat.norm,
         "eps": threat.radius,
-        "reference": board.reference,
-        "required": list(board.required),
+        **board_document(board),
         "imported": [asdict(row) for row in board.imported],
     }
 
@@ -82,6 +85,14 @@ def _row(row: Row, board: int) -> dict[str, Any]:
         "badge": badge(row.verdict, next(audited, "")),
         "runs": [part.run_id for part in row.runs],
     }
+
+
+def _points(curve: Curve, place: dict[int, int]) -> list[dict[str, Any]]:
+    """A security curve: at each radius the number of its row (at 0 of the first), the radius in pixel units, and the accuracy."""
+    rows = [place[id(row)] for row in (curve.rows[0], *curve.rows)]
+    return [
+        {"row": row, "eps": radius, **share.as_dict()} for row, (_, radius, share) in zip(rows, curve.points, strict=True)
+    ]
 
 
 def _run(part: Entry, evidences: Evidences) -> dict[str, Any]:

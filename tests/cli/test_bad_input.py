@@ -60,8 +60,8 @@ class OwnNetwork(NaN):
         self.network = nn.Conv2d(1, 1, 1).eval().requires_grad_(False)
         for part in self.network.parameters(): nn.init.constant_(part, 0.5)
     def purify(self, x, noise): return (0.1 * self.network(x) + x).clamp(0, 1)
-class NoNoise(NaN):
-    def purify(self, x): return x
+class NoImages(NaN):
+    def purify(self): return None
 class Raises(NaN):
     def purify(self, x, noise): raise ValueError("two\\nlines")
 class Drifts(NaN):
@@ -185,7 +185,7 @@ INPUTS = [
     ("defense that draws against its claim", OWN + "--defense parts.py:Draws", 2, "expected Draws.purify not to draw, as `deterministic = True` says, got: it drew from its noise; set `deterministic = False`, or do not draw\n"),
     ("defense of another dtype", OWN + "--defense parts.py:Widens", 2, "expected Widens.purify to return images of torch.float32, got torch.float64; keep the dtype, as .to(x.dtype) does\n"),
     ("defense that writes into its input", OWN + "--defense parts.py:Writes", 2, "expected Writes.purify to leave x as it is, got it written into; do not write into x: x = x * 0.5, not x *= 0.5\n"),
-    ("defense that takes no noise", OWN + "--defense parts.py:NoNoise --dataset npz:good.npz", 2, "expected NoNoise.purify to take (x, noise), got purify(x); write def purify(self, x, noise)\n"),
+    ("defense that takes no images", OWN + "--defense parts.py:NoImages --dataset npz:good.npz", 2, "expected NoImages.purify to take (x, noise), got purify(); write def purify(self, x, noise), or purify(self, x)\n"),
     ("defense that raises", OWN + "--defense parts.py:Raises", 2, "expected Raises.purify to return images, got ValueError: two lines; run it under --debug"),
     ("defense that is not reproducible", OWN + "--defense parts.py:Drifts", 2, "to give the same logits twice|got a difference|draw from `noise` only"),
     ("defense that loses the gradient", OWN + "--defense parts.py:Detaches", 2, "expected gradients through parts.py:Detaches|got RuntimeError|set `differentiable = False`"),
@@ -212,6 +212,7 @@ INPUTS = [
     ("unknown name to list", "list defenses dpsma", 2, "expected a defense, got 'dpsma'; did you mean dpsam"),
     ("unknown check to list", "list checks leek", 2, "expected the name of a check, got 'leek' (did you mean leak?); see: bench list checks"),
     ("unknown run", "show 123abc --results results", 2, "expected the id|got '123abc', where no record is; check --results"),
+    ("report of an unknown run", "report 123abc --results results", 2, "expected the id|got '123abc', where no record is"),
     ("no run named", "show --results results", 2, "Missing argument|see: bench show --help"),
     ("leaderboard of an empty folder", "leaderboard --results results", 2, "expected finished runs below results, got none that fit; make one: bench run"),
     ("unknown format", "leaderboard --format xml", 2, "expected --format md|got 'xml'; choose one"),

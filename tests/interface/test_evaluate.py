@@ -14,7 +14,6 @@ from notebook import Blur, Claimed, Jitter, classifier, images_and_labels
 
 import bench
 from bench.cli.main import main
-from bench.errors import UserError
 
 ROOT = Path(__file__).parent.parent.parent
 PURIFIER = """
@@ -148,7 +147,11 @@ def test_names_and_objects_mix(evaluate, tmp_path):
     assert bare.spec["defense"]["name"] == "none"
 
 
-def test_purifier_that_draws_from_the_global_generators_is_refused(evaluate):
-    with pytest.raises(UserError) as error:
-        evaluate(lambda x: (x + 0.1 * torch.randn(x.shape)).clamp(0, 1))
-    assert error.value.code == "purifier-draws"
+def test_draws_of_a_function_are_keyed(evaluate):
+    chance = np.random.Generator(np.random.PCG64(1))
+    torch_drawn = evaluate(lambda x: (x + 0.1 * torch.randn(x.shape)).clamp(0, 1), n=4)
+    function = lambda x: (x + 0.1 * float(chance.normal())).clamp(0, 1)  # noqa: E731
+    numpy_drawn = evaluate(function, n=4)
+    assert evaluate(function, n=4).record == numpy_drawn.record  # the generator is as it was
+    assert (torch_drawn.spec["keyed"], torch_drawn.spec["draws"]) == ("operations", 10)
+    assert (numpy_drawn.spec["keyed"], numpy_drawn.header.checks.deterministic) == ("image by image", False)

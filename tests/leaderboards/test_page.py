@@ -150,17 +150,18 @@ def wait_for_names(page, wanted):
     )
 
 
-def test_the_board_shows_ranks_with_ties_and_how_they_are_made(opened):
+def test_the_board_shows_ranks_with_intervals_and_how_they_are_made(opened):
     page = opened()
     assert page.locator("h1").inner_text() == "toy, linf:8/255"
     assert names(page) == ["best", "near", "noisy", "low"]
     assert headers(page) == ["Rank", "Defense", "Worst case %", "Clean %", "Verdict", "n"]
     assert page.locator("#ranked th.c-defense .range").all_inner_texts() == ["cnn"] * 4
     assert [column(page, key) for key in ("rank", "worst_case", "clean", "verdict", "n")] == [
-        ["1=", "1=", "3", "4"], ["100.0", "95.0", "53.1", "25.0"], ["100.0"] * 4, ["not audited small n"] * 4, ["40"] * 4,
+        ["1", "2", "3", "4"], ["100.0", "95.0", "53.1", "25.0"], ["100.0"] * 4, ["not audited small n"] * 4, ["40"] * 4,
     ]  # fmt: skip
+    assert page.locator("#ranked td.c-rank .range").all_inner_texts() == ["1–2", "1–2", "3", "4"]
     rule = page.locator(".lead").inner_text()
-    assert all(words in rule for words in ("significantly better", "AutoAttack, black box, transfer", "n = 20 to 40"))
+    assert all(words in rule for words in ("paired tests", "AutoAttack, black box, transfer", "n = 40"))
     assert names(page, "#incomplete") == ["<b>lacking</b>"]
     assert column(page, "missing", "#incomplete") == ["AutoAttack, black box, transfer"]
     assert "Elsewhere" in page.locator("#imported").inner_text()
@@ -228,7 +229,7 @@ def test_links_lead_to_runs_and_back_to_the_same_board(opened):
     page.wait_for_selector(".figures")
     assert page.evaluate("scrollY") == 0
     assert page.locator("h1").inner_text() == "near under pgd-full"
-    assert "rank 1= of 4" in page.locator(".lead").inner_text()
+    assert "rank 2 (1–2) of 4" in page.locator(".lead").inner_text()
     assert "bench run --defense near --attack pgd-full" in page.locator(".command code").inner_text()
     assert '"name": "near"' in page.locator("pre").inner_text()
     assert page.evaluate("document.activeElement.id") == "main"
@@ -490,7 +491,7 @@ def test_figures_that_a_row_may_have_are_shown(board, opened, tmp_path):
         )
     )
     page = opened("#?columns=worst_case+draws_worst", file=file)
-    assert column(page, "rank") == ["1=", "1=", "3 (2–4)", "4"]
+    assert page.locator("#ranked td.c-rank .range").all_inner_texts()[2] == "2–4"
     assert "20.0\n40.0 to 60.0, null 90.0" in page.locator("#ranked td.c-draws_worst").nth(2).inner_text()
     assert page.locator("th.c-defense a[href^=http]").evaluate_all("(all) => all.map((one) => one.href)") == [
         "https://example.org/a"

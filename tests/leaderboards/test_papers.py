@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from records_for_tables import full_set, header, record
 
-from bench.cli.main import main
 from bench.errors import UserError
 from leaderboards.formats.latex import escape
 from leaderboards.papers.make import make
@@ -155,49 +154,6 @@ def test_what_latex_would_read_as_a_command():
     assert escape("50 % of A&B_c **bold**") == r"50 \% of A\&B\_c \textbf{bold}"
 
 
-@pytest.mark.parametrize("name", ["clean-robust", "cost-robust", "curve"])
-def test_ready_figures_are_a_pdf_and_a_png_of_a_columns_width(name, results, tmp_path, capsys):
-    from PIL import Image
-
-    full_set(results, "z", "best", "1" * 20 + "0" * 20, threat="linf:16/255")
-    words = ["table", name, "--results", str(results), "--out", str(tmp_path / "figures")]
-    if name != "curve":
-        text = (Path(__file__).parent.parent.parent / "leaderboards" / "specs" / f"{name}.toml").read_text()
-        words[1] = spec(tmp_path, text + 'threat = "linf:8/255"\n', name)
-    assert main(words) == 0
-    pdf, png = (Path(line) for line in capsys.readouterr().out.split())
-    assert pdf.read_bytes().startswith(b"%PDF")
-    picture = Image.open(png)
-    assert picture.width == 975  # 3.25 inches of 300 dots
-    assert len(picture.convert("RGB").getcolors(1 << 20)) > 20
-    assert main([*words[:-1], str(tmp_path / "one.png")]) == 0
-    assert (tmp_path / "one.png").read_bytes() == png.read_bytes()
-
-
-def test_the_points_of_figures_are_those_of_the_lines(results):
-    """What is handed to the plot, not what the picture looks like."""
-    from leaderboards.boards import collect
-    from leaderboards.papers.figures import _curve, _scatter
-
-    class Axes:
-        def __init__(self):
-            self.series = {}
-
-        def errorbar(self, x, y, *, label, **_):
-            self.series[label] = (list(x), list(y))
-
-        def __getattr__(self, name):
-            return lambda *_, **__: ([], [])
-
-    full_set(results, "z", "best", "1" * 20 + "0" * 20, threat="linf:16/255")
-    scatter, curve = Axes(), Axes()
-    _scatter(scatter, collect(results, threat="linf:8/255"), 8)
-    _curve(curve, collect(results), 8)
-    worst = [min(rights) for rights in zip(*(right(results, f"b{k}") for k in range(4)), strict=True)]
-    assert scatter.series["near"] == ([100.0], [pytest.approx(100 * sum(worst) / LONG)])
-    assert curve.series["best"] == ([0.0, 8.0, 16.0], [100.0, 100.0, 50.0])
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -239,5 +195,3 @@ def test_names_and_formats_that_are_wrong(results, tmp_path):
     ):
         make("main", results=results)
     assert make("main", results=results, threat="linf:16/255") != make("main", results=results, threat="linf:8/255")
-    with pytest.raises(UserError, match="expected one board for this figure, got 2"):
-        make("clean-robust", results=results, out=tmp_path)

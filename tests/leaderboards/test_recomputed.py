@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import pytest
 from recomputed_boards import ENDS, KNOWN, rows_of
-from recomputed_cells import in_words
+from recomputed_cells import curves_of, in_words
 from recomputed_statistics import difference_interval, paired, share_interval
 
 import leaderboards
@@ -47,7 +47,8 @@ def command(n, attack):
 def row_document(row):
     """What JSON says of a row."""
     return {
-        **{key: row[key] for key in ("rank", "classifier", "score_model", "deterministic", "draws", "n", "seeds", "clean", "under",
+        **{key: row[key] for key in ("rank", "rank_low", "rank_high", "elsewhere", "draw_figures", "any_fail", "p_n", "shared", "counted", "source",
+                                     "classifier", "score_model", "deterministic", "draws", "n", "seeds", "clean", "under",
                                      "eot", "worst_seed", "p", "certified", "verdict", "flags", "missing")},
         "believed": believed(row), "worst_case": row["worst"], "seed_spread": row["spread"], "delta_undefended": row["undefended"],
         "delta_null": row["null"], "score_passes": row["passes"],
@@ -63,7 +64,14 @@ def json_document(board, row, run):
         "n": run["n"], "clean": clean, "robust": robust, "worst_case": row["worst"], "believed": believed(run), "verdict": run["verdict"],
         "flags": run["flags"], "run_ids": [run["id"], *others], "status": "incomplete" if row["missing"] else "ranked",
         "attack_class": run["class"], "seed": run["seed"], "command": command(run["n"], run["spec"]["attack"]["name"]),
-        "row": row_document(row),
+        "row": row_document(row), "board": board_document(board),
+    }  # fmt: skip
+
+
+def board_document(board):
+    return {
+        "title": board["title"], "required": list(board["required"]), "n": dict(zip(("low", "high"), board["n"], strict=True)),
+        "ranked": len(board["rows"]), "reference": board["reference"],
     }  # fmt: skip
 
 
@@ -73,7 +81,7 @@ def imported_document(board, row):
     return {
         "defense": row["name"], "attack": None, "dataset": board["dataset"], "threat": board["threat"], "n": None,
         "clean": row["clean"], "robust": row["robust"], "worst_case": row["robust"], "believed": None, "verdict": None, "flags": flags,
-        "run_ids": [], "status": "imported", "imported": kept,
+        "run_ids": [], "status": "imported", "imported": kept, "board": board_document(board),
     }  # fmt: skip
 
 
@@ -104,7 +112,7 @@ def page_board(board):
     labels = {line["id"]: line["label"] for row in rows for run in row["runs"] for line in run["lines"]}
     ids = list(dict.fromkeys(sample for row in sorted(rows, key=lambda row: -row["n"]) for sample in row["shares"]))
     return {
-        **{key: board[key] for key in ("dataset", "threat", "reference")}, "required": list(board["required"]),
+        **board_document(board), **{key: board[key] for key in ("dataset", "threat")},
         "norm": board["threat"].partition(":")[0], "eps": float(Fraction(board["threat"].partition(":")[2])),
         "imported": [imported_document(board, row)["imported"] for row in board["imported"]],
         "ids": ids, "labels": [labels[sample] for sample in ids],
@@ -121,6 +129,19 @@ def page_pair_of(a, b):
 def page_pair(mine, others):
     both = [sample for sample in mine if sample in others]
     return page_pair_of(tuple(mine[one] for one in both), tuple(others[one] for one in both)) if both else None
+
+
+def page_curve(curve, boards):
+    """A point at each radius, with the place of its row among all rows of the page; radius 0 is of the first."""
+    key = [curve[name] for name in ("dataset", "defense", "classifier", "score", "draws")]
+    rows = [(board, row) for board in boards for row in rows_of(board)]
+    place = {
+        board["threat"]: k for k, (board, row) in enumerate(rows)
+        if [board["dataset"], *(row[name] for name in ("defense", "classifier", "score_model", "draws"))] == key
+    }  # fmt: skip
+    unit = 255 if curve["norm"] == "linf" else 1
+    first = curve["points"][1][0]
+    return [{"row": place[threat or first], "eps": level / unit, **share} for threat, level, share in curve["points"]]
 
 
 def page_row(row, number, board):
@@ -186,11 +207,12 @@ def test_page(recomputed):
     results, asked, wanted, _ = recomputed
     text = re.search(r'id="data">(.*?)</script>', leaderboards.render(results, "html", images=0, **asked), re.DOTALL)
     found = json.loads(text.group(1))
-    assert set(found) == {"boards", "rows", "runs", "classes", "least", "datasets", "purified", "version"}
+    assert set(found) == {"boards", "curves", "rows", "runs", "classes", "least", "datasets", "purified", "version"}
     assert (found["datasets"], found["purified"], found["least"]) == ({}, False, 20)
     told = [page_board(board) for board in wanted]
     for place, (one, board) in enumerate(zip(found["boards"], told, strict=True)):
         same(one, board, f"boards/{place}", **SHORT)
+    same(found["curves"], [page_curve(curve, wanted) for curve in curves_of(wanted)], "curves", **SHORT)
     rows = [(row, number) for number, board in enumerate(wanted) for row in rows_of(board)]
     for place, (one, (row, number)) in enumerate(zip(found["rows"], rows, strict=True)):
         same(one, page_row(row, number, told[number]), f"rows/{place}", **SHORT)
@@ -206,7 +228,7 @@ def test_csv(recomputed):
     lines = [
         told
         for board in wanted
-        for told in [*map(csv_line, rows_of(board), [board] * 99), *map(csv_imported, board["imported"])]
+        for told in [*map(csv_line, rows_of(board), [board] * 99), *map(csv_imported, board["imported"], [board] * 99)]
     ]
     assert len(found) == len(lines)
     for place, (one, told) in enumerate(zip(found, lines, strict=True)):
@@ -225,13 +247,24 @@ def test_csv(recomputed):
 
 def csv_line(row, board):
     figures = {
-        "clean": row["clean"], "worst_case": row["worst"], "known_draws": row["under"].get(KNOWN), "eot": row["eot"],
+        "clean": row["clean"], "worst_case": row["worst"], "shared": row["shared"], "eot": row["eot"],
         "delta_undefended": row["undefended"], "delta_null": row["null"],
-        **{kind.lower().replace(" ", "_"): row["under"].get(kind) for kind in board["required"]},
+        **{f"{rule}_{part}": share for rule, pair in (row["draw_figures"] or {}).items() for part, share in pair.items()},
     }  # fmt: skip
+    classes = {kind: row["elsewhere"].get(kind) or row["under"].get(kind) for kind in (*board["required"], KNOWN)}
+    classes = {kind.lower().replace(" ", "_"): part for kind, part in classes.items() if part}
+    counts = {f"{kind}_n": part["n"] for kind, part in classes.items()}
+    counts |= {f"{kind}_draws": part.get("draws", row["draws"]) for kind, part in classes.items()}
+    curves = {
+        f"any_fail_{part}": " ".join(f"{share:.6f}" for share in curve)
+        for part, curve in (row["any_fail"] or {}).items()
+    }
+    figures |= classes
     ends = {"value": "", "low": "_low", "high": "_high"}
     spread = {f"{name}{ends[end]}": part[end] for name, part in figures.items() if part for end in ENDS}
-    return spread | {
+    return spread | counts | curves | {f"source_{key}": value for key, value in (row["source"] or {}).items()} | {
+        "board": board["title"], "required": "; ".join(board["required"]), "counted": " ".join(row["counted"]),
+        "rank_low": row["rank_low"], "rank_high": row["rank_high"], "p_n": row["p_n"],
         "dataset": board["dataset"], "threat": board["threat"], "status": "incomplete" if row["missing"] else "ranked",
         "rank": row["rank"], "defense": row["defense"], "classifier": row["classifier"], "score_model": row["score_model"],
         "p": row["p"], "score_passes": row["passes"], "certified_l2": row["certified"], "n": row["n"], "draws": row["draws"],
@@ -240,8 +273,9 @@ def csv_line(row, board):
     }  # fmt: skip
 
 
-def csv_imported(row):
+def csv_imported(row, board):
     return {
+        "board": board["title"],
         "dataset": row["dataset"], "threat": row["threat"], "status": "imported", "defense": row["name"],
         "clean": row["clean"], "worst_case": row["robust"], "flags": "unreliable" if row["unreliable"] else "",
     }  # fmt: skip

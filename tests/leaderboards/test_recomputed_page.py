@@ -55,15 +55,24 @@ def show(page, board):
     )
 
 
-def shown_cells(row, rows, board):
-    """What a row says in each column of the page; a number of ranks that share it has a sign."""
-    shared = sum(other["rank"] == row["rank"] for other in rows) > 1
+def shown_cells(row, board):
+    """What a row says in each column of the page."""
     seeds = (len(row["seeds"]), 100 * row["spread"]) if len(row["seeds"]) > 1 else len(row["seeds"])
     cells = {
         **{re.sub("^[a-z]{2}", lambda found: found.group().capitalize(), title): value for title, value in row_cells(row, REQUIRED).items()},
-        "Score model": row["score_model"], "Seeds": seeds, "Kind": "deterministic" if row["deterministic"] else "stochastic", "p": row["p"], "n": row["n"],
+        "Score model": row["score_model"], "Seeds": seeds, "Kind": "deterministic" if row["deterministic"] else "stochastic", "n": row["n"],
+        "Δ undefended": with_images(row, "undefended"), "Shared images %": with_images(row, "shared"), "p": row["p"],
     }  # fmt: skip
-    return cells, shared
+    for rule, title in (("mean", "mean"), ("worst", "worst of k"), ("majority", "majority"), ("known", "known")):
+        pair = (row["draw_figures"] or {}).get(rule)
+        cells[f"Draws: {title} %"] = pair and (*percent(pair["robust"]), 100 * pair["clean"]["value"])
+    return cells
+
+
+def with_images(row, key):
+    """An interval in percent, then its images where they are not the row's."""
+    part = row[key]
+    return part and (*percent(part), *([part["n"]] if part["n"] != row["n"] else []))
 
 
 def test_tables(page, recomputed):
@@ -79,14 +88,16 @@ def test_tables(page, recomputed):
 
 
 def _check_line(line, rows, board):
-    defense, classifier = line.pop("Defense").split("\n")
+    defense, classifier, *source = line.pop("Defense").split("\n")
     (row,) = (
         row
         for row in rows
         if (row["defense"], row["classifier"], f"{row['draws']}") == (defense, classifier, line["Draws"])
     )
-    cells, shared = shown_cells(row, rows, board)
-    assert ("Rank" not in line) or line.pop("Rank") == f"{row['rank']}{'=' if shared else ''}"
+    cells = shown_cells(row, board)
+    assert bool(source) == bool(row["source"])
+    low, high = row["rank_low"], row["rank_high"]
+    assert ("Rank" not in line) or line.pop("Rank") == f"{row['rank']}\n{low if low == high else f'{low}–{high}'}"
     verdict = line.pop("Verdict")
     assert verdict.startswith(
         "not audited"
@@ -96,12 +107,11 @@ def _check_line(line, rows, board):
         else f"{row['verdict']}: "
     )
     assert verdict.endswith(" ".join(row["flags"]))
-    counts = {f"{kind[0].upper()}{kind[1:]} %": part["n"] for kind, part in row["under"].items()}
-    counts["Δ undefended"] = (row["undefended"] or {}).get("n", row["n"])
+    p, _, images = line.pop("p").partition(", n = ")
+    says(p, cells["p"], f"{defense}, p")
+    assert int(images or row["n"]) == (row["p_n"] or row["n"])
     for title, text in line.items():
         assert title in cells or text == "·", f"not recomputed: {title}"
-        text, _, images = text.partition(", n = ")
-        assert int(images or row["n"]) == counts.get(title, row["n"]) or text == "·"
         says("" if text == "·" else text.replace(" to ", " "), cells.get(title), f"{defense}, {title}")
 
 
@@ -167,7 +177,12 @@ def _check_attacks(titles, lines, row):
     several = len({run["seed"] for run in row["runs"]}) > 1
     assert titles == ["Attack", "Robust %", "n", "Seed"][: 3 + several]
     for line, other in zip(lines, row["runs"], strict=True):
-        wanted = [f"{other['attack']}\n{other['class']}", str(other["n"]), *([str(other["seed"])] if several else [])]
+        apart = "" if other["id"] in row["counted"] else ": does not count, on other images, draws or seed"
+        wanted = [
+            f"{other['attack']}\n{other['class']}{apart}",
+            str(other["n"]),
+            *([str(other["seed"])] if several else []),
+        ]
         assert [line[0], *line[2:]] == wanted
         says(line[1].replace(" to ", " "), percent(share_interval(list(other["adversarial"].values()))), f"{line}")
 
@@ -243,9 +258,8 @@ def _has_bar(bars, axis, at, ends, of, step):
 def _check_curves(chart, boards):
     (x, step_x), (y, step_y) = scale(chart["x"]), scale(chart["y"])
     wanted = []
-    for (name, *_), points in curves_of(boards).items():
-        wanted.append((name, 0, points[0][1]["clean"]["value"]))
-        wanted += [(name, level, row["worst"]["value"]) for level, row in points]
+    for curve in curves_of(boards):
+        wanted += [(curve["defense"], level, share["value"]) for _, level, share in curve["points"]]
     assert len(chart["points"]) == len(wanted)
     for point in chart["points"]:
         name, told = point["tip"].split(": ")

@@ -11,7 +11,7 @@ from bench.registry.trust import require_permission, runs_code
 from bench.suite.cells import cells_of, patterns_of
 from bench.suite.file import find_suite, read_suite
 
-READY = ("smoke", "fashion-mnist-standard", "cifar10-standard", "imagenet-standard")
+READY = ("first", "smoke", "fashion-mnist-standard", "cifar10-standard", "imagenet-standard")
 
 
 def cells(tmp_path, text):

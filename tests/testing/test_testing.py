@@ -112,8 +112,6 @@ class Draws(Blur):
 
 
 class GlobalDraws(Blur):
-    deterministic: ClassVar[bool] = False
-
     def purify(self, x, noise):
         return (x + 0.1 * torch.randn(x.shape, dtype=x.dtype)).clamp(0, 1)
 
@@ -230,9 +228,9 @@ class NoReturn(Blur):
         super().purify(x, noise)
 
 
-class NoNoise(Blur):
-    def purify(self, x):
-        return x
+class NoImages(Blur):
+    def purify(self):
+        return None
 
 
 SHAPE, INPUT, CLAIM, ALONE, GLOBAL, FINITE, SLOPE = (
@@ -306,9 +304,9 @@ def test_the_report_of_what_is_no_defense_or_asks_for_nothing_is_one_line(capsys
     assert words(capsys.readouterr().out) == (
         "FAIL expected an instance of a defense, got the class Blur; call it: Blur()"
     )
-    assert report(check_defense, NoNoise()) == 1
+    assert report(check_defense, NoImages()) == 1
     assert words(capsys.readouterr().out) == (
-        "FAIL expected NoNoise.purify to take (x, noise), got purify(x); write def purify(self, x, noise)"
+        "FAIL expected NoImages.purify to take (x, noise), got purify(); write def purify(self, x, noise), or purify(self, x)"
     )
     assert report(check_attack, fgsm, threats=()) == 2
     assert capsys.readouterr().out.startswith("FAIL  expected at least one threat to check under, got none; write")

@@ -15,17 +15,12 @@ function found() {
   return rows.filter((row) => (!state.kind || row.kind === state.kind) && says(row));
 }
 
-const TIED = `A rank is one more than the number of rows that are significantly better (paired two-sided tests on the
-  same images, Holm over all pairs, 5 %).`;
-const POSITION = `The rank is the position; in brackets the ranks that paired tests on the same images leave open, all of
-  them right at once with 95 %.`;
-
 // How rows are ranked, on the page itself.
-function rule(all, required) {
-  const counts = all.map((row) => row.n), ends = [...new Set([Math.min(...counts), Math.max(...counts)])];
-  const images = all.length ? html`<b>n = ${ends.join(" to ")}</b> images.` : nothing;
-  return html`<p class="lead">Ranked by the <b>worst case</b> over all attacks, image by image.
-    ${all.some((row) => row.rank_low) ? POSITION : TIED} Required attacks: <b>${required}</b>. ${images}</p>`;
+function rule(here, required) {
+  const ends = [Math.min(...here.map(({ n }) => n.low)), Math.max(...here.map(({ n }) => n.high))];
+  return html`<p class="lead">Ranked by the <b>worst case</b> over all attacks, image by image. Below a rank: the ranks
+    that paired tests on the same images leave open, all of them right at once with 95 %.
+    Required attacks: <b>${required}</b>. <b>n = ${[...new Set(ends)].join(" to ")}</b> images.</p>`;
 }
 
 const menu = (title, content) => html`<details class="menu"><summary>${title}</summary>
@@ -87,14 +82,14 @@ function picked() {
 export function boardView() {
   const here = boards.filter(onBoard), all = rows.filter((row) => onBoard(row.board)), fits = found();
   const shown = sorted(fits.filter((row) => onBoard(row.board))), ranked = shown.filter((row) => row.rank !== null);
-  const required = [...new Set(here.flatMap((board) => board.required))].join(", "), norm = here[0]?.norm;
+  const required = [...new Set(here.flatMap((board) => board.required))].join(", ");
   const empty = html`<p class="empty">${shown.length ? "No row has faced all required attacks." : "Nothing fits."}</p>`;
-  return html`<h1>${state.board === "all" ? "All boards" : state.board}</h1>${rule(all, required)}${boardFilters(shown)}
+  return html`<h1>${state.board === "all" ? "All boards" : state.board}</h1>${rule(here, required)}${boardFilters(shown)}
     <p class="count" role="status">${shown.length} of ${plural(all.length, "row")}</p>
     <section id="ranked">${ranked.length ? tableOf(ranked, "Ranked defenses") : empty}</section>
     ${picked()}
     <section id="incomplete">${incomplete(shown.filter((row) => row.rank === null), required)}</section>
-    ${charts(shown, fits.filter((row) => row.board.norm === norm))}
+    ${charts(shown, fits.filter(({ board }) => board.dataset === here[0].dataset && board.norm === here[0].norm))}
     <section id="imported">${imported(here)}</section>
     <footer class="foot">Made by purebench ${data.version}: <code>bench leaderboard --format html</code></footer>`;
 }

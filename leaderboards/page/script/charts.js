@@ -1,6 +1,6 @@
 import { number, percent, plural, range } from "./format.js";
 import { html, nothing } from "./parts.js";
-import { strongest } from "./records.js";
+import { curves, rows, strongest } from "./records.js";
 import { to } from "./state.js";
 
 // Charts by Observable Plot. Each point links to its run; Tab reaches a chart, the arrow keys go from point to point.
@@ -109,25 +109,19 @@ function overCost(rows) {
     { below: legend(known), x: { type: "symlog", domain: [0, most], ticks, tickFormat: String, label, ...CENTRED } });
 }
 
-// The rows of each defense on all boards of one norm, by radius; the defenses on most boards first.
-function curvesOf(rows) {
-  const curves = new Map();
-  for (const row of [...rows].sort((a, b) => a.board.eps - b.board.eps)) {
-    const key = [row.defense, row.classifier, row.score_model, row.draws].join("|");
-    curves.set(key, [...(curves.get(key) ?? []), row]);
-  }
-  const last = (part) => part.at(-1).worst_case.value;
-  return [...curves.values()].sort((a, b) => b.length - a.length || last(b) - last(a));
-}
-
-function overRadius(rows) {
-  const { norm } = rows[0].board, unit = norm === "linf" ? 255 : 1;
-  const point = (row, radius, share, place, z) => pointOf(row, share, unit * radius,
-    `${row.title}, ${place}: ${percent(share.value)} % [${range(share)}]`, COLOURS[z] ?? "var(--faint)",
-    { z, ...(COLOURS[z] ? {} : { size: 2, faint: 0.1 }) });
-  const points = curvesOf(rows).flatMap((part, z) => [point(part[0], 0, part[0].clean, "clean", z),
-    ...part.map((row) => point(row, row.board.eps, row.worst_case, row.board.threat, z))]);
-  return chart("Over the radius", "Worst case at each radius that was attacked; radius 0 is clean accuracy.", points, {
+// The security curves of some rows of one norm; radius 0 is clean accuracy.
+function overRadius(shown) {
+  const { norm } = shown[0].board, unit = norm === "linf" ? 255 : 1;
+  const found = curves.map((curve) => curve.filter(({ row }) => shown.includes(rows[row])));
+  found.sort((a, b) => b.length - a.length || b.at(-1)?.value - a.at(-1)?.value);
+  const points = found.flatMap((curve, z) => curve.map((part) => {
+    const row = rows[part.row], where = part.eps ? row.board.threat : "clean";
+    const faint = COLOURS[z] ? {} : { size: 2, faint: 0.1 };
+    const tip = `${row.title}, ${where}: ${percent(part.value)} % [${range(part)}], n = ${part.n}`;
+    return pointOf(row, part, unit * part.eps, tip, COLOURS[z] ?? "var(--faint)", { z, ...faint });
+  }));
+  const note = "The worst attack at each radius and below, on the images that all radii have.";
+  return chart("Over the radius", note, points, {
     marks: [line(points, { ...XY, z: "z", stroke: "colour", strokeOpacity: ({ z }) => (COLOURS[z] ? 1 : 0.3) })],
     named: lastOfEach(points).filter(({ z }) => COLOURS[z]), sides: [true], marginRight: 165,
     x: { label: norm === "linf" ? "radius, levels of 255" : `radius, ${norm}`, ...CENTRED },

@@ -1,16 +1,16 @@
 import { number, pText, percent, plural, signed } from "./format.js";
 import { html, interval, nothing, sourceLinks, verdict, whisker } from "./parts.js";
-import { data, rankText, rows, strongest } from "./records.js";
+import { data, openRanks, rows, strongest } from "./records.js";
 import { state, to } from "./state.js";
 
 export const DRAW_RULES = {
-  mean: ["Mean of draws", "accuracy of one fresh draw, on average"],
+  mean: ["Mean", "accuracy of one fresh draw, on average"],
   worst: ["Worst of k", "right in all k draws"],
   majority: ["Majority", "right by the vote of the k draws"],
-  known: ["Known draws", "mean of draws, where the attack knows them"],
+  known: ["Known", "mean of draws, where the attack knows them"],
 };
 const TIPS = {
-  rank: "One more than the rows that are significantly better; “=”: shared. In brackets: ranks the tests leave open.",
+  rank: "The position by the worst case; below it the ranks that paired tests leave open, all right at once with 95 %.",
   defense: "The purifier, with the arguments that differ from its defaults; below it the classifier that it protects.",
   dataset: "The images of the board.",
   threat: "Norm and radius of the ball in which the attacks search.",
@@ -20,8 +20,9 @@ const TIPS = {
   n: "Images that all required attacks of the row have faced.",
   kind: "Whether the purifier draws random numbers.",
   score_model: "The denoiser that the purifier uses.",
-  attacks: "Accuracy under the worst attack of this class, per image; with n or draws where they are others than the row's.",
+  attacks: "Accuracy under the worst attack of this class, per image; with n or draws where these are not the row's.",
   "known draws": "Accuracy under attacks that know the scored draws.",
+  shared: "The worst case on the images that all ranked rows have.",
   eot: "Accuracy under attacks that average exact gradients over fresh draws.",
   delta_undefended: "Worst case minus that of the classifier alone, in points: the effect of the purifier.",
   delta_null: "Worst case minus the same rule on unchanged images, in points: the effect of the attacks.",
@@ -55,13 +56,13 @@ function aside({ n, draws = null }, row) {
 const classColumn = (kind) => share(kind.replace(" ", "_").toLowerCase(), `${kind[0].toUpperCase()}${kind.slice(1)} %`,
   (row) => row.under[kind] ?? row.elsewhere?.[kind], kind, { tip: TIPS[kind] ?? TIPS.attacks });
 
-const drawColumn = ([key, [title, tip]]) => parted(`draws_${key}`, `${title} %`,
+const drawColumn = ([key, [title, tip]]) => parted(`draws_${key}`, `Draws: ${title.toLowerCase()} %`,
   (row) => row.draw_figures?.[key]?.robust,
   (one, row) => interval(one, { note: `, null ${percent(row.draw_figures[key].clean.value)}` }),
   { tip: `Under attack: ${tip}. Below it the null attack, which leaves images unchanged, under the same rule.` });
 
 const COLUMNS = [
-  plain("rank", "Rank", (row) => row.rank, { cell: rankText, always: true }),
+  plain("rank", "Rank", (row) => row.rank, { cell: rankCell, always: true }),
   words("defense", "Defense", (row) => row.defense, { cell: defenseCell, always: true }),
   words("dataset", "Data set", (row) => row.board.dataset, { several: true }),
   words("threat", "Threat", (row) => row.board.threat, { several: true }),
@@ -72,6 +73,7 @@ const COLUMNS = [
   words("kind", "Kind", (row) => row.kind),
   words("score_model", "Score model", (row) => row.score_model),
   ...[...data.classes, "known draws"].map(classColumn),
+  share("shared", "Shared images %", (row) => row.shared),
   share("eot", "EOT %", (row) => row.eot, "full gradient"),
   ...Object.entries(DRAW_RULES).map(drawColumn),
   delta("delta_undefended", "Δ undefended", (row) => row.delta_undefended),
@@ -90,6 +92,10 @@ export function shownColumns() {
   const chosen = state.columns.split(" ");
   const wanted = ({ key, several }) => (several ? state.board === "all" : chosen.includes(key));
   return COLUMNS.filter((column) => column.always || wanted(column));
+}
+
+function rankCell(row) {
+  return row.rank === null ? "" : html`${row.rank}<span class="range">${openRanks(row)}</span>`;
 }
 
 function defenseCell(row) {

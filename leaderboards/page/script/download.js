@@ -12,6 +12,7 @@ const quoted = (value) => (/[",\n]/.test(value ?? "") ? `"${String(value).replac
 export function saveCsv(rows) {
   const first = {
     dataset: ({ board }) => board.dataset, threat: ({ board }) => board.threat, status: ({ status }) => status,
+    rank: ({ rank }) => rank, rank_low: (row) => row.rank_low, rank_high: (row) => row.rank_high,
     classifier: ({ classifier }) => classifier, flags: ({ flags }) => flags.join("; "),
   };
   const ends = (key, part) => Object.entries({ value: key, low: `${key}_low`, high: `${key}_high` })
@@ -25,6 +26,6 @@ export function saveCsv(rows) {
 
 // Everything that the page has of some rows.
 export function saveJson(rows) {
-  const bare = ({ board: { dataset, threat }, place, words, tied, title, id, ...row }) => ({ dataset, threat, ...row });
+  const bare = ({ board: { dataset, threat }, place, words, title, id, ...row }) => ({ dataset, threat, ...row });
   save("leaderboard.json", "application/json", JSON.stringify(rows.map(bare), null, 1));
 }

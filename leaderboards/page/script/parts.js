@@ -1,5 +1,5 @@
 import { percent, range } from "./format.js";
-import { rankText, rows } from "./records.js";
+import { openRanks } from "./records.js";
 import { choose, state, to } from "./state.js";
 
 // Pieces that several views share.
@@ -23,8 +23,10 @@ export const verdict = (part) =>
 export const outside = (url, text) =>
   /^https?:\/\//.test(url ?? "") ? html`<a href=${url} rel="noreferrer">${text}</a>` : nothing;
 
-export const sourceLinks = ({ url, code, venue, year }) =>
-  html`${outside(url, "paper")} ${outside(code, "code")} ${[venue, year].filter(Boolean).join(" ")}`;
+export function sourceLinks({ url, code, venue, year }) {
+  const place = venue?.includes(year) ? venue : [venue, year].filter(Boolean).join(" ");
+  return html`${outside(url, "paper")} ${outside(code, "code")} ${place}`;
+}
 
 export const facts = (pairs) => html`<dl class="facts">${pairs.map(([name, value, state = ""]) =>
   html`<dt>${name}</dt><dd class=${state}>${value}</dd>`)}</dl>`;
@@ -64,10 +66,8 @@ async function copy(button, command) {
 
 export const crumb = () => html`<p class="crumb"><a href=${to("")}>← Leaderboard</a></p>`;
 
-export function standing(row) {
-  const ranked = rows.filter((other) => other.board === row.board && other.rank !== null).length;
-  return row.rank === null ? `not ranked: lacks ${row.missing.join(", ")}` : `rank ${rankText(row)} of ${ranked}`;
-}
+export const standing = (row) => (row.rank === null
+  ? `not ranked: lacks ${row.missing.join(", ")}` : `rank ${row.rank} (${openRanks(row)}) of ${row.board.ranked}`);
 
 // The head of a view of one row: where it stands, and whether it can be believed.
 export const rowHead = (row, title, figures = nothing) => html`${crumb()}<h1>${title}</h1>

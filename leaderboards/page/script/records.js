@@ -1,6 +1,6 @@
 // The page's data, joined: a row knows its board and has an id, a run knows its row.
 export const data = JSON.parse(document.getElementById("data").textContent);
-export const { boards, rows, runs } = data;
+export const { boards, curves, rows, runs } = data;
 
 for (const board of boards) board.name = `${board.dataset}, ${board.threat}`;
 rows.forEach((row, place) => {
@@ -16,15 +16,13 @@ rows.forEach((row, place) => {
 });
 for (const row of rows) {
   const others = rows.filter((other) => other !== row && other.board === row.board);
-  row.tied = row.rank !== null && others.some((other) => other.rank === row.rank);
   const shared = others.some((other) => other.defense === row.defense);
   row.title = shared ? `${row.defense} (${row.classifier})` : row.defense;
 }
 
 export const rowOf = (id) => rows.find((row) => row.id === id) ?? runs[id]?.row;
 export const boardNames = [...new Set(boards.map((board) => board.name))];
-const ranked = (name) => rows.filter((row) => row.board.name === name && row.rank !== null).length;
-export const fullest = boardNames.reduce((best, name) => (ranked(name) > ranked(best) ? name : best));
+export const fullest = boards.reduce((best, board) => (board.ranked > best.ranked ? board : best)).name;
 
 // The run that a figure of a row comes from: the strongest of a class of attacks, or of all.
 export const strongest = (row, kind) => row.runs.find((id) => !kind || runs[id].class === kind) ?? row.runs[0];
@@ -34,8 +32,5 @@ export function className(board, label) {
   return dataset?.names[label] ?? `class ${label}`;
 }
 
-export function rankText({ rank, rank_low: low, rank_high: high, tied }) {
-  if (rank === null) return "";
-  if (low == null) return `${rank}${tied ? "=" : ""}`;
-  return low === high ? `${rank}` : `${rank} (${low}–${high})`;
-}
+// The ranks that the tests leave open.
+export const openRanks = ({ rank_low: low, rank_high: high }) => (low === high ? `${low}` : `${low}–${high}`);
