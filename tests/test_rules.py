@@ -1,6 +1,7 @@
 """Rules of the whole code: which commands start without torch, who prints, who switches gradients off, and no global randomness."""
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -49,67 +50,57 @@ def users(attribute):
     }
 
 
-def run(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+def run(code, *words):
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=ROOT, check=False)
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (["--help"], 0),
-        (["run", "--help"], 0),
-        (["list"], 0),
-        (["suite", "--help"], 0),
-        (["suite", "no-such-suite"], 2),
-        (["list", "attacks", "--json"], 0),
-        (["list", "checks"], 0),
-        (["audit", "--help"], 0),
-        (["audit", "4c11", "--only", "no-such-check"], 2),
-        (["run", "--defense", "no-such-defense"], 2),
-        (["leaderboard", "--results", "no-such-folder"], 2),
-        (["leaderboard", "--results", "results/fashion-mnist-standard"], 0),
-        (["leaderboard", "--results", "results/fashion-mnist-standard", "--format", "html"], 0),
-        (["leaderboard", "--results", "results/fashion-mnist-standard", "--format", "csv"], 0),
-        (
-            [
-                "report",
-                "4c11",
-                "86fe",
-                "--no-purified",
-                "--results",
-                "results/fashion-mnist-standard",
-                "--out",
-                os.devnull,
-            ],
-            0,
-        ),
-        (["table", "results/tables/main.toml", "--format", "latex"], 0),
-        (["compare", "4c11", "86fe", "--results", "results/fashion-mnist-standard"], 0),
-        (["export", "4c11", "--results", "results/fashion-mnist-standard"], 0),
-        (["verify", "no-such-run", "--results", "results/fashion-mnist-standard"], 2),
-        (["verify", "README.md"], 1),
-    ],
-)
-def test_commands_that_do_without_torch(words, code):
-    done = run(
-        f"import sys; from bench.cli.main import main; c = main({words}); sys.exit(9 if 'torch' in sys.modules else c)"
-    )
-    assert done.returncode == code
+STANDARD = "results/fashion-mnist-standard"
+WITHOUT_TORCH = [
+    (["--help"], 0),
+    (["run", "--help"], 0),
+    (["list"], 0),
+    (["suite", "--help"], 0),
+    (["suite", "no-such-suite"], 2),
+    (["list", "attacks", "--json"], 0),
+    (["list", "checks"], 0),
+    (["audit", "--help"], 0),
+    (["audit", "4c11", "--only", "no-such-check"], 2),
+    (["run", "--defense", "no-such-defense"], 2),
+    (["leaderboard", "--results", "no-such-folder"], 2),
+    (["leaderboard", "--results", STANDARD], 0),
+    (["leaderboard", "--results", STANDARD, "--format", "html"], 0),
+    (["leaderboard", "--results", STANDARD, "--format", "csv"], 0),
+    (["report", "4c11", "86fe", "--no-purified", "--results", STANDARD, "--out", os.devnull], 0),
+    (["table", "results/tables/main.toml", "--format", "latex"], 0),
+    (["compare", "4c11", "86fe", "--results", STANDARD], 0),
+    (["export", "4c11", "--results", STANDARD], 0),
+    (["verify", "no-such-run", "--results", STANDARD], 2),
+    (["verify", "README.md"], 1),
+]
+ONE_AFTER_ANOTHER = """
+import json, sys
+from bench.cli.main import main
+
+for words in json.loads(sys.argv[1]):
+    print(json.dumps([words, main(words), "torch" in sys.modules]), file=sys.stderr)
+"""
+"""Modules that a command has imported stay: the first one that imports torch is the last before `true`s."""
 
 
-def test_the_gate_does_without_torch_where_no_images_are_stored(tmp_path):
+def test_commands_that_do_without_torch(tmp_path):
+    """All in one process. The gate is among them: it does without where no images are stored."""
     place = "fashion-mnist/linf-20-255/71630ed2925f"
     for folder in ("baseline", "results"):
         shutil.copytree(ROOT / "results" / "fashion-mnist-standard" / place, tmp_path / folder / place)
-    words = ["check", "--baseline", str(tmp_path / "baseline"), "--results", str(tmp_path / "results")]
-    done = run(
-        f"import sys; from bench.cli.main import main; c = main({words}); sys.exit(9 if 'torch' in sys.modules else c)"
-    )
-    assert done.returncode == 0
+    gate = ["check", "--baseline", str(tmp_path / "baseline"), "--results", str(tmp_path / "results")]
+    commands = [*WITHOUT_TORCH, (gate, 0)]
+    done = run(ONE_AFTER_ANOTHER, json.dumps([words for words, _ in commands]))
+    told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("[[")]
+    assert told == [[words, code, False] for words, code in commands]
 
 
 def test_torch_is_imported_where_it_is_needed():
-    """So that the two tests above can fail."""
+    """So that the test above can fail."""
     assert run("import sys, bench.noise; sys.exit('torch' in sys.modules)").returncode == 1
 
 

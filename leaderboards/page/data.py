@@ -91,7 +91,8 @@ def _points(curve: Curve, place: dict[int, int]) -> list[dict[str, Any]]:
     """A security curve: at each radius the number of its row (at 0 of the first), the radius in pixel units, and the accuracy."""
     rows = [place[id(row)] for row in (curve.rows[0], *curve.rows)]
     return [
-        {"row": row, "eps": radius, **share.as_dict()} for row, (_, radius, share) in zip(rows, curve.points, strict=True)
+        {"row": row, "eps": radius, **share.as_dict()}
+        for row, (_, radius, share) in zip(rows, curve.points, strict=True)
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bench.errors import UserError
 from bench.records.spec import UNDEFENDED
@@ -34,15 +34,13 @@ def named_rows(wanted: Sequence[RowSpec], rows: Sequence[Row], board: str) -> li
     return found
 
 
-def top_rows(rows: Sequence[Row], most: int, order: Callable[[Row], object]) -> list[Row]:
-    """The first rows in an order, the undefended ones of the same classifiers among them.
+def top_rows(ranked: Sequence[Row], most: int) -> list[Row]:
+    """The first rows, the undefended ones of the same classifiers among them.
 
     Arguments:
-        rows: The rows.
+        ranked: The rows, best first.
         most: Number of rows.
-        order: Sort key.
     """
-    ranked = sorted(rows, key=order)  # type: ignore[arg-type]
     classifiers = {row.classifier for row in ranked[:most]}
     undefended = [row for row in ranked if row.name == UNDEFENDED and row.classifier in classifiers][:most]
     others = [row for row in ranked if row not in undefended][: most - len(undefended)]

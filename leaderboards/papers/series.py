@@ -106,10 +106,10 @@ def _points(spec: PaperSpec, board: Board) -> Panel:
 
 
 def _chosen(spec: PaperSpec, ranked: Sequence[Row], every: Sequence[Row]) -> list[Named]:
-    """The rows that the spec names, with their titles; else the first by rank, then by worst case."""
+    """The rows that the spec names, with their titles; else the first of those in order."""
     if spec.rows:
         return [(part.title, row) for part in spec.rows for row in every if fits(row, part)]
-    return [(None, row) for row in top_rows(ranked, spec.top, lambda row: (row.rank or 0, -row.worst_case.value))]
+    return [(None, row) for row in top_rows(ranked, spec.top)]
 
 
 def _most_robust_first(series: Sequence[Series]) -> tuple[Series, ...]:

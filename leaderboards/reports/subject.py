@@ -12,7 +12,7 @@ from bench.errors import UserError
 from bench.figures.runs import Run, read_run
 from bench.figures.summary import summarise
 from bench.records.record import Record, read_record
-from leaderboards.datasets import dataset_of
+from leaderboards.reports.dataset import dataset_of
 
 
 @dataclass(frozen=True, eq=False)

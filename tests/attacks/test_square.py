@@ -126,18 +126,19 @@ def test_a_linear_classifier_falls_as_far_as_under_another_implementation(text, 
     assert mine.mean() >= theirs.mean() - 0.02
 
 
-@pytest.mark.parametrize(("text", "norm"), [("linf:8/255", "Linf"), ("l2:0.5", "L2")])
+@pytest.mark.parametrize(("text", "norm"), [("linf:12/255", "Linf"), ("l2:1", "L2")])
 def test_a_network_is_as_robust_as_under_another_implementation(text, norm):
+    """Half of the images break, where a difference would show."""
     data = fashion_mnist()
-    x, y = torch.from_numpy(data.floats(slice(0, 44))), torch.from_numpy(data.labels[:44])
-    model = DefendedClassifier(fashion_mnist_classifier(), Identity(), mode=GradientMode.NONE, chunk=44)
-    noise = Noise(0, torch.arange(44), "attack")
+    x, y = torch.from_numpy(data.floats(slice(0, 32))), torch.from_numpy(data.labels[:32])
+    model = DefendedClassifier(fashion_mnist_classifier(), Identity(), mode=GradientMode.NONE, chunk=32)
+    noise = Noise(0, torch.arange(32), "attack")
     rows = (model(x, noise).argmax(dim=1) == y).nonzero()[:, 0]
     x, y, noise, threat = x[rows], y[rows], noise[rows], ThreatModel.parse(text)
-    other = SquareAttack(model.network, norm=norm, eps=threat.radius, n_queries=500, seed=0, device="cpu")
+    other = SquareAttack(model.network, norm=norm, eps=threat.radius, n_queries=200, seed=0, device="cpu")
     with torch.random.fork_rng(devices=[]):
         theirs = other.perturb(x.clone(), y.clone())
-    mine = square(model, x, y, threat, noise, queries=500)
+    mine = square(model, x, y, threat, noise, queries=200)
     standing = [int((margin(model(points, noise), y) >= 0).sum()) for points in (mine, theirs)]
     assert abs(standing[0] - standing[1]) <= 2
     assert standing[0] < len(x) - 5

@@ -69,10 +69,15 @@ def calm(tmp_path_factory):
     return comparable(record_path(parts, folder))
 
 
-def test_two_processes_make_the_record_of_one(calm, tmp_path):
-    parts, listener = planned(), Listener()
+@pytest.fixture(scope="module")
+def two_processes():
     with make_engine(EngineOptions(workers=2, devices=("cpu",)), make_registry()) as engine:
-        summary = run(parts, Options(samples=120, results=tmp_path), listener, engine)
+        yield engine
+
+
+def test_two_processes_make_the_record_of_one(two_processes, calm, tmp_path):
+    parts, listener = planned(), Listener()
+    summary = run(parts, Options(samples=120, results=tmp_path), listener, two_processes)
     assert comparable(record_path(parts, tmp_path)) == calm
     assert (summary["n"], summary["status"], listener.begun) == (120, "complete", (0, 120))
     assert sorted(len(shard) for shard in listener.shards) == [20, 50, 50]
@@ -83,6 +88,7 @@ MEETING = """
 import time
 from pathlib import Path
 
+from attacks.pgd import pgd
 from bench.pace import Work
 
 
@@ -93,17 +99,24 @@ def meeting(model, x, y, threat, noise, *, folder: str):
     while len(list(Path(folder).iterdir())) < 2:
         time.sleep(0.01)
     return x
+
+
+def waiting(model, x, y, threat, noise, *, file: str):
+    \"""Ends no shard before the file exists.\"""
+    model.advance(Work(evaluations=1), len(x))
+    while not Path(file).exists():
+        time.sleep(0.01)
+    return pgd(model, x, y, threat, noise, steps=2, losses=("cw",))
 """
 
 
-def test_shards_that_are_made_at_once_are_told_as_one(tmp_path):
+def test_shards_that_are_made_at_once_are_told_as_one(two_processes, tmp_path):
     """However busy the machine is: an attack that waits for the other shard."""
     (tmp_path / "meeting.py").write_text(MEETING)
     (tmp_path / "here").mkdir()
     attack, listener = f"{tmp_path / 'meeting.py'}:meeting", Listener()
     parts = planned(attack=attack, arguments={"attacks": {"folder": str(tmp_path / "here")}})
-    with make_engine(EngineOptions(workers=2, devices=("cpu",)), make_registry()) as engine:
-        run(parts, Options(samples=120, results=tmp_path / "results"), listener, engine)
+    run(parts, Options(samples=120, results=tmp_path / "results"), listener, two_processes)
     assert max(images for _, _, images in listener.shares) > 50
     assert all(0 <= done <= 1 and standing <= images for done, standing, images in listener.shares)
 
@@ -199,9 +212,25 @@ def small(defense, tmp_path, attack="null", workers=1, timeout=None, **arguments
         return run(parts, Options(samples=10, results=tmp_path / "r", batch_size=10), Listener(), engine)
 
 
+class Watching(Counting):
+    """Shortens the limit while a shard hangs: however slowly workers start, nothing else reaches it."""
+
+    hung: Path
+    pool: Pool
+
+    def wait(self, seconds):
+        self.pool.timeout = 0.5 if self.hung.exists() and not self.renewed else 600.0
+        return super().wait(seconds)
+
+
 def test_a_shard_that_hangs_is_given_to_a_fresh_worker(parts_file, tmp_path):
-    summary = small(f"{parts_file}:Hangs", tmp_path, timeout=12.0, until=str(tmp_path / "hung"))
-    assert (summary["n"], (tmp_path / "hung").exists()) == (10, True)
+    crew = Watching(1, make_registry())
+    crew.hung, arguments = tmp_path / "hung", {"defenses": {"until": str(tmp_path / "hung")}}
+    parts = planned(defense=f"{parts_file}:Hangs", attack="null", arguments=arguments)
+    with Pool(crew, ("cpu",), None) as crew.pool:
+        summary = run(parts, Options(samples=10, results=tmp_path / "r", batch_size=10), Listener(), crew.pool)
+    assert (summary["n"], crew.renewed) == (10, [0])
+    assert make_engine(EngineOptions(devices=("cpu",), shard_timeout=7.0), make_registry()).timeout == 7
 
 
 @pytest.mark.slow
@@ -263,13 +292,21 @@ def test_ray_makes_the_record_of_one_process(on_ray, calm, tmp_path):
     assert len(listener.shards) == 3
 
 
-def test_ray_repeats_the_shard_of_a_killed_worker(on_ray, calm, tmp_path):
-    parts = planned(arguments={"attacks": {"steps": 160, "losses": ("cw",)}})
-    listener = Killer(lambda: os.kill(ray_workers()[0], signal.SIGKILL))
-    run(parts, Options(samples=100, results=tmp_path / "killed"), listener, on_ray)
+def test_ray_repeats_the_shard_of_a_killed_worker(on_ray, tmp_path):
+    """It is killed while all wait, and before any shard can end."""
+    (tmp_path / "waiting.py").write_text(MEETING)
+    file = tmp_path / "killed"
+    parts = planned(attack=f"{tmp_path / 'waiting.py'}:waiting", arguments={"attacks": {"file": str(file)}})
+
+    def kill():
+        os.kill(ray_workers()[0], signal.SIGKILL)
+        file.touch()
+
+    listener = Killer(kill)
+    run(parts, Options(samples=100, results=tmp_path / "ray"), listener, on_ray)
     run(parts, Options(samples=100, results=tmp_path / "calm", device="cpu"), Listener())
     assert listener.kill is None
-    assert comparable(record_path(parts, tmp_path / "killed")) == comparable(record_path(parts, tmp_path / "calm"))
+    assert comparable(record_path(parts, tmp_path / "ray")) == comparable(record_path(parts, tmp_path / "calm"))
 
 
 def ray_workers():

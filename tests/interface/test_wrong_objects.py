@@ -84,6 +84,7 @@ def test_wrong_object(code, changes, tmp_path):
     with pytest.raises(UserError) as error:
         bench.evaluate(**(parts | changes), results=tmp_path)
     assert error.value.code == code
+    assert str(error.value).startswith("expected ")
     assert "; " in str(error.value)
     assert not list(tmp_path.iterdir())
 

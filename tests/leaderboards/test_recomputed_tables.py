@@ -247,13 +247,18 @@ def without_marks(text, output):
         text = text[: -len(sign)] if sign else text[: number.start()]
 
 
+@pytest.fixture(scope="module", params=["main", "ablation"])
+def paper(request, recomputed, tmp_path_factory):
+    """A ready spec that names its board, the folder of records, and the table as other code computes it."""
+    board = boards_for_papers(recomputed, request.param)[0]
+    spec = own_spec(tmp_path_factory.mktemp("paper"), request.param, board)
+    return spec, recomputed[0], paper_table(request.param, board)
+
+
 @pytest.mark.parametrize("output", ["md", "latex"])
-@pytest.mark.parametrize("name", ["main", "ablation"])
-def test_paper_tables(name, output, recomputed, tmp_path):
-    results = recomputed[0]
-    board = boards_for_papers(recomputed, name)[0]
-    text, _ = make(own_spec(tmp_path, name, board), results=results, output=output)
-    columns, notes, wanted, counts = paper_table(name, board)
+def test_paper_tables(output, paper):
+    spec, results, (columns, notes, wanted, counts) = paper
+    text, _ = make(spec, results=results, output=output)
     ((_, titles, rows, below),) = READERS[output](text)
     assert titles == ["Defense", *columns]
     assert len(rows) == len(wanted)
@@ -274,12 +279,9 @@ def test_paper_tables(name, output, recomputed, tmp_path):
     assert (f"n = {counts[0]};" if len(counts) == 1 else f"n from {counts[0]} to {counts[-1]};") in below
 
 
-@pytest.mark.parametrize("name", ["main", "ablation"])
-def test_paper_tables_as_csv(name, recomputed, tmp_path):
-    results = recomputed[0]
-    board = boards_for_papers(recomputed, name)[0]
-    text, _ = make(own_spec(tmp_path, name, board), results=results, output="csv")
-    columns, notes, wanted, _ = paper_table(name, board)
+def test_paper_tables_as_csv(paper):
+    spec, results, (columns, notes, wanted, _) = paper
+    text, _ = make(spec, results=results, output="csv")
     lines = [told for told in wanted if not isinstance(told, str)]
     for found, (title, marks, cells) in zip(csv.DictReader(io.StringIO(text)), lines, strict=True):
         told = {"Defense": title, "Defense notes": "; ".join(notes[mark - 1] for mark in marks)}
@@ -343,7 +345,7 @@ def test_points_of_figures(plot, recomputed):
 
 
 def test_security_curves_of_figures(recomputed):
-    """Clean accuracy at radius 0, then the worst case at each radius, on the images that all radii share."""
+    """Clean accuracy at radius 0, then the worst case at each radius and below, on the images that all radii share."""
     from leaderboards.boards import collect
     from leaderboards.papers.series import panels
     from leaderboards.papers.spec import PaperSpec
@@ -358,5 +360,6 @@ def test_security_curves_of_figures(recomputed):
         by_points.setdefault(at, []).append([drawn_as(share) for share in shares])
     assert 0 < len(panel.series) <= 10
     for part in panel.series:
-        alike, drawn = by_points[part.name.partition(" (")[0], part.x], [ends_of(point) for point in part.y]
+        alike = by_points[part.name.partition(" (")[0], part.x]
+        drawn = [ends_of(point) for point in part.y]
         assert any(drawn == [pytest.approx(point, abs=1e-9) for point in points] for points in alike)

@@ -48,15 +48,18 @@ def _of_defense(name, threat, order, labels, rng):
     """The runs of one defense: any of the attacks, of one or several seeds and numbers of draws, each on its own images."""
     usual, runs, skill = DEFENSES[name], [], rng.uniform(0.2, 1)
     faced = rng.choice(len(ATTACKS), size=rng.integers(1, 7), replace=False)
+    sizes = rng.integers(1, 61, size=len(ATTACKS))
     for seed in range(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1])):
-        for place in faced[rng.random(len(faced)) < 0.9]:
+        for place in faced[rng.random(len(faced)) < 0.95]:
+            size = sizes[place] if rng.random() < 0.9 else rng.integers(1, 61)
             attack, gradient, args = ATTACKS[place]
             draws = 1 if attack == "dw-box-2024" else usual if rng.random() < 0.9 or usual == 1 else usual - 1
-            runs.append(_run(name, threat, attack, gradient, args, draws, seed, order, labels, skill, rng))
+            ids = order[:size] if rng.random() < 0.95 else rng.permutation(60)[:size]
+            runs.append(_run(name, threat, attack, gradient, args, draws, seed, ids, labels[ids], skill, rng))
     return runs
 
 
-def _run(name, threat, attack, gradient, args, draws, seed, order, labels, skill, rng):
+def _run(name, threat, attack, gradient, args, draws, seed, ids, truth, skill, rng):
     number = f"{name}-{threat.translate(str.maketrans(':/', '--'))}-{attack}-{draws}-{seed}"
     checks = {"deterministic": DEFENSES[name] == 1, "gradient_error": float(rng.choice([1e-6, 0.3], p=[0.95, 0.05]))}
     made = header(number, name, attack, threat, gradient, draws=draws, seed=seed, checks=checks)
@@ -66,11 +69,9 @@ def _run(name, threat, attack, gradient, args, draws, seed, order, labels, skill
         "e": {"torch": str(rng.choice(["2.8", "2.9"]))},
         **({"f": {}} if rng.random() < 0.1 else {}),
     }
-    ids = order[: rng.integers(1, 61)] if rng.random() < 0.9 else rng.permutation(60)[: rng.integers(1, 61)]
-    truth = labels[ids]
     # a deterministic defense answers a clean image the same in every run; a stochastic one the same for the same seed
     fixed = np.random.Generator(np.random.Philox(key=[len(name), seed if DEFENSES[name] > 1 else 99]))
-    clean = np.where(fixed.random((60, draws)) < 0.9, labels[:, None], (labels[:, None] + 1) % CLASSES)[ids]
+    clean = np.where(fixed.random((60, draws))[ids] < 0.9, truth[:, None], (truth[:, None] + 1) % CLASSES)
     broken = rng.random((len(ids), draws)) > skill
     adversarial = np.where(broken, (truth[:, None] + 1 + rng.integers(2, size=broken.shape)) % CLASSES, clean)
     if attack == "null":

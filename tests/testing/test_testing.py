@@ -25,7 +25,8 @@ REGISTRY = Registry({"defenses": DEFENSES, "attacks": ATTACKS})
 def build(name):
     target = REGISTRY.find("defenses", name).load()
     fields = {field.name for field in dataclasses.fields(target)}
-    return target(**({"score": fashion_mnist_score_model()} if "score" in fields else {}))
+    quickly = {"steps": 2, "bank": 2} if name == "dpsam" else {}
+    return target(**({"score": fashion_mnist_score_model()} if "score" in fields else {}), **quickly)
 
 
 @pytest.mark.parametrize("name", ["none", "dpsam", "denoise-once"])
@@ -49,9 +50,12 @@ ATTACK_ARGUMENTS = {
     "autoattack-custom": {"attacks": ("apgd-ce", "fab")},
 }
 QUICKLY = {
+    **{name: {"steps": 20} for name in ("apgd-ce", "apgd-dlr", "apgd-t", "apgd-eot", "fixed-autoattack-2024")},
+    "lee-kim-2023": {"steps": 40},
+    "diffhammer-2024": {"steps": 8},
     "square": {"queries": 200},
     "random": {"tries": 10},
-    "cw": {"steps": 50},
+    "cw": {"steps": 50, "searches": 3},
     "autoattack-fast": {"steps": 20, "targets": 2, "queries": 50},
     "autoattack-custom": {"attacks": ("apgd-ce",)},
 }
