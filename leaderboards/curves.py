@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bench.figures.aggregate import never_rising
 from bench.stats.intervals import Interval, mean_share
@@ -27,6 +27,7 @@ class Curve:
         n: Number of images: those that the rows at all radii have.
         points: Threat, radius in pixel units, and accuracy: clean at radius 0, without a threat, then at each radius the worst of
             the attacks there and at smaller radii.
+        rows: The row at each radius, smallest first.
     """
 
     dataset: str
@@ -37,6 +38,7 @@ class Curve:
     draws: int
     n: int
     points: list[tuple[str | None, float, Interval]]
+    rows: list[Row] = field(repr=False, compare=False)
 
 
 def curves(boards: Sequence[Board]) -> list[Curve]:
@@ -67,6 +69,7 @@ def _curve(rows: list[tuple[ThreatModel, Row]]) -> Curve:
         points=[
             (threat, radius, mean_share(part.shares)) for (threat, radius), part in zip(radii, lowest, strict=True)
         ],
+        rows=[row for _, row in rows],
     )
 
 

@@ -1,6 +1,7 @@
 """What several tests need: a file server on this machine that breaks off and continues downloads as it is told; scripts as modules;
 boards recomputed from the raw lines; a browser."""
 
+import functools
 import importlib.util
 import os
 import shutil
@@ -88,20 +89,30 @@ def forget_files(monkeypatch):
     return forget
 
 
-@pytest.fixture(scope="session", params=["synthetic", "reference"])
-def recomputed(request, tmp_path_factory):
-    """A folder of records, what is asked of its boards, these boards as other code computes them, and those that papers take."""
+@pytest.fixture(scope="session")
+def recomputed_once(tmp_path_factory):
+    """Gives the next fixture's value by its name, computed once a process."""
     from recomputed_boards import REQUIRED, boards_of
     from records_of_every_kind import every_way
 
-    if request.param == "reference":
-        results = Path(__file__).parent.parent / "results" / "fashion-mnist-standard"
-        asked = {"required": ("full gradient",), "against": "dpsam"}
-        return results, asked, boards_of(results, **asked), boards_of(results)
-    results = tmp_path_factory.mktemp("synthetic")
-    every_way(results)
-    boards = boards_of(results)
-    return results, {"required": REQUIRED, "against": None}, boards, boards
+    @functools.cache
+    def computed(name):
+        if name == "reference":
+            results = Path(__file__).parent.parent / "results" / "fashion-mnist-standard"
+            asked = {"required": ("full gradient",), "against": "dpsam"}
+            return results, asked, boards_of(results, **asked), boards_of(results)
+        results = tmp_path_factory.mktemp("synthetic")
+        every_way(results)
+        boards = boards_of(results)
+        return results, {"required": REQUIRED, "against": None}, boards, boards
+
+    return computed
+
+
+@pytest.fixture(scope="session", params=["synthetic", "reference"])
+def recomputed(request, recomputed_once):
+    """A folder of records, what is asked of its boards, these boards as other code computes them, and those that papers take."""
+    return recomputed_once(request.param)
 
 
 @pytest.fixture(scope="module")

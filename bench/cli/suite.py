@@ -29,7 +29,10 @@ def register(app: typer.Typer) -> None:
 
 def suite_command(
     file: Annotated[
-        str, typer.Argument(help="A TOML file, or smoke, fashion-mnist-standard, cifar10-standard, imagenet-standard.")
+        str,
+        typer.Argument(
+            help="A TOML file, or first, smoke, fashion-mnist-standard, cifar10-standard, imagenet-standard."
+        ),
     ],
     only: Annotated[
         list[str],
@@ -80,7 +83,7 @@ def suite_command(
 
     The same command again resumes it, also after a kill.
 
-    Example: bench suite smoke --dry-run
+    Example: bench suite first
     """
     from bench.engines.options import EngineOptions
     from bench.registry.tables import make_registry
@@ -109,7 +112,7 @@ def suite_command(
         "mix_environments": content.mix_environments,
         "keep_going": keep_going,
     }
-    work = _Work(cells, execution, registry, finished, engine_options, quiet)
+    work = _Work(cells, execution, registry, finished, engine_options, quiet, tuple(content.board))
     if dry_run:
         _show_outlooks(work, as_json)
     else:
@@ -124,6 +127,7 @@ class _Work:
     finished: FinishedCells
     engine: EngineOptions
     quiet: bool
+    board: tuple[str, ...]
 
     def suite(self, progress: SuiteProgress) -> Suite:
         """The suite of the cells."""
@@ -151,12 +155,26 @@ def _show_outcomes(work: _Work, as_json: bool) -> None:
     if as_json:
         print_json(outcome_documents(outcomes))
     else:
-        say(outcome_text(outcomes, str(work.finished.results)))
+        say(outcome_text(outcomes))
+        say(f"\n{_board(work)}")
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:
         error = BenchError("suite-cells-failed", count=len(failed), label=failed[0].cell.label, error=failed[0].error)
         error.exit_code = getattr(failed[0].error, "exit_code", BenchError.exit_code)
         raise error
+
+
+def _board(work: _Work) -> str:
+    """The board that the suite asks for; else the command that prints one."""
+    from bench.console.steps import elsewhere, steps_text
+
+    if not work.board:
+        return steps_text([(f"bench leaderboard{elsewhere(work.finished.results)}", "the runs side by side")])
+    from bench.cli.boards import terminal_width
+    from bench.registry.registry import own_package
+
+    leaderboards = own_package("leaderboards", "FORMATS")
+    return str(leaderboards.render(work.finished.results, "md", required=work.board, width=terminal_width()))
 
 
 def _finished_outcomes(work: _Work) -> list[Outcome]:

@@ -10,7 +10,6 @@ import typer
 
 from bench.cli.help import Sectioned
 from bench.cli.options import DataDir, Device, Json, Quiet, Results, number_or, print_json, say
-from bench.errors import UserError
 from bench.files.documents import printable
 
 OBJECTS = "For a record whose parts were objects of a Python session"
@@ -47,28 +46,31 @@ def show_command(
     from bench.console.audit import audit_text
     from bench.console.run import summary_text
     from bench.console.show import record_text
-    from bench.console.steps import audit_line
+    from bench.console.steps import audit_line, steps_text
     from bench.figures.summary import summarise
+    from bench.records.command import run_command
     from bench.records.lookup import find_record
     from bench.records.names import code_of
-    from bench.records.record import read_record
+    from bench.records.record import no_images, read_record
     from bench.registry.tables import make_registry
 
     record = read_record(find_record(results, run))
     audit = read_audit(record.path)
     if not record.lines:
-        raise UserError("show-run-empty", path=record.path)
+        raise no_images(record.path)
     header, summary = record.header, summarise(record, record.lines)
     if as_json:
         print_json(summary | ({"audit": audit} if audit else {}))
         return
     say(summary_text(summary, header.labels.model_dump(), header.notes))
     if audit:
-        text = audit_text(audit, header.labels.model_dump())
-    else:
-        text = f"audit   none yet; {audit_line(run, results, allow_code=bool(code_of(make_registry(), header)))}"
-    say(f"\n{text}")
+        say(f"\n{audit_text(audit, header.labels.model_dump())}")
     say(f"\n{record_text(record, summary, audit)}")
+    steps = [(run_command(header, len(record.lines)), "the same run again")]
+    if not audit:
+        command = audit_line(run, results, allow_code=bool(code_of(make_registry(), header)))
+        steps.append((command, "no audit yet: can this number be believed?"))
+    say(f"\n{steps_text(steps)}")
 
 
 def verify_command(

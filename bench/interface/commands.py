@@ -75,7 +75,7 @@ def suite(
     options = EngineOptions(name=content.engine, workers=workers or content.workers, devices=tuple(devices.split(",")))
     with SuiteProgress(cells, quiet=not is_shown(progress)) as shown, make_engine(options, registry) as engine:
         outcomes = Suite(cells, execution, registry, FinishedCells(folder, registry), shown).run(engine)
-    return Report(outcome_documents(outcomes), outcome_text(outcomes, str(folder)))
+    return Report(outcome_documents(outcomes), outcome_text(outcomes))
 
 
 def check(

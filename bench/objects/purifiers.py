@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.errors import UserError
 from bench.foreign import blamed
-from bench.machine.device import own_generators
+from bench.keyed.generators import held_by, restored
 from bench.noise import DrawnError, ForbiddenNoise, Noise
 from bench.objects.arguments import arguments_of, label_of, name_of
 from bench.objects.classifiers import check_mode
@@ -150,20 +150,20 @@ def _wrapped(part: Any, x: Images) -> Defense:
 def _measured(function: Callable[..., Any], draws: bool, x: Images, name: str) -> bool:
     """Whether a purifier is deterministic: it draws nothing from its noise and gives the same images twice.
 
+    One that gives others draws elsewhere, and a run keys its draws or refuses it.
+
     Raises:
-        UserError: It returns no images, or draws from the global generators.
+        UserError: It returns no images.
     """
     noise = Noise(0, torch.arange(len(x), device=x.device))
     inputs = (x, ForbiddenNoise(0, noise.ids)) if draws else (x,)
-    with own_generators(x.device):
+    with restored(held_by(function)):
         try:
             first, again = (_images(_called(function, inputs, name), x, name) for _ in range(2))
         except DrawnError:
             _images(_called(function, (x, noise), name), x, name)
             return False
-    if torch.equal(first, again):
-        return True
-    raise UserError("purifier-draws", name=name)
+    return torch.equal(first, again)
 
 
 def _called(function: Callable[..., Any], inputs: tuple[Any, ...], name: str) -> Any:

@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 from bench.data.dataset import Dataset
 from bench.errors import BenchError, UserError
 from bench.foreign import blamed, own_folder
+from bench.keyed import taking_noise
 from bench.models.adapter import Adapter, adapted
 from bench.models.contained import networks_behind, networks_in
 from bench.models.fingerprint import fingerprint
@@ -114,13 +115,13 @@ def check_weights(part: object, name: str) -> None:
         tensors = [*network.named_parameters(), *network.named_buffers()]
         empty = [path for path, tensor in tensors if is_lazy(tensor) or tensor.is_meta]
         if empty:
-            raise UserError("weights-missing", name=name, empty=empty[0])
+            raise UserError("component-weights-missing", name=name, parameter=empty[0])
 
 
 def make_defense(part: Part, score: ScoreModel | None) -> Defense:
-    """Builds the defense, from a score model if it takes one; raises `UserError` if its values are wrong."""
+    """Builds the defense, from a score model if it takes one; raises `UserError` if its values or its `purify` are wrong."""
     roles = {"score": score} if takes(part.target, "score") else {}
-    return _build(part, **roles)
+    return taking_noise(_build(part, **roles))
 
 
 def notes(built: Defense, defense: Part, attack: Part) -> list[str]:
@@ -153,7 +154,7 @@ def _build(part: Part, **roles: object) -> Any:
         raise
     except Exception as error:
         raise UserError(
-            "component-build", name=part.found.name, kind=type(error).__name__, error=error, flag=part.flag
+            "component-build-failed", name=part.found.name, kind=type(error).__name__, error=error, flag=part.flag
         ) from error
 
 

@@ -51,13 +51,16 @@ class Component(BaseModel):
 class RunSpec(BaseModel):
     """Defense, attack, models, data, threat, draws and seed. Device, batch size, engine and n are not part of it.
 
-    But for a defense whose result depends on the batch: it runs image by image, and its spec says so.
+    But for a defense whose result depends on the batch: it runs image by image, and its spec says so. The spec also says by
+    which means the draws of a defense were keyed that draws from torch, NumPy or Python.
 
     Arguments:
         threat: Canonical text of the threat model.
         draws: Fresh draws per image in the score.
         seed: Seed of all draws.
         batch_size: 1 for a run that goes image by image, since its number depends on it; else None, and left out.
+        keyed: The means by which foreign draws were keyed (`bench.keyed`); None, and left out, if the defense draws from
+            its noise alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -71,11 +74,13 @@ class RunSpec(BaseModel):
     draws: int
     seed: int
     batch_size: Literal[1] | None = None
+    keyed: Literal["operations", "image by image"] | None = None
 
     @model_serializer(mode="wrap")
-    def _without_batch_size(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves it out where it is not part of the run, so that all other run ids stay as they are."""
-        return {name: value for name, value in dump(self).items() if value is not None or name != "batch_size"}
+    def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out what is not part of the run, so that all other run ids stay as they are."""
+        later = ("batch_size", "keyed")
+        return {name: value for name, value in dump(self).items() if value is not None or name not in later}
 
     @property
     def run_id(self) -> str:

@@ -8,11 +8,11 @@ import numpy as np
 
 from bench.errors import UserError
 from bench.figures.aggregate import PerImage
-from bench.registry.registry import suggest
 from bench.stats.intervals import mean_share
 from bench.stats.paired import holm, paired_p
 from leaderboards.boards import Board
 from leaderboards.columns import believed_text
+from leaderboards.papers.chosen import named_rows
 from leaderboards.papers.spec import ColumnSpec, PaperSpec, RowSpec
 from leaderboards.rows import Row, figure_of
 from leaderboards.tables import Cell, Table, p_text
@@ -86,23 +86,11 @@ def _groups(spec: PaperSpec, board: Board) -> Groups:
 
 def _chosen(wanted: Sequence[RowSpec], board: Board) -> Groups:
     groups: Groups = []
-    for part in wanted:
-        found = [row for row in board.every if _fits(row, part)]
-        if not found:
-            names = ", ".join(dict.fromkeys(row.defense for row in board.every))
-            close = suggest(part.defense, [row.defense for row in board.every])
-            raise UserError(
-                "table-row", defense=part.defense, dataset=board.dataset, threat=board.threat, names=names, close=close
-            )
+    for part, found in named_rows(wanted, board.every, f"{board.dataset}, {board.threat}"):
         if part.group or not groups:
             groups.append((part.group, []))
         groups[-1][1].extend((part.title or row.defense, row) for row in found)
     return groups
-
-
-def _fits(row: Row, part: RowSpec) -> bool:
-    named = row.defense == part.defense or (bool(part.arguments) and row.name == part.defense)
-    return named and all(row.arguments.get(key) == value for key, value in part.arguments.items())
 
 
 def _ablation(name: str, vary: Sequence[str], board: Board) -> Groups:
@@ -112,7 +100,7 @@ def _ablation(name: str, vary: Sequence[str], board: Board) -> Groups:
         raise UserError("table-ablation-default", name=name)
     strange = [argument for argument in vary if argument not in default.arguments]
     if strange:
-        raise UserError("table-ablation-argument", name=name, arguments=default.arguments, strange=strange[0])
+        raise UserError("table-ablation-argument", name=name, arguments=default.arguments, argument=strange[0])
     groups: Groups = [("default", [(name, default)])]
     for argument in vary:
         others = [row for row in rows if _changed(row, default) == {argument}]

@@ -7,13 +7,13 @@ from typing import ClassVar
 import pytest
 import torch
 from pyautoattack.square import SquareAttack
+from refused import refused
 from torch import nn
 
 from attacks.square import square, work
 from attacks.windows import Flips, Masses, mass
 from bench.data.fashion_mnist import fashion_mnist
 from bench.defended import DefendedClassifier
-from bench.errors import UserError
 from bench.gradient import GradientMode
 from bench.margin import margin
 from bench.models.embedded import fashion_mnist_classifier
@@ -126,18 +126,19 @@ def test_a_linear_classifier_falls_as_far_as_under_another_implementation(text, 
     assert mine.mean() >= theirs.mean() - 0.02
 
 
-@pytest.mark.parametrize(("text", "norm"), [("linf:8/255", "Linf"), ("l2:0.5", "L2")])
+@pytest.mark.parametrize(("text", "norm"), [("linf:12/255", "Linf"), ("l2:1", "L2")])
 def test_a_network_is_as_robust_as_under_another_implementation(text, norm):
+    """Half of the images break, where a difference would show."""
     data = fashion_mnist()
-    x, y = torch.from_numpy(data.floats(slice(0, 44))), torch.from_numpy(data.labels[:44])
-    model = DefendedClassifier(fashion_mnist_classifier(), Identity(), mode=GradientMode.NONE, chunk=44)
-    noise = Noise(0, torch.arange(44), "attack")
+    x, y = torch.from_numpy(data.floats(slice(0, 32))), torch.from_numpy(data.labels[:32])
+    model = DefendedClassifier(fashion_mnist_classifier(), Identity(), mode=GradientMode.NONE, chunk=32)
+    noise = Noise(0, torch.arange(32), "attack")
     rows = (model(x, noise).argmax(dim=1) == y).nonzero()[:, 0]
     x, y, noise, threat = x[rows], y[rows], noise[rows], ThreatModel.parse(text)
-    other = SquareAttack(model.network, norm=norm, eps=threat.radius, n_queries=500, seed=0, device="cpu")
+    other = SquareAttack(model.network, norm=norm, eps=threat.radius, n_queries=200, seed=0, device="cpu")
     with torch.random.fork_rng(devices=[]):
         theirs = other.perturb(x.clone(), y.clone())
-    mine = square(model, x, y, threat, noise, queries=500)
+    mine = square(model, x, y, threat, noise, queries=200)
     standing = [int((margin(model(points, noise), y) >= 0).sum()) for points in (mine, theirs)]
     assert abs(standing[0] - standing[1]) <= 2
     assert standing[0] < len(x) - 5
@@ -190,15 +191,23 @@ def test_more_restarts_do_not_hurt():
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"queries": 0}, {"restarts": 0}, {"eot": 0}, {"p": 0.0}, {"p": 1.5}, {"budget": 1, "restarts": 2}]
+    ("code", "arguments"),
+    [
+        ("square-arguments", {"queries": 0}),
+        ("square-arguments", {"restarts": 0}),
+        ("square-arguments", {"eot": 0}),
+        ("square-arguments", {"p": 0.0}),
+        ("square-arguments", {"p": 1.5}),
+        ("square-budget", {"budget": 1, "restarts": 2}),
+    ],
 )
-def test_it_refuses_arguments_out_of_range(arguments):
+def test_it_refuses_arguments_out_of_range(code, arguments):
     model, x, y = linear()
-    with pytest.raises(UserError, match="expected"):
+    with refused(code):
         square(model, x, y, LINF, NOISE, **arguments)
 
 
 def test_it_refuses_l1_and_names_what_can():
     model, x, y = linear()
-    with pytest.raises(UserError, match=r"got l1:1.*autoattack"):
+    with refused("square-norm"):
         square(model, x, y, ThreatModel.parse("l1:1"), NOISE)

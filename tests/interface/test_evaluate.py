@@ -14,7 +14,6 @@ from notebook import Blur, Claimed, Jitter, classifier, images_and_labels
 
 import bench
 from bench.cli.main import main
-from bench.errors import UserError
 
 ROOT = Path(__file__).parent.parent.parent
 PURIFIER = """
@@ -142,13 +141,37 @@ def test_every_form_of_a_purifier(evaluate, form, draws):
 
 
 def test_names_and_objects_mix(evaluate, tmp_path):
-    named = bench.evaluate("dpsam", n=2, results=tmp_path, defense_args={"steps": 1, "bank": 2}, **QUICK)
-    assert named.spec["defense"]["name"] == "dpsam"
+    named = bench.evaluate("bit-depth", n=2, results=tmp_path, defense_args={"bits": 3}, attack="pgd-bpda", **QUICK)
+    assert named.spec["defense"] == {"name": "bit-depth", "args": {"bits": 3}, "sha256": None, "gradient": None}
     bare = evaluate(None, n=4)
     assert bare.spec["defense"]["name"] == "none"
 
 
-def test_purifier_that_draws_from_the_global_generators_is_refused(evaluate):
-    with pytest.raises(UserError) as error:
-        evaluate(lambda x: (x + 0.1 * torch.randn(x.shape)).clamp(0, 1))
-    assert error.value.code == "purifier-draws"
+def test_draws_of_a_function_are_keyed(evaluate):
+    chance = np.random.Generator(np.random.PCG64(1))
+    torch_drawn = evaluate(lambda x: (x + 0.1 * torch.randn(x.shape)).clamp(0, 1), n=4)
+    function = lambda x: (x + 0.1 * float(chance.normal())).clamp(0, 1)  # noqa: E731
+    numpy_drawn = evaluate(function, n=4)
+    assert evaluate(function, n=4).record == numpy_drawn.record  # the generator is as it was
+    assert (torch_drawn.spec["keyed"], torch_drawn.spec["draws"]) == ("operations", 10)
+    assert (numpy_drawn.spec["keyed"], numpy_drawn.header.checks.deterministic) == ("image by image", False)
+
+
+def test_purifier_with_a_score_model_is_the_named_one_with_that_model(evaluate):
+    """The score model in the purifier's attribute is recorded apart, its passes are counted, and the margins are those by name."""
+    from bench.models.embedded import fashion_mnist_score_model
+    from defenses.tweedie import Tweedie
+
+    own = evaluate(Tweedie(score=fashion_mnist_score_model(), sigma=0.2), n=2)
+    named = evaluate("tweedie", defense_args={"sigma": 0.2}, score_model="fashion-mnist-unet", n=2)
+    assert own.spec["score_model"]["name"].startswith("python:")
+    assert own.samples.margin.tolist() == named.samples.margin.tolist()
+    assert own.samples.score_forward.tolist() == named.samples.score_forward.tolist()
+    assert own.samples.score_forward.min() > 0
+
+
+def test_gradient_of_a_purifier_with_networks_of_its_own_is_measured_in_double_precision(evaluate):
+    found = evaluate(torch.nn.Sequential(torch.nn.Conv2d(1, 1, 3, padding=1), torch.nn.Sigmoid()).eval(), n=2)
+    claims = {claim.check: claim.verdict for claim in found.header.checks.claims}
+    assert claims["gradient"] == "passed"
+    assert found.header.checks.gradient_error < 1e-6

@@ -247,13 +247,18 @@ def without_marks(text, output):
         text = text[: -len(sign)] if sign else text[: number.start()]
 
 
+@pytest.fixture(scope="module", params=["main", "ablation"])
+def paper(request, recomputed, tmp_path_factory):
+    """A ready spec that names its board, the folder of records, and the table as other code computes it."""
+    board = boards_for_papers(recomputed, request.param)[0]
+    spec = own_spec(tmp_path_factory.mktemp("paper"), request.param, board)
+    return spec, recomputed[0], paper_table(request.param, board)
+
+
 @pytest.mark.parametrize("output", ["md", "latex"])
-@pytest.mark.parametrize("name", ["main", "ablation"])
-def test_paper_tables(name, output, recomputed, tmp_path):
-    results = recomputed[0]
-    board = boards_for_papers(recomputed, name)[0]
-    text, _ = make(own_spec(tmp_path, name, board), results=results, output=output)
-    columns, notes, wanted, counts = paper_table(name, board)
+def test_paper_tables(output, paper):
+    spec, results, (columns, notes, wanted, counts) = paper
+    text, _ = make(spec, results=results, output=output)
     ((_, titles, rows, below),) = READERS[output](text)
     assert titles == ["Defense", *columns]
     assert len(rows) == len(wanted)
@@ -274,12 +279,9 @@ def test_paper_tables(name, output, recomputed, tmp_path):
     assert (f"n = {counts[0]};" if len(counts) == 1 else f"n from {counts[0]} to {counts[-1]};") in below
 
 
-@pytest.mark.parametrize("name", ["main", "ablation"])
-def test_paper_tables_as_csv(name, recomputed, tmp_path):
-    results = recomputed[0]
-    board = boards_for_papers(recomputed, name)[0]
-    text, _ = make(own_spec(tmp_path, name, board), results=results, output="csv")
-    columns, notes, wanted, _ = paper_table(name, board)
+def test_paper_tables_as_csv(paper):
+    spec, results, (columns, notes, wanted, _) = paper
+    text, _ = make(spec, results=results, output="csv")
     lines = [told for told in wanted if not isinstance(told, str)]
     for found, (title, marks, cells) in zip(csv.DictReader(io.StringIO(text)), lines, strict=True):
         told = {"Defense": title, "Defense notes": "; ".join(notes[mark - 1] for mark in marks)}
@@ -310,69 +312,54 @@ def boards_for_papers(recomputed, name="main"):
     return sorted(boards, key=lambda board: -len(rows_of(board)))
 
 
-class Axes:
-    """Keeps what is drawn into it."""
-
-    def __init__(self):
-        self.drawn = []
-
-    def errorbar(self, x, y, *, yerr, label, xerr=None, markerfacecolor="", **_):
-        self.drawn.append((label, list(x), list(y), yerr, xerr, markerfacecolor == "white"))
-
-    def __getattr__(self, name):
-        return lambda *_, **__: ([], [])
+def drawn_as(interval):
+    return [100 * interval[end] for end in ENDS]
 
 
-def errors(interval):
-    value, low, high = (100 * interval[end] for end in ENDS)
-    return [value - low, high - value]
+def ends_of(interval):
+    return [100 * end for end in (interval.value, interval.low, interval.high)]
 
 
-def test_points_of_figures(recomputed):
-    """Robust against clean and against cost: a point a row, hollow where it is incomplete, with its errors."""
+@pytest.mark.parametrize("plot", ["clean-robust", "cost-robust"])
+def test_points_of_figures(plot, recomputed):
+    """Robust against clean and against cost: each point is that of a row, hollow where it is incomplete, with its intervals."""
     from leaderboards.boards import collect
-    from leaderboards.papers.figures import _cost, _scatter
+    from leaderboards.papers.series import panels
+    from leaderboards.papers.spec import PaperSpec
 
-    results = recomputed[0]
     (board, *_) = boards_for_papers(recomputed)
-    made = collect(results, threat=board["threat"])
-    scatter, cost = Axes(), Axes()
-    _scatter(scatter, made, 8)
-    _cost(cost, made, 8)
-    for drawn, rows in (
-        (scatter.drawn, rows_of(board)),
-        (cost.drawn, [row for row in rows_of(board) if row["passes"] is not None]),
-    ):
-        for (label, x, y, up, across, hollow), row in zip(drawn, rows, strict=True):
-            wanted = 100 * row["clean"]["value"] if drawn is scatter.drawn else row["passes"]
-            assert (label, hollow) == (row["defense"], bool(row["missing"]))
-            assert x + y == pytest.approx([wanted, 100 * row["worst"]["value"]])
-            assert [end for (end,) in up] == pytest.approx(errors(row["worst"]), abs=1e-9)
-            assert across is None or [end for (end,) in across] == pytest.approx(errors(row["clean"]), abs=1e-9)
-            assert (across is None) == (drawn is cost.drawn)
+    (panel,) = panels(PaperSpec(kind="figure", plot=plot), collect(recomputed[0], threat=board["threat"]))
+    wanted = {}
+    for row in rows_of(board):
+        x = row["passes"] if plot == "cost-robust" else 100 * row["clean"]["value"]
+        if x is not None:
+            wanted[row["defense"], bool(row["missing"]), round(x, 6), round(row["worst"]["value"], 6)] = row
+    assert 3 < len(panel.series) <= 10
+    for part in panel.series:
+        name = part.name.partition(" (")[0]
+        row = wanted[name, not part.complete, round(part.x[0], 6), round(part.y[0].value, 6)]
+        assert ends_of(part.y[0]) == pytest.approx(drawn_as(row["worst"]), abs=1e-9)
+        if part.x_interval is not None:
+            assert ends_of(part.x_interval) == pytest.approx(drawn_as(row["clean"]), abs=1e-9)
+        assert (part.x_interval is None) == (plot == "cost-robust")
 
 
 def test_security_curves_of_figures(recomputed):
-    """A curve a defense, classifier and number of draws: its clean accuracy at radius 0, then the worst case at each radius."""
+    """Clean accuracy at radius 0, then the worst case at each radius and below, on the images that all radii share."""
     from leaderboards.boards import collect
-    from leaderboards.papers.figures import _curve
+    from leaderboards.papers.series import panels
+    from leaderboards.papers.spec import PaperSpec
 
-    axes, curves = Axes(), {}
-    for one in curves_of([board for board in recomputed[3] if board["threat"].startswith("linf")]):
-        curves[one["defense"], one["classifier"], one["score"] or "no score model", f"{one['draws']} draws"] = one[
-            "points"
-        ]
-    _curve(axes, [board for board in collect(recomputed[0]) if board.threat.startswith("linf")], 8)
-    for (label, x, y, up, _, _), (name, rows) in zip(axes.drawn, sorted(curves.items()), strict=True):
-        alike = [other for other in curves if other[0] == name[0]]
-        parts = [
-            name[0],
-            *(part for place, part in enumerate(name) if place and len({other[place] for other in alike}) > 1),
-        ]
-        points = [share for _, _, share in rows]
-        assert (label, x) == (", ".join(parts), pytest.approx([level for _, level, _ in rows]))
-        assert all(one["value"] >= other["value"] for one, other in pairwise(points))
-        assert y == pytest.approx([100 * point["value"] for point in points])
-        assert [list(pair) for pair in zip(*up, strict=True)] == [
-            pytest.approx(errors(point), abs=1e-9) for point in points
-        ]
+    made = [board for board in collect(recomputed[0]) if board.threat.startswith("linf")]
+    (panel,) = panels(PaperSpec(kind="figure", plot="curve"), made)
+    by_points = {}
+    for curve in curves_of([board for board in recomputed[3] if board["threat"].startswith("linf")]):
+        shares = [share for _, _, share in curve["points"]]
+        assert all(one["value"] >= other["value"] for one, other in pairwise(shares))
+        at = (curve["defense"], tuple(float(level) for _, level, _ in curve["points"]))
+        by_points.setdefault(at, []).append([drawn_as(share) for share in shares])
+    assert 0 < len(panel.series) <= 10
+    for part in panel.series:
+        alike = by_points[part.name.partition(" (")[0], part.x]
+        drawn = [ends_of(point) for point in part.y]
+        assert any(drawn == [pytest.approx(point, abs=1e-9) for point in points] for points in alike)

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from math import lcm, sqrt
+from unittest.mock import patch
 
 import numpy as np
 from scipy.stats import binomtest, norm
@@ -64,7 +65,8 @@ def paired(a, b):
 
 def holm(values):
     """Holm's correction."""
-    return multipletests(values, method="holm")[1].tolist() if values else []
+    with patch("gc.collect"):  # statsmodels calls it each time, a second where many records are in memory
+        return multipletests(values, method="holm")[1].tolist() if values else []
 
 
 def _interval(total, n, low, high, method):
