@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import random  # noqa: TID251 - its state is restored after foreign code
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bench.defended import DefendedClassifier
+from bench.keyed.generators import restored, seed_all
 from bench.noise import Noise
 from bench.protocols import Images
 from bench.spoiled import IMAGE, Spoiled
@@ -94,24 +93,14 @@ def global_seed(seed: int) -> Iterator[None]:
     Arguments:
         seed: In `[0, 2^31)`.
     """
-    cuda = torch.cuda.is_initialized()
-    python_state, numpy_state, trace = random.getstate(), np.random.get_state(), sys.gettrace()  # noqa: NPY002
-    torch_state, cuda_states = torch.get_rng_state(), torch.cuda.get_rng_state_all() if cuda else []
-    try:
-        random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002, TID251 - foreign code draws from it
-        torch.default_generator.manual_seed(seed)
-        for generator in torch.cuda.default_generators if cuda else ():
-            generator.manual_seed(seed)
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        torch.set_rng_state(torch_state)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda_states)
-        if sys.gettrace() is not trace:
-            sys.settrace(trace)
+    trace = sys.gettrace()
+    with restored():
+        try:
+            seed_all(seed)
+            yield
+        finally:
+            if sys.gettrace() is not trace:
+                sys.settrace(trace)
 
 
 def seed_of(noise: Noise) -> int:

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from bench.keyed.generators import repeated, torch_state
+
 State = tuple[Tensor, ...]
 Step = Callable[..., Tensor]
 Kick = Callable[[], Tensor]
@@ -36,7 +38,7 @@ class GradientMode(str, Enum):
 def unroll(step: Step, x: Tensor, *context: Tensor, steps: int, pullback: Pullback | None = None) -> Tensor:
     """Iterates `x <- step(x, *context)`; differentiable once, in the memory of one step beyond the stored iterates.
 
-    The backward pass recomputes one step at a time from its stored input. A step that takes an inner gradient must keep
+    The backward pass recomputes one step at a time from its stored input, with the same draws of torch. A step that takes an inner gradient must keep
     its graph (`create_graph=torch.is_grad_enabled()`) or come with its own `pullback`.
 
     References:
@@ -121,13 +123,15 @@ class _Unroll(torch.autograd.Function):
     ) -> State:
         state, context = tensors[:width], tensors[width:]
         states: list[Tensor] = []
+        draws = []
         for step, kick in zip(steps, kicks or [None] * len(steps), strict=True):
             states += state
+            draws.append(torch_state())
             state = step(*state, *context)
             if kick is not None:
                 state = (state[0] + kick(), *state[1:])
         ctx.save_for_backward(*states, *context)
-        ctx.steps, ctx.pullback, ctx.width = steps, pullback, width
+        ctx.steps, ctx.draws, ctx.pullback, ctx.width = steps, draws, pullback, width
         return tuple(state)
 
     @staticmethod
@@ -139,7 +143,8 @@ class _Unroll(torch.autograd.Function):
         for k in reversed(range(len(ctx.steps))):
             state = states[k * width : (k + 1) * width]
             pullback = ctx.pullback or _automatic(ctx.steps[k], width)
-            parts = pullback(*state, *context, *vectors)
+            with repeated(ctx.draws[k]):
+                parts = pullback(*state, *context, *vectors)
             vectors = tuple(_or_zero(part, part_of) for part, part_of in zip(parts, state, strict=False))
             totals = [_add(total, part) for total, part in zip(totals, parts[width:], strict=True)]
         return None, None, None, None, *vectors, *totals

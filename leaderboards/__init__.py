@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from leaderboards.boards import Board
 
-FORMATS = ("md", "latex", "csv", "json", "html")
+FORMATS = ("md", "latex", "csv", "json", "parquet", "html")
 
 
 def render(
@@ -26,8 +26,8 @@ def render(
     purifier: Callable[..., Any] | None = None,
     brief: bool = False,
     width: int | None = None,
-) -> str:
-    """The leaderboard of all records below `results`, as text in one of `FORMATS`.
+) -> str | bytes:
+    """The leaderboard of all records below `results` in one of `FORMATS`: text, but for Parquet.
 
     Arguments:
         results: Folder of all records, or several.
@@ -52,11 +52,16 @@ def render(
         from leaderboards.page import as_html
 
         return as_html(boards, images=images, purifier=purifier)
+    if output == "parquet":
+        from bench.exchange.tables import as_parquet
+        from leaderboards.formats.frames import boards_as_frame
+
+        return as_parquet(boards_as_frame(boards))
     return as_text(boards, output, brief=brief, width=width)
 
 
 def as_text(boards: Sequence[Board], output: str, *, brief: bool = False, width: int | None = None) -> str:
-    """Boards as text in one of `FORMATS` except `html`."""
+    """Boards as text in one of `FORMATS` except `html` and `parquet`."""
     if output == "json":
         from leaderboards.formats.documents import documents
 
@@ -103,6 +108,13 @@ def paper(
     from leaderboards.papers.make import make
 
     return make(spec, results=results, output=output, out=out, dataset=dataset, threat=threat)
+
+
+def report(paths: Sequence[Path], *, images: int = 8, purifier: Callable[..., Any] | None = None) -> str:
+    """The report of one run or of two, as one HTML file; see `leaderboards.reports`."""
+    from leaderboards.reports import as_html
+
+    return as_html(paths, images=images, purifier=purifier)
 
 
 def model_info(results: Path, run: str, words: Mapping[str, str]) -> str:

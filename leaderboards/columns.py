@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 from bench.audit.strength import FEW as FEW_EXAMINED
 from bench.audit.strength import PASSED
+from leaderboards.assembly import FEW
 from leaderboards.boards import Board
 from leaderboards.classes import KNOWN, REQUIRED
+from leaderboards.draw_tables import draw_tables
 from leaderboards.entries import BELIEVED, UNCHECKED
-from leaderboards.rows import FEW, Row
+from leaderboards.rows import Row
 from leaderboards.tables import Cell, Table, p_text, without_constant, without_empty
 
 Column = tuple[str, Callable[[Row], Cell]]
@@ -33,9 +35,11 @@ LEAST = (
     "full gradient %",
     "p",
     "missing",
+    "shared images %",
     "believed",
     "n",
     "flags",
+    "rank 95 %",
     "clean %",
 )
 """Columns in the order in which a narrow terminal drops them."""
@@ -50,21 +54,30 @@ def believed_text(verdict: str | None) -> str:
     return {None: UNCHECKED, BELIEVED: "yes"}.get(verdict, str(verdict))
 
 
+def rank_text(row: Row) -> str:
+    """The ranks that tests leave open: `2-7`, or `1`; nothing for a row without a rank."""
+    if row.rank_low is None:
+        return ""
+    return f"{row.rank_low}" if row.rank_low == row.rank_high else f"{row.rank_low}-{row.rank_high}"
+
+
 def columns(board: Board) -> list[Column]:
     """All columns of a board, in order."""
     return [
         ("rank", lambda row: Cell(row.rank)),
+        ("rank 95 %", lambda row: Cell(rank_text(row))),
         ("defense", lambda row: Cell(row.defense)),
         ("classifier", lambda row: Cell(row.classifier)),
         ("score model", lambda row: Cell(row.score_model or "-")),
         ("clean %", lambda row: Cell(row.clean)),
         *((TITLES[kind], _under(kind)) for kind in board.required),
         ("worst case %", lambda row: Cell(row.worst_case)),
-        ("known draws %", _under(KNOWN)),
+        ("shared images %", lambda row: Cell(row.shared)),
+        (f"{KNOWN} %", _under(KNOWN)),
         ("EOT %", lambda row: Cell(row.eot)),
-        ("Δ undefended", lambda row: Cell(row.delta_undefended, signed=True)),
+        ("Δ undefended", _undefended),
         ("Δ null attack", lambda row: Cell(row.delta_null, signed=True)),
-        ("p", lambda row: Cell(p_text(row.paired_p))),
+        ("p", lambda row: Cell(p_text(row.paired_p), remark=row.remark(row.paired_n))),
         ("score passes", lambda row: Cell(row.passes)),
         ("certified l2", lambda row: Cell(None if row.certified is None else f"{row.certified:.3f}")),
         ("n", lambda row: Cell(row.n)),
@@ -78,25 +91,36 @@ def columns(board: Board) -> list[Column]:
 
 
 def tables(board: Board, *, runs: bool = True) -> list[Table]:
-    """The tables of ranked, incomplete and imported rows and, if requested, of the runs; empty tables are omitted."""
+    """The tables of ranked, incomplete and imported rows and, if requested, of draws and runs; empty tables are omitted."""
     heading = f"{board.dataset}, {board.threat}"
-    made = [_ranked(board, heading)] if board.rows else []
-    made += [_incomplete(board, heading)] if board.incomplete else []
+    made = [_ranked(board)] if board.rows else []
+    made += [_incomplete(board)] if board.incomplete else []
     made += [_imported(board, heading)] if board.imported else []
-    return made + ([_runs(board)] if board.every and runs else [])
+    return made + ([*draw_tables(board), _runs(board, heading)] if board.every and runs else [])
 
 
 def _under(kind: str) -> Callable[[Row], Cell]:
-    return lambda row: Cell(row.under.get(kind))
+    def cell(row: Row) -> Cell:
+        other = row.elsewhere.get(kind)
+        if other is None:
+            return Cell(row.under.get(kind))
+        return Cell(other.accuracy, remark=row.remark(other.accuracy.n, other.draws))
+
+    return cell
 
 
-def _ranked(board: Board, heading: str) -> Table:
-    table, constant = _of_rows(board, heading, board.rows)
+def _undefended(row: Row) -> Cell:
+    delta = row.delta_undefended
+    return Cell(delta, signed=True, remark=row.remark(delta.n if delta else None))
+
+
+def _ranked(board: Board) -> Table:
+    table, constant = _of_rows(board, board.title, board.rows)
     return _with_remarks(table, constant, board, ranked=True)
 
 
-def _incomplete(board: Board, heading: str) -> Table:
-    title = f"{heading}: incomplete" if board.rows else heading
+def _incomplete(board: Board) -> Table:
+    title = f"{board.title}: incomplete" if board.rows else board.title
     why = f'Incomplete, so not ranked: a row needs attacks of the classes {", ".join(board.required)}, and {FEW} images. Other classes: --require, as in --require "full gradient".'
     table, constant = _of_rows(board, title, board.incomplete)
     table = _with_remarks(table, constant, board, ranked=False)
@@ -120,11 +144,13 @@ def _with_remarks(table: Table, constant: dict[str, str], board: Board, *, ranke
     once = "; ".join(f"{title}: {text}" for title, text in constant.items())
     notes = "In brackets 95 % intervals, in percent; Δ: the worst case minus the same without the defense, and without the attack, in points."
     tied = (
-        " A rank is one more than the number of rows that are significantly better (paired, two-sided, Holm over all pairs, 5 %)."
+        " Rank: the position by the worst case; beside it the ranks that paired tests on common images leave open, all of them right at once with 95 %."
         if ranked
         else ""
     )
     rows = board.rows if ranked else board.incomplete
+    shared = next((row.shared.n for row in rows if row.shared), None)
+    tied += f" Shared images: the worst case on the {shared} images that all these rows have." if shared else ""
     waiting = [f"{row.defense} (`{row.unaudited.audit}`)" for row in rows if row.unaudited]
     unaudited = [f"Unchecked though a weaker attack on it was audited: {', '.join(waiting)}."] if waiting else []
     sizes = sorted({part.audited for row in rows for part in row.runs if part.audited})
@@ -170,7 +196,7 @@ def _imported(board: Board, heading: str) -> Table:
     )
 
 
-def _runs(board: Board) -> Table:
+def _runs(board: Board, heading: str) -> Table:
     names = ["defense", "attack", "class", "n", "clean %", "robust %", "seed", "flags", "run"]
     cells = [
         [
@@ -187,7 +213,7 @@ def _runs(board: Board) -> Table:
         for row in board.every
         for part in row.runs
     ]
-    table = Table(title=f"{board.dataset}, {board.threat}: runs", columns=names, groups=[("", cells)])
+    table = Table(title=f"{heading}: runs", columns=names, groups=[("", cells)])
     table, constant = without_constant(table, ("n", "seed"))
     once = [f"All runs: {'; '.join(f'{title} {text}' for title, text in constant.items())}."] if constant else []
     return Table(title=table.title, columns=table.columns, groups=table.groups, remarks=once)

@@ -177,4 +177,5 @@ def flags(run: Run) -> list[str]:
         unmet.append(FINITE)
     failed = [f"{check}: failed" for check in unmet if check not in (IN_DOUBLE, IN_SINGLE)]
     audited = [str(flag) for flag in run.audit.get("flags", [])]
-    return [flag for flag, holds in own.items() if holds] + failed + caveats(run.spec) + remarks + audited
+    keyed = [f"draws keyed: {run.spec.keyed}"] if run.spec.keyed else []
+    return [flag for flag, holds in own.items() if holds] + keyed + failed + caveats(run.spec) + remarks + audited

@@ -1,4 +1,4 @@
-"""Publishes the committed records: writes the board, the page, the paper's tables, and the output quoted in documents.
+"""Publishes the committed records: writes the board, the page, the paper's tables and figures, and the output quoted in documents.
 
     python -m leaderboards.publish            # writes the files
     python -m leaderboards.publish --check    # names the files that would change; exit code 1 if there are any
@@ -24,8 +24,11 @@ import re
 import runpy
 import shlex
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from PIL import Image
 
 from bench.cli.main import main
 from bench.records.archive import pack_results
@@ -40,6 +43,12 @@ FILES = {
     "results/tables/main.tex": "bench table results/tables/main.toml --format latex",
     "results/tables/ablation.md": "bench table results/tables/ablation.toml --format md",
     "results/tables/ablation.tex": "bench table results/tables/ablation.toml --format latex",
+}
+FIGURES = {
+    "docs/figures/curve.png": f"bench table curve {RECORDS}",
+    "docs/figures/clean-robust.png": f"bench table clean-robust {RECORDS} --threat linf:20/255",
+    "docs/figures/cost-robust.png": f"bench table cost-robust {RECORDS} --threat linf:20/255",
+    "docs/figures/purifiers.png": "bench table results/tables/purifiers.toml",
 }
 DOCUMENTS = ("README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").rglob("*.md")))
 BLOCK = re.compile(
@@ -91,17 +100,35 @@ def _shown(block: re.Match[str]) -> str:
     return f"{block['head']}{(ROOT / block['file']).read_text()}{block['foot']}"
 
 
+def figures() -> Iterator[tuple[Path, bytes]]:
+    """Each published figure with its content."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, command in FIGURES.items():
+            (drawn,) = printed(f"{command} --out {folder}/{Path(name).name}").split()
+            yield ROOT / name, Path(drawn).read_bytes()
+
+
 def publish(*, check: bool) -> list[str]:
-    """Writes the files that differ, unless `check` is set; returns their names."""
+    """Writes the files that differ, unless `check` is set; returns their names.
+
+    A figure differs for a check if it shows other data: its pixels depend on the release of matplotlib.
+    """
+    contents = [*((path, text.encode()) for path, text in published()), *figures()]
     changed = []
-    for path, text in published():
-        if path.exists() and path.read_text() == text:
+    for path, content in contents:
+        key = _data if check and path.suffix == ".png" else bytes
+        if path.exists() and key(path.read_bytes()) == key(content):
             continue
         changed.append(str(path.relative_to(ROOT)))
         if not check:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_bytes(content)
     return changed
+
+
+def _data(picture: bytes) -> bytes:
+    """The data that a figure shows, from its metadata."""
+    return str(Image.open(io.BytesIO(picture)).info.get("Description")).encode()
 
 
 def pack() -> None:

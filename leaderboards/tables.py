@@ -18,12 +18,14 @@ class Cell:
         bold: Whether it is bold.
         marks: Numbers of the notes that it refers to.
         signed: Whether a plus sign is written, as for differences.
+        remark: What else is to be said of the number, in brackets behind it: `n = 100`.
     """
 
     value: Interval | float | str | None
     bold: bool = False
     marks: tuple[int, ...] = ()
     signed: bool = False
+    remark: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PLAN = """kernel machine files stats registry text data models records figures plan claims run engines exchange compare
-    verify suite gate audit doctor console cli testing leaderboards"""
+PLAN = """kernel machine files stats registry text data models objects records figures plan claims run engines exchange
+    compare verify suite gate audit doctor console interface cli testing leaderboards"""
 ROOMS = PLAN.split()  # each imports from those before it
-DOORS = {"bench.__main__", "bench.gate.plugin", "purebench"}  # the ways in, which may import everything
+DOORS = {"bench", "bench.__main__", "bench.gate.plugin", "purebench"}  # the ways in, which may import everything
 CLIENTS = {"attacks": {"kernel", "attacks", "stats"}, "defenses": {"kernel", "defenses", "stats"}}
 WITHOUT_TORCH = ["files", "stats", "registry", "text", "records", "figures", "console", "cli"]
 FILES = [file for top in ("bench", "attacks", "defenses", "leaderboards") for file in (ROOT / top).rglob("*.py")]

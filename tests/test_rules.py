@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import shutil
 import string
@@ -22,6 +23,7 @@ COMMANDS = {
     "bench.cli.check",
     "bench.cli.exchange",
     "bench.cli.options",
+    "bench.cli.report",
     "bench.cli.train",
     "leaderboards.publish",
     "leaderboards.findings.attacks",
@@ -52,6 +54,7 @@ def run(code, *words):
     return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=ROOT, check=False)
 
 
+STANDARD = "results/fashion-mnist-standard"
 WITHOUT_TORCH = [
     (["--help"], 0),
     (["run", "--help"], 0),
@@ -64,13 +67,14 @@ WITHOUT_TORCH = [
     (["audit", "4c11", "--only", "no-such-check"], 2),
     (["run", "--defense", "no-such-defense"], 2),
     (["leaderboard", "--results", "no-such-folder"], 2),
-    (["leaderboard", "--results", "results/fashion-mnist-standard"], 0),
-    (["leaderboard", "--results", "results/fashion-mnist-standard", "--format", "html"], 0),
-    (["leaderboard", "--results", "results/fashion-mnist-standard", "--format", "csv"], 0),
+    (["leaderboard", "--results", STANDARD], 0),
+    (["leaderboard", "--results", STANDARD, "--format", "html"], 0),
+    (["leaderboard", "--results", STANDARD, "--format", "csv"], 0),
+    (["report", "4c11", "86fe", "--no-purified", "--results", STANDARD, "--out", os.devnull], 0),
     (["table", "results/tables/main.toml", "--format", "latex"], 0),
-    (["compare", "4c11", "86fe", "--results", "results/fashion-mnist-standard"], 0),
-    (["export", "4c11", "--results", "results/fashion-mnist-standard"], 0),
-    (["verify", "no-such-run", "--results", "results/fashion-mnist-standard"], 2),
+    (["compare", "4c11", "86fe", "--results", STANDARD], 0),
+    (["export", "4c11", "--results", STANDARD], 0),
+    (["verify", "no-such-run", "--results", STANDARD], 2),
     (["verify", "README.md"], 1),
 ]
 ONE_AFTER_ANOTHER = """
@@ -138,9 +142,46 @@ def test_each_error_gives_the_values_of_its_sentence():
     assert wrong == []
 
 
-def test_each_sentence_is_used_and_each_code_is_lower_case_with_hyphens():
-    assert {code for code, _, _ in error_calls()} == set(sentences())
+def test_each_code_is_raised_in_one_place():
+    """A code in two files, or twice in one, cannot tell which of them it was; a code in none is a leftover.
+
+    A table from checks to codes counts as one place, and a comparison with `error.code` as none.
+    """
+    places = {code: set() for code in sentences()}
+    for name, tree in TREES.items():
+        compared = {part for node in ast.walk(tree) if isinstance(node, ast.Compare) for part in node.comparators}
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and node.value in places
+                and node not in compared
+            ):
+                places[node.value].add(f"{name}:{node.lineno}")
+    assert {code: where for code, where in places.items() if len(where) != 1} == {}
+
+
+def test_the_catalogue_is_in_order():
+    """Each code is lower case with hyphens, stands under the room that raises it, and once, in alphabetical order."""
     assert [code for code in sentences() if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", code)] == []
+    rooms = {}
+    for line in filter(None, (ROOT / "bench" / "errors.toml").read_text().splitlines()):
+        if line.startswith("# "):
+            codes = rooms[line[2:]] = []
+        else:
+            codes.append(line.partition(" = ")[0])
+    assert {room: codes for room, codes in rooms.items() if codes != sorted(codes)} == {}
+    assert sorted(code for codes in rooms.values() for code in codes) == sorted(sentences())
+    misplaced = [(code, where) for code, _, where in error_calls() if code not in rooms[room_of(where)]]
+    assert misplaced == []
+
+
+def room_of(where):
+    """The room of a module, as headings of the catalogue name it."""
+    top, part, *_ = where.partition(":")[0].split(".")
+    if top != "bench":
+        return top
+    return part if (ROOT / "bench" / part).is_dir() and part != "defended" else "kernel"
 
 
 def test_user_errors_are_raised_by_their_code():

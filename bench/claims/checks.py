@@ -16,14 +16,17 @@ from bench.claims.gradient import SAME, Slope, gradient_error, look, nonzero, of
 from bench.claims.likeness import alike
 from bench.claims.logits import outputs
 from bench.claims.modes import modes
-from bench.claims.operations import keyed, operations
+from bench.claims.operations import SETTLE, keyed, operations
 from bench.claims.passes import work
-from bench.claims.repetition import Scoring, repetition, restored
+from bench.claims.repetition import Scoring, repetition
 from bench.claims.twin import Twin, interior, twin_of
 from bench.defended import DefendedClassifier
 from bench.errors import CoupledError, UserError
 from bench.foreign import blamed, out_of_memory
 from bench.gradient import GradientMode
+from bench.keyed import ALONE, OPERATIONS, ForeignDrawsError
+from bench.keyed.draws import not_keyed
+from bench.keyed.generators import restored
 from bench.models.inspection import advice_on, inspect_classifier
 from bench.noise import Noise
 from bench.plan.plan import Plan
@@ -33,19 +36,25 @@ from bench.records.claim import FAILED, Claim
 __all__ = ["IMAGES", "REFUSED", "gradient_error", "interior", "measure_claims", "verify_claims"]
 
 IMAGES = 4
-_COUPLED = "to give an image the same at every batch size"
-COUPLED = {"batch size": _COUPLED, "batch size, float64": _COUPLED}
+COUPLED = ("batch size", "batch size, float64")
 REFUSED = {
-    "repeats": "to give the same logits twice for the same image and draw",
-    "other seed": "to give the same logits under another global seed",
-    "global state": "to leave the global random state alone",
-    "alone": "to give an image the same logits alone as in a batch",
-    "permuted": "to give an image the same logits in a batch of another order",
-    **COUPLED,
-    "modes": "to have every network in inference mode",
-    "not softmax": "to end in logits, not in probabilities",
+    "repeats": "defense-not-repeatable",
+    "other seed": "defense-global-seed",
+    "global state": "defense-global-state",
+    "alone": "defense-mixes-images",
+    "permuted": "defense-batch-order",
+    **dict.fromkeys(COUPLED, "defense-batch-size"),
+    "modes": "defense-train-mode",
+    "not softmax": "defense-probabilities",
 }
-"""Checks whose failure makes the robust accuracy meaningless, so that the run is refused; other failures are recorded and shown."""
+"""Codes of the errors of checks whose failure makes the robust accuracy meaningless, so that the run is refused.
+
+Other failures are recorded and shown.
+"""
+
+
+DRAWN = {"repeats", "other seed", "global state"}
+"""Checks that fail if a defense draws from other generators than its noise."""
 
 
 def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Images, noise: Noise) -> dict[str, Any]:
@@ -59,6 +68,7 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
         noise: Their draws.
 
     Raises:
+        ForeignDrawsError: A stochastic defense draws elsewhere, and its draws are not keyed, or not by these means.
         CoupledError: An image's result depends on the batch size, so that the run has to go image by image.
         UserError: A claim of `REFUSED` failed, or the defense leaves [0, 1], or the classifier has other classes
             or is no classifier (`inspect_classifier`).
@@ -68,16 +78,24 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
         logits = _first_logits(plan, model, scoring, x, noise)
     if not _fits(logits.shape[1], plan.dataset.classes):
         raise UserError(
-            "classifier-classes", count=len(plan.dataset.classes), dataset=plan.dataset.name, shape=logits.shape[1]
+            "classifier-classes", classes=len(plan.dataset.classes), dataset=plan.dataset.name, outputs=logits.shape[1]
         )
     inspect_classifier(plan.classifier, 0.1 + 0.8 * x, f"the classifier {plan.spec.classifier.name}")
     with restored():
         checks, claims = measure_claims(plan, model, scoring, x, noise)
     for claim in claims:
         if claim.verdict == FAILED and claim.check in REFUSED:
+            if plan.spec.keyed == ALONE and claim.check in DRAWN:
+                raise not_keyed(name)
             error = CoupledError if claim.check in COUPLED else UserError
-            raise error(f"expected {name} {REFUSED[claim.check]}, {_got(claim)}")
+            error = error if model.deterministic or claim.check not in _foreign(plan) else ForeignDrawsError
+            raise error(REFUSED[claim.check], defense=name, got=_got(claim), advice=claim.meaning.rpartition("; ")[2])
     return checks | {"claims": [claim.as_dict() for claim in claims]}
+
+
+def _foreign(plan: Plan) -> set[str]:
+    """The checks that fail if the draws of a stochastic defense have to be keyed, or by other means than those of the plan."""
+    return SETTLE | {*COUPLED} if plan.spec.keyed == OPERATIONS else DRAWN
 
 
 def measure_claims(
@@ -167,15 +185,13 @@ def _counted(model: DefendedClassifier, evaluate: Callable[[], Tensor], noise: N
 
 
 def _got(claim: Claim) -> str:
-    """The measured value and the advice of a failed claim."""
+    """The measured value of a failed claim."""
     value = claim.value
     if isinstance(value, bool):
-        found = "probabilities" if value else "it changed"
-    elif isinstance(value, list):
-        found = ", ".join(value)
-    else:
-        found = f"a difference of {value:.1e}" if isinstance(value, float) else str(value)
-    return f"got {found}; {claim.meaning.rpartition('; ')[2]}"
+        return "probabilities" if value else "it changed"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"a difference of {value:.1e}" if isinstance(value, float) else str(value)
 
 
 def _fits(logits: int, classes: tuple[str, ...]) -> bool:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import random as python_random  # noqa: TID251 - its state is watched, never drawn from
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from bench.claims.likeness import alike, difference
 from bench.defended import DefendedClassifier
+from bench.keyed.generators import global_state, restored, same_state, seed_all, set_state
 from bench.noise import Noise
 from bench.protocols import Images
 from bench.records.claim import Claim, judged
@@ -66,42 +63,3 @@ def _neighbours(scorer: Scorer, x: Images, noise: Noise, together: Tensor) -> li
         alike("alone", together[:1], scorer(x[:1], noise[:1]), NEIGHBOURS),
         alike("permuted", together[rows], scorer(x[rows], noise[rows]), NEIGHBOURS),
     ]
-
-
-def global_state() -> tuple[Any, ...]:
-    """The states of the global generators of torch (the CPU's and each CUDA device's), numpy and Python."""
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    return torch.get_rng_state(), cuda, np.random.get_state(), python_random.getstate()  # noqa: NPY002 - watched
-
-
-def set_state(state: tuple[Any, ...]) -> None:
-    """Puts the global generators back into a state."""
-    cpu, cuda, numpy_state, python_state = state
-    torch.set_rng_state(cpu)
-    if cuda:
-        torch.cuda.set_rng_state_all(cuda)
-    np.random.set_state(numpy_state)  # noqa: NPY002 - put back
-    python_random.setstate(python_state)
-
-
-def same_state(one: tuple[Any, ...], other: tuple[Any, ...]) -> bool:
-    """Whether no generator was drawn from or seeded between two states."""
-    cuda = len(one[1]) == len(other[1]) and all(map(torch.equal, one[1], other[1]))
-    return torch.equal(one[0], other[0]) and cuda and str(one[2]) == str(other[2]) and one[3] == other[3]
-
-
-@contextmanager
-def restored() -> Iterator[None]:
-    """Leaves the global generators as they were before."""
-    state = global_state()
-    try:
-        yield
-    finally:
-        set_state(state)
-
-
-def seed_all(seed: int) -> None:
-    """Seeds all global generators, to check that it changes nothing."""
-    torch.manual_seed(seed)  # noqa: TID251
-    np.random.seed(seed)  # noqa: NPY002, TID251
-    python_random.seed(seed)

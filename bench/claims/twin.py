@@ -10,9 +10,10 @@ from torch import nn
 
 from bench.defended import DefendedClassifier
 from bench.errors import UserError
+from bench.models.contained import networks_in
 from bench.noise import Noise
 from bench.plan.plan import Plan
-from bench.protocols import Images, ScoreModel
+from bench.protocols import Defense, Images, ScoreModel
 
 TINY = 1e-9
 """A change of all pixels that float64 resolves and float32 does not: less than a hundredth of the spacing of float32 numbers."""
@@ -53,10 +54,20 @@ def twin_of(plan: Plan, x: Images, noise: Noise, chunk: int) -> Twin | None:
     try:
         classifier = copy.deepcopy(plan.classifier).cpu().double()
         score: ScoreModel | None = copy.deepcopy(plan.score).cpu().double() if plan.score is not None else None
-        model = DefendedClassifier(classifier, plan.make_defense(score), chunk=chunk)
+        model = DefendedClassifier(classifier, _in_double(plan.make_defense(score)), chunk=chunk)
         return Twin(model, inner, draws) if resolves(model, inner, draws) else None
     except LOST:
         return None
+
+
+def _in_double(defense: Defense) -> Defense:
+    """A defense whose own networks are in float64: a copy of one that holds others, as an object given in Python may."""
+    if all(tensor.dtype != torch.float32 for _, network in networks_in(defense) for tensor in network.parameters()):
+        return defense
+    clone = copy.deepcopy(defense)
+    for _, network in networks_in(clone):
+        network.cpu().double()
+    return clone
 
 
 def interior(x: Images, noise: Noise) -> Images:

@@ -5,20 +5,14 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from bench.cli.help import KEPT, Sectioned
 from bench.cli.options import Json, Out, Results, deliver, print_json
+from bench.cli.report import purify
 from bench.errors import UserError
-from bench.files.documents import printable
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from bench.figures.runs import Run
-    from bench.records.evidence import Evidence
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +40,8 @@ def leaderboard_command(
         ),
     ] = [],  # noqa: B006
     output: Annotated[
-        str, typer.Option("--format", help="md, latex, csv, json or html.", rich_help_panel="How they are written")
+        str,
+        typer.Option("--format", help="md, latex, csv, json, parquet or html.", rich_help_panel="How they are written"),
     ] = "md",
     brief: Annotated[bool, typer.Option("--brief", help="md, latex: omit the table of runs.")] = False,
     width: Annotated[
@@ -71,13 +66,14 @@ def leaderboard_command(
         ),
     ] = [Path("results")],  # noqa: B006
     out: Annotated[
-        Optional[Path], typer.Option("--out", help="File to write; for html a folder or a file. [default: stdout]")
+        Optional[Path],
+        typer.Option("--out", "-o", help="File to write; for html a folder or a file. [default: stdout]"),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Clean and robust accuracy of every defense, ranked.
 
-    A row counts an image only if it survives every attack on it. A rank is one more than the number of rows that are significantly better.
+    A row counts an image only if it survives every attack on it. A rank is the position by this; beside it are the ranks that tests leave open.
 
     Example: bench leaderboard --threat linf:16/255 --format html --out site
     """
@@ -87,9 +83,9 @@ def leaderboard_command(
     leaderboards = own_package("leaderboards", "FORMATS")
     wanted = "json" if as_json else output
     if wanted not in leaderboards.FORMATS:
-        raise UserError("leaderboard-format", formats=" or ".join(leaderboards.FORMATS), output=output)
+        raise UserError("leaderboard-format", formats=" or ".join(leaderboards.FORMATS), format=output)
     level = None if threat is None else str(ThreatModel.parse(threat))
-    purifier = _purifier() if purified and wanted == "html" else None
+    purifier = purify(allow_code=True) if purified and wanted == "html" else None
     text = leaderboards.render(
         results,
         wanted,
@@ -100,7 +96,7 @@ def leaderboard_command(
         images=images,
         purifier=purifier,
         brief=brief,
-        width=width or _terminal(out),
+        width=width or (terminal_width() if out is None else None),
     )
     page = out is not None and wanted == "html" and out.suffix.lower() not in (".html", ".htm")
     deliver(text, out / "index.html" if out is not None and page else out, folder=page)
@@ -119,18 +115,18 @@ def table_command(
     output: Annotated[Optional[str], typer.Option("--format", help="md, latex or csv; pdf or png for figures.")] = None,
     out: Out = None,
     dataset: Annotated[Optional[str], typer.Option(help="Only this data set. [default: the file's]")] = None,
-    threat: Annotated[Optional[str], typer.Option(help="Only this threat. [default: the file's]")] = None,
+    threat: Annotated[
+        Optional[str], typer.Option(help="Only this threat; of a curve, this norm (linf). [default: the file's]")
+    ] = None,
 ) -> None:
     """One paper table or figure from a spec.
 
     Example: bench table main --format latex --out main.tex
     """
     from bench.registry.registry import own_package
-    from bench.threat import ThreatModel
 
-    level = None if threat is None else str(ThreatModel.parse(threat))
     leaderboards = own_package("leaderboards", "FORMATS")
-    text, written = leaderboards.paper(spec, results=results, output=output, out=out, dataset=dataset, threat=level)
+    text, written = leaderboards.paper(spec, results=results, output=output, out=out, dataset=dataset, threat=threat)
     deliver(text, None if written else out)
 
 
@@ -157,23 +153,6 @@ def compare_command(
 COMMANDS: dict[str, Any] = {"leaderboard": leaderboard_command, "table": table_command, "compare": compare_command}
 
 
-def _terminal(out: Path | None) -> int | None:
-    """The width of the terminal; None if the text goes elsewhere."""
-    return shutil.get_terminal_size().columns if out is None and sys.stdout.isatty() else None
-
-
-def _purifier() -> Any:
-    """A function that purifies the images of a run by its own parts; it warns and returns None if these have changed."""
-    from bench.registry.tables import make_registry
-    from bench.run.replay import purified
-
-    registry = make_registry()
-
-    def purifier(run: Run, evidence: Evidence) -> tuple[np.ndarray, np.ndarray] | None:
-        try:
-            return purified(run, evidence, registry)
-        except UserError as error:
-            print(f"bench: no purified images of run {run.run_id}: {printable(str(error))}", file=sys.stderr)
-            return None
-
-    return purifier
+def terminal_width() -> int | None:
+    """The width of the terminal; None if stdout is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -21,7 +21,11 @@ def register(app: typer.Typer) -> None:
 def export_command(
     run: Annotated[str, typer.Argument(help="Id of a run, a unique prefix of it, or its folder.")],
     to: Annotated[
-        str, typer.Option("--to", help="robustbench (its model_info JSON) or pt (a tensor of the adversarial images).")
+        str,
+        typer.Option(
+            "--to",
+            help="robustbench (its model_info JSON), pt (the adversarial images), csv or parquet (a line per image).",
+        ),
     ] = "robustbench",
     results: Results = Path("results"),
     out: Out = None,
@@ -32,9 +36,9 @@ def export_command(
         ),
     ] = [],  # noqa: B006
 ) -> None:
-    """A run in RobustBench's format, or its images as a tensor.
+    """A run in RobustBench's format, its images as a tensor, or its lines as a table.
 
-    Its model_info JSON, or the adversarial images in the order of the test set.
+    Its model_info JSON; the adversarial images in the order of the test set; or predictions, margins and costs of each image.
 
     Example: bench export 6ba633 --to pt --out adversarial.pt
     """
@@ -44,13 +48,25 @@ def export_command(
 
         deliver(own_package("leaderboards", "FORMATS").model_info(results, run, parse_options(words, "-M")), out)
         return
-    if to != "pt" or out is None:
-        raise UserError("export-format", to=to)
-    from bench.exchange.tensors import save_tensor
-    from bench.figures.runs import read_run
     from bench.records.lookup import find_record
 
-    print(f"{save_tensor(read_run(find_record(results, run)), out)} images in {out}")
+    if to == "pt" and out is not None:
+        from bench.exchange.tensors import save_tensor
+        from bench.figures.runs import read_run
+
+        print(f"{save_tensor(read_run(find_record(results, run)), out)} images in {out}")
+        return
+    if to not in ("csv", "parquet"):
+        raise UserError("export-format", to=to)
+    from bench.exchange.tables import as_parquet
+    from bench.interface.frames import samples_frame
+    from bench.records.record import read_record
+
+    record = read_record(find_record(results, run))
+    if not record.lines:
+        raise UserError("export-lines-missing", path=record.path)
+    frame = samples_frame(record.lines)
+    deliver(as_parquet(frame) if to == "parquet" else frame.to_csv().rstrip("\n"), out)
 
 
 def import_command(

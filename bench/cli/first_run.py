@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import say
+from bench.cli.options import print_forecasts, say
 
 if TYPE_CHECKING:
     from bench.plan.plan import Plan
@@ -63,16 +63,13 @@ class FirstRun:
     def make(self) -> Path:
         """Makes or completes the run; returns the folder of its record."""
         from bench.console.progress import Progress
-        from bench.run.job import record_path
         from bench.run.runner import run
 
         with Progress(quiet=self.quiet) as progress:
-            run(self.plan, self.options, progress)
-        return record_path(self.plan, self.options.results)
+            return Path(run(self.plan, self.options, progress)["path"])
 
     def print_cost(self, as_json: bool) -> None:
         """Prints the predicted cost of the run; its checks can only be priced once it is made."""
-        from bench.cli.forecasts import print_forecasts
         from bench.run.runner import foresee
 
         print_forecasts([foresee(self.plan, self.options)], [self.plan], as_json)

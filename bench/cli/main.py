@@ -11,14 +11,20 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.cli import audit, boards, check, exchange, installed, run, suite, train, verify
+from bench.cli import audit, boards, check, exchange, installed, report, run, suite, train, verify
 from bench.cli.hints import hint
 from bench.errors import BenchError, InterruptedRunError
 from bench.files.documents import printable
 from bench.machine.interrupt import stopping
 from bench.text.encoding import widen
 
-app = typer.Typer(name="bench", add_completion=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(
+    name="bench",
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 CLICK_ERROR: Any = typer.BadParameter.__mro__[2]  # newer releases of typer carry their own copy of click
 INTERRUPTED = 130
@@ -46,7 +52,7 @@ def root(
     """
 
 
-for commands in (run, installed, boards, check, exchange, verify, audit, suite, train):
+for commands in (run, installed, boards, report, check, exchange, verify, audit, suite, train):
     commands.register(app)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
 from bench.cli.help import KEPT, WHERE
 from bench.errors import UserError
 from bench.files.documents import printable
+
+if TYPE_CHECKING:
+    from bench.plan.plan import Plan
+    from bench.run.prediction import Forecast
 
 
 def _silence(quiet: bool) -> bool:
@@ -25,7 +29,7 @@ def _silence(quiet: bool) -> bool:
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", callback=_silence, help="No progress and no warnings.")]
-Out = Annotated[Optional[Path], typer.Option("--out", help="File to write. [default: stdout]")]
+Out = Annotated[Optional[Path], typer.Option("--out", "-o", help="File to write. [default: stdout]")]
 Results = Annotated[Path, typer.Option("--results", help="Folder of all records.", rich_help_panel=KEPT)]
 Device = Annotated[
     str,
@@ -85,11 +89,25 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=1, allow_nan=False))
 
 
-def deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
-    """Prints a text, or writes it to a file.
+def print_forecasts(costs: list[Forecast | None], plans: list[Plan], as_json: bool) -> None:
+    """Prints the predicted costs of runs on stdout."""
+    from bench.console.run import forecast_text
+
+    if as_json:
+        documents = [
+            {"run_id": planned.spec.run_id, "threat": str(planned.threat), "forecast": cost and cost.as_dict()}
+            for cost, planned in zip(costs, plans, strict=True)
+        ]
+        print_json(documents[0] if len(documents) == 1 else documents)
+        return
+    say("\n".join(forecast_text(cost, planned) for cost, planned in zip(costs, plans, strict=True)))
+
+
+def deliver(text: str | bytes, out: Path | None, *, folder: bool = False) -> None:
+    """Prints a text, or writes it to a file and prints the file's path.
 
     Arguments:
-        text: The text.
+        text: The text, or the content of a file that is none.
         out: The file; None for stdout.
         folder: Whether to create the file's folder.
 
@@ -97,11 +115,14 @@ def deliver(text: str, out: Path | None, *, folder: bool = False) -> None:
         UserError: The file cannot be written.
     """
     if out is None:
+        if isinstance(text, bytes):
+            raise UserError("output-file")
         print(text)
         return
     try:
         if folder:
             out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n", encoding="utf-8")
+        out.write_bytes(text if isinstance(text, bytes) else f"{text}\n".encode())
+        say(str(out))
     except OSError as error:
-        raise UserError("output-unwritable", out=out, error=error) from error
+        raise UserError("output-unwritable", path=out, error=error) from error

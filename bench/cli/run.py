@@ -23,6 +23,7 @@ from bench.cli.options import (
     Workers,
     arguments_of,
     number_or,
+    print_forecasts,
     print_json,
     say,
 )
@@ -197,8 +198,6 @@ def _print_costs(work: _Work, as_json: bool) -> None:
 
         plans, probes = work.plans(), dict[str, Any]()
         costs = [foresee(planned, work.options, probes) for planned in plans]
-    from bench.cli.forecasts import print_forecasts
-
     print_forecasts(costs, plans, as_json)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -10,14 +10,13 @@ import typer
 
 from bench.cli.help import KEPT, WHERE, Sectioned
 from bench.cli.options import Address, GpusPerWorker, Json, Quiet, ShardTimeout, Workers, number_or, print_json, say
-from bench.errors import BenchError, UserError
+from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.console.suite import SuiteProgress
     from bench.engines.options import EngineOptions
     from bench.registry.registry import Registry
     from bench.suite.cells import Cell
-    from bench.suite.file import SuiteFile
     from bench.suite.finished_cells import FinishedCells
     from bench.suite.outcome import Outcome
     from bench.suite.suite import Suite
@@ -30,7 +29,10 @@ def register(app: typer.Typer) -> None:
 
 def suite_command(
     file: Annotated[
-        str, typer.Argument(help="A TOML file, or smoke, fashion-mnist-standard, cifar10-standard, imagenet-standard.")
+        str,
+        typer.Argument(
+            help="A TOML file, or first, smoke, fashion-mnist-standard, cifar10-standard, imagenet-standard."
+        ),
     ],
     only: Annotated[
         list[str],
@@ -81,17 +83,19 @@ def suite_command(
 
     The same command again resumes it, also after a kill.
 
-    Example: bench suite smoke --dry-run
+    Example: bench suite first
     """
     from bench.engines.options import EngineOptions
     from bench.registry.tables import make_registry
+    from bench.suite.choice import ALL, check_names, chosen
     from bench.suite.file import find_suite, read_suite
     from bench.suite.finished_cells import FinishedCells
 
     registry, path = make_registry(), find_suite(file)
     content = read_suite(path)
-    cells = _chosen(content, path, only, samples, data_dir)
-    _check_names(registry, cells, file, allow_code, keep_going)
+    count = None if samples is None else number_or(samples, "--samples", "all") or ALL
+    cells = chosen(content, path, only, count, data_dir)
+    check_names(registry, cells, file, allow_code=allow_code, keep_going=keep_going)
     devices = device or content.device
     engine_options = EngineOptions(
         name=engine or content.engine,
@@ -108,7 +112,7 @@ def suite_command(
         "mix_environments": content.mix_environments,
         "keep_going": keep_going,
     }
-    work = _Work(cells, execution, registry, finished, engine_options, quiet)
+    work = _Work(cells, execution, registry, finished, engine_options, quiet, tuple(content.board))
     if dry_run:
         _show_outlooks(work, as_json)
     else:
@@ -123,6 +127,7 @@ class _Work:
     finished: FinishedCells
     engine: EngineOptions
     quiet: bool
+    board: tuple[str, ...]
 
     def suite(self, progress: SuiteProgress) -> Suite:
         """The suite of the cells."""
@@ -150,12 +155,26 @@ def _show_outcomes(work: _Work, as_json: bool) -> None:
     if as_json:
         print_json(outcome_documents(outcomes))
     else:
-        say(outcome_text(outcomes, str(work.finished.results)))
+        say(outcome_text(outcomes))
+        say(f"\n{_board(work)}")
     failed = [outcome for outcome in outcomes if outcome.error]
     if failed:
         error = BenchError("suite-cells-failed", count=len(failed), label=failed[0].cell.label, error=failed[0].error)
         error.exit_code = getattr(failed[0].error, "exit_code", BenchError.exit_code)
         raise error
+
+
+def _board(work: _Work) -> str:
+    """The board that the suite asks for; else the command that prints one."""
+    from bench.console.steps import elsewhere, steps_text
+
+    if not work.board:
+        return steps_text([(f"bench leaderboard{elsewhere(work.finished.results)}", "the runs side by side")])
+    from bench.cli.boards import terminal_width
+    from bench.registry.registry import own_package
+
+    leaderboards = own_package("leaderboards", "FORMATS")
+    return str(leaderboards.render(work.finished.results, "md", required=work.board, width=terminal_width()))
 
 
 def _finished_outcomes(work: _Work) -> list[Outcome]:
@@ -176,32 +195,3 @@ def _make(work: _Work) -> list[Outcome]:
         suite = work.suite(progress)
         with make_engine(work.engine, work.registry) as engine:
             return suite.run(engine)
-
-
-def _chosen(content: SuiteFile, path: Path, only: list[str], samples: str | None, data_dir: Path | None) -> list[Cell]:
-    """The cells that the options select."""
-    from bench.suite.cells import cells_of, patterns_of
-
-    patterns = patterns_of(only)
-    cells = [cell for cell in cells_of(content, path) if cell.fits(patterns)]
-    if not cells:
-        raise UserError("suite-only-unmatched", path=path, only=" ".join(only))
-    if samples is not None:
-        cells = [replace(cell, samples=number_or(samples, "--samples", "all")) for cell in cells]
-    return cells if data_dir is None else [replace(cell, data_dir=data_dir) for cell in cells]
-
-
-def _check_names(registry: Registry, cells: list[Cell], file: str, allow_code: bool, keep_going: bool) -> None:
-    """Refuses unknown names and code that is not allowed, before anything is loaded."""
-    from bench.registry.entry import KIND_OF
-    from bench.registry.trust import require_permission
-
-    names = dict.fromkeys((KIND_OF[axis], name) for cell in cells for axis, name in cell.names.items())
-    for pair in names:
-        try:
-            registry.find(*pair)
-        except UserError:
-            if not keep_going:
-                raise
-        else:
-            require_permission(registry, [pair], asker=f"the suite {file}", allowed=allow_code)

@@ -12,7 +12,7 @@ from bench.cli.options import DataDir, Device, Quiet
 
 TrainingData = Annotated[
     str,
-    typer.Option(help="fashion-mnist, cifar10, ... (their training images), npz:PATH or folder:PATH."),
+    typer.Option(help="fashion-mnist, cifar10-jpeg, ... (their training images), npz:PATH or folder:PATH."),
 ]
 Epochs = Annotated[Optional[int], typer.Option(help="Passes over the images. [default: the recipe's]")]
 

@@ -8,15 +8,26 @@ from typing import Annotated, Any, Optional
 
 import typer
 
+from bench.cli.help import Sectioned
 from bench.cli.options import DataDir, Device, Json, Quiet, Results, number_or, print_json, say
-from bench.errors import UserError
 from bench.files.documents import printable
+
+OBJECTS = "For a record whose parts were objects of a Python session"
+
+
+def object_of(part: str) -> Any:
+    """The option for the class or function of a part in a file."""
+    return typer.Option(
+        metavar="FILE.py:OBJECT",
+        help=f"The {part}'s class or function; gets the recorded arguments.",
+        rich_help_panel=OBJECTS,
+    )
 
 
 def register(app: typer.Typer) -> None:
     """Adds the commands to the application."""
     app.command("show")(show_command)
-    app.command("verify")(verify_command)
+    app.command("verify", cls=Sectioned)(verify_command)
     app.command("pack")(pack_command)
 
 
@@ -35,28 +46,31 @@ def show_command(
     from bench.console.audit import audit_text
     from bench.console.run import summary_text
     from bench.console.show import record_text
-    from bench.console.steps import audit_line
+    from bench.console.steps import audit_line, steps_text
     from bench.figures.summary import summarise
+    from bench.records.command import run_command
     from bench.records.lookup import find_record
     from bench.records.names import code_of
-    from bench.records.record import read_record
+    from bench.records.record import no_images, read_record
     from bench.registry.tables import make_registry
 
     record = read_record(find_record(results, run))
     audit = read_audit(record.path)
     if not record.lines:
-        raise UserError("show-run-empty", path=record.path)
+        raise no_images(record.path)
     header, summary = record.header, summarise(record, record.lines)
     if as_json:
         print_json(summary | ({"audit": audit} if audit else {}))
         return
     say(summary_text(summary, header.labels.model_dump(), header.notes))
     if audit:
-        text = audit_text(audit, header.labels.model_dump())
-    else:
-        text = f"audit   none yet; {audit_line(run, results, allow_code=bool(code_of(make_registry(), header)))}"
-    say(f"\n{text}")
+        say(f"\n{audit_text(audit, header.labels.model_dump())}")
     say(f"\n{record_text(record, summary, audit)}")
+    steps = [(run_command(header, len(record.lines)), "the same run again")]
+    if not audit:
+        command = audit_line(run, results, allow_code=bool(code_of(make_registry(), header)))
+        steps.append((command, "no audit yet: can this number be believed?"))
+    say(f"\n{steps_text(steps)}")
 
 
 def verify_command(
@@ -68,10 +82,18 @@ def verify_command(
         bool, typer.Option("--allow-code", help="Run the code that the record names by path or module.")
     ] = False,
     data_dir: DataDir = None,
-    device: Device = "auto",
-    batch_size: Annotated[str, typer.Option(help="Images in one network call, or auto: the record's.")] = "auto",
     as_json: Json = False,
     quiet: Quiet = False,
+    device: Device = "auto",
+    batch_size: Annotated[str, typer.Option(help="Images in one network call, or auto: the record's.")] = "auto",
+    defense: Annotated[Optional[str], object_of("purifier")] = None,
+    attack: Annotated[Optional[str], object_of("attack")] = None,
+    classifier: Annotated[Optional[str], object_of("classifier")] = None,
+    score_model: Annotated[Optional[str], object_of("score model")] = None,
+    data: Annotated[
+        Optional[str],
+        typer.Option(help="The images that were given as tensors: a name or npz:PATH.", rich_help_panel=OBJECTS),
+    ] = None,
 ) -> None:
     """Score a record's stored images again, without any attack.
 
@@ -92,7 +114,21 @@ def verify_command(
         allow_code=allow_code,
     )
     with opened(results, run) as (path, packing), Counter(quiet=quiet) as counter:
-        found = verify(path, packing, run, make_registry(), options, counter)
+        registry = make_registry()
+        if any((defense, attack, classifier, score_model, data)):
+            from bench.interface.asked import Asked
+            from bench.interface.checking import parts_for
+
+            asked = Asked(
+                defense=defense,
+                attack=attack,
+                classifier=classifier,
+                score_model=score_model,
+                data=data,
+                data_dir=data_dir,
+            )
+            registry, options = parts_for(path, asked, options)
+        found = verify(path, packing, run, registry, options, counter)
         claim = _claim(path) if found.run_id else None
     claimed = {key: claim[0][key] for key in ("n", "clean_accuracy", "robust_accuracy")} if claim else None
     print_json(found.as_dict() | {"claimed": claimed}) if as_json else say(verification_text(found, claim))

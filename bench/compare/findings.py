@@ -35,6 +35,11 @@ class Flip:
     after: list[int]
     margin: float | None = None
 
+    @property
+    def changed_sides(self) -> bool:
+        """Whether some draw became right or wrong, and not only another wrong class."""
+        return [part == self.label for part in self.before] != [part == self.label for part in self.after]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:

@@ -86,18 +86,13 @@ class _Attack(Progress):
 
         super().__init__(quiet=quiet)
         self.label = label
-        shown = ("{task.description}", "{task.percentage:.0f} %", "{task.fields[images]}", "{task.fields[left]}")
+        shown = ("{task.description}", "{task.fields[state]}")
         self.bar.columns = tuple(TextColumn(part, markup=False) for part in shown)
 
     def started(self, lines: list[SampleRecord], total: int) -> None:
         """Shows the attack and where its run resumes."""
         super().started(lines, total)
         self.bar.update(self.task, description=f"  {printable(self.label)}")
-
-    def working(self, done: float, unbroken: int, images: int) -> None:
-        """Shows the progress inside a shard."""
-        super().working(done, unbroken, images)
-        self.bar.update(self.task, images=f"{unbroken} of {images} unbroken")
 
 
 def audit_text(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
@@ -115,7 +110,7 @@ def audit_text(audit: Mapping[str, Any], labels: Mapping[str, str]) -> str:
     found += [folded("  fired     ", ", ".join(fired))] if fired else []
     missing = audit.get("missing", [])
     left = [folded("  not made yet: ", ", ".join(missing))] if missing else []
-    commands = [f"  {check['command']}  # {check['name']}" for check in checks if check["command"]]
+    commands = [f"  # {check['name']}\n  {check['command']}" for check in checks if check["command"]]
     settle = ["what would settle it", *commands] if commands else []
     return "\n".join([head, *found, columns(rows, WIDTH), *left, *settle])
 

@@ -51,7 +51,9 @@ def _cells(changes: Sequence[Change]) -> list[tuple[str, ...]]:
 
 def _flips(flips: Sequence[Flip], which: str) -> str:
     """The first images of one kind on which some draw became right or wrong, sorted by id."""
-    changed = sorted((flip for flip in flips if flip.which == which and _decisive(flip)), key=lambda flip: flip.sample)
+    changed = sorted(
+        (flip for flip in flips if flip.which == which and flip.changed_sides), key=lambda flip: flip.sample
+    )
     if not changed:
         return ""
     margin = which == ROBUST
@@ -72,7 +74,3 @@ def _flips(flips: Sequence[Flip], which: str) -> str:
 def _classes(predictions: Sequence[int], label: int) -> str:
     text = " ".join(map(str, predictions))
     return text if len(text) <= WIDEST else f"{predictions.count(label)} of {len(predictions)} right"
-
-
-def _decisive(flip: Flip) -> bool:
-    return [part == flip.label for part in flip.before] != [part == flip.label for part in flip.after]

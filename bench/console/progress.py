@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from bench.text.words import duration, percent
+from bench.text.words import duration
 
 if TYPE_CHECKING:
     from bench.records.lines import SampleRecord
 
 
 class Progress:
-    """Shows images done, robust accuracy so far with its interval, and time left; without a terminal, one line per shard.
+    """Shows images done, images unbroken so far, and time left; without a terminal, one line per shard.
 
     Arguments:
         quiet: Show nothing.
@@ -22,27 +23,24 @@ class Progress:
 
     def __init__(self, *, quiet: bool) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self.bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[images]}"),
-            TextColumn("{task.fields[robust]}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            BarColumn(bar_width=24),  # with the texts it fits 80 characters
+            TextColumn("{task.fields[state]}"),
             console=self.console,
             transient=True,
             disable=quiet or not self.console.is_terminal,
         )
         self.lines: list[SampleRecord] = []
         self.total = self.done_before = 0
-        self.position = self.start_time = 0.0
+        self.position = self.start_time = self.unbroken = 0.0
 
     def __enter__(self) -> Progress:
         self.bar.start()
-        self.task = self.bar.add_task("loading", total=None, images="", robust="", left="")
+        self.task = self.bar.add_task("loading", total=None, state="")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -53,9 +51,9 @@ class Progress:
         from bench.records.record import SHARD
 
         self.lines, self.total, self.done_before = list(lines), total, len(lines)
-        self.position, self.start_time = float(len(lines)), time.monotonic()
-        self.bar.update(self.task, description="attacking", total=total, robust=self._robust())
-        self._move(len(lines), self._count())
+        self.position, self.start_time, self.unbroken = float(len(lines)), time.monotonic(), _unbroken(lines)
+        self.bar.update(self.task, description="attacking", total=total)
+        self._move(len(lines), self.unbroken)
         if lines and len(lines) < total:
             self.console.print(f"resuming after {len(lines)} of {total} images")
         elif len(lines) < total and not self.console.is_terminal:
@@ -63,38 +61,40 @@ class Progress:
 
     def working(self, done: float, unbroken: int, images: int) -> None:
         """Moves the bar inside a shard."""
-        self._move(len(self.lines) + done * images, f"{self._count()}, {unbroken} of {images} in progress unbroken")
+        self._move(len(self.lines) + done * images, self.unbroken + unbroken)
 
     def finished(self, lines: list[SampleRecord]) -> None:
         """Adds the images of a finished shard."""
         self.lines += lines
-        robust = self._robust()
-        self.bar.update(self.task, robust=robust)
+        self.unbroken += _unbroken(lines)
         # The shards of other workers are in progress too, so the position never goes back.
-        left = self._move(max(self.position, len(self.lines)), self._count())
+        state = self._move(max(self.position, len(self.lines)), self.unbroken)
         if not self.console.is_terminal:
-            self.console.print(", ".join(part for part in (self._count(), robust, left) if part))
+            self.console.print(state)
 
-    def _count(self) -> str:
-        return f"{len(self.lines)}/{self.total} done"
+    def _move(self, position: float, unbroken: float) -> str:
+        """Shows and returns `12/30 done, 19 unbroken, 2 min left`, by the mean pace since the start.
 
-    def _move(self, position: float, count: str) -> str:
-        """Shows the position of the run, in images; returns the time left at the mean pace since the start."""
+        Arguments:
+            position: Images done, those in progress in part.
+            unbroken: Images that no attack has broken so far, those in progress among them.
+        """
         self.position = min(position, self.total)
-        made, left = self.position - self.done_before, ""
+        made, parts = self.position - self.done_before, [f"{self.position:.0f}/{self.total} done"]
+        parts += [f"{unbroken:.0f} unbroken"] if self.position else []
         if made and len(self.lines) < self.total:
             elapsed = time.monotonic() - self.start_time
-            left = f"{duration(elapsed * (self.total - self.position) / made)} left"
-        self.bar.update(self.task, completed=self.position, images=count, left=left)
-        return left
+            parts.append(f"{duration(elapsed * (self.total - self.position) / made)} left")
+        state = ", ".join(parts)
+        self.bar.update(self.task, completed=self.position, state=state)
+        return state
 
-    def _robust(self) -> str:
-        if not self.lines:
-            return ""
-        from bench.figures.summary import shares
-        from bench.stats.intervals import mean_share
 
-        return f"robust so far {percent(mean_share(shares(self.lines)).as_dict())}"
+def _unbroken(lines: Sequence[SampleRecord]) -> float:
+    """The number of images that are right under attack; shares of draws add up."""
+    from bench.figures.summary import shares
+
+    return float(shares(list(lines)).sum()) if lines else 0.0
 
 
 class Notices(logging.Handler):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.spoiled import GRADIENT, IMAGE
-from bench.text.columns import columns
+from bench.text.columns import WIDTH, columns, folded
 from bench.text.words import counted, duration, passes_text, percent
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ NOTED = {
 """Sentences for the flags that concern the number itself."""
 
 
+LEAD = 10
+"""Characters before the text of a line of a summary."""
 WHOLE_SHARDS = "  note    this attack takes whole shards, so more images are run"
 
 
@@ -35,7 +37,8 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str], notes: Sequenc
     """The summary of a run for people, with the notes of its parts."""
     clean, robust = summary["clean_accuracy"], summary["robust_accuracy"]
     return "\n".join(
-        [
+        _wrapped(line)
+        for line in [
             headline(summary, labels),
             f"  clean   {percent(clean)}",
             f"  robust  {percent(robust)}   95 %, {robust['method']}",
@@ -43,12 +46,20 @@ def summary_text(summary: dict[str, Any], labels: dict[str, str], notes: Sequenc
             *_remark_lines(summary),
             *_certified_lines(summary),
             f"  checks  {_checks_text(_checks(summary))}",
-            f"  cost    {_cost_text(summary['cost'])}"
-            + (f" · at most {summary['peak_memory']:,} MiB of memory" if "peak_memory" in summary else ""),
+            f"  cost    {_cost_text(summary)}",
             f"  record  {summary['path']}",
             *(f"  note    {note}" for note in notes),
         ]
     )
+
+
+def _wrapped(line: str) -> str:
+    """A line of a summary, wrapped below itself after one of its parts; the path of a record stays whole."""
+    if len(line) <= WIDTH or line.startswith("  record"):
+        return line
+    lead, text = line[:LEAD], line[LEAD:]
+    parts = [part.replace(" ", "\N{NO-BREAK SPACE}") if "·" in text else part for part in text.split(" · ")]
+    return folded(lead, "\N{NO-BREAK SPACE}· ".join(parts))
 
 
 def forecast_text(forecast: Forecast | None, planned: Plan) -> str:
@@ -143,6 +154,8 @@ def _gradient_text(checks: Checks) -> str:
     return text + ("" if error < bar else f" (NOT EXACT: expected below {bar:.0e})".replace("e-0", "e-"))
 
 
-def _cost_text(cost: dict[str, Any]) -> str:
+def _cost_text(summary: Mapping[str, Any]) -> str:
+    cost = summary["cost"]
+    memory = [f"at most {summary['peak_memory']:,} MiB of memory"] if "peak_memory" in summary else []
     passes = passes_text({kind: value for kind, value in cost.items() if kind != "seconds"})
-    return " · ".join([f"{cost['seconds']:.1f} s", *([passes] if passes else [])])
+    return " · ".join([f"{cost['seconds']:.1f} s", *([passes] if passes else []), *memory])

@@ -1,4 +1,4 @@
-"""The details of a record in `bench show`: its parts, checks, environments, seal and command."""
+"""The details of a record in `bench show`: its parts, checks, environments and seal."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.records.claim import FAILED, PASSED
-from bench.records.command import argument_text, run_command
+from bench.records.command import argument_text
 from bench.records.header import Environment, RecordedClaim
 from bench.records.record import Record
 from bench.records.seal import broken_seal
 from bench.records.spec import Component, RunSpec
-from bench.text.columns import columns
+from bench.text.columns import WIDTH, columns
 from bench.text.words import counted, percent
 
 ROLES = ("defense", "attack", "dataset", "classifier", "score_model")
 
 
 def record_text(record: Record, summary: Mapping[str, Any], audit: Mapping[str, Any] | None) -> str:
-    """The parts, checks, environments, seal and command of a run, and a sentence to cite it.
+    """The parts, checks, environments and seal of a run, and a sentence to cite it.
 
     Arguments:
         record: The record.
@@ -33,12 +33,8 @@ def record_text(record: Record, summary: Mapping[str, Any], audit: Mapping[str, 
         *_claims(header.checks.claims),
     ]
     lines += [("made with", _environment(one)) for one in header.environments.values()]
-    lines += [
-        ("seal", _seal(record)),
-        ("again", run_command(header, images)),
-        ("to cite", citation(summary, header.labels.model_dump(), audit)),
-    ]
-    return columns(lines)
+    lines += [("seal", _seal(record)), ("to cite", citation(summary, header.labels.model_dump(), audit))]
+    return columns(lines, WIDTH)
 
 
 def _audited(audit: Mapping[str, Any]) -> str:

@@ -74,9 +74,8 @@ def elsewhere(results: Path) -> str:
 
 
 def steps_text(steps: Sequence[tuple[str, str]]) -> str:
-    """Commands to run next, each with its reason."""
-    width = max(len(step) for step, _ in steps) if steps else 0
-    return "next\n" + "\n".join(f"  {step:<{width}}  # {why}" for step, why in steps)
+    """Commands to run next, each below its reason, so that the lines can be pasted together."""
+    return "\n".join(["next", *(f"  # {why}\n  {step}" for step, why in steps)])
 
 
 def _half_width(n: int) -> float:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bench.suite.outcome import Outcome
     from bench.suite.outlook import Outlook
 
+SEPARATOR = " · "
 ROWS = 12
 """Rows of the live table: cells in progress, and the cells that ended last."""
 
@@ -39,7 +40,7 @@ class SuiteProgress:
 
         self.console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True, markup=False)
         self.shown = self.console.is_terminal and not quiet
-        self.cells, self.started = cells, time.monotonic()
+        self.cells, self.labels, self.started = cells, short_labels(cells)[0], time.monotonic()
         self.images: dict[Cell, list[float]] = {}
         self.ended_cells: list[tuple[str, str]] = []
         self.count, self.made, self.last_notice = 0, 0, ""
@@ -58,7 +59,7 @@ class SuiteProgress:
         """Shows that a cell begins or resumes."""
         self.images[cell] = [done, total, 0.0]
         begins = f"resuming after {done} of {total} images" if done else f"attacking {total} images"
-        self._show(f"{self._place()} {cell.label}: {begins}" if done < total else "")
+        self._show(f"{self._place()} {self._label(cell)}: {begins}" if done < total else "")
 
     def working(self, cell: Cell, done: float, unbroken: int, images: int) -> None:
         """Shows the progress of a cell inside a shard."""
@@ -70,14 +71,14 @@ class SuiteProgress:
         """Counts the images of a finished shard."""
         row = self.images[cell]
         row[0], row[2], self.made = row[0] + images, 0.0, self.made + images
-        self._show(f"{self._place()} {cell.label}: {row[0]:.0f}/{row[1]:.0f} done")
+        self._show(f"{self._place()} {self._label(cell)}: {row[0]:.0f}/{row[1]:.0f} done")
 
     def ended(self, outcome: Outcome) -> None:
         """Counts a finished or failed cell."""
         self.images.pop(outcome.cell, None)
         self.count += 1
-        self.ended_cells = [*self.ended_cells[1 - ROWS :], (outcome.cell.label, _result(outcome))]
-        self._show(f"{self._place()} {outcome.cell.label}: {_result(outcome)}")
+        self.ended_cells = [*self.ended_cells[1 - ROWS :], (self._label(outcome.cell), _result(outcome))]
+        self._show(f"{self._place()} {self._label(outcome.cell)}: {_result(outcome)}")
 
     def waiting(self, cells: int) -> None:
         """Shows once that other processes make the remaining cells."""
@@ -85,6 +86,9 @@ class SuiteProgress:
         if text != self.last_notice:
             self.last_notice = text
             self._show(text, always=True)
+
+    def _label(self, cell: Cell) -> str:
+        return self.labels.get(cell.label, cell.label)
 
     def _place(self) -> str:
         return f"[{self.count}/{len(self.cells)}]"
@@ -104,7 +108,7 @@ class SuiteProgress:
         for label, result in self.ended_cells[-max(1, ROWS - len(self.images)) :]:
             table.add_row(Text(printable(label)), Text(printable(result), style="dim"))
         for cell, (done, total, now) in list(self.images.items())[:ROWS]:
-            table.add_row(Text(printable(cell.label)), Text(f"{done + now:.0f}/{total:.0f} done"))
+            table.add_row(Text(printable(self._label(cell))), Text(f"{done + now:.0f}/{total:.0f} done"))
         elapsed = time.monotonic() - self.started
         return Group(table, Text(f"{self._place()} cells · {duration(elapsed)}{self._time_left(elapsed)}"))
 
@@ -118,19 +122,35 @@ class SuiteProgress:
         return f" · about {duration(elapsed * left / (self.made + now))} left" if self.made + now > 0 else ""
 
 
-def outcome_text(outcomes: Sequence[Outcome], results: str) -> str:
-    """The summary of a suite."""
-    rows = [("cell", "n", "clean %", "robust %", "run", "state")]
+def short_labels(cells: Sequence[Cell]) -> tuple[dict[str, str], list[str]]:
+    """The labels of cells without the parts that all share, by their whole labels; and these parts."""
+    whole = [cell.label.split(SEPARATOR) for cell in cells]
+    shared = [part for part in whole[0] if all(part in parts for parts in whole)] if len(whole) > 1 else []
+    rest = [[part for part in parts if part not in shared] for parts in whole]
+    if not all(rest):
+        return {cell.label: cell.label for cell in cells}, []
+    return {cell.label: SEPARATOR.join(parts) for cell, parts in zip(cells, rest, strict=True)}, shared
+
+
+def outcome_text(outcomes: Sequence[Outcome]) -> str:
+    """The summary of a suite; what all cells share is written once."""
+    labels, shared = short_labels([outcome.cell for outcome in outcomes])
+    counts = {outcome.figures.n for outcome in outcomes if outcome.figures}
+    once = len(outcomes) > 1 and len(counts) == 1
+    shared += [f"n = {n}" for n in counts] if once else []
+    rows: list[tuple[str, ...]] = [("cell", "n", "clean %", "robust %", "run", "")]
     for outcome in outcomes:
-        label, figures = outcome.cell.label, outcome.figures
+        label, figures = labels[outcome.cell.label], outcome.figures
         if figures is None:
             rows.append((label, "", "", "", "", f"failed: {outcome.error}"))
         else:
             robust = percent(_interval(figures)).replace(" %", "")
-            rows.append((label, str(figures.n), f"{100 * figures.clean:.1f}", robust, figures.run_id, outcome.state))
+            rows.append((label, str(figures.n), f"{100 * figures.clean:.1f}", robust, figures.run_id, ""))
+    if once:
+        rows = [(row[0], *row[2:]) for row in rows]
     states = _counts([outcome.state for outcome in outcomes], ("made", "done", "failed"))
-    compare = f"to compare them: bench leaderboard --results {results}"
-    return f"{columns(rows)}\n\n{counted(len(outcomes), 'cell')}: {states}; {compare}"
+    head = [f"all cells: {SEPARATOR.join(shared)}", ""] if shared else []
+    return "\n".join([*head, columns(rows), "", f"{counted(len(outcomes), 'cell')}: {states}"])
 
 
 def outcome_documents(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
@@ -148,14 +168,17 @@ def outcome_documents(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
 
 def outlook_text(outlooks: Sequence[Outlook], workers: int) -> str:
     """The cells, their state, and the predicted cost of the missing images."""
-    rows = [("cell", "state", "images missing", "likely", "at most"), *map(_outlook_row, outlooks)]
+    labels, shared = short_labels([look.cell for look in outlooks])
+    rows: list[tuple[str, ...]] = [("cell", "state", "images missing", "likely", "at most")]
+    rows += [(labels[look.cell.label], *_outlook_row(look)) for look in outlooks]
     total = outlook_documents(outlooks, workers)["total"]
     states = _counts([look.state for look in outlooks], ("done", "begun", "new", "wrong"))
-    lines = [columns(rows), "", f"{counted(len(outlooks), 'cell')}: {states}"]
+    head = [f"all cells: {SEPARATOR.join(shared)}", ""] if shared else []
+    lines = [*head, columns(rows), "", f"{counted(len(outlooks), 'cell')}: {states}"]
     likely, most = total["likely"], total["most"]
     if most["passes"]:
-        shared = f" on {workers} workers" if workers > 1 else ""
-        lines.append(f"likely {duration(likely['seconds'])}, at most {duration(most['seconds'])}{shared}")
+        where = f" on {workers} workers" if workers > 1 else ""
+        lines.append(f"likely {duration(likely['seconds'])}, at most {duration(most['seconds'])}{where}")
         lines.append(f"likely {passes_text(likely['passes'])}")
     if total["unpredicted"]:
         lines.append(f"{counted(total['unpredicted'], 'cell')} not predicted: the attack states no bound on its work")
@@ -208,9 +231,9 @@ def _sum(predictions: Sequence[Prediction], workers: int) -> dict[str, Any]:
 
 def _outlook_row(look: Outlook) -> tuple[str, ...]:
     if look.error:
-        return look.cell.label, look.state, "", "", str(look.error)
+        return look.state, "", "", str(look.error)
     costs = [duration(cost.seconds) if cost else "?" if look.images else "" for cost in _costs(look).values()]
-    return look.cell.label, look.state, str(look.images or ""), *costs
+    return look.state, str(look.images or ""), *costs
 
 
 def _figures(outcome: Outcome) -> dict[str, Any]:

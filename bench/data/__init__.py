@@ -31,6 +31,12 @@ TABLE = {
         threats=("linf:8/255", "l2:0.5"),
         training="bench.data.cifar:cifar10_training",
     ),
+    "cifar10-jpeg": Entry(
+        "bench.data.cifar_jpeg:cifar10_jpeg",
+        "CIFAR-10's 10,000 test images as JPEGs of quality 75, whose pixels are not the official ones; from --data-dir.",
+        threats=("linf:8/255", "l2:0.5"),
+        training="bench.data.cifar_jpeg:cifar10_jpeg_training",
+    ),
     "cifar100": Entry(
         "bench.data.cifar:cifar100",
         "10,000 test images, 32 x 32 in colour, 100 classes. Downloads 169 MB, or reads --data-dir.",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-
 import torch
 from torch import Tensor
 
 from bench.errors import AttackError, NoGradientError, UserError
 from bench.foreign import blamed
 from bench.gradient import GradientMode
+from bench.keyed import name_of
 from bench.noise import DrawnError, Noise
 from bench.passes import has_gradients
 from bench.protocols import Defense, Images
@@ -21,18 +20,6 @@ def check_differentiable(name: str, defense: object, mode: GradientMode) -> None
     """Raises `UserError` if the mode needs gradients through a defense, or a class of defenses, that has none."""
     if mode is GradientMode.FULL and not getattr(defense, "differentiable", True):
         raise UserError("defense-not-differentiable", name=name)
-
-
-def check_signature(name: str, defense: Defense) -> None:
-    """Raises `UserError` if a defense's `purify` cannot be called with images and noise."""
-    try:
-        signature = inspect.signature(defense.purify)
-    except ValueError:  # some functions written in C have no signature
-        return
-    try:
-        signature.bind(None, None)
-    except TypeError as error:
-        raise UserError("defense-signature", name=name, signature=signature) from error
 
 
 def check_gradients(mode: GradientMode, classifier: object) -> None:
@@ -56,13 +43,13 @@ def purified(defense: Defense, x: Images, noise: Noise) -> Images:
         UserError: Another shape or dtype, values that are not finite, a write into `x`, or a draw against its claim.
         AttackError: `x` itself is not finite.
     """
-    name = type(defense).__name__
+    name = name_of(defense)
     version = x._version  # counts in-place writes
     try:
         with blamed(f"{name}.purify to return images", "run it under --debug"):
             pure = defense.purify(x, noise)
     except DrawnError as error:
-        raise UserError("noise-drawn", who=f"{name}.purify") from error
+        raise UserError("defense-draws", name=name) from error
     if x._version != version:
         raise UserError("defense-writes-input", name=name, advice=LEAVE_X)
     _check_form(name, pure, x)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from bench.defended.checks import check_differentiable, check_gradients, check_logits, check_one_vote, purified
 from bench.defended.chunks import VOTING_ROWS, Compute, Objective, add_rows, in_chunk, mean_vote, spans
 from bench.gradient import GradientMode, straight_through
+from bench.keyed import name_of
 from bench.noise import ForbiddenNoise, Noise
 from bench.pace import Pace, Work
 from bench.passes import CountedClassifier, Tally
@@ -57,7 +58,7 @@ class DefendedClassifier:
         voting_rows: int = VOTING_ROWS,
         spoiled: Spoiled | None = None,
     ) -> None:
-        check_differentiable(type(defense).__name__, defense, mode)
+        check_differentiable(name_of(defense), defense, mode)
         self.tally, self.pace = tally or Tally(), pace or Pace()
         self.network, self.defense, self.mode, self.chunk = classifier, defense, mode, chunk
         self.known, self.later = known, later

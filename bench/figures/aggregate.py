@@ -62,6 +62,19 @@ def worst_case(parts: Sequence[PerImage], ids: np.ndarray | None = None) -> PerI
     return PerImage(ids[faced], np.nanmin(shares[:, faced], axis=0))
 
 
+def never_rising(parts: Sequence[PerImage]) -> list[PerImage]:
+    """For each part, the smallest share of it and all parts before, on the images that all parts have.
+
+    Over growing balls: an adversarial image of a small ball lies in every larger one, so an image broken there is broken here.
+
+    Arguments:
+        parts: One for each radius, smallest first.
+    """
+    ids = common_ids(parts)
+    lowest = np.minimum.accumulate([part.on(ids) for part in parts], axis=0)
+    return [PerImage(ids, shares) for shares in lowest]
+
+
 def over_seeds(parts: Sequence[PerImage]) -> tuple[PerImage, PerImage, float]:
     """The mean over seeds and the worst seed of each image they share, and the standard deviation of the seeds' accuracies.
 
@@ -73,8 +86,8 @@ def over_seeds(parts: Sequence[PerImage]) -> tuple[PerImage, PerImage, float]:
     return PerImage(ids, shares.mean(axis=0)), PerImage(ids, shares.min(axis=0)), spread
 
 
-def survival(failures: np.ndarray, draws: int, submissions: int) -> np.ndarray:
-    """Unbiased chance of each image to survive fresh submissions: `C(N - f, M) / C(N, M)` with f failures in N draws.
+def survival(failures: np.ndarray, draws: int) -> np.ndarray:
+    """Unbiased chance of each image to survive M fresh submissions, for M = 1 to N: `C(N - f, M) / C(N, M)`, f failures in N draws.
 
     References:
         The Theory of Unbiased Estimation (Halmos, 1946)
@@ -83,12 +96,10 @@ def survival(failures: np.ndarray, draws: int, submissions: int) -> np.ndarray:
     Arguments:
         failures: Wrong draws per image, shape `(n,)`.
         draws: N, draws per image.
-        submissions: M, in 1..N.
 
-    Raises:
-        ValueError: M is outside 1..N.
+    Returns:
+        Shape `(n, N)`.
     """
-    if not 1 <= submissions <= draws:
-        raise ValueError(f"submissions must be in 1..{draws}, got {submissions}")
-    left = (draws - np.asarray(failures))[..., None] - np.arange(submissions)
-    return np.prod(np.maximum(left, 0) / (draws - np.arange(submissions)), axis=-1)
+    spent = np.arange(draws)
+    left = np.maximum(draws - np.asarray(failures)[:, None] - spent, 0)
+    return np.cumprod(left / (draws - spent), axis=1)

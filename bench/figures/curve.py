@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
+from bench.figures.aggregate import PerImage, never_rising
 from bench.figures.summary import shares
 from bench.records.lines import SampleRecord
 from bench.stats.intervals import Interval, mean_share
@@ -21,9 +23,9 @@ class Point:
     Arguments:
         threat: Norm and radius.
         run_id: The run at this radius.
-        n: Images that this run and those at all smaller radii have.
+        n: Images that the runs at all radii of the norm have.
         robust: Robust accuracy of this run alone, over its own images.
-        worst: Per image the worst over this run and those at smaller radii, whose images lie in this ball too.
+        worst: Over the `n` images, per image the worst of this run and those at smaller radii, whose images lie in this ball too.
     """
 
     threat: ThreatModel
@@ -44,21 +46,24 @@ def curve(runs: Sequence[tuple[ThreatModel, str, Sequence[SampleRecord]]]) -> li
     """The points of independent runs of one attack on one defense.
 
     Arguments:
-        runs: Threat, run id and lines of each run; at least one line each.
+        runs: Threat, run id and lines of each run; those of a norm have at least one image in common.
 
     Returns:
         One point a run, by norm, smallest radius first.
     """
-    points, worst, norm = [], dict[int, float](), ""
-    for threat, run_id, lines in sorted(runs, key=lambda run: (run[0].norm, run[0].eps)):
-        own = dict(zip((line.id for line in lines), map(float, shares(lines)), strict=True))
-        before = worst if threat.norm == norm else dict.fromkeys(own, 1.0)
-        worst = {sample: min(before[sample], share) for sample, share in own.items() if sample in before}
-        norm = threat.norm
-        points.append(
-            Point(
-                threat=threat, run_id=run_id, n=len(worst), robust=mean_share(np.array(list(own.values()))),
-                worst=mean_share(np.array(list(worst.values()))),
+    points = []
+    ordered = sorted(runs, key=lambda run: (run[0].norm, run[0].eps))
+    for _, group in groupby(ordered, key=lambda run: run[0].norm):
+        same = list(group)
+        own = [PerImage(np.array([line.id for line in lines]), shares(lines)) for _, _, lines in same]
+        for (threat, run_id, _), part, worst in zip(same, own, never_rising(own), strict=True):
+            points.append(
+                Point(
+                    threat=threat,
+                    run_id=run_id,
+                    n=len(worst),
+                    robust=mean_share(part.shares),
+                    worst=mean_share(worst.shares),
+                )
             )
-        )  # fmt: skip
     return points

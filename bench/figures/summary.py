@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.figures.finished import finished_claims
+from bench.figures.rules import by_rule
 from bench.records.header import Header
 from bench.records.lines import SampleRecord
 from bench.records.record import Record
@@ -110,9 +111,8 @@ def _certified(lines: Sequence[SampleRecord]) -> dict[str, Any]:
 
 def _rules(lines: Sequence[SampleRecord], which: str, prefix: str) -> dict[str, float]:
     """Accuracy under each rule over draws; on the clean predictions it is the null attack's."""
-    right = hits(lines, which)
-    votes = np.array([np.bincount(getattr(line, which)).argmax() == line.label for line in lines])
-    rules = {"mean": right.mean(axis=1), "worst": right.all(axis=1), "majority": votes}
+    predictions = np.array([getattr(line, which) for line in lines])
+    rules = by_rule(predictions, np.array([line.label for line in lines]))
     return {prefix + name: float(values.mean()) for name, values in rules.items()}
 
 

@@ -21,12 +21,12 @@ def fingerprint(model: object) -> str | None:
         return None
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
-        for part in _parts(name, value):
+        for part in parts_of(name, value):
             digest.update(part)
     return digest.hexdigest()
 
 
-def _parts(name: str, value: Any, depth: int = DEEPEST) -> Iterator[Any]:
+def parts_of(name: str, value: Any, depth: int = DEEPEST) -> Iterator[Any]:
     """The bytes of one value of a state: a plain tensor itself, or the kind and the parts of any other value."""
     if isinstance(value, Tensor):
         inner = _pieces(value)
@@ -42,7 +42,7 @@ def _parts(name: str, value: Any, depth: int = DEEPEST) -> Iterator[Any]:
     yield f"{name}<{kind}>".encode()
     if depth:
         for key, piece in inner.items():
-            yield from _parts(f"{name}.{key}", piece, depth - 1)
+            yield from parts_of(f"{name}.{key}", piece, depth - 1)
 
 
 def _bytes(tensor: Tensor) -> Any:

@@ -20,6 +20,7 @@ from bench.models.card import write_card
 from bench.models.hub import unet
 from bench.models.networks.convnet import SmallConvNet
 from bench.models.networks.preconditioning import PreconditionedDenoiser
+from bench.models.networks.resnet import SmallResNet
 from bench.models.networks.unet import SmallUNet
 
 
@@ -30,9 +31,12 @@ def small_unet(*, mean: float, spread: float, low: float, high: float, **argumen
 
 ARCHITECTURES: dict[str, Callable[..., nn.Module]] = {
     "small-convnet": SmallConvNet,
+    "small-resnet": SmallResNet,
     "small-unet": small_unet,
     "diffusers-unet": unet,
 }
+STORED: dict[str | None, torch.dtype] = {"float16": torch.float16}
+"""Data types of stored weights by their name in a recipe; any other recipe keeps that of the network."""
 EMBEDDED = Path(__file__).parent / "weights"
 
 
@@ -64,9 +68,11 @@ def write_weights(model: nn.Module, path: Path, card: dict) -> Path:
     Arguments:
         model: The network.
         path: A `.safetensors` path.
-        card: Facts about the weights; `recipe.architecture` and `recipe.arguments` rebuild the network.
+        card: Facts about the weights; `recipe.architecture` and `recipe.arguments` rebuild the network, and with
+            `recipe.storage` `float16` they are stored in half precision.
     """
-    content = save({name: tensor.contiguous() for name, tensor in model.state_dict().items()})
+    kind = STORED.get(card.get("recipe", {}).get("storage"))
+    content = save({name: tensor.to(kind).contiguous() for name, tensor in model.state_dict().items()})
     card = {
         **card,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -88,13 +94,13 @@ def read_weights(path: Path) -> nn.Module:
     """
     card, content = read_card(path), _read(path)
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
-        raise UserError("weights-changed", path=path, card=card["sha256"][:12])
+        raise UserError("weights-changed", path=path, digest=card["sha256"][:12])
     model: Any = build(card["recipe"]["architecture"], card["recipe"]["arguments"])
     try:
         model.load_state_dict(load(content))
     except (RuntimeError, SafetensorError, AttributeError, ValueError) as error:
         raise UserError(
-            "weights-other-architecture", card=card["recipe"]["architecture"], path=path, error=error
+            "weights-other-architecture", architecture=card["recipe"]["architecture"], path=path, error=error
         ) from error
     if "image_shape" in card:
         model.image_shape = tuple(card["image_shape"])

@@ -35,10 +35,15 @@ class Loaded:
     sha256: Mapping[str, str | None]
 
 
+def images_of(part: Part, data_dir: Path | None, cache: Cache) -> Dataset:
+    """Loads a data set, or takes it from the cache."""
+    return cache.get((part.key, data_dir), lambda: load_dataset(part, data_dir))
+
+
 def load_components(components: Components, data_dir: Path | None, cache: Cache) -> Loaded:
     """Loads the data set and the networks, or takes them from the cache."""
     images = components.images.key, data_dir
-    dataset = cache.get(images, lambda: load_dataset(components.images, data_dir))
+    dataset = images_of(components.images, data_dir, cache)
     setting = {"data_dir": data_dir, "run_dataset": dataset, "threat": components.threat}
 
     def load(part: Part | None, factory: Callable[..., Any]) -> tuple[Any, str | None]:

@@ -14,12 +14,14 @@ from torch.nn.parameter import is_lazy
 from bench.data.dataset import Dataset
 from bench.errors import BenchError, UserError
 from bench.foreign import blamed, own_folder
+from bench.keyed import taking_noise
 from bench.models.adapter import Adapter, adapted
 from bench.models.contained import networks_behind, networks_in
 from bench.models.fingerprint import fingerprint
 from bench.protocols import Defense, ScoreModel
 from bench.records.spec import Component
 from bench.registry.arguments import complete, label, plain, takes
+from bench.registry.given import Given
 from bench.registry.registry import Found, Registry
 
 LATER = {"votes": 1, "budget": None}
@@ -29,16 +31,19 @@ LOOK = 2
 
 
 class Part:
-    """A component found by name and imported, with its arguments filled in."""
+    """A component found by name and imported, or given as an object, with its arguments filled in."""
 
     def __init__(self, found: Found, arguments: Mapping[str, Mapping[str, Any]], flag: str) -> None:
         self.found, self.flag = found, flag
         self.target = found.load()
         if not callable(self.target) or isinstance(self.target, nn.Module):
             raise UserError("component-kind", name=found.name, kind=type(self.target).__name__)
+        if isinstance(found, Given) and found.values is not None:
+            self.values, self.label = dict(found.values), found.label
+            return
         given = {**found.entry.args, **arguments.get(found.kind, {})}
         self.values = complete(self.target, given, what=found.name, flag=flag)
-        self.label = label(found.name, self.target, self.values, found.entry.args)
+        self.label = label(found.shown, self.target, self.values, found.entry.args)
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -48,9 +53,11 @@ class Part:
     def component(self, *, sha256: str | None = None, **traits: str | None) -> Component:
         """The part's entry in the spec."""
         values = {name: value for name, value in self.values.items() if name not in LATER or value != LATER[name]}
-        return Component(
-            name=self.found.name, args=plain(values), sha256=sha256 or self.found.source_sha256(), **traits
-        )
+        sha256 = sha256 or self.found.source_sha256()
+        if isinstance(self.found, Given):
+            sha256 = sha256 if self.found.values is None else self.found.sha256
+            traits["code"] = self.found.code
+        return Component(name=self.found.name, args=plain(values), sha256=sha256, **traits)
 
 
 def surrogate_of(attack: Part, registry: Registry) -> Part | None:
@@ -108,13 +115,13 @@ def check_weights(part: object, name: str) -> None:
         tensors = [*network.named_parameters(), *network.named_buffers()]
         empty = [path for path, tensor in tensors if is_lazy(tensor) or tensor.is_meta]
         if empty:
-            raise UserError("weights-missing", name=name, empty=empty[0])
+            raise UserError("component-weights-missing", name=name, parameter=empty[0])
 
 
 def make_defense(part: Part, score: ScoreModel | None) -> Defense:
-    """Builds the defense, from a score model if it takes one; raises `UserError` if its values are wrong."""
+    """Builds the defense, from a score model if it takes one; raises `UserError` if its values or its `purify` are wrong."""
     roles = {"score": score} if takes(part.target, "score") else {}
-    return _build(part, **roles)
+    return taking_noise(_build(part, **roles))
 
 
 def notes(built: Defense, defense: Part, attack: Part) -> list[str]:
@@ -147,7 +154,7 @@ def _build(part: Part, **roles: object) -> Any:
         raise
     except Exception as error:
         raise UserError(
-            "component-build", name=part.found.name, kind=type(error).__name__, error=error, flag=part.flag
+            "component-build-failed", name=part.found.name, kind=type(error).__name__, error=error, flag=part.flag
         ) from error
 
 

@@ -10,8 +10,8 @@ from functools import partial
 from torch import nn
 
 from bench.data.dataset import Dataset
-from bench.defended import check_signature
 from bench.gradient import GradientMode
+from bench.keyed import Keyed, Means
 from bench.pace import Work
 from bench.plan.cache import Cache
 from bench.plan.components import Components, find_components
@@ -80,7 +80,6 @@ def plan(request: Request, registry: Registry, cache: Cache | None = None) -> Pl
     check_gradients(components.surrogate or components.classifier, attacked, components.gradient, registry)
     make = partial(make_defense, defense)
     built = make(loaded.score)  # checks the defense's values before any work
-    check_signature(type(built).__name__, built)
     check_weights(built, defense.found.name)
     check_votes(built, defense)
     roles = {} if components.surrogate is None else {"surrogate": loaded.surrogate}
@@ -100,7 +99,24 @@ def plan(request: Request, registry: Registry, cache: Cache | None = None) -> Pl
         work=_work(components, classes=len(loaded.dataset.classes)),
         request=request,
     )
+    planned = with_keyed_draws(planned, request.keyed) if request.keyed else planned
     return image_by_image(planned) if request.image_by_image else planned
+
+
+def with_keyed_draws(planned: Plan, means: Means) -> Plan:
+    """The plan of the same run with foreign draws keyed by some means, which is then part of the run id."""
+    note = f"{planned.spec.defense.name} draws from torch, NumPy or Python; its draws are keyed by image and number ({means})"
+    return replace(
+        planned,
+        spec=planned.spec.model_copy(update={"keyed": means}),
+        notes=[*planned.notes, note],
+        make_defense=partial(_keyed, planned.make_defense, means),
+        request=replace(planned.request, keyed=means),
+    )
+
+
+def _keyed(make: Callable[[ScoreModel | None], Defense], means: Means, score: ScoreModel | None) -> Defense:
+    return Keyed(make(score), means)
 
 
 def image_by_image(planned: Plan) -> Plan:

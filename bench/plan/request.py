@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.records.command import given_arguments
 from bench.records.header import Header
 from bench.threat import ThreatModel
+
+if TYPE_CHECKING:
+    from bench.keyed import Means
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,7 @@ class Request:
         data_dir: Folder of data sets, also for downloads.
         arguments: Arguments by kind of component (`defenses`, `attacks`, `classifiers`, `score_models`).
         image_by_image: Whether each image runs alone, for a defense whose result depends on the batch; part of the run id.
+        keyed: The means by which foreign draws are keyed; found out before the run if None.
     """
 
     defense: str = "dpsam"
@@ -41,6 +45,7 @@ class Request:
     data_dir: Path | None = None
     arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     image_by_image: bool = False
+    keyed: Means | None = None
 
 
 def request_of(header: Header, data_dir: Path | None = None, *, defaults: bool = False) -> Request:
@@ -70,4 +75,5 @@ def request_of(header: Header, data_dir: Path | None = None, *, defaults: bool =
         data_dir=data_dir,
         arguments=arguments | ({"score_models": score.args} if score else {}),
         image_by_image=spec.batch_size is not None,
+        keyed=spec.keyed,
     )

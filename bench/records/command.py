@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.records.header import Header
 from bench.records.spec import Component
+from bench.registry.registry import is_object
 
 
 def run_words(header: Header, samples: int, *, attack: str | None = None, results: str | None = None) -> list[str]:
@@ -20,15 +21,16 @@ def run_words(header: Header, samples: int, *, attack: str | None = None, result
         results: The folder for `--results`.
     """
     spec, labels = header.spec, header.labels
-    words = ["bench", "run", "--defense", spec.defense.name, *_changed(spec.defense, labels.defense, "-D")]
+    words = ["bench", "run", "--defense", _spelled(spec.defense.name), *_changed(spec.defense, labels.defense, "-D")]
     if attack is None:
-        words += ["--attack", spec.attack.name, *_changed(spec.attack, labels.attack, "-A")]
+        words += ["--attack", _spelled(spec.attack.name), *_changed(spec.attack, labels.attack, "-A")]
     else:
         words += ["--attack", attack]
-    words += ["--dataset", labels.dataset or spec.dataset.name, "--threat", spec.threat, "-n", str(samples)]
-    words += ["--classifier", spec.classifier.name, *_all(spec.classifier, "-C")]
+    data = labels.dataset or spec.dataset.name
+    words += ["--dataset", "npz:FILE" if is_object(data) else data, "--threat", spec.threat, "-n", str(samples)]
+    words += ["--classifier", _spelled(spec.classifier.name), *_all(spec.classifier, "-C")]
     if spec.score_model:
-        words += ["--score-model", spec.score_model.name, *_all(spec.score_model, "-S")]
+        words += ["--score-model", _spelled(spec.score_model.name), *_all(spec.score_model, "-S")]
     words += ["--draws", str(spec.draws)] if spec.draws > 1 else []
     words += ["--seed", str(spec.seed)] if spec.seed else []
     words += ["--batch-size", str(spec.batch_size)] if spec.batch_size else []
@@ -46,12 +48,19 @@ def given_arguments(part: Component, label: str) -> dict[str, Any]:
     return {key: value for key, value in part.args.items() if key in named}
 
 
+def _spelled(name: str) -> str:
+    """A name as the command line takes it; an object of a Python session is asked for in a file of the user's."""
+    return f"FILE.py:{name.partition(':')[2]}" if is_object(name) else name
+
+
 def _changed(part: Component, label: str, flag: str) -> list[str]:
     return _options(given_arguments(part, label), flag)
 
 
 def _all(part: Component, flag: str) -> list[str]:
-    """All arguments except one that the name already contains, as in `weights:PATH`."""
+    """All arguments except one that the name already contains, as in `weights:PATH`; none of an object, whose file makes it."""
+    if is_object(part.name):
+        return []
     rest = part.name.partition(":")[2]
     return _options({key: value for key, value in part.args.items() if value != rest or not rest}, flag)
 

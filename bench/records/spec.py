@@ -23,6 +23,7 @@ class Component(BaseModel):
         gradient: For an attack: the gradient mode.
         knowledge: For an attack: `known` if it knows the draws that are scored, else None.
         package: For an attack that another package carries out: its name and release.
+        code: For an object given in Python: hash of its code; `sha256` is that of its state.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,24 +34,33 @@ class Component(BaseModel):
     gradient: str | None = None
     knowledge: str | None = None
     package: str | None = None
+    code: str | None = None
+
+    @property
+    def content(self) -> str | None:
+        """One hash of all that the name and the arguments do not tell: `sha256`, with the code of an object."""
+        return self.sha256 if self.code is None else hashlib.sha256(f"{self.code} {self.sha256}".encode()).hexdigest()
 
     @model_serializer(mode="wrap")
     def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leaves out later fields that are not set, so that run ids of old specs do not change."""
-        later = ("knowledge", "package")
+        later = ("knowledge", "package", "code")
         return {name: value for name, value in dump(self).items() if value is not None or name not in later}
 
 
 class RunSpec(BaseModel):
     """Defense, attack, models, data, threat, draws and seed. Device, batch size, engine and n are not part of it.
 
-    But for a defense whose result depends on the batch: it runs image by image, and its spec says so.
+    But for a defense whose result depends on the batch: it runs image by image, and its spec says so. The spec also says by
+    which means the draws of a defense were keyed that draws from torch, NumPy or Python.
 
     Arguments:
         threat: Canonical text of the threat model.
         draws: Fresh draws per image in the score.
         seed: Seed of all draws.
         batch_size: 1 for a run that goes image by image, since its number depends on it; else None, and left out.
+        keyed: The means by which foreign draws were keyed (`bench.keyed`); None, and left out, if the defense draws from
+            its noise alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,11 +74,13 @@ class RunSpec(BaseModel):
     draws: int
     seed: int
     batch_size: Literal[1] | None = None
+    keyed: Literal["operations", "image by image"] | None = None
 
     @model_serializer(mode="wrap")
-    def _without_batch_size(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leaves it out where it is not part of the run, so that all other run ids stay as they are."""
-        return {name: value for name, value in dump(self).items() if value is not None or name != "batch_size"}
+    def _without_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out what is not part of the run, so that all other run ids stay as they are."""
+        later = ("batch_size", "keyed")
+        return {name: value for name, value in dump(self).items() if value is not None or name not in later}
 
     @property
     def run_id(self) -> str:
@@ -104,7 +116,7 @@ def brief_differences(before: RunSpec, after: RunSpec) -> list[str]:
 
 def of_code(difference: str) -> bool:
     """Whether a phrase of `differences` is about source code only, which may compute the same."""
-    return difference.startswith(("defense content ", "attack content "))
+    return difference.startswith(("defense content ", "attack content ", "defense code ", "attack code "))
 
 
 def _brief(part: str, before: Any, after: Any) -> list[str]:
@@ -121,7 +133,7 @@ def _differences(before: Any, after: Any, path: tuple[str, ...]) -> list[str]:
         return [text for name in names for text in _differences(before.get(name), after.get(name), (*path, name))]
     if before == after:
         return []
-    old, new = (value[:8] if path[-1] == "sha256" and value else value for value in (before, after))
+    old, new = (value[:8] if path[-1] in ("sha256", "code") and value else value for value in (before, after))
     words = [_WORDS.get(word, word.replace("_", " ")) for word in path if word != "args"]
     return [f"{' '.join(words)} {old} -> {new}"]
 

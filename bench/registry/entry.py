@@ -22,8 +22,31 @@ KIND_OF = {
     "score_model": "score_models",
 }
 """The kind of component under each key of a spec or a suite."""
+ARGUMENTS = {kind: role for role, kind in KIND_OF.items()} | {"datasets": "data"}
+"""The argument of the Python functions that takes an object of each kind."""
 FLAGS = {"defenses": "-D", "attacks": "-A", "classifiers": "-C", "score_models": "-S"}
 """Flags for the arguments of each kind; data sets take theirs in the name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Citation:
+    """The publication of a component.
+
+    Arguments:
+        title: Its title.
+        authors: Family names, as in the docstring.
+        year: Year of publication.
+        url: Where it can be read.
+        venue: Conference or journal; empty if it is not known to have appeared in one.
+        code: The authors' code; empty if there is none.
+    """
+
+    title: str
+    authors: str
+    year: int
+    url: str
+    venue: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,7 @@ class Entry:
         package: The distribution whose code runs. An attack with one gets whole shards, since it knows no image ids.
         remark: For protocols: what is kept of the paper and what is changed.
         cite: The source of the preset.
+        source: For defenses: the publication.
         defaults: For data sets: the names of their classifier and score model.
         threats: For data sets: the threats of their leaderboards, the default first.
         training: For data sets: `module:object` of the function that returns training images and labels.
@@ -61,6 +85,7 @@ class Entry:
     package: str = ""
     remark: str = ""
     cite: str = ""
+    source: Citation | None = None
     defaults: Mapping[str, str] = field(default_factory=dict)
     threats: tuple[str, ...] = ()
     training: str = ""

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from bench.errors import UserError
 
-EXTRAS = {"torchattacks": "torchattacks", "diffusers": "hub", "scikit-learn": "digits", "ray": "ray"}
+EXTRAS = {
+    "torchattacks": "torchattacks",
+    "diffusers": "hub",
+    "scikit-learn": "digits",
+    "ray": "ray",
+    "pyarrow": "parquet",
+}
 """The extra of purebench that installs each distribution."""
 
 

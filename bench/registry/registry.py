@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -17,8 +17,11 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.foreign import importing
-from bench.registry.entry import KINDS, Entry
+from bench.registry.entry import ARGUMENTS, KINDS, Entry
 from bench.registry.sources import source_sha256
+
+PYTHON = "python"
+"""Prefix of the names of objects that were given in Python: `python:MyPurifier`."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,11 @@ class Found:
     name: str
     entry: Entry
     source: str
+
+    @property
+    def shown(self) -> str:
+        """The name in tables: without the prefix of objects."""
+        return self.name.removeprefix(f"{PYTHON}:")
 
     def load(self) -> Any:
         """Imports the component.
@@ -47,7 +55,7 @@ class Found:
             raise
         except (Exception, SystemExit) as error:
             raise UserError(
-                "component-import",
+                "component-import-failed",
                 component=KINDS[self.kind],
                 name=self.name,
                 kind=type(error).__name__,
@@ -72,10 +80,12 @@ class Registry:
 
     Arguments:
         tables: For each kind in `KINDS`, the built-in table.
+        objects: Components that were given as objects in Python.
     """
 
-    def __init__(self, tables: Mapping[str, Mapping[str, Entry]]) -> None:
+    def __init__(self, tables: Mapping[str, Mapping[str, Entry]], objects: Iterable[Found] = ()) -> None:
         self.tables = tables
+        self.objects = {(found.kind, found.name): found for found in objects}
 
     def find(self, kind: str, name: str) -> Found:
         """Resolves a name without importing the component.
@@ -83,6 +93,8 @@ class Registry:
         Raises:
             UserError: The name is unknown; close names are suggested.
         """
+        if is_object(name):
+            return self._object(kind, name)
         table = self.tables[kind]
         if name in table and not table[name].parameter:
             return Found(kind, name, table[name], "built-in")
@@ -97,6 +109,15 @@ class Registry:
         if colon:
             return _by_path(kind, name)
         raise self._unknown(kind, name)
+
+    def _object(self, kind: str, name: str) -> Found:
+        if (kind, name) in self.objects:
+            return self.objects[kind, name]
+        short, role = name.partition(":")[2], ARGUMENTS[kind]
+        file = "npz:FILE" if role == "data" else f"FILE.py:{short}"
+        raise UserError(
+            "object-not-here", component=KINDS[kind], name=short, role=role, option=role.replace("_", "-"), file=file
+        )
 
     def all(self, kind: str) -> list[Found]:
         """All named components of a kind: the built-in ones, then entry points."""
@@ -120,19 +141,24 @@ class Registry:
         known = [found.name for found in self.all(kind)]
         close = near(name, known + [found.name for found in self.members(kind)])
         if name.endswith(".py"):
-            return UserError("component-no-object", component=_one(kind), name=name)
+            return UserError("component-object-missing", component=_one(kind), name=name)
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
         listed = kind.replace("_", "-")
         return UserError("component-unknown", component=_one(kind), name=name, hint=hint, kind=listed)
+
+
+def is_object(name: str) -> bool:
+    """Whether a name is that of an object given in Python."""
+    return name.startswith(f"{PYTHON}:")
 
 
 def _by_path(kind: str, name: str) -> Found:
     """The component `module:object` or `path/file.py:object`."""
     module, _, attribute = name.rpartition(":")
     if not attribute or not module:
-        raise UserError("component-path", component=_one(kind), name=name)
+        raise UserError("component-form", component=_one(kind), name=name)
     if module.endswith(".py") and not Path(module).is_file():
-        raise UserError("component-file", component=KINDS[kind], name=name, module=module)
+        raise UserError("component-file-missing", component=KINDS[kind], name=name, module=module)
     return Found(kind, name, Entry(name, "given by its path"), name)
 
 
@@ -143,7 +169,7 @@ def _member(owner: Any, name: str, wanted: str) -> Any:
     home = getattr(owner, "__name__", None)
     own = [word for word, value in getattr(owner, "__dict__", {}).items() if getattr(value, "__module__", "") == home]
     hint = f"{suggest(name, own)}; it has {', '.join(own[:10])}{', ...' if len(own) > 10 else ''}" if own else ""
-    raise UserError("component-object", wanted=wanted, name=name, hint=hint)
+    raise UserError("component-object-unknown", wanted=wanted, name=name, hint=hint)
 
 
 def _one(kind: str) -> str:

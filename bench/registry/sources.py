@@ -43,7 +43,7 @@ class _Project:
         parts = module.__name__.split(".")
         depth = len(parts) if own.name == "__init__.py" else len(parts) - 1
         self.package = parts[0] if depth else ""
-        beside = [folder for folder in (own.parent, Path.cwd().resolve()) if not _is_library(folder)]
+        beside = [folder for folder in (own.parent, Path.cwd().resolve()) if not is_library(folder)]
         self.roots = [own.parents[depth]] if self.package else beside
 
     def file_of(self, name: str) -> Path | None:
@@ -64,7 +64,8 @@ class _Project:
         return list(file.relative_to(root).parts[:-1]) if root else []
 
 
-def _is_library(folder: Path) -> bool:
+def is_library(folder: Path) -> bool:
+    """Whether a folder holds installed packages or the standard library."""
     libraries = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "purelib", "platlib")}
     return folder in libraries or folder.name in ("site-packages", "dist-packages")
 

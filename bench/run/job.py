@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from typing_extensions import Self
 
 from bench.errors import CoupledError, UserError
 from bench.figures.summary import summarise
-from bench.plan.plan import Plan, image_by_image
+from bench.keyed import ALONE, MEANS, OPERATIONS, ForeignDrawsError, Means
+from bench.plan.plan import Plan, image_by_image, with_keyed_draws
 from bench.records.archive import unpacked
 from bench.records.header import FORMAT, check_environment
 from bench.records.held import Held
@@ -42,13 +44,9 @@ class Job:
         self.plan, self.options = begun(plan, options), options
         self.count = images_asked(options.samples, len(plan.dataset))
         self.total = _rounded(plan, self.count)
-        try:
-            self.record = self._open(engine)
-        except CoupledError:
-            if options.batch_size != 1:
-                raise
-            self.plan = image_by_image(plan)
-            self.record = self._open(engine)
+        self.record = self._settled(plan, engine)
+        if self.plan.spec.keyed and not plan.spec.keyed:
+            LOG.info(self.plan.notes[-1])
         finished = {line.id for line in self.record.lines}
         self.tasks = [Task(self, shard, positions) for shard, positions in _missing(plan, self.total, finished)]
         self.left = len(self.tasks)
@@ -59,6 +57,17 @@ class Job:
                 self.total,
                 self.count,
             )
+
+    def _settled(self, asked: Plan, engine: Engine) -> Record | RecordWriter:
+        """The record of the plan, or of the first variant whose claims hold of the plan that was asked for."""
+        while True:
+            try:
+                return self._open(engine)
+            except (CoupledError, ForeignDrawsError) as error:
+                variant = variant_after(error, self.plan, asked, self.options)
+                if variant is None:
+                    raise
+                self.plan = variant
 
     def _open(self, engine: Engine) -> Record | RecordWriter:
         self.path = record_path(self.plan, self.options.results)
@@ -136,10 +145,37 @@ def record_path(plan: Plan, results: Path) -> Path:
 
 
 def begun(plan: Plan, options: Options) -> Plan:
-    """The plan that a record was started with: image by image if so and a batch size of 1 is requested."""
-    alone = image_by_image(plan)
-    exists = (record_path(alone, options.results) / "run.json").exists()
-    return alone if options.batch_size == 1 and exists else plan
+    """The variant of a plan that a record was started with; else the plan itself."""
+    records = (one for one in variants(plan, options) if (record_path(one, options.results) / "run.json").exists())
+    return next(records, plan)
+
+
+def variants(plan: Plan, options: Options) -> Iterator[Plan]:
+    """The plans that a run may turn into when its claims are measured: foreign draws keyed, images alone."""
+    alone = options.batch_size == 1
+    if alone:
+        yield image_by_image(plan)
+    for means in () if plan.spec.keyed else MEANS[alone:]:
+        yield with_keyed_draws(plan, means)
+
+
+def variant_after(error: CoupledError | ForeignDrawsError, plan: Plan, asked: Plan, options: Options) -> Plan | None:
+    """The variant to try after the claims of a plan failed; None if there is none.
+
+    Foreign draws are keyed by operations, and if that fails image by image, as with a batch size of 1 at once.
+
+    Arguments:
+        error: Why the claims failed.
+        plan: The plan or variant that was tried.
+        asked: The plan that was asked for.
+        options: The options of the run.
+    """
+    if isinstance(error, CoupledError):
+        return image_by_image(plan) if options.batch_size == 1 and not plan.spec.batch_size else None
+    if asked.spec.keyed or plan.spec.keyed == ALONE:
+        return None
+    means: Means = OPERATIONS if plan.spec.keyed is None and options.batch_size != 1 else ALONE
+    return with_keyed_draws(asked, means)
 
 
 def images_asked(samples: int | None, size: int) -> int:

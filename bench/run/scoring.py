@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.defended import DefendedClassifier
 from bench.gradient import GradientMode
@@ -26,6 +26,12 @@ def scored(deployed: DefendedClassifier, x: Images, draws: Noise) -> Tensor:
     """
     with torch.no_grad():
         return deployed(x, draws)
+
+
+def plain_logits(classifier: nn.Module, x: Images, size: int = 16) -> Tensor:
+    """Logits `(B, classes)` of a classifier without any purifier, `size` images at a time."""
+    with torch.no_grad():
+        return torch.cat([classifier(part) for part in x.split(size)])
 
 
 def logits(view: DefendedClassifier, x: Images, noise: Noise) -> Tensor:

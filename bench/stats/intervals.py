@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -35,7 +35,11 @@ class Interval:
 
     def as_dict(self) -> dict:
         """The interval as JSON."""
-        return asdict(self)
+        return dict(vars(self))
+
+    def __str__(self) -> str:
+        """`51.0 % [41.3, 60.6]`."""
+        return f"{100 * self.value:.1f} % [{100 * self.low:.1f}, {100 * self.high:.1f}]"
 
 
 def proportion(successes: int, n: int) -> Interval:

@@ -83,26 +83,6 @@ def holm(values: Sequence[float] | np.ndarray) -> list[float]:
     return corrected.tolist()
 
 
-def ranks(shares: np.ndarray, alpha: float = 0.05) -> list[int]:
-    """Rank of each row: one more than the number of rows that are significantly better.
-
-    Paired two-sided tests with Holm's correction over all pairs; rows without a significant difference tie.
-
-    Arguments:
-        shares: As for `pairwise_p`.
-        alpha: Level of the family of tests.
-    """
-    m = len(shares)
-    lower = np.tril_indices(m, -1)
-    apart = np.zeros((m, m), dtype=bool)
-    apart[lower] = np.asarray(holm(pairwise_p(shares)[lower]), dtype=float) < alpha
-    apart |= apart.T
-    present = ~np.isnan(shares)
-    filled, mask = np.where(present, shares, 0.0), present.astype(float)
-    ahead = mask @ filled.T - filled @ mask.T > 0  # the column's mean is larger than the row's, on common images
-    return [int(count) + 1 for count in (apart & ahead).sum(axis=1)]
-
-
 def power(n: int, change: float, discordance: float, *, alpha: float = 0.01, margin: float = 0.01) -> float:
     """Probability that a gate on n images detects a change: McNemar's p below `alpha`, and more than `margin`.
 

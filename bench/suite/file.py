@@ -16,6 +16,8 @@ AXES = ("dataset", "threat", "classifier", "score_model", "defense", "attack", "
 """The axes of the matrix; the first varies slowest."""
 
 
+Ranked = Literal["full gradient", "AutoAttack", "black box", "transfer"]
+"""Classes of attacks that a board can require."""
 Value = str | int | float | bool | list[str | int | float | bool]
 Named = str | dict[str, Value]
 Names = Named | list[Named]
@@ -56,9 +58,14 @@ class Adjust(_Settings):
 
 
 class SuiteFile(Axes):
-    """A whole suite file: axes and settings of all cells; cells to include, to exclude and to adjust."""
+    """A whole suite file: axes and settings of all cells; cells to include, to exclude and to adjust.
+
+    Arguments:
+        board: Classes of attacks that rank the board which is printed at the end; empty for no board.
+    """
 
     summary: str = ""
+    board: list[Ranked] = []
     data_dir: Path | None = None
     results: Path = Path("results")
     device: str = "auto"
@@ -107,6 +114,6 @@ def _first_mistake(file: Path, error: ValidationError) -> UserError:
     extra = first["type"] == "extra_forbidden"
     place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in keys or extra)
     if extra:
-        return UserError("suite-key", file=file, key=place, near=suggest(place, list(SuiteFile.model_fields)))
+        return UserError("suite-key-unknown", file=file, key=place, near=suggest(place, list(SuiteFile.model_fields)))
     got, problem = str(first["input"])[:80], first["msg"].lower()
-    return UserError("suite-value", file=file, key=place, got=got, problem=problem)
+    return UserError("suite-value-wrong", file=file, key=place, got=got, problem=problem)

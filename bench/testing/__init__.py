@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.cli.options import say
-from bench.defended import check_signature
 from bench.errors import BenchError, UserError
 from bench.gradient import GradientMode
+from bench.keyed import taking_noise
 from bench.protocols import Attack, Defense, Images
 from bench.testing.attack import AttackSubject
 from bench.testing.defense import DefenseSubject
@@ -88,6 +88,8 @@ def report(check: Callable[..., list[Check]], subject: object, **options: Any) -
 def check_defense(defense: Defense, *, images: Images | None = None) -> list[Check]:
     """Checks a purifier: shape, range, determinism, independence of the batch, global randomness, a gradient that is finite, exact and not zero.
 
+    A stochastic purifier that draws from torch, NumPy or Python is checked with its draws keyed, as it would run.
+
     Arguments:
         defense: An instance, as the harness would build it.
         images: At least 4 images that it can purify, float32 `(B, C, H, W)` in [0, 1]; by default 28 x 28 grey ones.
@@ -163,9 +165,11 @@ def _check_is_defense(defense: object) -> None:
     if missing:
         raise ContractError("kit-incomplete", kind=type(defense).__name__, missing=" and ".join(missing))
     try:
-        check_signature(type(defense).__name__, defense)  # type: ignore[arg-type]
+        taking_noise(defense)  # type: ignore[arg-type]
     except UserError as error:
-        raise ContractError(error.message) from error
+        broken = ContractError(error.message)
+        broken.code = error.code
+        raise broken from error
 
 
 def _check_are_images(images: Images) -> None:
@@ -185,7 +189,7 @@ def _verdict(name: str, rules: Rules) -> list[Check]:
     results = list(found.values())
     failed = [f"{result.name}: {result.problem}" for result in results if result.problem]
     if failed:
-        raise ContractError(f"{name} breaks its contract: {'; '.join(failed)}", results)
+        raise ContractError("contract-broken", results, name=name, failed="; ".join(failed))
     return results
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from bench.defended import DefendedClassifier
 from bench.errors import BenchError, UserError
 from bench.figures.summary import EXACT
 from bench.gradient import GradientMode, spoiled_rows
+from bench.keyed import ForeignDrawsError, Keyed, WithoutNoise, keyed, taking_noise
 from bench.noise import ForbiddenNoise, Noise
 from bench.protocols import Defense, Images
 from bench.testing.classifiers import TwoClasses
@@ -40,15 +42,16 @@ class DefenseSubject:
     """
 
     def __init__(self, defense: Defense, images: Images | None = None) -> None:
-        self.defense, self.x = defense, default_images() if images is None else images
+        self.x = default_images() if images is None else images
+        self.noise = Noise(7, torch.arange(100, 100 + len(self.x)))
+        self.defense, self.unkeyed = _with_keyed_draws(defense, self.x, self.noise)
         self.advice = ""
         if images is None:
             self.advice = (
                 f"; for other images than {tuple(self.x.shape)} give your own: "
                 "check_defense(..., images=...), float32 (B, C, H, W) in [0, 1]"
             )
-        self.double = _doubled(defense)
-        self.noise = Noise(7, torch.arange(100, 100 + len(self.x)))
+        self.double = _doubled(self.defense)
 
     def purify(self, x: Images, noise: Noise, *, double: bool = False) -> Images:
         """Purified images; a defense that claims to be deterministic gets a noise that raises when drawn from."""
@@ -78,7 +81,7 @@ class DefenseSubject:
 
     def determinism(self) -> str:
         """Checks that the same draw gives the same output, and another draw another one if the defense is stochastic."""
-        problem = check_repeats(lambda: self.purify(self.x, self.noise), "output for the same draw")
+        problem = self.unkeyed or check_repeats(lambda: self.purify(self.x, self.noise), "output for the same draw")
         if problem or self.defense.deterministic:
             return problem
         if torch.equal(self.purify(self.x, self.noise), self.purify(self.x, self.noise.at(1))):
@@ -187,8 +190,22 @@ def _images(value: object) -> Images:
     return value.detach()
 
 
+def _with_keyed_draws(defense: Defense, x: Images, noise: Noise) -> tuple[Defense, str]:
+    """The defense as it runs, and why its draws cannot be keyed."""
+    try:
+        return keyed(defense, x.clone(), noise), ""
+    except ForeignDrawsError as error:
+        return taking_noise(defense), str(error)
+    except Exception:  # which the first check reports
+        return taking_noise(defense), ""
+
+
 def _doubled(defense: Defense) -> Defense:
     """A copy whose networks compute in float64."""
+    if isinstance(defense, Keyed):
+        return Keyed(_doubled(defense.inner), defense.means)
+    if isinstance(defense, WithoutNoise):
+        return cast(Defense, WithoutNoise(_doubled(defense.inner)))
     twin = copy.deepcopy(defense)
     for value in vars(twin).values():
         if isinstance(value, nn.Module):

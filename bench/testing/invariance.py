@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from bench.claims.batch import SINGLE, pixel_differences
-from bench.claims.repetition import global_state, same_state
+from bench.claims.repetition import OTHER_SEED
 from bench.defended import LEAVE_X
+from bench.keyed.generators import global_state, restored, same_state, seed_all
 from bench.protocols import Images
 
 SAME = 1e-9
@@ -74,8 +75,8 @@ def check_global_randomness(function: Callable[[], Images]) -> str:
     first = function()
     if not same_state(before, global_state()):
         return "expected the global random state to be left alone, got it changed; draw from `noise` only"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(12345)  # noqa: TID251 - to check that it changes nothing
+    with restored():
+        seed_all(OTHER_SEED)
         second = function()
     return (
         ""

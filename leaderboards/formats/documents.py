@@ -19,13 +19,13 @@ def documents(boards: Iterable[Board]) -> list[dict[str, Any]]:
         document
         for board in boards
         for document in [
-            *(_of_run(part, row) for row in board.every for part in row.runs),
+            *(_of_run(part, row, board) for row in board.every for part in row.runs),
             *(_of_imported(row, board) for row in board.imported),
         ]
     ]
 
 
-def _of_run(part: Entry, row: Row) -> dict[str, Any]:
+def _of_run(part: Entry, row: Row, board: Board) -> dict[str, Any]:
     others = [other.run_id for other in row.runs if other is not part]
     return {
         "defense": row.defense,
@@ -45,6 +45,19 @@ def _of_run(part: Entry, row: Row) -> dict[str, Any]:
         "seed": part.seed,
         "command": part.command,
         "row": row_document(row),
+        "board": board_document(board),
+    }
+
+
+def board_document(board: Board) -> dict[str, Any]:
+    """What decides the figures of a board: the required classes, the images, and the row of the paired tests."""
+    low, high = board.n
+    return {
+        "title": board.title,
+        "required": list(board.required),
+        "n": {"low": low, "high": high},
+        "ranked": len(board.rows),
+        "reference": board.reference,
     }
 
 
@@ -52,6 +65,8 @@ def row_document(row: Row) -> dict[str, Any]:
     """The figures of a row."""
     return {
         "rank": row.rank,
+        "rank_low": row.rank_low,
+        "rank_high": row.rank_high,
         "classifier": row.classifier,
         "score_model": row.score_model,
         "deterministic": row.deterministic,
@@ -60,13 +75,18 @@ def row_document(row: Row) -> dict[str, Any]:
         "seeds": row.seeds,
         "clean": row.clean.as_dict(),
         "under": {kind: interval.as_dict() for kind, interval in row.under.items()},
+        "elsewhere": {kind: other.as_dict() for kind, other in row.elsewhere.items()},
         "eot": _or_none(row.eot),
         "worst_case": row.worst_case.as_dict(),
+        "shared": _or_none(row.shared),
         "seed_spread": row.spread,
         "worst_seed": row.worst_seed.as_dict(),
+        "draw_figures": draw_document(row),
+        "any_fail": row.any_fail,
         "delta_undefended": _or_none(row.delta_undefended),
         "delta_null": row.delta_null.as_dict(),
         "p": row.paired_p,
+        "p_n": row.paired_n,
         "score_passes": row.passes,
         "certified": row.certified,
         "believed": row.believed,
@@ -74,6 +94,17 @@ def row_document(row: Row) -> dict[str, Any]:
         "flags": row.flags,
         "missing": row.missing,
         "commands": row.commands,
+        "counted": row.counted,
+        "source": None if row.source is None else asdict(row.source),
+    }
+
+
+def draw_document(row: Row) -> dict[str, Any] | None:
+    """The figures of a row under each rule over draws; None for a deterministic defense."""
+    if row.draw_figures is None:
+        return None
+    return {
+        rule: {part: interval.as_dict() for part, interval in pair.items()} for rule, pair in row.draw_figures.items()
     }
 
 
@@ -98,6 +129,7 @@ def _of_imported(row: Imported, board: Board) -> dict[str, Any]:
         "run_ids": [],
         "status": "imported",
         "imported": asdict(row),
+        "board": board_document(board),
     }
 
 

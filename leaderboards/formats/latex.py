@@ -71,6 +71,7 @@ def _cell(cell: Cell, table: Table) -> str:
         text = re.sub(r"(?<![\w.])-(?=\d)", "$-$", text)
     else:
         text = escape(plain(value, signed=cell.signed).strip("`"))
+    text += rf" {{\scriptsize ({escape(cell.remark)})}}" if cell.remark and text else ""
     return (rf"\textbf{{{text}}}" if cell.bold and text else text) + "".join(map(sign, cell.marks))
 
 

@@ -60,4 +60,5 @@ def _cell(cell: Cell, table: Table) -> str:
         text = percent(value, table.decimals, table.interval, signed=cell.signed)
     else:
         text = plain(value, signed=cell.signed).replace("|", "\\|")
+    text += f" ({cell.remark})" if cell.remark and text else ""
     return (f"**{text}**" if cell.bold and text else text) + "".join(map(sign, cell.marks))

@@ -32,7 +32,7 @@ function sorted(rows) {
 
 function remarks(boards) {
   const reference = boards.length === 1 && boards[0].reference ? ` p: paired test of the worst case against ${escape(boards[0].reference)}, Holm-corrected.` : "";
-  return `<p class="note">Under each number its 95 % interval, in percent; Δ in points. “=” marks shared ranks.${reference}</p>`;
+  return `<p class="note">Under each number its 95 % interval, in percent; Δ in points. “=” marks shared ranks.${reference} ${boards.map((board) => escape(board.title)).join("; ")}.</p>`;
 }
 
 function constants(rows) {

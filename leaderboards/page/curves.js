@@ -1,18 +1,11 @@
 const LINES = ["var(--one)", "var(--two)", "var(--c3)", "var(--c4)", "var(--c5)", "var(--c6)", "var(--c7)", "var(--c8)"];
 
-// Security curves: the worst case of a defense over the radii of one norm; radius 0 is clean accuracy.
+// Security curves of the shown rows: on the images that all radii have, the worst of the attacks at each radius and below.
 function curveSeries(rows) {
-  const series = new Map();
-  for (const row of rows) {
-    const name = `${row.defense}\u0000${row.classifier}\u0000${row.score}\u0000${row.draws}`;
-    if (!series.has(name)) series.set(name, { defense: row.defense, points: [] });
-    series.get(name).points.push({ eps: boardOf(row).eps, share: row.worst, clean: row.clean, row });
-  }
-  for (const one of series.values()) {
-    one.points.sort((a, b) => a.eps - b.eps);
-    one.points.unshift({ eps: 0, share: one.points[0].clean, row: one.points[0].row });
-  }
-  return [...series.values()].sort((a, b) => b.points.length - a.points.length || b.points.at(-1).share[0] - a.points.at(-1).share[0]);
+  const name = (one) => `${one.defense}\u0000${one.classifier}\u0000${one.score}\u0000${one.draws}`;
+  const shown = new Set(rows.map(name)), board = boardOf(rows[0]);
+  const series = data.curves.filter((one) => one.dataset === board.dataset && one.norm === board.norm && shown.has(name(one)));
+  return series.sort((a, b) => b.points.length - a.points.length || b.points.at(-1).share[0] - a.points.at(-1).share[0]);
 }
 
 function curves(rows) {
@@ -28,7 +21,7 @@ function curves(rows) {
     const place = named.indexOf(one), colour = place < 0 ? "var(--faint)" : LINES[place];
     const path = one.points.map((point, k) => `${k ? "L" : "M"}${x(point.eps * unit).toFixed(1)} ${y(100 * point.share[0]).toFixed(1)}`).join("");
     const bars = place < 0 ? "" : one.points.map((point) => line(x(point.eps * unit), y(100 * point.share[1]), x(point.eps * unit), y(100 * point.share[2]), `stroke="${colour}" stroke-width="1.2" opacity=".45"`)).join("");
-    const dots = one.points.map((point) => `<circle cx="${x(point.eps * unit).toFixed(1)}" cy="${y(100 * point.share[0]).toFixed(1)}" r="${place < 0 ? 1.5 : 3.2}" fill="${colour}" data-tip="${escape(`${one.defense}\n${point.eps ? boardOf(point.row).threat : "clean"}: ${percent(point.share[0])} %`)}"/>`).join("");
+    const dots = one.points.map((point) => `<circle cx="${x(point.eps * unit).toFixed(1)}" cy="${y(100 * point.share[0]).toFixed(1)}" r="${place < 0 ? 1.5 : 3.2}" fill="${colour}" data-tip="${escape(`${one.defense}\n${point.threat ?? "clean"}: ${percent(point.share[0])} %`)}"/>`).join("");
     return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="${place < 0 ? 1 : 1.8}" opacity="${place < 0 ? 0.3 : 1}"/>${bars}${dots}`;
   });
   const legend = named.map((one, place) => `<li><svg viewBox="0 0 12 12" aria-hidden="true"><circle cx="6" cy="6" r="5" fill="${LINES[place]}"/></svg>${escape(one.defense)}</li>`);
@@ -45,7 +38,7 @@ function chartsHtml(rows, allOfNorm) {
   const legend = `<ul class="legend">${kinds.map(shape).join("")}${hollow}</ul>`;
   const parts = [
     ["Robust against clean", "Up and to the right is better. Bars: 95 % intervals.", scatter(rows)],
-    ["Over the radius", "The worst case at each radius that was attacked; radius 0 is clean accuracy.", curves(allOfNorm)],
+    ["Over the radius", "The worst of the attacks at each radius and below, on the images that all radii have; radius 0 is clean accuracy.", curves(allOfNorm)],
     ["Robust against cost", "Passes through the score model for one purified image, forward and backward.", costChart(rows)],
   ];
   const drawn = parts.filter(([, , body]) => body);

@@ -14,6 +14,7 @@ from bench.stats.intervals import Interval
 from bench.threat import ThreatModel
 from leaderboards.boards import Board
 from leaderboards.classes import KNOWN, REQUIRED
+from leaderboards.curves import Curve, curves
 from leaderboards.entries import Entry
 from leaderboards.formats.documents import status
 from leaderboards.page.pictures import Pictures
@@ -38,6 +39,7 @@ def page_data(boards: Sequence[Board], pictures: Pictures) -> dict[str, Any]:
             rows.append(_row(row, number))
     return {
         "boards": [_board(board) for board in boards],
+        "curves": [_curve(curve) for curve in curves(boards)],
         "rows": rows,
         "runs": runs,
         "classes": list(REQUIRED),
@@ -61,6 +63,8 @@ def _board(board: Board) -> dict[str, Any]:
         "eps": threat.radius,
         "reference": board.reference,
         "required": list(board.required),
+        "title": board.title,
+        "n": list(board.n),
         "imported": [asdict(row) for row in board.imported],
     }
 
@@ -70,6 +74,8 @@ def _row(row: Row, board: int) -> dict[str, Any]:
         "board": board,
         "status": status(row),
         "rank": row.rank,
+        "rank_low": row.rank_low,
+        "rank_high": row.rank_high,
         "defense": row.defense,
         "classifier": row.classifier,
         "score": row.score_model,
@@ -79,13 +85,22 @@ def _row(row: Row, board: int) -> dict[str, Any]:
         "seeds": len(row.seeds),
         "clean": interval(row.clean),
         "under": {kind: interval(part) for kind, part in row.under.items()},
+        "elsewhere": {
+            kind: {"share": interval(other.accuracy), "n": other.accuracy.n, "draws": other.draws}
+            for kind, other in row.elsewhere.items()
+        },
         "known": interval(row.under.get(KNOWN)),
         "eot": interval(row.eot),
         "worst": interval(row.worst_case),
+        "shared": interval(row.shared),
+        "draw_figures": _draws(row),
+        "any_fail": row.any_fail
+        and {part: [round(share, DIGITS) for share in curve] for part, curve in row.any_fail.items()},
         "spread": round(row.spread, DIGITS),
         "undefended": interval(row.delta_undefended),
         "null": interval(row.delta_null),
         "p": None if row.paired_p is None else float(f"{row.paired_p:.6g}"),
+        "p_n": row.paired_n,
         "passes": row.passes,
         "certified": row.certified,
         "verdict": row.verdict,
@@ -93,7 +108,22 @@ def _row(row: Row, board: int) -> dict[str, Any]:
         "missing": row.missing,
         "commands": row.commands,
         "runs": [part.run_id for part in row.runs],
+        "counted": row.counted,
+        "source": None if row.source is None else asdict(row.source),
     }
+
+
+def _draws(row: Row) -> dict[str, Any] | None:
+    if row.draw_figures is None:
+        return None
+    return {rule: {part: interval(share) for part, share in pair.items()} for rule, pair in row.draw_figures.items()}
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    """A security curve; `points` are threat (none at radius 0), radius in pixel units, and the accuracy with its interval."""
+    parts = {key: getattr(curve, key) for key in ("dataset", "norm", "defense", "classifier", "draws", "n")}
+    points = [{"threat": threat, "eps": radius, "share": interval(share)} for threat, radius, share in curve.points]
+    return parts | {"score": curve.score_model, "points": points}
 
 
 def _audit(part: Entry) -> dict[str, Any] | None:

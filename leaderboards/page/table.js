@@ -5,9 +5,17 @@ const share = (title, get, link, options = {}) => ({
   cell: (row) => {
     const part = get(row);
     if (!part) return '<span class="none" title="not attacked">·</span>';
-    return `<a href="#run/${link(row)}">${percent(part[0])}</a><span class="range">${range(part)}</span>`;
+    return `<a href="#run/${link(row)}">${percent(part[0])}</a><span class="range">${range(part)}</span>${aside(row, options.kind)}`;
   }, ...options,
 });
+// Accuracy under a class of attacks; one of other images or draws than the row's says so.
+const under = (row, kind) => row.under[kind] ?? row.elsewhere[kind]?.share;
+function aside(row, kind) {
+  const other = row.under[kind] ? undefined : row.elsewhere[kind];
+  if (!other) return "";
+  const parts = [other.n === row.n ? "" : `n = ${other.n}`, other.draws === row.draws ? "" : `${other.draws} draw${other.draws === 1 ? "" : "s"}`];
+  return `<span class="range">${parts.filter(Boolean).join(", ")}</span>`;
+}
 const delta = (title, get, options = {}) => ({
   title, value: (row) => get(row)?.[0] ?? null, down: true,
   cell: (row) => (get(row) ? `${signed(get(row)[0])}<span class="range">${range(get(row), signed)}</span>` : ""), ...options,
@@ -16,6 +24,7 @@ const plain = (title, value, options = {}) => ({ title, value, cell: (row) => nu
 
 const columns = [
   { title: "Rank", value: (row) => row.rank, cell: (row) => (row.rank === null ? "" : `<span class="rank">${row.rank}${row.tied ? "=" : ""}</span>`), ranked: true },
+  { title: "Rank 95 %", value: (row) => row.rank_low, cell: (row) => (row.rank_low === row.rank_high ? row.rank_low ?? "" : `${row.rank_low}-${row.rank_high}`), ranked: true },
   { title: "Defense", value: (row) => row.defense, cell: (row) => `<a href="#run/${strongest(row)}">${escape(row.defense)}</a>`, text: true, pin: true },
   text("Data set", (row) => boardOf(row).dataset, { several: true }),
   text("Threat", (row) => boardOf(row).threat, { several: true }),
@@ -23,9 +32,9 @@ const columns = [
   text("Classifier", (row) => row.classifier, { once: true }),
   text("Score model", (row) => row.score, { once: true }),
   share("Clean %", (row) => row.clean, (row) => strongest(row)),
-  ...data.classes.map((kind) => share(`${kind[0].toUpperCase()}${kind.slice(1)} %`, (row) => row.under[kind], (row) => strongest(row, kind))),
+  ...data.classes.map((kind) => share(`${kind[0].toUpperCase()}${kind.slice(1)} %`, (row) => under(row, kind), (row) => strongest(row, kind), { kind })),
   { ...share("Worst case %", (row) => row.worst, (row) => strongest(row)), cell: worstCell, key: "worst" },
-  share("Known draws %", (row) => row.known, (row) => strongest(row, "known draws")),
+  share("Known draws %", (row) => under(row, "known draws"), (row) => strongest(row, "known draws"), { kind: "known draws" }),
   share("EOT %", (row) => row.eot, (row) => strongest(row, "full gradient"), { off: true }),
   delta("Δ undefended", (row) => row.undefended),
   delta("Δ null attack", (row) => row.null, { off: true }),

@@ -3,112 +3,116 @@
 from __future__ import annotations
 
 import io
-from collections import defaultdict
+import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from bench.stats.intervals import Interval
-from bench.threat import ThreatModel
-from leaderboards.boards import Board, only_one
-from leaderboards.papers.spec import PaperSpec
-from leaderboards.rows import Row
+from leaderboards.papers.labels import LETTERS, direct_labels, legend_below, short
+from leaderboards.papers.series import Panel, Series, as_data
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
-MARKERS = "osD^vPX*"
-"""Markers, and the colours of Okabe and Ito, which colour-blind readers can distinguish."""
+STYLES = (
+    ("#0072B2", "o", "-"), ("#D55E00", "s", "--"), ("#009E73", "D", "-"), ("#CC79A7", "^", "--"), ("#E69F00", "v", "-"),
+    ("#56B4E9", "P", "--"), ("#333333", "X", "-"), ("#0072B2", "<", ":"), ("#D55E00", ">", ":"), ("#009E73", "*", ":"),
+)  # fmt: skip
+"""Colour, marker and line of each series: the colours of Okabe and Ito, which colour-blind readers can distinguish.
+Broken lines lie on whole ones, so that both are seen where they coincide."""
+RULES: dict[Any, Any] = {
+    "pdf.fonttype": 42,  # TrueType, embedded: publishers refuse matplotlib's default, Type 3
+    "ps.fonttype": 42,
+    "font.size": 7,
+    "axes.labelsize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.fontsize": 6.5,
+}
+WIDE = 5.0
+"""Width in inches from which panels are beside one another, not above."""
+PANEL = 2.1
+"""Height of a panel in inches, without the legend."""
+MOST = 0.35
+"""Most width of direct labels, as a share of their panel; longer ones go into a legend."""
+HOLLOW = "hollow: incomplete"
 
 
-def figure(spec: PaperSpec, boards: Sequence[Board], kind: str) -> bytes:
-    """The figure as `pdf` or `png`.
+def figure(panels: Sequence[Panel], width: float, kind: str) -> bytes:
+    """A figure as `pdf` or `png`; its metadata hold what is drawn, as JSON."""
+    from matplotlib import rc_context
 
-    Raises:
-        UserError: There are several boards, but the figure needs one.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    drawn = Figure(figsize=(spec.width, 0.75 * spec.width), dpi=300, layout="constrained")
-    FigureCanvasAgg(drawn)
-    axes = drawn.subplots()
-    small = min(8.0, 2.6 * spec.width)
-    {"curve": _curve, "cost-robust": _cost, "clean-robust": _scatter}[spec.plot](axes, boards, small)
-    axes.tick_params(labelsize=small - 1)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    axes.grid(color="#e4e4e4", linewidth=0.5, zorder=0)
-    content = io.BytesIO()
-    drawn.savefig(content, format=kind, metadata={"CreationDate": None} if kind == "pdf" else {"Software": None})
+    content, data = io.BytesIO(), json.dumps(as_data(panels), separators=(",", ":"))
+    metadata = {"CreationDate": None, "Subject": data} if kind == "pdf" else {"Software": None, "Description": data}
+    with rc_context(RULES):
+        draw(panels, width).savefig(content, format=kind, metadata=metadata)
     return content.getvalue()
 
 
-def _scatter(axes: Any, boards: Sequence[Board], size: float) -> None:
-    for number, row in enumerate(only_one(boards, "for this figure").every):
-        _point(axes, 100 * row.clean.value, row, number, x_error=_errors(row.clean))
-    _finish(axes, "clean accuracy (%)", size)
+def draw(panels: Sequence[Panel], width: float) -> Any:
+    """The matplotlib figure: curves have direct labels where these fit, everything else has a legend below.
+
+    Arguments:
+        panels: What is drawn, one pair of axes each.
+        width: In inches.
+    """
+    from matplotlib import rc_context
+
+    names = [short(part.name, width) for panel in panels for part in panel.series]
+    longest = max(len(line) for name in names for line in name.splitlines())
+    direct = all(panel.lines for panel in panels) and longest / LETTERS <= MOST * width / _beside(panels, width)
+    with rc_context(RULES):
+        return _drawn(panels, width, direct=direct)
 
 
-def _cost(axes: Any, boards: Sequence[Board], size: float) -> None:
-    rows = [row for row in only_one(boards, "for this figure").every if row.passes is not None]
-    for number, row in enumerate(rows):
-        _point(axes, row.passes or 0.0, row, number)
-    most = max((row.passes or 0.0 for row in rows), default=1.0)
-    ticks = [tick for tick in (0, 1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000) if tick <= 1.3 * most]
-    axes.set_xscale("symlog", linthresh=1)
-    axes.set_xticks(ticks, labels=[f"{tick:,}" for tick in ticks])
-    axes.minorticks_off()
-    axes.set_xlim(-0.08, 1.4 * max(1.0, most))
-    _finish(axes, "score-model passes per image", size)
+def _beside(panels: Sequence[Panel], width: float) -> int:
+    return len(panels) if width >= WIDE else 1
 
 
-def _curve(axes: Any, boards: Sequence[Board], size: float) -> None:
-    series: dict[tuple[str, ...], list[tuple[float, Row]]] = defaultdict(list)
-    for board in boards:
-        for row in board.every:
-            key = (row.defense, row.classifier, row.score_model or "no score model", f"{row.draws} draws")
-            series[key].append((ThreatModel.parse(board.threat).radius, row))
-    for number, (parts, points) in enumerate(sorted(series.items())):
-        points.sort(key=lambda point: point[0])
-        name = _distinct(parts, list(series))
-        radii = [0.0, *(255 * radius for radius, _ in points)]
-        shares = [points[0][1].clean, *(row.worst_case for _, row in points)]
-        errors = list(zip(*(_errors(share) for share in shares), strict=True))
-        axes.errorbar(
-            radii,
-            [100 * share.value for share in shares],
-            yerr=errors,
-            label=name,
-            color=COLORS[number % len(COLORS)],
-            marker=MARKERS[number % len(MARKERS)],
-            markersize=3.5,
-            linewidth=1,
-            elinewidth=0.7,
-            capsize=1.5,
-        )
-    axes.set_xticks([0.0, *sorted({255 * ThreatModel.parse(board.threat).radius for board in boards})])
-    norms = {ThreatModel.parse(board.threat).norm for board in boards}
-    _finish(axes, f"radius (pixel levels of 255, {', '.join(sorted(norms))})", size)
+def _drawn(panels: Sequence[Panel], width: float, *, direct: bool) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    across = _beside(panels, width)
+    height = PANEL * math.ceil(len(panels) / across)
+    drawn = Figure(figsize=(width, height), dpi=300, layout="constrained")
+    FigureCanvasAgg(drawn)
+    handles: dict[str, Any] = {}
+    names = dict.fromkeys(part.name for panel in panels for part in panel.series)
+    styles = {name: STYLES[place % len(STYLES)] for place, name in enumerate(names)}
+    pairs = drawn.subplots(len(panels) // across, across, squeeze=False).flat
+    for axes, panel in zip(pairs, panels, strict=True):
+        for part in panel.series:
+            handles[short(part.name, width)] = _draw_series(axes, part, styles[part.name])
+        _finish(axes, panel, width / across)
+        if direct:
+            ends = [(part.x[-1], 100 * part.y[-1].value) for part in panel.series]
+            words = [(short(part.name, width), styles[part.name][0]) for part in panel.series]
+            direct_labels(axes, [(*word, *end) for word, end in zip(words, ends, strict=True)])
+    hollow = any(not part.complete for panel in panels for part in panel.series)
+    legend_below(drawn, ({} if direct else handles), HOLLOW if hollow else "")
+    drawn.draw_without_rendering()
+    return drawn
 
 
-def _distinct(key: tuple[str, ...], keys: Sequence[tuple[str, ...]]) -> str:
-    """The defense, and the parts that distinguish it from others of its name."""
-    same = [other for other in keys if other[0] == key[0]]
-    return ", ".join(part for place, part in enumerate(key) if place == 0 or len({other[place] for other in same}) > 1)
-
-
-def _point(axes: Any, x: float, row: Row, number: int, x_error: tuple[float, float] | None = None) -> None:
-    low, high = _errors(row.worst_case)
-    axes.errorbar(
-        [x],
-        [100 * row.worst_case.value],
-        yerr=[[low], [high]],
-        xerr=x_error and [[x_error[0]], [x_error[1]]],
-        label=row.defense,
-        color=COLORS[number % len(COLORS)],
-        marker=MARKERS[number % len(MARKERS)],
-        markersize=4,
-        elinewidth=0.7,
-        linestyle="none",
-        markerfacecolor="white" if row.missing else COLORS[number % len(COLORS)],
+def _draw_series(axes: Any, part: Series, style: tuple[str, str, str]) -> Any:
+    color, marker, line = style
+    return axes.errorbar(
+        part.x,
+        [100 * share.value for share in part.y],
+        yerr=list(zip(*map(_errors, part.y), strict=True)),
+        xerr=part.x_interval and [[error] for error in _errors(part.x_interval)],
+        color=color,
+        marker=marker,
+        markersize=5.5 if marker == "*" else 4,
+        markerfacecolor=color if part.complete else "white",
+        linewidth=1,
+        linestyle=line if len(part.x) > 1 else "none",
+        elinewidth=0.6,
         zorder=3,
     )
 
@@ -117,9 +121,18 @@ def _errors(interval: Interval) -> tuple[float, float]:
     return 100 * (interval.value - interval.low), 100 * (interval.high - interval.value)
 
 
-def _finish(axes: Any, x_label: str, size: float) -> None:
-    axes.set_xlabel(x_label, fontsize=size)
-    axes.set_ylabel("worst-case accuracy (%)", fontsize=size)
-    axes.set_ylim(-2, 100)
-    if axes.get_legend_handles_labels()[1]:
-        axes.legend(fontsize=size - 1.5, frameon=False, handletextpad=0.4, borderpad=0.2, labelspacing=0.3)
+def _finish(axes: Any, panel: Panel, width: float) -> None:
+    axes.set_xlabel(panel.x_label)
+    axes.set_ylabel("worst-case accuracy (%)")
+    axes.set_ylim(-3, 103)
+    axes.set_yticks(range(0, 101, 20))
+    axes.minorticks_off()
+    if panel.logarithmic:
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xlim(-0.12, 1.5 * max(x for part in panel.series for x in part.x))
+    else:
+        axes.xaxis.get_major_locator().set_params(integer=True, nbins=int(2 * width))
+    if panel.ticks:
+        axes.set_xticks(
+            panel.ticks, labels=[f"{tick:g}" if tick < 1000 else f"{tick / 1000:g}k" for tick in panel.ticks]
+        )

@@ -43,7 +43,7 @@ def make(
     spec = spec.model_copy(update={key: value for key, value in asked.items() if value is not None})
     formats = TABLES if spec.kind == "table" else FIGURES
     if output is not None and output not in formats:
-        raise UserError("figure-format", formats=" or ".join(formats), kind=spec.kind, output=output)
+        raise UserError("figure-format", formats=" or ".join(formats), kind=spec.kind, format=output)
     boards = _boards(spec, results or spec.results)
     if spec.kind == "table":
         return _table(spec, only_one(boards), output or "md"), False
@@ -51,9 +51,17 @@ def make(
 
 
 def _boards(spec: PaperSpec, results: Path) -> list[Board]:
-    curve = spec.kind == "figure" and spec.plot == "curve"
-    threat = None if spec.threat is None or curve else str(ThreatModel.parse(spec.threat))
-    return collect(results, dataset=spec.dataset, threat=threat, required=spec.require or REQUIRED)
+    required = spec.require or REQUIRED
+    if spec.kind == "figure" and spec.plot == "curve":
+        boards = collect(results, dataset=spec.dataset, required=required)
+        norm = (spec.threat or "").partition(":")[0].strip().lower()
+        found = [board for board in boards if norm in ("", ThreatModel.parse(board.threat).norm)]
+        return found or collect(results, dataset=spec.dataset, threat=_threat(spec), required=required)
+    return collect(results, dataset=spec.dataset, threat=_threat(spec), required=required)
+
+
+def _threat(spec: PaperSpec) -> str | None:
+    return None if spec.threat is None else str(ThreatModel.parse(spec.threat))
 
 
 def _table(spec: PaperSpec, board: Board, output: str) -> str:
@@ -75,13 +83,15 @@ def _table(spec: PaperSpec, board: Board, output: str) -> str:
 
 def _figure(stem: str, spec: PaperSpec, boards: list[Board], output: str | None, out: Path | None) -> str:
     from leaderboards.papers.figures import figure
+    from leaderboards.papers.series import panels
 
+    made = panels(spec, boards)
     suffix = out.suffix.lstrip(".").lower() if out is not None else ""
     wanted = [output] if output else [suffix] if suffix in FIGURES else list(FIGURES)
     folder = out if out is not None and suffix not in FIGURES else None
     paths = []
     for kind in wanted:
         path = (folder or Path()) / f"{stem}.{kind}" if folder is not None or out is None else out
-        write_whole(path, figure(spec, boards, kind))
+        write_whole(path, figure(made, spec.width, kind))
         paths.append(path)
     return "\n".join(map(str, paths))

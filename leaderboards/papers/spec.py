@@ -25,6 +25,8 @@ VALUES = (
     "believed",
     "p",
 )
+MOST_SERIES = 10
+"""The most series in a figure: more cannot be told apart."""
 READY = Path(__file__).parent.parent / "specs"
 
 
@@ -85,19 +87,22 @@ class PaperSpec(_Part):
         kind: `table` or `figure`.
         results: Folder of all records, relative to the working folder.
         dataset: Name of the data set; None if there is only one.
-        threat: Threat model; None if there is only one. A curve uses all radii of its norm.
+        threat: Threat model; None if there is only one. A curve takes its norm, which may be written alone (`linf`), with all
+            radii; None for a panel for each norm.
         require: Classes of attacks that every image of a row must have faced; empty for all four.
         caption: Caption of the table.
         label: Label for references in LaTeX.
         columns: The columns, in order, after the defense.
-        rows: The rows, in order; empty for all rows of the board, the most robust first.
+        rows: The rows, in order; empty for all rows of the board, the most robust first. A figure has at most `MOST_SERIES`.
+        top: For a figure without `rows`: how many of the ranked rows, the best and the undefended ones; of a board without
+            ranked rows, of the others.
         ablation: An ablation instead of `rows`.
         group: Headings for the rows of the board: `classifier`, `score_model` or `kind` (deterministic, stochastic).
         decimals: Decimals of percentages.
         interval: `pm`, `brackets` or `none`.
         bold: Whether the best of a column and every row that is not significantly worse are bold.
         plot: For a figure: `clean-robust`, `cost-robust` or `curve`.
-        width: Width of a figure in inches; 3.25 is one column.
+        width: Width of a figure in inches; 3.25 is one column, 6.75 the text of two.
     """
 
     kind: Literal["table", "figure"] = "table"
@@ -109,13 +114,14 @@ class PaperSpec(_Part):
     label: str = ""
     columns: list[ColumnSpec] = []
     rows: list[RowSpec] = []
+    top: int = Field(default=MOST_SERIES, ge=1, le=MOST_SERIES)
     ablation: AblationSpec | None = None
     group: Literal["", "classifier", "score_model", "kind"] = ""
     decimals: int = Field(default=1, ge=0, le=3)
     interval: Literal["pm", "brackets", "none"] = "pm"
     bold: bool = True
     plot: Literal["clean-robust", "cost-robust", "curve"] = "clean-robust"
-    width: float = Field(default=3.25, ge=1, le=12)
+    width: float = Field(default=3.25, ge=2, le=12)
 
 
 def read_spec(name: str) -> tuple[str, PaperSpec]:
@@ -136,7 +142,7 @@ def read_spec(name: str) -> tuple[str, PaperSpec]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise UserError("paper-spec-key", path=path, where=where, problem=first["msg"].lower()) from error
+        raise UserError("paper-spec-value", path=path, where=where, problem=first["msg"].lower()) from error
     except ValueError as error:
         raise UserError("paper-spec-damaged", path=path, error=error) from error
     _check(path, spec)
@@ -159,4 +165,4 @@ def _check(path: Path, spec: PaperSpec) -> None:
         if len(given) != 1:
             raise UserError("paper-column-kind", title=column.title, path=path, count=len(given))
         if column.value is not None and column.value not in VALUES:
-            raise UserError("paper-column-value", values=VALUES, path=path, column=column.value)
+            raise UserError("paper-column-value", values=VALUES, path=path, value=column.value)

@@ -8,11 +8,11 @@ import numpy as np
 
 from bench.errors import UserError
 from bench.figures.aggregate import PerImage
-from bench.registry.registry import suggest
 from bench.stats.intervals import mean_share
 from bench.stats.paired import holm, paired_p
 from leaderboards.boards import Board
 from leaderboards.columns import believed_text
+from leaderboards.papers.chosen import named_rows
 from leaderboards.papers.spec import ColumnSpec, PaperSpec, RowSpec
 from leaderboards.rows import Row, figure_of
 from leaderboards.tables import Cell, Table, p_text
@@ -61,7 +61,7 @@ def paper_table(spec: PaperSpec, board: Board) -> Table:
         columns=["Defense", *(column.title for column in spec.columns)],
         groups=made,
         notes=flags,
-        remarks=[_remark(spec, rows)],
+        remarks=[_remark(spec, board, rows)],
         label=spec.label,
         decimals=spec.decimals,
         interval=spec.interval,
@@ -86,23 +86,11 @@ def _groups(spec: PaperSpec, board: Board) -> Groups:
 
 def _chosen(wanted: Sequence[RowSpec], board: Board) -> Groups:
     groups: Groups = []
-    for part in wanted:
-        found = [row for row in board.every if _fits(row, part)]
-        if not found:
-            names = ", ".join(dict.fromkeys(row.defense for row in board.every))
-            close = suggest(part.defense, [row.defense for row in board.every])
-            raise UserError(
-                "table-row", defense=part.defense, dataset=board.dataset, threat=board.threat, names=names, close=close
-            )
+    for part, found in named_rows(wanted, board.every, f"{board.dataset}, {board.threat}"):
         if part.group or not groups:
             groups.append((part.group, []))
         groups[-1][1].extend((part.title or row.defense, row) for row in found)
     return groups
-
-
-def _fits(row: Row, part: RowSpec) -> bool:
-    named = row.defense == part.defense or (bool(part.arguments) and row.name == part.defense)
-    return named and all(row.arguments.get(key) == value for key, value in part.arguments.items())
 
 
 def _ablation(name: str, vary: Sequence[str], board: Board) -> Groups:
@@ -112,7 +100,7 @@ def _ablation(name: str, vary: Sequence[str], board: Board) -> Groups:
         raise UserError("table-ablation-default", name=name)
     strange = [argument for argument in vary if argument not in default.arguments]
     if strange:
-        raise UserError("table-ablation-argument", name=name, arguments=default.arguments, strange=strange[0])
+        raise UserError("table-ablation-argument", name=name, arguments=default.arguments, argument=strange[0])
     groups: Groups = [("default", [(name, default)])]
     for argument in vary:
         others = [row for row in rows if _changed(row, default) == {argument}]
@@ -133,18 +121,23 @@ def _column(column: ColumnSpec, rows: Sequence[Row], *, bold: bool) -> list[Cell
     if column.value in _VALUES:
         return [_VALUES[column.value](row) for row in rows]
     figures = [_figure(column, row) for row in rows]
-    best = _best(figures) if bold else set()
+    remarks = [
+        "" if part is None else row.remark(len(part[0]), part[1]) for row, part in zip(rows, figures, strict=True)
+    ]
+    own = [None if part is None or remark else part[0] for part, remark in zip(figures, remarks, strict=True)]
+    best = _best(own) if bold else set()
     return [
-        Cell(None if part is None else mean_share(part.shares), bold=place in best)
-        for place, part in enumerate(figures)
+        Cell(None if part is None else mean_share(part[0].shares), bold=place in best, remark=remark)
+        for place, (part, remark) in enumerate(zip(figures, remarks, strict=True))
     ]
 
 
-def _figure(column: ColumnSpec, row: Row) -> PerImage | None:
+def _figure(column: ColumnSpec, row: Row) -> tuple[PerImage, int] | None:
+    """The column's shares of a row, and their number of draws."""
     if column.value == "worst_case":
-        return row.shares
+        return row.shares, row.draws
     if column.value == "clean":
-        return row.clean_shares
+        return row.clean_shares, row.draws
     if column.attack_class is not None:
         return figure_of(row, [part for part in row.runs if part.attack_class == column.attack_class])
     return figure_of(row, [part for part in row.runs if column.attack in (part.attack, part.attack.partition(" ")[0])])
@@ -167,11 +160,11 @@ def _paired(part: PerImage, top: PerImage) -> float:
     return paired_p(part.shares[both], theirs[both])
 
 
-def _remark(spec: PaperSpec, rows: Sequence[Row]) -> str:
+def _remark(spec: PaperSpec, board: Board, rows: Sequence[Row]) -> str:
     counts = sorted({row.n for row in rows})
     n = f"n = {counts[0]}" if len(counts) == 1 else f"n from {counts[0]} to {counts[-1]}" if counts else "no rows"
     shown = {"pm": "; ±: half of the 95 % interval", "brackets": "; in brackets 95 % intervals", "none": ""}[
         spec.interval
     ]
     bold = "; bold: the best and every row not significantly worse (paired, two-sided, Holm, 5 %)" if spec.bold else ""
-    return f"In percent of images, {n}{shown}{bold}."
+    return f"In percent of images, {n}; required: {', '.join(board.required)}{shown}{bold}."

@@ -11,8 +11,9 @@ from bench.claims.likeness import alike, difference
 from bench.claims.modes import modes
 from bench.claims.operations import operations
 from bench.claims.passes import work
-from bench.claims.repetition import repetition, restored
+from bench.claims.repetition import repetition
 from bench.figures.finished import finished_claims
+from bench.keyed.generators import restored
 from bench.noise import Noise
 from bench.passes import CountedScoreModel, Tally
 from bench.records.claim import failed_checks

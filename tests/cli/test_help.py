@@ -33,7 +33,7 @@ def test_headings_stand_in_order_and_every_option_once(command, capsys):
     assert list(found) == HEADINGS[command]
     shown = [line.split()[0].rstrip(",") for lines in found.values() for line in lines if line[2] != " "]
     names = [parameter.opts[-1] for parameter in typer.main.get_command(app).commands[command].params]
-    assert sorted(shown) == sorted({"--samples": "-n"}.get(name, name) for name in [*names, "--help"])
+    assert sorted(shown) == sorted({"--samples": "-n"}.get(name, name) for name in [*names, "-h"])
 
 
 @pytest.mark.parametrize("command", HEADINGS)
@@ -51,7 +51,7 @@ def test_texts_have_one_left_edge_and_fit(command, capsys):
         ("run", "--mix-environments", WHERE),
         ("audit", "--data-dir", WHERE),
         ("suite", "--allow-code", "What is made"),
-        ("suite", "--help", KEPT),
+        ("suite", "-h,", KEPT),
     ],
 )
 def test_an_option_without_a_heading_stands_with_the_one_before_it(command, option, heading, capsys):
@@ -67,3 +67,20 @@ def test_without_headings_all_are_options(capsys):
     with pytest.raises(SystemExit):
         own(["--help"])
     assert [heading for heading, _ in SECTION.findall(capsys.readouterr().out)] == ["Arguments", "Options"]
+
+
+def commands(group=None, words=()):
+    """The words of every command and group."""
+    group = group or typer.main.get_command(app)
+    yield list(words)
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, (*words, name))
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_h_is_help(words, capsys):
+    assert main([*words, "--help"]) == 0
+    long = capsys.readouterr().out
+    assert main([*words, "-h"]) == 0
+    assert capsys.readouterr().out == long
+    assert "-h, --help" in long

@@ -261,7 +261,9 @@ def test_the_leaderboard_in_each_form(bench):
     pairs = [("denoise-once", "null"), ("none", "null"), ("none", "random tries=2")]
     assert sorted((row["defense"], row["attack"]) for row in rows) == pairs
     table = bench("leaderboard --results results").out
-    assert table.startswith("### fashion-mnist, linf:16/255\n")
+    assert table.startswith(
+        "### fashion-mnist, linf:16/255 (required: full gradient, AutoAttack, black box, transfer; n = 2)\n"
+    )
     assert all(row["run_ids"][0] in table for row in rows)
     assert bench("leaderboard --results results --out board.md") == ("", "")
     assert Path("board.md").read_text() == table

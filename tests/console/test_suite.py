@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -44,10 +45,10 @@ def test_lines_where_there_is_no_terminal(progress, capsys):
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        "[0/3] a · null · d: resuming after 50 of 100 images",
-        "[0/3] a · null · d: 100/100 done",
-        "[1/3] a · null · d: made, robust 50.0 % [40.0, 60.0]",
-        "[2/3] b\\x1b[31m · null · d: failed: no such [bold]thing[/bold]",
+        "[0/3] a: resuming after 50 of 100 images",
+        "[0/3] a: 100/100 done",
+        "[1/3] a: made, robust 50.0 % [40.0, 60.0]",
+        "[2/3] b\\x1b[31m: failed: no such [bold]thing[/bold]",
         "waiting for 1 cell that another process is making",
     ]
 
@@ -55,7 +56,7 @@ def test_lines_where_there_is_no_terminal(progress, capsys):
 def test_a_pipe_is_told_what_begins_and_nothing_of_what_is_done(progress, capsys):
     progress.began(CELLS[0], 0, 100)
     progress.began(CELLS[2], 100, 100)
-    assert capsys.readouterr().err == "[0/3] a · null · d: attacking 100 images\n"
+    assert capsys.readouterr().err == "[0/3] a: attacking 100 images\n"
 
 
 def test_a_table_on_a_terminal(monkeypatch):
@@ -85,12 +86,19 @@ def test_quiet_is_quiet(capsys):
 
 def test_the_summary():
     outcomes = [Outcome(CELLS[0], "made", FIGURES), Outcome(CELLS[2], "failed", error=UserError("so"))]
-    assert outcome_text(outcomes, "results").splitlines() == [
-        "cell          n    clean %  robust %           run  state",
-        "a · null · d  100  90.0     50.0 [40.0, 60.0]  123  made",
-        "c · null · d                                        failed: so",
+    assert outcome_text(outcomes).splitlines() == [
+        "all cells: null · d · n = 100",
         "",
-        "2 cells: 1 made, 1 failed; to compare them: bench leaderboard --results results",
+        "cell  clean %  robust %           run",
+        "a     90.0     50.0 [40.0, 60.0]  123",
+        "c                                      failed: so",
+        "",
+        "2 cells: 1 made, 1 failed",
+    ]
+    other = Outcome(Cell(names=CELLS[0].names, samples=50), "done", replace(FIGURES, n=50))
+    assert outcome_text([outcomes[0], other]).splitlines()[:2] == [
+        "cell          n    clean %  robust %           run",
+        "a · null · d  100  90.0     50.0 [40.0, 60.0]  123",
     ]
     first, second = outcome_documents(outcomes)
     assert first["robust"] == {"value": 0.5, "low": 0.4, "high": 0.6}
@@ -113,11 +121,13 @@ def test_the_outlook():
         Outlook(CELLS[2], error=UserError("so")),
     ]
     assert outlook_text(looks, 2).splitlines() == [
-        "cell          state  images missing  likely   at most",
-        "a · null · d  done",
-        "a · null · d  begun  10              5.0 min  10.0 min",
-        "c · null · d  new    100             ?        ?",
-        "c · null · d  wrong                           so",
+        "all cells: null · d",
+        "",
+        "cell  state  images missing  likely   at most",
+        "a     done",
+        "a     begun  10              5.0 min  10.0 min",
+        "c     new    100             ?        ?",
+        "c     wrong                           so",
         "",
         "4 cells: 1 done, 1 begun, 1 new, 1 wrong",
         "likely 2.5 min, at most 5.0 min on 2 workers",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 from bench.cli.main import main
 from bench.suite.cells import cells_of
 from bench.suite.file import read_suite
+from bench.text.words import percent
 
 ROOT = Path(__file__).parent.parent.parent
 README, SCALE = ((ROOT / page).read_text() for page in ("README.md", "docs/scale.md"))
@@ -36,6 +39,27 @@ def test_the_snippet_is_short_passes_the_kit_and_runs(tmp_path, monkeypatch, cap
     words = attack.removeprefix("bench ").split()
     assert main([*words[:-1], "2", "-A", "steps=2", "--quiet"]) == 0
     assert "median.py:Median rounds=2 under pgd-full steps=2" in capsys.readouterr().out
+
+
+def test_the_python_section_is_short_and_gives_the_number_of_the_command_line(tmp_path, monkeypatch, capsys):
+    """Run as it is printed; the same purifier in a file has the same number."""
+    snippet = block("python")
+    assert len(snippet.splitlines()) <= 12
+    (tmp_path / "own.py").write_text(snippet)
+    (tmp_path / "blur.py").write_text(snippet.split("result =")[0].replace("purify(self, x)", "purify(self, x, noise)"))
+    monkeypatch.chdir(tmp_path)
+    told = subprocess.run(
+        [sys.executable, "own.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    with open("blur.py", "a") as file:
+        file.write("\n\nBlur.deterministic = True\n")
+    assert main(["run", "--defense", "blur.py:Blur", "--threat", "linf:8/255", "-n", "50", "--quiet", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert told.stdout.strip() == f"{percent(found['clean_accuracy'])} {percent(found['robust_accuracy'])}"
 
 
 def test_the_attack_and_the_data_set_run(tmp_path, monkeypatch, capsys):

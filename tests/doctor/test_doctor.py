@@ -39,7 +39,7 @@ def summary(**changes):
 
 def commands(text):
     """The commands of a list of next steps, as words."""
-    return [shlex.split(line.partition("  #")[0]) for line in text.splitlines()[1:]]
+    return [shlex.split(line) for line in text.splitlines()[1:] if not line.startswith("  # ")]
 
 
 def test_percent():
@@ -60,7 +60,9 @@ def test_summary():
 def test_summary_of_a_stochastic_defense():
     draws = {"k": 10, "worst": 0.2, "null_worst": 0.7, "majority": 0.55, "null_majority": 0.9}
     checks = {"deterministic": False, "gradient_error": 0.3}
-    text = summary_text(summary(draws=draws, checks=checks, status="partial"), {"defense": "d", "attack": "a"})
+    shown = summary_text(summary(draws=draws, checks=checks, status="partial"), {"defense": "d", "attack": "a"})
+    assert max(map(len, shown.splitlines())) <= 80
+    text = " ".join(shown.split())
     assert "n = 100 (partial)" in text
     assert "mean over 10 fresh draws; worst 20.0 % (null attack 70.0 %), majority 55.0 % (null attack 90.0 %)" in text
     assert "stochastic, draws reproducible · gradient error 3e-01 (NOT EXACT: expected below 1e-4)" in text
@@ -119,10 +121,14 @@ def test_a_curve():
 def test_next_steps():
     assert next_steps(summary(), ["--defense", "none"], dataset_size=10_000).splitlines() == [
         "next",
-        "  bench run --defense none -n 1000                    # a half-width of 3.1 points; continues this record",
-        "  bench run --defense none -A steps=40 -A restarts=2  # a stronger attack: does the number hold?",
-        "  bench leaderboard                                   # this run beside the others",
-        "  bench audit abc --quick                             # can this number be believed?",
+        "  # a half-width of 3.1 points; continues this record",
+        "  bench run --defense none -n 1000",
+        "  # a stronger attack: does the number hold?",
+        "  bench run --defense none -A steps=40 -A restarts=2",
+        "  # this run beside the others",
+        "  bench leaderboard",
+        "  # can this number be believed?",
+        "  bench audit abc --quick",
     ]
 
 
@@ -159,7 +165,7 @@ def test_after_a_failed_check_the_only_steps_are_to_look_and_to_fix():
         ["bench", "run", "--defense", "a b", "-n", "20"],
     ]
     assert "which checks failed" in steps.splitlines()[1]
-    assert "after the fix" in steps.splitlines()[2]
+    assert "after the fix" in steps.splitlines()[3]
 
 
 @pytest.mark.parametrize("given", [["-n", "50"], ["-n50"], ["--samples", "50"], ["--samples=50"]])
@@ -219,7 +225,7 @@ def test_progress_without_a_terminal_is_a_line_a_shard(capsys):
     assert shown.out == ""
     assert shown.err.splitlines() == [
         "resuming after 1 of 3 images",
-        "2/3 done, robust so far 50.0 % [9.5, 90.5], 0 s left",
+        "2/3 done, 1 unbroken, 0 s left",
     ]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from refused import refused
 
-from bench.errors import UserError
 from bench.figures.curve import curve
 from bench.records.lines import SampleRecord
 from bench.threat import ThreatModel, parse_threats
@@ -30,7 +30,7 @@ def test_threats_are_read_smallest_first_and_by_norm():
     "text", ["linf:8/255,linf:8/255", "linf:8/255,linf:16/510", ",".join(f"l2:{k}" for k in range(1, 52))]
 )
 def test_a_threat_named_twice_and_too_many_are_refused(text):
-    with pytest.raises(UserError, match="different threats"):
+    with refused("threat-list"):
         parse_threats(text)
 
 
@@ -49,11 +49,20 @@ def test_shares_of_draws_take_the_smallest_share():
     assert [point.worst.value for point in points] == [0.75, 0.5]
 
 
-def test_norms_have_curves_of_their_own_and_images_must_be_common():
-    points = curve([run("linf:8/255", line(1, 1)), run("l2:1", line(1, 0)), run("l2:2", line(1, 1), line(2, 1))])
-    assert [(str(point.threat), point.n, point.worst.value) for point in points] == [
-        ("l2:1", 1, 0.0),
-        ("l2:2", 1, 0.0),
-        ("linf:8/255", 1, 1.0),
+def test_norms_have_curves_of_their_own_and_all_their_points_the_same_images():
+    """Image 2 is missing at l2:2, so that it counts at no radius: with it the curve would rise from 1/2 to 1."""
+    points = curve(
+        [
+            run("linf:8/255", line(1, 1)),
+            run("l2:1", line(1, 1), line(2, 0)),
+            run("l2:2", line(1, 1), line(3, 1)),
+            run("l2:3", line(1, 1), line(2, 1)),
+        ]
+    )
+    assert [(str(point.threat), point.n, point.worst.value, point.robust.value) for point in points] == [
+        ("l2:1", 1, 1.0, 0.5),
+        ("l2:2", 1, 1.0, 1.0),
+        ("l2:3", 1, 1.0, 1.0),
+        ("linf:8/255", 1, 1.0, 1.0),
     ]
     assert points[1].as_dict()["robust"]["n"] == 2

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from bench.cli.main import main
 from bench.doctor.benchmark import SETTINGS, benchmark
+from bench.keyed import MEANS, Keyed, taking_noise
+from bench.keyed.generators import global_state, same_state
 from bench.machine.device import pick_device
 from bench.models.embedded import fashion_mnist_score_model
 from bench.noise import Noise, philox
@@ -44,7 +47,7 @@ def test_auto_takes_cuda_and_switches_approximations_off():
 
 def test_a_device_that_is_not_there_is_refused(capsys):
     assert main(["run", "--device", f"cuda:{torch.cuda.device_count()}", "--quiet"]) == 2
-    assert "bench doctor" in capsys.readouterr().err
+    assert "[device-unknown]" in capsys.readouterr().err
 
 
 def test_matrix_products_are_full_float32(cuda):
@@ -146,7 +149,7 @@ def test_a_record_of_the_cpu_is_not_continued(tmp_path, capsys):
         "cuda",
     ]
     assert main(words) == 2
-    assert "--mix-environments" in capsys.readouterr().err
+    assert "[record-environment]" in capsys.readouterr().err
     assert main([*words, "--mix-environments"]) == 0
 
 
@@ -177,3 +180,26 @@ def test_the_benchmark_of_cifar10():
     document = benchmark(make_registry(), "cuda", SETTINGS[:1])
     assert "cuda" in document["device"]
     assert all(seconds > 0 for network in document["networks"] for seconds in network["seconds"].values())
+
+
+def test_foreign_draws_are_keyed_there_too(cuda):
+    class Draws:
+        deterministic = False
+
+        def purify(self, x):
+            return checkpoint(lambda z: z * torch.rand(z.shape, dtype=z.dtype, device=z.device), x, use_reentrant=False)
+
+    x = torch.linspace(0.1, 0.9, 256, dtype=torch.float64).view(4, 1, 8, 8)
+    found = {}
+    for device in ("cpu", cuda):
+        here, noise = x.to(device), Noise(3, torch.arange(4, device=device))
+        for means in MEANS:
+            built, leaf = Keyed(taking_noise(Draws()), means), here.clone().requires_grad_()
+            before = global_state()
+            pure = built.purify(leaf, noise)
+            (gradient,) = torch.autograd.grad(pure.sum(), leaf)
+            assert same_state(before, global_state())
+            assert torch.allclose(gradient * here, pure)
+            assert torch.allclose(built.purify(here[2:3], noise[2:3]), pure[2:3])
+            found[str(device), means] = pure.detach().cpu()
+    assert torch.equal(found["cpu", "operations"], found[str(cuda), "operations"])

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from records_for_tables import full_set, header, line, record
+from refused import refused
 
 import leaderboards
 from bench.cli.main import main
-from bench.errors import UserError
 from bench.records.spec import RunSpec
 from bench.records.writer import RecordWriter
 from bench.stats.intervals import mean_difference, mean_share, proportion
@@ -33,7 +33,7 @@ LONG = 40
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """Boards of a handful of images, which nobody would rank: what is tested here does not depend on their number."""
-    monkeypatch.setattr(leaderboards.rows, "FEW", 1)
+    monkeypatch.setattr(leaderboards.assembly, "FEW", 1)
 
 
 @pytest.fixture
@@ -91,12 +91,27 @@ def test_a_row_has_the_images_that_all_required_attacks_have(results):
     assert "some attacks on fewer images" not in row.flags
 
 
-def test_an_attack_beyond_what_is_required_counts_on_the_images_that_it_has(results):
+def test_an_attack_on_fewer_images_than_the_required_ones_enters_no_other_figure(results):
+    """Square breaks images 0 and 1 of four, and image 0 is broken anyway: on nine images it would leave 6 of 9, on four 2."""
     record(results, header("a3", "strong", "square", gradient="none"), "0011")
     row = next(row for row in board(results, required=["full gradient"]).rows if row.defense == "strong")
-    assert (row.worst_case, row.n) == (proportion(6, 9), 9)
-    assert row.under["black box"] == proportion(2, 4)
-    assert "some attacks on fewer images" in row.flags
+    assert (row.worst_case, row.n) == (proportion(7, 9), 9)
+    assert "black box" not in row.under
+    assert row.elsewhere["black box"].as_dict() == {**proportion(2, 4).as_dict(), "draws": 1}
+    assert row.flags[0] == "square on 4 images only"
+    assert row.counted == ["a1", "a2"]
+    whole = leaderboards.render(results, "md", required=["full gradient"], brief=True)
+    assert "square on 4 images only" in whole
+
+
+def test_a_cell_of_other_images_says_so(results):
+    """In a column of a required class: the row lacks black box on the images of its full gradient, since its gradients fail."""
+    record(results, header("a3", "strong", "square", gradient="none"), "0011")
+    made = results / "table.toml"
+    made.write_text('require = ["full gradient"]\n[[columns]]\ntitle = "Square"\nclass = "black box"\n')
+    text, _ = papers.make(str(made), results=results, output="md")
+    (cell,) = [row[1] for row in cells(text, "### toy")[2:] if row[0].startswith("strong")]
+    assert cell == "50.0 ± 35.0 (n = 4)"
 
 
 def test_runs_that_share_no_images_are_not_mixed(tmp_path):
@@ -145,16 +160,39 @@ def test_the_undefended_classifier_needs_no_transfer_and_is_what_others_are_comp
     assert ready.delta_null == mean_difference(np.array([1.0] * 4 + [0] * 5), np.ones(9))
 
 
-def test_ranks_tie_where_tests_cannot_tell_rows_apart(tmp_path):
+def test_a_rank_is_the_position_by_the_estimate_and_tests_say_which_ranks_are_open(tmp_path):
     full_set(tmp_path, "a", "best", "1" * LONG)
     full_set(tmp_path, "b", "near", "1" * (LONG - 2) + "00")
+    full_set(tmp_path, "e", "too", "00" + "1" * (LONG - 2))
     full_set(tmp_path, "c", "low", "1" * 10 + "0" * (LONG - 10))
     full_set(tmp_path, "d", "lowest", "0" * LONG)
-    assert [(row.defense, row.rank) for row in board(tmp_path).rows] == [
-        ("best", 1),
-        ("near", 1),
-        ("low", 3),
-        ("lowest", 4),
+    assert [(row.defense, row.rank, row.rank_low, row.rank_high) for row in board(tmp_path).rows] == [
+        ("best", 1, 1, 3),
+        ("near", 2, 1, 3),
+        ("too", 2, 1, 3),
+        ("low", 4, 4, 4),
+        ("lowest", 5, 5, 5),
+    ]
+
+
+def test_a_row_of_few_images_does_not_rank_above_a_better_one(tmp_path):
+    """Image for image `few` equals `many`, whose later images are easier: no test tells them apart, yet 50 stands below 75."""
+    full_set(tmp_path, "a", "many", "10" * 20 + "1" * 40)
+    full_set(tmp_path, "b", "few", "10" * 20)
+    full_set(tmp_path, "c", "middle", "10" * 20 + "1" * 20 + "0" * 20)
+    rows = board(tmp_path).rows
+    assert [(row.defense, row.n, row.rank) for row in rows] == [("many", 80, 1), ("few", 40, 2), ("middle", 80, 2)]
+    assert [(row.rank_low, row.rank_high) for row in rows] == [(1, 2), (1, 3), (2, 3)]
+
+
+def test_the_ranks_that_tests_leave_open_hold_the_position(tmp_path):
+    """`few` beats `many` on the 40 images of both, where 30 speak for it and 8 against it; `many` is above by its other 160."""
+    full_set(tmp_path, "a", "many", "0" * 30 + "1" * 170)
+    full_set(tmp_path, "b", "few", "1" * 32 + "0" * 8)
+    rows = board(tmp_path).rows
+    assert [(row.defense, row.rank, row.rank_low, row.rank_high) for row in rows] == [
+        ("many", 1, 1, 2),
+        ("few", 2, 1, 2),
     ]
 
 
@@ -190,7 +228,8 @@ def test_stochastic_rows_have_means_over_draws_known_draws_and_eot(tmp_path):
     assert row.worst_case == mean_share(
         np.repeat([0.75, 0, 0], 10)
     )  # the one scored draw of the protocol is another rule
-    assert row.under["known draws"] == proportion(0, 30)
+    assert row.under["known draws"] == mean_share(np.repeat([1.0, 0, 0], 10))
+    assert row.flags[0] == "dw-box-2024 at 1 draw only"
     assert row.eot == mean_share(np.repeat([0.75, 0.5, 0.0], 10))
     assert (row.deterministic, row.draws) == (False, 4)
 
@@ -282,22 +321,22 @@ def test_a_row_is_as_bad_as_its_worst_run_else_as_believed_as_its_strongest():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code"),
     [
-        ({"against": "x"}, r"--against to name a defense of the table \(strong, weak, weaker\), got 'x'; copy"),
-        ({"dataset": "other"}, r"expected finished runs below .*, got none that fit; make one: bench run"),
-        ({"threat": "l2:1"}, r"expected finished runs below .*, got none that fit"),
-        ({"required": ["magic"]}, r"expected --require among full gradient, AutoAttack, .* got 'magic'"),
+        ({"against": "x"}, "board-defense-unknown"),
+        ({"dataset": "other"}, "board-empty"),
+        ({"threat": "l2:1"}, "board-empty"),
+        ({"required": ["magic"]}, "board-class-unknown"),
     ],
 )
-def test_names_that_fit_nothing(options, message, results):
-    with pytest.raises(UserError, match=message):
+def test_names_that_fit_nothing(options, code, results):
+    with refused(code):
         collect(results, **options)
 
 
 def test_runs_without_images_are_left_out(tmp_path):
     RecordWriter(tmp_path / "toy" / "linf-8-255" / "a1", header("a1", "strong")).__exit__()
-    with pytest.raises(UserError, match="got none that fit"):
+    with refused("board-empty"):
         collect(tmp_path)
 
 
@@ -337,13 +376,14 @@ def cells(text, title):
 def test_markdown(results):
     full_set(results, "d", "ready", "111100000")
     text = leaderboards.render(results, "md")
-    ranked = cells(text, "### toy, linf:8/255\n")
+    title = "### toy, linf:8/255 (required: full gradient, AutoAttack, black box, transfer; n = 9)"
+    ranked = cells(text, f"{title}\n")
     assert ranked[0] == [
-        "rank", "defense", "classifier", "score model", "clean %", "full gradient %", "AutoAttack %", "black box %", "transfer %",
+        "rank", "rank 95 %", "defense", "classifier", "score model", "clean %", "full gradient %", "AutoAttack %", "black box %", "transfer %",
         "worst case %", "Δ null attack", "score passes", "n", "draws", "seeds", "believed", "flags",
     ]  # fmt: skip
-    assert ranked[2][:6] == ["1", "ready", "cnn", "unet", "100.0 [66.4, 100.0]", "44.4 [18.9, 73.3]"]
-    apart = cells(text, "### toy, linf:8/255: incomplete")
+    assert ranked[2][:7] == ["1", "1", "ready", "cnn", "unet", "100.0 [66.4, 100.0]", "44.4 [18.9, 73.3]"]
+    apart = cells(text, f"{title}: incomplete")
     assert [row[0] for row in apart[2:]] == ["strong", "weak", "weaker"]
     assert apart[0][-1] == "missing"
     assert "All rows: classifier: cnn; score model: unet; n: 9; seeds: 1; draws: 1." in text.replace(
@@ -376,7 +416,7 @@ def test_rows_of_one_name_are_told_apart_where_their_columns_do_not_fit(tmp_path
     whole, narrow = (
         leaderboards.render(tmp_path, "md", brief=True, required=["full gradient"], width=width) for width in (999, 80)
     )
-    assert [[row[1] for row in cells(text, "### toy")[2:]] for text in (whole, narrow)] == [
+    assert [[row[place] for row in cells(text, "### toy")[2:]] for text, place in ((whole, 2), (narrow, 1))] == [
         ["median", "median"], ["median (cnn)", "median (other)"],
     ]  # fmt: skip
 
@@ -441,7 +481,7 @@ def test_runs_of_several_folders_stand_side_by_side_once_each(tmp_path):
     (board,) = collect([mine, theirs], required=["full gradient"])
     assert [(row.defense, row.n) for row in board.rows] == [("own", 9), ("none", 9)]
     assert [len(row.runs) for row in board.rows] == [1, 1]
-    with pytest.raises(UserError, match=r"expected finished runs below .*/x, .*/y, got none"):
+    with refused("board-empty", match=".*/x, .*/y"):
         collect([tmp_path / "x", tmp_path / "y"])
 
 
@@ -488,7 +528,7 @@ def test_the_command_writes_a_file_or_a_folder(results, tmp_path, capsys):
     assert (tmp_path / "board.csv").read_text().startswith("dataset,threat,status,rank")
     assert capsys.readouterr().out == ""
     assert main([*words, "--out", str(results)]) == 2
-    assert "choose another --out" in capsys.readouterr().err
+    assert "[output-unwritable]" in capsys.readouterr().err
 
 
 def test_a_command_reproduces_its_run(tmp_path):
@@ -535,16 +575,14 @@ def test_rows_of_one_name_and_other_code_are_told_apart(tmp_path):
     assert [row.defense for row in board.rows] == ["own.py:Own @11112222", "own.py:Own @33334444", "other"]
     spec = tmp_path / "table.toml"
     spec.write_text('[[columns]]\ntitle = "Clean"\nvalue = "clean"\n[[rows]]\ndefense = "own.py:Own"\n')
-    with pytest.raises(
-        UserError, match=r"got only own.py:Own @11112222, own.py:Own @33334444, other \(did you mean own.py:Own @"
-    ):
+    with refused("table-row-unknown", match="did you mean own.py:Own @11112222"):
         papers.make(str(spec), results=tmp_path, output="md")
 
 
-@pytest.mark.parametrize("n", [leaderboards.rows.FEW - 1, leaderboards.rows.FEW])
+@pytest.mark.parametrize("n", [leaderboards.assembly.FEW - 1, leaderboards.assembly.FEW])
 def test_a_row_of_few_images_has_no_rank(n, tmp_path, monkeypatch):
     """Two images, both right, cannot be told from 57 of 100: without this rule they would share the first rank."""
-    monkeypatch.setattr(leaderboards.rows, "FEW", 20)
+    monkeypatch.setattr(leaderboards.assembly, "FEW", 20)
     record(tmp_path, header("a1", "trial"), "1" * n)
     record(tmp_path, header("b1", "known"), "10" * 50)
     (board,) = collect(tmp_path, required=["full gradient"])

@@ -125,7 +125,7 @@ def test_the_board_shows_ranks_with_ties_and_what_is_apart(opened):
     page = opened()
     assert page.locator("h1#title").inner_text() == "toy, linf:8/255"
     assert names(page) == ["best", "near", "noisy", "low"]
-    assert column(page, "Rank") == ["1=", "1=", "3", "4"]
+    assert column(page, "Rank") == ["1", "2", "3", "4"]
     assert column(page, "Worst case %") == ["100.0", "95.0", "53.1", "25.0"]
     assert column(page, "Believed") == ["unchecked"] * 4
     assert names(page, "#incomplete") == ["<b>lacking</b>"]

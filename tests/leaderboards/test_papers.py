@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 from records_for_tables import full_set, header, record
+from refused import refused
 
-from bench.cli.main import main
-from bench.errors import UserError
 from leaderboards.formats.latex import escape
 from leaderboards.papers.make import make
 
@@ -155,89 +154,41 @@ def test_what_latex_would_read_as_a_command():
     assert escape("50 % of A&B_c **bold**") == r"50 \% of A\&B\_c \textbf{bold}"
 
 
-@pytest.mark.parametrize("name", ["clean-robust", "cost-robust", "curve"])
-def test_ready_figures_are_a_pdf_and_a_png_of_a_columns_width(name, results, tmp_path, capsys):
-    from PIL import Image
-
-    full_set(results, "z", "best", "1" * 20 + "0" * 20, threat="linf:16/255")
-    words = ["table", name, "--results", str(results), "--out", str(tmp_path / "figures")]
-    if name != "curve":
-        text = (Path(__file__).parent.parent.parent / "leaderboards" / "specs" / f"{name}.toml").read_text()
-        words[1] = spec(tmp_path, text + 'threat = "linf:8/255"\n', name)
-    assert main(words) == 0
-    pdf, png = (Path(line) for line in capsys.readouterr().out.split())
-    assert pdf.read_bytes().startswith(b"%PDF")
-    picture = Image.open(png)
-    assert picture.width == 975  # 3.25 inches of 300 dots
-    assert len(picture.convert("RGB").getcolors(1 << 20)) > 20
-    assert main([*words[:-1], str(tmp_path / "one.png")]) == 0
-    assert (tmp_path / "one.png").read_bytes() == png.read_bytes()
-
-
-def test_the_points_of_figures_are_those_of_the_lines(results):
-    """What is handed to the plot, not what the picture looks like."""
-    from leaderboards.boards import collect
-    from leaderboards.papers.figures import _curve, _scatter
-
-    class Axes:
-        def __init__(self):
-            self.series = {}
-
-        def errorbar(self, x, y, *, label, **_):
-            self.series[label] = (list(x), list(y))
-
-        def __getattr__(self, name):
-            return lambda *_, **__: ([], [])
-
-    full_set(results, "z", "best", "1" * 20 + "0" * 20, threat="linf:16/255")
-    scatter, curve = Axes(), Axes()
-    _scatter(scatter, collect(results, threat="linf:8/255"), 8)
-    _curve(curve, collect(results), 8)
-    worst = [min(rights) for rights in zip(*(right(results, f"b{k}") for k in range(4)), strict=True)]
-    assert scatter.series["near"] == ([100.0], [pytest.approx(100 * sum(worst) / LONG)])
-    assert curve.series["best"] == ([0.0, 8.0, 16.0], [100.0, 100.0, 50.0])
-
-
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "code"),
     [
-        ("", "expected \\[\\[columns\\]\\]"),
-        ("kind = ", "expected TOML in"),
-        ('interval = "wide"\n' + COLUMNS, "got a bad interval"),
-        ('[[columns]]\ntitle = "x"\nvalue = "magic"', "expected a value among clean, worst_case"),
+        ("", "paper-columns-missing"),
+        ("kind = ", "paper-spec-damaged"),
+        ('interval = "wide"\n' + COLUMNS, "paper-spec-value"),
+        ('[[columns]]\ntitle = "x"\nvalue = "magic"', "paper-column-value"),
         (
             '[[columns]]\ntitle = "x"\nvalue = "clean"\nattack = "y"',
-            "expected one of value, attack, class and argument",
+            "paper-column-kind",
         ),
-        ('[[rows]]\ndefense = "x"\n' + COLUMNS, "expected the row 'x' on the board toy, linf:8/255, got only best"),
+        ('[[rows]]\ndefense = "x"\n' + COLUMNS, "table-row-unknown"),
         (
             '[ablation]\ndefense = "x"\nvary = ["rho"]\n' + COLUMNS,
-            "expected the defense 'x' with its default arguments",
+            "table-ablation-default",
         ),
         (
             '[ablation]\ndefense = "best"\nvary = ["tau"]\n' + COLUMNS,
-            r"expected arguments of best \(rho, steps\), got 'tau'",
+            "table-ablation-argument",
         ),
     ],
 )
-def test_specs_that_are_wrong(text, message, results, tmp_path):
-    with pytest.raises(UserError, match=message):
+def test_specs_that_are_wrong(text, code, results, tmp_path):
+    with refused(code):
         make(spec(tmp_path, text), results=results)
 
 
 def test_names_and_formats_that_are_wrong(results, tmp_path):
-    with pytest.raises(
-        UserError, match=r"expected a \.toml file or one of ablation, clean-robust, cost-robust, curve, main, got 'x'"
-    ):
+    with refused("paper-spec-not-found"):
         make("x", results=results)
-    with pytest.raises(UserError, match="expected --format md or latex or csv for a table, got 'pdf'"):
+    with refused("figure-format"):
         make("main", results=results, output="pdf")
     full_set(results, "z", "best", "1" * 20, threat="linf:16/255")
-    with pytest.raises(
-        UserError,
-        match=r"expected one board, got 2 \(toy, linf:16/255; toy, linf:8/255\); name them: --dataset and --threat",
-    ):
+    with refused("board-several", match="got 2 .*linf:16/255.*linf:8/255"):
         make("main", results=results)
     assert make("main", results=results, threat="linf:16/255") != make("main", results=results, threat="linf:8/255")
-    with pytest.raises(UserError, match="expected one board for this figure, got 2"):
+    with refused("board-several"):
         make("clean-robust", results=results, out=tmp_path)

@@ -1,5 +1,6 @@
 """What is published is what the committed records give: board, page, paper tables, and the tables inside the documents."""
 
+import io
 import re
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def test_the_documents_hold_tables_of_the_records(publish):
 
 def test_a_file_that_a_page_shows_is_written_anew(publish, tmp_path, monkeypatch):
     monkeypatch.setattr(publish, "FILES", {})
+    monkeypatch.setattr(publish, "FIGURES", {})
     monkeypatch.setattr(publish, "DOCUMENTS", ("page.md",))
     monkeypatch.setattr(publish, "ROOT", tmp_path)
     (tmp_path / "own.py").write_text("new\n")
@@ -44,6 +46,7 @@ def test_a_file_that_a_page_shows_is_written_anew(publish, tmp_path, monkeypatch
 @pytest.mark.parametrize("fence", ["", "```text\n"])
 def test_a_stale_block_is_written_anew_and_a_fresh_one_left(fence, publish, tmp_path, monkeypatch):
     monkeypatch.setattr(publish, "FILES", {})
+    monkeypatch.setattr(publish, "FIGURES", {})
     monkeypatch.setattr(publish, "DOCUMENTS", ("page.md",))
     monkeypatch.setattr(publish, "ROOT", tmp_path)
     monkeypatch.setattr(publish, "printed", lambda command: f"{command} says so\n")
@@ -56,6 +59,25 @@ def test_a_stale_block_is_written_anew_and_a_fresh_one_left(fence, publish, tmp_
     body = f"{fence}$ bench list\nbench list says so\n{foot}" if fence else "\n`bench list`\n\nbench list says so\n\n"
     assert page.read_text() == f"before\n<!-- from: bench list -->\n{body}<!-- end -->\nafter\n"
     assert publish.publish(check=False) == []
+
+
+def test_a_figure_is_stale_if_it_shows_other_data(publish, tmp_path, monkeypatch):
+    from PIL import Image, PngImagePlugin
+
+    def picture(data, level):
+        note, content = PngImagePlugin.PngInfo(), io.BytesIO()
+        note.add_text("Description", data)
+        Image.new("L", (2, 2), level).save(content, format="PNG", pnginfo=note)
+        return content.getvalue()
+
+    monkeypatch.setattr(publish, "ROOT", tmp_path)
+    monkeypatch.setattr(publish, "published", lambda: [])
+    monkeypatch.setattr(publish, "figures", lambda: [(tmp_path / "a.png", picture("[1]", 9))])
+    for data, level, stale in (("[1]", 9, []), ("[1]", 200, []), ("[2]", 9, ["a.png"])):
+        (tmp_path / "a.png").write_bytes(picture(data, level))
+        assert publish.publish(check=True) == stale
+    assert publish.publish(check=False) == ["a.png"]
+    assert (tmp_path / "a.png").read_bytes() == picture("[1]", 9)
 
 
 def test_a_command_that_fails_is_named(publish):

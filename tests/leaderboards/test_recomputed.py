@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import pytest
 from recomputed_boards import ENDS, KNOWN, rows_of
-from recomputed_cells import in_words
+from recomputed_cells import curves_of, in_words
 from recomputed_statistics import share_interval
 
 import leaderboards
@@ -46,7 +46,8 @@ def command(n, attack):
 def row_document(row):
     """What JSON says of a row."""
     return {
-        **{key: row[key] for key in ("rank", "classifier", "score_model", "deterministic", "draws", "n", "seeds", "clean", "under",
+        **{key: row[key] for key in ("rank", "rank_low", "rank_high", "elsewhere", "draw_figures", "any_fail", "p_n", "shared", "counted", "source",
+                                     "classifier", "score_model", "deterministic", "draws", "n", "seeds", "clean", "under",
                                      "eot", "worst_seed", "p", "certified", "verdict", "flags", "missing")},
         "believed": believed(row), "worst_case": row["worst"], "seed_spread": row["spread"], "delta_undefended": row["undefended"],
         "delta_null": row["null"], "score_passes": row["passes"],
@@ -62,7 +63,14 @@ def json_document(board, row, run):
         "n": run["n"], "clean": clean, "robust": robust, "worst_case": row["worst"], "believed": believed(run), "verdict": run["verdict"],
         "flags": run["flags"], "run_ids": [run["id"], *others], "status": "incomplete" if row["missing"] else "ranked",
         "attack_class": run["class"], "seed": run["seed"], "command": command(run["n"], run["spec"]["attack"]["name"]),
-        "row": row_document(row),
+        "row": row_document(row), "board": board_document(board),
+    }  # fmt: skip
+
+
+def board_document(board):
+    return {
+        "title": board["title"], "required": list(board["required"]), "n": dict(zip(("low", "high"), board["n"], strict=True)),
+        "ranked": len(board["rows"]), "reference": board["reference"],
     }  # fmt: skip
 
 
@@ -72,7 +80,7 @@ def imported_document(board, row):
     return {
         "defense": row["name"], "attack": None, "dataset": board["dataset"], "threat": board["threat"], "n": None,
         "clean": row["clean"], "robust": row["robust"], "worst_case": row["robust"], "believed": None, "verdict": None, "flags": flags,
-        "run_ids": [], "status": "imported", "imported": kept,
+        "run_ids": [], "status": "imported", "imported": kept, "board": board_document(board),
     }  # fmt: skip
 
 
@@ -102,10 +110,16 @@ def page_row(row, board):
         "board": board, "status": "incomplete" if row["missing"] else "ranked", "score": row["score_model"],
         "kind": "deterministic" if row["deterministic"] else "stochastic", "seeds": len(row["seeds"]),
         "clean": three(row["clean"]), "under": {kind: three(part) for kind, part in row["under"].items()},
-        "known": three(row["under"].get(KNOWN)), "eot": three(row["eot"]), "worst": three(row["worst"]),
+        "known": three(row["under"].get(KNOWN)), "eot": three(row["eot"]), "worst": three(row["worst"]), "shared": three(row["shared"]),
         "undefended": three(row["undefended"]), "null": three(row["null"]), "runs": [run["id"] for run in row["runs"]],
+        "elsewhere": {
+            kind: {"share": three(part), "n": part["n"], "draws": part["draws"]} for kind, part in row["elsewhere"].items()
+        },
+        "draw_figures": row["draw_figures"] and {
+            rule: {part: three(share) for part, share in pair.items()} for rule, pair in row["draw_figures"].items()
+        },
         "commands": [command(max(20, row["n"]), preset) for preset in row["presets"]],
-        **{key: row[key] for key in ("rank", "defense", "classifier", "draws", "n", "spread", "p", "passes", "certified",
+        **{key: row[key] for key in ("rank", "rank_low", "rank_high", "any_fail", "p_n", "counted", "source", "defense", "classifier", "draws", "n", "spread", "p", "passes", "certified",
                                      "verdict", "flags", "missing")},
     }  # fmt: skip
 
@@ -130,6 +144,15 @@ def page_audit(audit):
     return {key: audit.get(key) for key in ("verdict", "n", "size")} | {"checks": checks}
 
 
+def page_curve(curve):
+    points = [{"threat": threat, "eps": level / (255 if curve["norm"] == "linf" else 1), "share": three(share)}
+              for threat, level, share in curve["points"]]  # fmt: skip
+    return {
+        **{key: curve[key] for key in ("dataset", "norm", "defense", "classifier", "score", "draws", "n")},
+        "points": points,
+    }
+
+
 def page_of(results, asked):
     return leaderboards.render(results, "html", images=0, **asked)
 
@@ -141,13 +164,14 @@ def test_page(recomputed):
     found = json.loads(text)
     rows = [(row, number) for number, board in enumerate(wanted) for row in rows_of(board)]
     runs = {run["id"]: (run, place) for place, (row, _) in enumerate(rows) for run in row["runs"]}
-    assert set(found) == {"boards", "rows", "runs", "classes", "images", "names", "purified", "version"}
+    same(found["curves"], list(map(page_curve, curves_of(wanted))), "curves", abs=5.1e-10)
+    assert set(found) == {"boards", "curves", "rows", "runs", "classes", "images", "names", "purified", "version"}
     assert (found["images"], found["names"], found["purified"]) == ({}, {}, False)
     for board, (one, wanted_board) in enumerate(zip(found["boards"], wanted, strict=True)):
         eps = wanted_board["threat"].partition(":")[2]
         told = {"norm": wanted_board["threat"].partition(":")[0], "eps": float(Fraction(eps))}
         told |= {key: wanted_board[key] for key in ("dataset", "threat", "reference")}
-        told |= {"required": list(wanted_board["required"])}
+        told |= {"required": list(wanted_board["required"]), "title": wanted_board["title"], "n": wanted_board["n"]}
         told |= {"imported": [imported_document(wanted_board, row)["imported"] for row in wanted_board["imported"]]}
         same(one, told, f"boards/{board}", **UNROUNDED)
     for run, (one, place) in runs.items():
@@ -168,7 +192,7 @@ def test_csv(recomputed):
     lines = [
         told
         for board in wanted
-        for told in [*map(csv_line, rows_of(board), [board] * 99), *map(csv_imported, board["imported"])]
+        for told in [*map(csv_line, rows_of(board), [board] * 99), *map(csv_imported, board["imported"], [board] * 99)]
     ]
     assert len(found) == len(lines)
     for place, (one, told) in enumerate(zip(found, lines, strict=True)):
@@ -187,13 +211,24 @@ def test_csv(recomputed):
 
 def csv_line(row, board):
     figures = {
-        "clean": row["clean"], "worst_case": row["worst"], "known_draws": row["under"].get(KNOWN), "eot": row["eot"],
+        "clean": row["clean"], "worst_case": row["worst"], "shared": row["shared"], "eot": row["eot"],
         "delta_undefended": row["undefended"], "delta_null": row["null"],
-        **{kind.lower().replace(" ", "_"): row["under"].get(kind) for kind in board["required"]},
+        **{f"{rule}_{part}": share for rule, pair in (row["draw_figures"] or {}).items() for part, share in pair.items()},
     }  # fmt: skip
+    classes = {kind: row["elsewhere"].get(kind) or row["under"].get(kind) for kind in (*board["required"], KNOWN)}
+    classes = {kind.lower().replace(" ", "_"): part for kind, part in classes.items() if part}
+    counts = {f"{kind}_n": part["n"] for kind, part in classes.items()}
+    counts |= {f"{kind}_draws": part.get("draws", row["draws"]) for kind, part in classes.items()}
+    curves = {
+        f"any_fail_{part}": " ".join(f"{share:.6f}" for share in curve)
+        for part, curve in (row["any_fail"] or {}).items()
+    }
+    figures |= classes
     ends = {"value": "", "low": "_low", "high": "_high"}
     spread = {f"{name}{ends[end]}": part[end] for name, part in figures.items() if part for end in ENDS}
-    return spread | {
+    return spread | counts | curves | {f"source_{key}": value for key, value in (row["source"] or {}).items()} | {
+        "board": board["title"], "required": "; ".join(board["required"]), "counted": " ".join(row["counted"]),
+        "rank_low": row["rank_low"], "rank_high": row["rank_high"], "p_n": row["p_n"],
         "dataset": board["dataset"], "threat": board["threat"], "status": "incomplete" if row["missing"] else "ranked",
         "rank": row["rank"], "defense": row["defense"], "classifier": row["classifier"], "score_model": row["score_model"],
         "p": row["p"], "score_passes": row["passes"], "certified_l2": row["certified"], "n": row["n"], "draws": row["draws"],
@@ -202,8 +237,9 @@ def csv_line(row, board):
     }  # fmt: skip
 
 
-def csv_imported(row):
+def csv_imported(row, board):
     return {
+        "board": board["title"],
         "dataset": row["dataset"], "threat": row["threat"], "status": "imported", "defense": row["name"],
         "clean": row["clean"], "worst_case": row["robust"], "flags": "unreliable" if row["unreliable"] else "",
     }  # fmt: skip

@@ -199,9 +199,8 @@ def _check_points(chart, rows, of_row, of_tick):
 def _check_curves(chart, boards):
     (x, step_x), (y, step_y) = _axes(chart)
     wanted = []
-    for (name, *_), points in curves_of(boards).items():
-        wanted.append((name, 0, points[0][1]["clean"]["value"]))
-        wanted += [(name, level, row["worst"]["value"]) for level, row in points]
+    for curve in curves_of(boards):
+        wanted += [(curve["defense"], level, share["value"]) for _, level, share in curve["points"]]
     assert len(chart["points"]) == len(wanted)
     for point in chart["points"]:
         name, told = point["tip"].split("\n")

@@ -3,12 +3,12 @@
 import csv
 import io
 import re
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 
 import pytest
 from recomputed_boards import ENDS, FULL, boards_of, mean_over_seeds, rows_of
-from recomputed_cells import curves_of, percent, row_cells, run_cells, says
+from recomputed_cells import curves_of, percent, row_cells, rule_cells, run_cells, says, submission_cells
 from recomputed_statistics import holm, paired, share_interval
 
 import leaderboards
@@ -53,13 +53,16 @@ def imported_cells(row):
 
 def tables_of(board, output):
     """The tables that a board must have: title, and the cells of each row."""
-    name = f"{board['dataset']}, {board['threat']}"
+    name, title = f"{board['dataset']}, {board['threat']}", board["title"]
+    stochastic = [row for row in rows_of(board) if row["draw_figures"]]
     tables = {
-        name if board["rows"] else "": [row_cells(row, board["required"], output) for row in board["rows"]],
-        f"{name}: incomplete" if board["rows"] else name: [
+        title if board["rows"] else "": [row_cells(row, board["required"], output) for row in board["rows"]],
+        f"{title}: incomplete" if board["rows"] else title: [
             row_cells(row, board["required"], output) for row in board["incomplete"]
         ],
         f"{name}: imported for reference": list(map(imported_cells, board["imported"])),
+        f"{title}: rules over draws": [rule_cells(row, output) for row in stochastic],
+        f"{title}: any of N submissions fails": [cells for row in stochastic for cells in submission_cells(row)],
         f"{name}: runs": [run_cells(row, run, output) for row in rows_of(board) for run in row["runs"]],
     }
     return [(title, rows) for title, rows in tables.items() if rows]
@@ -78,7 +81,8 @@ def test_boards(output, recomputed):
                 says(cell, row.get(column), f"{title}, row {number}, {column}")
         said = dict(
             re.findall(
-                r"\b(classifier|score model|n|draws|seeds|seed):? ([^;\n]+?)(?=; |\.\s|\.$)", below.partition("In ")[0]
+                r"\b(classifier|score model|n|draws|seeds|seed):? ([^;\n]+?)(?=; |\.\s|\.$)",
+                re.split("In |Each ", below)[0],
             )
         )
         for column in set(chain(*rows)) - set(columns):
@@ -149,19 +153,39 @@ def paper_groups(name, board):
 
 def figures_of(row):
     """What a paper's columns say of a row: per-image shares, or a number."""
-    runs = row["runs"]
     return {
         "Clean": row["clean_shares"], "Worst case": row["shares"],
-        "PGD, full": mean_over_seeds(row, [run for run in runs if run["attack"].split(" ")[0] == "pgd-full"]),
-        "BPDA": mean_over_seeds(row, [run for run in runs if run["class"] == "BPDA"]),
-        "AutoAttack": mean_over_seeds(row, [run for run in runs if run["class"] == "AutoAttack"]),
+        "PGD, full": of_runs(row, lambda run: run["attack"].split(" ")[0] == "pgd-full"),
+        "BPDA": of_runs(row, lambda run: run["class"] == "BPDA"),
+        "AutoAttack": of_runs(row, lambda run: run["class"] == "AutoAttack"),
         "EOT": row["eot"], "Score passes": row["passes"],
     }  # fmt: skip
 
 
+def of_runs(row, chosen):
+    """The worst of the chosen runs that count; else of those on other images or draws, marked with these."""
+    runs = [run for run in row["runs"] if chosen(run) and run["seed"] in row["seeds"]]
+    counted = [run for run in runs if run["id"] in row["counted"]]
+    if counted or not runs:
+        return mean_over_seeds(row, counted)
+    wanted = row["draws"] if any(run["draws"] == row["draws"] for run in runs) else min(run["draws"] for run in runs)
+    runs = [run for run in runs if run["draws"] == wanted]
+    ids = [sample for sample in runs[0]["clean"] if all(sample in run["clean"] for run in runs)]
+    shares = mean_over_seeds({"ids": ids, "seeds": row["seeds"]}, runs)
+    return Apart(shares, ((len(ids),) if len(ids) != row["n"] else ()) + ((wanted,) if wanted != row["draws"] else ()))
+
+
+class Apart(dict):
+    """Shares of other images or draws than the row's, with what the cell has to say of them."""
+
+    def __init__(self, shares, said):
+        super().__init__(shares)
+        self.said = said
+
+
 def bold_places(columns):
     """The best of a column, and all that no paired test, corrected over the column, finds worse."""
-    there = [place for place, shares in enumerate(columns) if shares]
+    there = [place for place, shares in enumerate(columns) if shares and not isinstance(shares, Apart)]
     if len(there) < 2:
         return set()
     best = max(there, key=lambda place: sum(columns[place].values()) / len(columns[place]))
@@ -190,7 +214,11 @@ def paper_table(name, board):
         for title, row in part:
             figures = figures_of(row)
             cells = {
-                column: (share_interval(list(figures[column].values())) if figures[column] else None)
+                column: (
+                    share_interval(list(figures[column].values())) | {"said": getattr(figures[column], "said", ())}
+                    if figures[column]
+                    else None
+                )
                 if column in tested
                 else figures[column]
                 for column in columns
@@ -244,7 +272,8 @@ def test_paper_tables(output, paper):
             figure, bold = cells[column]
             plain = re.sub(r"^\*\*(.*)\*\*$|^\\textbf\{(.*)\}$", lambda found: found.group(1) or found.group(2), cell)
             assert (plain != cell) == bold, f"{title}, {column}: {cell} bold"
-            says(plain, percent(figure, "latex") if isinstance(figure, dict) else figure, f"{title}, {column}")
+            numbers = (*percent(figure, "latex"), *figure.get("said", ())) if isinstance(figure, dict) else figure
+            says(plain, numbers, f"{title}, {column}")
     signs = re.findall(r"^(?:\S+) (.*?)(?:  )?$", below.strip(), re.MULTILINE) if output == "md" else below
     assert all(note in signs for note in notes)
     assert (f"n = {counts[0]};" if len(counts) == 1 else f"n from {counts[0]} to {counts[-1]};") in below
@@ -263,6 +292,12 @@ def test_paper_tables_as_csv(paper):
             figure, _ = cells[column]
             ends = figure if isinstance(figure, dict) else {"value": figure, "low": None, "high": None}
             numbers |= {column: ends["value"], f"{column}_low": ends["low"], f"{column}_high": ends["high"]}
+        remarks = {column: found.pop(f"{column} remark", "") for column in columns}
+        for column, remark in remarks.items():
+            figure, _ = cells[column]
+            assert tuple(map(int, re.findall(r"\d+", remark))) == (
+                figure.get("said", ()) if isinstance(figure, dict) else ()
+            )
         assert set(found) <= set(numbers), f"not recomputed: {set(found) - set(numbers)}"
         for column, cell in numbers.items():
             assert (float(found[column]) if found.get(column) else None) == pytest.approx(cell, abs=1e-9), (
@@ -277,67 +312,54 @@ def boards_for_papers(recomputed, name="main"):
     return sorted(boards, key=lambda board: -len(rows_of(board)))
 
 
-class Axes:
-    """Keeps what is drawn into it."""
-
-    def __init__(self):
-        self.drawn = []
-
-    def errorbar(self, x, y, *, yerr, label, xerr=None, markerfacecolor="", **_):
-        self.drawn.append((label, list(x), list(y), yerr, xerr, markerfacecolor == "white"))
-
-    def __getattr__(self, name):
-        return lambda *_, **__: ([], [])
+def drawn_as(interval):
+    return [100 * interval[end] for end in ENDS]
 
 
-def errors(interval):
-    value, low, high = (100 * interval[end] for end in ENDS)
-    return [value - low, high - value]
+def ends_of(interval):
+    return [100 * end for end in (interval.value, interval.low, interval.high)]
 
 
-def test_points_of_figures(recomputed):
-    """Robust against clean and against cost: a point a row, hollow where it is incomplete, with its errors."""
+@pytest.mark.parametrize("plot", ["clean-robust", "cost-robust"])
+def test_points_of_figures(plot, recomputed):
+    """Robust against clean and against cost: each point is that of a row, hollow where it is incomplete, with its intervals."""
     from leaderboards.boards import collect
-    from leaderboards.papers.figures import _cost, _scatter
+    from leaderboards.papers.series import panels
+    from leaderboards.papers.spec import PaperSpec
 
-    results = recomputed[0]
     (board, *_) = boards_for_papers(recomputed)
-    made = collect(results, threat=board["threat"])
-    scatter, cost = Axes(), Axes()
-    _scatter(scatter, made, 8)
-    _cost(cost, made, 8)
-    for drawn, rows in (
-        (scatter.drawn, rows_of(board)),
-        (cost.drawn, [row for row in rows_of(board) if row["passes"] is not None]),
-    ):
-        for (label, x, y, up, across, hollow), row in zip(drawn, rows, strict=True):
-            wanted = 100 * row["clean"]["value"] if drawn is scatter.drawn else row["passes"]
-            assert (label, hollow) == (row["defense"], bool(row["missing"]))
-            assert x + y == pytest.approx([wanted, 100 * row["worst"]["value"]])
-            assert [end for (end,) in up] == pytest.approx(errors(row["worst"]), abs=1e-9)
-            assert across is None or [end for (end,) in across] == pytest.approx(errors(row["clean"]), abs=1e-9)
-            assert (across is None) == (drawn is cost.drawn)
+    (panel,) = panels(PaperSpec(kind="figure", plot=plot), collect(recomputed[0], threat=board["threat"]))
+    wanted = {}
+    for row in rows_of(board):
+        x = row["passes"] if plot == "cost-robust" else 100 * row["clean"]["value"]
+        if x is not None:
+            wanted[row["defense"], bool(row["missing"]), round(x, 6), round(row["worst"]["value"], 6)] = row
+    assert 3 < len(panel.series) <= 10
+    for part in panel.series:
+        name = part.name.partition(" (")[0]
+        row = wanted[name, not part.complete, round(part.x[0], 6), round(part.y[0].value, 6)]
+        assert ends_of(part.y[0]) == pytest.approx(drawn_as(row["worst"]), abs=1e-9)
+        if part.x_interval is not None:
+            assert ends_of(part.x_interval) == pytest.approx(drawn_as(row["clean"]), abs=1e-9)
+        assert (part.x_interval is None) == (plot == "cost-robust")
 
 
 def test_security_curves_of_figures(recomputed):
-    """A curve a defense, classifier and number of draws: its clean accuracy at radius 0, then the worst case at each radius."""
+    """Clean accuracy at radius 0, then the worst case at each radius and below, on the images that all radii share."""
     from leaderboards.boards import collect
-    from leaderboards.papers.figures import _curve
+    from leaderboards.papers.series import panels
+    from leaderboards.papers.spec import PaperSpec
 
-    axes, curves = Axes(), curves_of([board for board in recomputed[3] if board["threat"].startswith("linf")])
-    _curve(axes, [board for board in collect(recomputed[0]) if board.threat.startswith("linf")], 8)
-    for (label, x, y, up, _, _), (name, rows) in zip(axes.drawn, sorted(curves.items()), strict=True):
-        alike = [other for other in curves if other[0] == name[0]]
-        parts = [
-            name[0],
-            *(part for place, part in enumerate(name) if place and len({other[place] for other in alike}) > 1),
-        ]
-        points = [rows[0][1]["clean"], *(row["worst"] for _, row in rows)]
-        assert (label, x) == (
-            ", ".join(parts),
-            pytest.approx([0, *(level for level, _ in rows)]),
-        )
-        assert y == pytest.approx([100 * point["value"] for point in points])
-        assert [list(pair) for pair in zip(*up, strict=True)] == [
-            pytest.approx(errors(point), abs=1e-9) for point in points
-        ]
+    made = [board for board in collect(recomputed[0]) if board.threat.startswith("linf")]
+    (panel,) = panels(PaperSpec(kind="figure", plot="curve"), made)
+    by_points = {}
+    for curve in curves_of([board for board in recomputed[3] if board["threat"].startswith("linf")]):
+        shares = [share for _, _, share in curve["points"]]
+        assert all(one["value"] >= other["value"] for one, other in pairwise(shares))
+        at = (curve["defense"], tuple(float(level) for _, level, _ in curve["points"]))
+        by_points.setdefault(at, []).append([drawn_as(share) for share in shares])
+    assert 0 < len(panel.series) <= 10
+    for part in panel.series:
+        alike = by_points[part.name.partition(" (")[0], part.x]
+        drawn = [ends_of(point) for point in part.y]
+        assert any(drawn == [pytest.approx(point, abs=1e-9) for point in points] for points in alike)

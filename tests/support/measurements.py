@@ -53,6 +53,7 @@ TABLE = [
     Judged(f"{RUN}/spec/threat", "verify", "linf:1/2"),
     Judged(f"{RUN}/spec/draws", "verify", 7),
     Judged(f"{RUN}/spec/seed", "verify", 7),
+    Judged(f"{RUN}/spec/keyed", "verify", "image by image"),
     Shown(f"{RUN}/labels/*"),
     Shown(f"{RUN}/notes/[]"),
     Shown(f"{RUN}/checks/deterministic"),

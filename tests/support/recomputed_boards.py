@@ -103,17 +103,20 @@ def _board(key, runs, imports, required, against):
         for _, group in groupby(sorted(runs, key=parts), key=parts)
         for part in _by_draws(list(group))
     ]
-    rows.sort(key=lambda row: (-row["worst"]["value"], row["defense"], row["classifier"]))
+    rows.sort(key=lambda row: (-row["worst"]["value"], row["defense"], row["classifier"], row["draws"]))
     _beside_undefended(rows)
     ranked, others = [row for row in rows if not row["missing"]], [row for row in rows if row["missing"]]
     _rank(ranked)
-    ranked.sort(key=lambda row: (row["rank"], -row["worst"]["value"], row["defense"]))
     reference = next((row for row in [*ranked, *others] if row["defense"] == against), (*ranked, None)[0])
     _test([*ranked, *others], reference)
     imported = [row for row in imports if (row["dataset"], row["threat"]) == key[:2]]
+    counts = [row["n"] for row in ranked or others]
+    images = f"{min(counts)} to {max(counts)}" if len(set(counts)) > 1 else f"{counts[0]}"
     return {
         "dataset": key[0], "threat": key[1], "required": required, "rows": ranked, "incomplete": others,
         "reference": reference and reference["defense"], "imported": sorted(imported, key=lambda row: -row["robust"]),
+        "n": [min(counts), max(counts)],
+        "title": f"{key[0]}, {key[1]} (required: {', '.join(required)}; n = {images})",
     }  # fmt: skip
 
 
@@ -129,39 +132,35 @@ def _row(runs, required):
     differentiable = all(run["header"]["checks"].get("differentiable", True) for run in runs)
     needed = [BPDA if kind == FULL and not differentiable else kind for kind in required]
     needed = [kind for kind in needed if not (kind == TRANSFER and spec["defense"]["name"] == "none")]
-    seeds = _seeds(runs, draws, needed)
-    counted = [run for run in runs if run["draws"] == draws and run["seed"] in seeds]
-    asked = [run for run in counted if _fills(run) & set(needed)] or counted
-    ids = [sample for sample in asked[0]["clean"] if all(sample in run["clean"] for run in asked)]
-    overlap = bool(ids)
-    if not overlap:
-        counted = [max(counted, key=lambda run: run["n"])]
-        seeds, ids = [counted[0]["seed"]], list(counted[0]["clean"])
+    seeds, ids, counted, overlap = _chosen(runs, draws, needed)
     runs = sorted(runs, key=lambda run: (_mean(run["adversarial"].values()), run["attack"], run["seed"]))
     row = {
         "defense": header["labels"]["defense"], "name": spec["defense"]["name"], "arguments": spec["defense"]["args"],
         "classifier": spec["classifier"]["name"], "score_model": (spec["score_model"] or {}).get("name"),
         "deterministic": header["checks"].get("deterministic", draws == 1), "draws": draws, "n": len(ids), "ids": ids,
-        "seeds": seeds, "runs": runs, "rank": None, "p": None, "undefended": None,
+        "seeds": seeds, "runs": runs, "rank": None, "rank_low": None, "rank_high": None, "p": None, "p_n": None, "shared": None, "undefended": None,
+        "counted": [run["id"] for run in counted], "source": _source(spec["defense"]),
     }  # fmt: skip
-    of_seeds = _by_seed(row, counted)
-    row["shares"], row["clean_shares"] = mean_over_seeds(row, counted), mean_over_seeds(row, counted, "clean")
+    faced_or_none = counted + [run | {"adversarial": run["clean"]} for run in counted]
+    of_seeds = _by_seed(row, faced_or_none)
+    row["shares"], row["clean_shares"] = mean_over_seeds(row, faced_or_none), mean_over_seeds(row, counted, "clean")
     row["worst"], row["clean"] = (share_interval(list(row[part].values())) for part in ("shares", "clean_shares"))
     row["null"] = difference_interval(list(row["shares"].values()), list(row["clean_shares"].values()))
     row["worst_seed"] = share_interval([min(parts) for parts in of_seeds.values()])
     accuracies = [float(_mean(column)) for column in zip(*of_seeds.values(), strict=True)]
     row["spread"] = float(np.std(accuracies, ddof=1)) if len(seeds) > 1 else 0.0
-    kinds = sorted({run["class"] for run in runs})
-    under = {kind: _interval(row, [run for run in runs if run["class"] == kind]) for kind in kinds}
-    row["under"] = {kind: part for kind, part in under.items() if part}
+    kinds = sorted({run["class"] for run in counted})
+    row["under"] = {kind: _interval(row, [run for run in counted if run["class"] == kind]) for kind in kinds}
     row["eot"] = _interval(row, [run for run in counted if _averages(run)])
-    faced = set().union(*(run["fills"] for run in counted))
+    apart = [run for run in runs if run["seed"] in seeds and run not in counted]
+    row["elsewhere"] = {
+        kind: _elsewhere([run for run in apart if run["class"] == kind], draws)
+        for kind in sorted({run["class"] for run in apart} - set(kinds))
+    }
+    row["draw_figures"], row["any_fail"] = (None, None) if row["deterministic"] else _over_draws(row, counted)
+    faced = set().union(*(_fills(run) for run in counted))
     wrong = any(_wrong(run) for run in counted)
-    if wrong:  # which is no full gradient, and stays so whatever is run
-        faced -= {FULL}
-    row["missing"] = [
-        kind for kind in needed if kind not in faced and (kind not in row["under"] or (wrong and kind == FULL))
-    ]
+    row["missing"] = [kind for kind in needed if kind not in faced]
     row["presets"] = [
         COMPLETING.get(kind, "autoattack" if row["deterministic"] else "autoattack-rand")
         for kind in row["missing"]
@@ -169,19 +168,107 @@ def _row(runs, required):
     ]
     if row["n"] < 20:
         row["missing"].append("images")
-        row["presets"] = [run["attack"].partition(" ")[0] for run in counted] + row["presets"]
-    row["passes"], row["certified"] = _cost(runs), _certified(max(counted, key=lambda run: run["n"]))
-    averaged = [run for run in runs if run["seed"] in seeds]
-    strongest = min(
-        averaged,
-        key=lambda run: (
-            bool(set(row["ids"]) - set(run["clean"])), _mean(run["adversarial"].values()), run["attack"], run["seed"],
-        ),
-    )  # fmt: skip
+        row["presets"] = [run["attack"].partition(" ")[0] for run in counted if run["n"] < 20] + row["presets"]
+    row["passes"], row["certified"] = _cost(runs), _certified(max(counted, key=lambda run: run["n"]), ids)
+    strongest = min(counted, key=lambda run: (_mean(run["adversarial"].values()), run["attack"], run["seed"]))
     verdicts = [run["verdict"] for run in runs]
     row["verdict"] = next((bad for bad in ("refuted", "suspect") if bad in verdicts), strongest["verdict"])
-    row["flags"] = _flags_of_row(row, counted, overlap)
+    row["flags"] = _flags_of_row(row, counted, apart, overlap)
     return row
+
+
+def _source(defense):
+    """What the registry's table says of a built-in defense."""
+    import defenses
+
+    entry = defenses.TABLE.get(defense["name"])
+    return vars(entry.source) if entry and entry.source and not defense.get("sha256") else None
+
+
+def _chosen(runs, draws, needed):
+    """The seeds that count, the images of the row, the runs that have them all, and whether the required attacks share any."""
+    own = [run for run in runs if run["draws"] == draws]
+    images, faced, attacks = {}, {}, {}
+    for seed in sorted({run["seed"] for run in own}):
+        mine = [run for run in own if run["seed"] == seed]
+        asked = [run for run in mine if _fills(run) & set(needed)] or mine
+        ids = [sample for sample in asked[0]["clean"] if all(sample in run["clean"] for run in asked)]
+        images[seed] = ids or list(max(asked, key=lambda run: run["n"])["clean"]), bool(ids)
+        faced[seed] = set().union(*map(_fills, mine)) & set(needed)
+        attacks[seed] = _attacks_on(mine, images[seed][0])
+    lead = min(images, key=lambda s: (-len(faced[s]), -len(attacks[s]), -len(images[s][0]) * images[s][1], s))
+    ids, overlap = images[lead]
+    seeds = [lead]
+    for seed in images if faced[lead] == set(needed) and overlap else ():
+        same = not attacks[lead] - _attacks_on([run for run in own if run["seed"] == seed], ids)
+        seeds += [seed] if seed != lead and same and images[seed][1] and set(ids) <= set(images[seed][0]) else []
+    counted = [
+        run
+        for seed in sorted(seeds)
+        for run in own
+        if run["seed"] == seed and set(ids) <= set(run["clean"]) and run["attack"] in {*attacks[lead], "null"}
+    ]
+    return sorted(seeds), ids, counted, overlap
+
+
+def _attacks_on(runs, ids):
+    return {run["attack"] for run in runs if set(ids) <= set(run["clean"])} - {"null"}
+
+
+def _elsewhere(runs, draws):
+    """The worst of some runs on the images that they share; of those with the row's draws, or with the fewest."""
+    wanted = draws if any(run["draws"] == draws for run in runs) else min(run["draws"] for run in runs)
+    runs = [run for run in runs if run["draws"] == wanted]
+    ids = [sample for sample in runs[0]["clean"] if all(sample in run["clean"] for run in runs)]
+    if not ids:
+        runs = [max(runs, key=lambda run: run["n"])]
+        ids = list(runs[0]["clean"])
+    part = {"ids": ids, "seeds": sorted({run["seed"] for run in runs})}
+    return _interval(part, runs) | {"draws": wanted}
+
+
+def _over_draws(row, counted):
+    """The four figures of a stochastic defense and the curves over repeated submissions, counted draw by draw."""
+    from itertools import combinations
+
+    known = [run for run in counted if run["class"] == KNOWN]
+    fresh = [run for run in counted if run["class"] not in (KNOWN, "null")]
+    rules = {
+        "mean": lambda right, classes, label: Fraction(sum(right), len(right)),
+        "worst": lambda right, classes, label: Fraction(int(all(right))),
+        "majority": lambda right, classes, label: Fraction(
+            int(min(set(classes), key=lambda one: (-classes.count(one), one)) == label)
+        ),
+    }
+
+    def figure(runs, rule):
+        clean, attacked = (
+            [run | {"value": _by_rule(run, which, rule)} for run in runs] for which in ("clean", "adversarial")
+        )
+        return mean_over_seeds(row, clean, "value"), mean_over_seeds(row, attacked + clean, "value")
+
+    def pair(runs, rule):
+        clean, robust = figure(runs, rule)
+        return {"clean": share_interval(list(clean.values())), "robust": share_interval(list(robust.values()))}
+
+    def survive(count):
+        return lambda right, classes, label: _mean(all(chosen) for chosen in combinations(right, count))
+
+    figures = {name: pair(fresh, rule) for name, rule in rules.items() if fresh}
+    figures |= {"known": pair(known, rules["mean"])} if known else {}
+    curve = [figure(fresh, survive(count)) for count in range(1, row["draws"] + 1)] if fresh else []
+    curves = {
+        name: [float(_mean(point[at].values())) for point in curve] for at, name in enumerate(("clean", "robust"))
+    }
+    return figures, curves if fresh else {}
+
+
+def _by_rule(run, which, rule):
+    """Per image the value of a rule."""
+    return {
+        line["id"]: rule([one == line["label"] for one in line[which]], line[which], line["label"])
+        for line in run["lines"]
+    }
 
 
 def _fills(run):
@@ -195,19 +282,6 @@ def _fills(run):
 def _wrong(run):
     checks = run["header"]["checks"]
     return (checks.get("gradient_error") or 0) > 1e-4 or checks.get("gradient_finite") is False
-
-
-def _seeds(runs, draws, needed):
-    faced = {}
-    for run in runs:
-        faced.setdefault(run["seed"], set()).update(_fills(run))
-    own = sorted({run["seed"] for run in runs if run["draws"] == draws})
-    whole = [seed for seed in own if faced[seed] >= set(needed)]
-    if not whole:
-        return [max(own, key=lambda seed: (len(faced[seed] & set(needed)), -seed))]
-    classes = {seed: {run["class"] for run in runs if run["seed"] == seed} for seed in whole}
-    most = sorted(whole, key=lambda seed: (-len(classes[seed]), seed))[0]
-    return [seed for seed in whole if not classes[most] - classes[seed]]
 
 
 def _by_seed(row, runs, which="adversarial"):
@@ -245,20 +319,29 @@ def _cost(runs):
     return float(Fraction(votes * sum(map(_passes, plain)), forward)) if forward else None
 
 
-def _certified(run):
-    radii = [line["certified"] for line in run["lines"] if line.get("certified") is not None]
+def _certified(run, ids):
+    of_row = [line for line in run["lines"] if line["id"] in set(ids)]
+    radii = [line["certified"] for line in of_row if line.get("certified") is not None]
     return sum(radii) / len(radii) if radii else None
 
 
-def _flags_of_row(row, counted, overlap):
+def _flags_of_row(row, counted, apart, overlap):
     found = [flag for run in row["runs"] for flag in run["flags"] if flag != "small n"]
-    if any(FULL in run["fills"] for run in row["runs"]):
+    if any(FULL in run["fills"] for run in counted):
         found = [flag for flag in found if flag != "inexact gradient mode"]
-    own = [
-        ("small n", row["n"] < 250), ("some attacks on fewer images", any(set(row["ids"]) - set(run["clean"]) for run in counted)),
-        ("runs share no images", not overlap),
-    ]  # fmt: skip
-    return [flag for flag, holds in own if holds] + list(dict.fromkeys(found))
+    own = [("small n", row["n"] < 250), ("runs share no images", not overlap)]
+    whys = [_why(run, row) for run in apart if run["class"] != "null"]
+    return sorted(set(whys)) + [flag for flag, holds in own if holds] + list(dict.fromkeys(found))
+
+
+def _why(run, row):
+    """Why a run does not count."""
+    if run["draws"] != row["draws"]:
+        return f"{run['attack']} at {run['draws']} draw{'s' if run['draws'] > 1 else ''} only"
+    there = len(set(row["ids"]) & set(run["clean"]))
+    if there < row["n"]:
+        return f"{run['attack']} on {there} image{'s' if there != 1 else ''} only"
+    return f"{run['attack']} with seed {run['seed']} only"
 
 
 def _common(one, other):
@@ -277,19 +360,28 @@ def _beside_undefended(rows):
 
 
 def _rank(rows):
-    """One more than the rows that a test, corrected over all pairs, finds better."""
+    """The position by the worst case, and the ranks that a test, corrected over all pairs, leaves open."""
     pairs = [(a, b) for place, a in enumerate(rows) for b in rows[:place]]
     columns = [_common(a["shares"], b["shares"]) for a, b in pairs]
     corrected = holm([paired(*both) for both in columns])
+    shared = [sample for sample in rows[0]["ids"] if all(sample in row["shares"] for row in rows)] if rows else []
     for row in rows:
-        row["rank"] = 1
+        some = shared and len({other["n"] for other in rows} | {len(shared)}) > 1
+        row["shared"] = share_interval([row["shares"][sample] for sample in shared]) if some else None
+        row["rank"] = 1 + sum(_mean(other["shares"].values()) > _mean(row["shares"].values()) for other in rows)
+        row["rank_low"], row["rank_high"] = 1, len(rows)
     for (a, b), (mine, theirs), p in zip(pairs, columns, corrected, strict=True):
         if p < 0.05:
-            (a if sum(mine) < sum(theirs) else b)["rank"] += 1
+            worse, better = (a, b) if sum(mine) < sum(theirs) else (b, a)
+            worse["rank_low"] += 1
+            better["rank_high"] -= 1
+    for row in rows:
+        row["rank_low"], row["rank_high"] = min(row["rank_low"], row["rank"]), max(row["rank_high"], row["rank"])
 
 
 def _test(rows, reference):
     others = [row for row in rows if row is not reference] if reference else []
-    corrected = holm([paired(*_common(row["shares"], reference["shares"])) for row in others])
-    for row, p in zip(others, corrected, strict=True):
-        row["p"] = p
+    columns = [_common(row["shares"], reference["shares"]) for row in others]
+    corrected = holm([paired(*both) for both in columns])
+    for row, p, (mine, _) in zip(others, corrected, columns, strict=True):
+        row["p"], row["p_n"] = p, len(mine)

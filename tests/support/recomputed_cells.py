@@ -35,14 +35,28 @@ def percent(interval, output="md"):
     return (value, (high - low) / 2) if output == "latex" else (value, low, high)
 
 
+def ranks(row):
+    low, high = row["rank_low"], row["rank_high"]
+    return low if low == high else (low, -high)  # the minus is a dash
+
+
+def elsewhere(row, kind, output="md"):
+    """Value and ends of a cell of other images or draws, then these."""
+    part = row["elsewhere"].get(kind)
+    if part is None:
+        return None
+    counts = (part["n"],) * (part["n"] != row["n"]) + (part["draws"],) * (part["draws"] != row["draws"])
+    return (*percent(part, output), *counts)
+
+
 def row_cells(row, required, output="md"):
     """What each column of a board says of a row; of the classes of attacks the required ones and known draws have columns."""
     many = len(row["seeds"]) > 1
     return {
-        "rank": row["rank"], "defense": row["defense"], "classifier": row["classifier"],
+        "rank": row["rank"], "rank 95 %": ranks(row), "defense": row["defense"], "classifier": row["classifier"],
         "score model": row["score_model"] or "-", "clean %": percent(row["clean"], output),
-        **{f"{kind} %": percent(row["under"].get(kind), output) for kind in (*required, KNOWN)},
-        "worst case %": percent(row["worst"], output), "EOT %": percent(row["eot"], output),
+        **{f"{kind} %": elsewhere(row, kind, output) or percent(row["under"].get(kind), output) for kind in (*required, KNOWN)},
+        "worst case %": percent(row["worst"], output), "shared images %": percent(row["shared"], output), "EOT %": percent(row["eot"], output),
         "Δ undefended": percent(row["undefended"], output), "Δ null attack": percent(row["null"], output), "p": row["p"],
         "score passes": row["passes"], "certified l2": row["certified"], "n": row["n"], "draws": row["draws"],
         "seeds": len(row["seeds"]), "± seeds": 100 * row["spread"] if many else None,
@@ -61,12 +75,44 @@ def run_cells(row, run, output):
     }  # fmt: skip
 
 
+def rule_cells(row, output="md"):
+    """What the table of rules over draws says of a stochastic row."""
+    titles = {"mean": "mean", "worst": "worst of all draws", "majority": "majority", "known": "known draws"}
+    cells = {"defense": row["defense"], "classifier": row["classifier"], "score model": row["score_model"] or "-",
+             "n": row["n"], "draws": row["draws"]}  # fmt: skip
+    for rule, title in titles.items():
+        pair = row["draw_figures"].get(rule, {"robust": None, "clean": None})
+        cells |= {f"{title} %": percent(pair["robust"], output), f"{title}, clean %": percent(pair["clean"], output)}
+    return cells
+
+
+def submission_cells(row):
+    """What the table of repeated submissions says of it: a line under attack, and one without."""
+    names = ("defense", "classifier", "score model", "n", "draws")
+    shared = {key: value for key, value in rule_cells(row).items() if key in names}
+    for name, part in (("attacked", "robust"), ("clean", "clean")) if row["any_fail"] else ():
+        shares = {f"N = {count}": 100 * share for count, share in enumerate(row["any_fail"][part], start=1)}
+        yield shared | {"images": name} | shares
+
+
 def curves_of(boards):
-    """The rows of each curve with their radii, smallest first: in levels of 255 for linf, in pixel units for l2."""
-    curves = {}
+    """The security curves: per image the worst so far, on the images of all radii; radii in levels of 255 for linf, else pixel units."""
+    rows = {}
     for board in boards:
-        level = float(board["threat"].partition(":")[2].removesuffix("/255"))
+        norm, level = board["threat"].split(":")
         for row in rows_of(board):
-            key = row["defense"], row["classifier"], row["score_model"] or "no score model", f"{row['draws']} draws"
-            curves.setdefault(key, []).append((level, row))
-    return {key: sorted(rows, key=lambda point: point[0]) for key, rows in curves.items()}
+            key = (board["dataset"], norm, row["defense"], row["classifier"], row["score_model"] or "", row["draws"])
+            rows.setdefault(key, []).append((float(level.removesuffix("/255")), board["threat"], row))
+    return [_curve(key, sorted(points, key=lambda point: point[0])) for key, points in sorted(rows.items())]
+
+
+def _curve(key, points):
+    first = points[0][2]
+    ids = [sample for sample in first["ids"] if all(sample in row["shares"] for _, _, row in points)]
+    worst = {sample: first["clean_shares"][sample] for sample in ids}
+    shares = [(None, 0, share_interval(list(worst.values())))]
+    for level, threat, row in points:
+        worst = {sample: min(share, row["shares"][sample]) for sample, share in worst.items()}
+        shares.append((threat, level, share_interval(list(worst.values()))))
+    names = dict(zip(("dataset", "norm", "defense", "classifier", "score", "draws"), key, strict=True))
+    return names | {"score": key[4] or None, "n": len(ids), "points": shares}

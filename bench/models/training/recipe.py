@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.models.training.adversarial import Adversary
+from bench.models.training.augmentation import Augmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,11 @@ class Recipe:
         average: Decay of the exponential average of the weights, which is the result.
         seed: Seed of the initial weights, the order and the noise.
         adversary: Makes the training images of an adversarially trained classifier; None for plain training.
+        augmentation: Changes training images at random before the loss; None for none.
+        levels: Mean and standard deviation of the logarithm of the noise level of a score model; None for those of
+            `denoising_loss`.
+        precision: `bfloat16` for autocast on the CPU too; None for float32 there.
+        storage: `float16` for weights that are rounded to it and stored in it; they are loaded as float32.
     """
 
     architecture: str
@@ -33,9 +39,13 @@ class Recipe:
     average: float = 0.999
     seed: int = 0
     adversary: Adversary | None = None
+    augmentation: Augmentation | None = None
+    levels: tuple[float, float] | None = None
+    precision: str | None = None
+    storage: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The recipe as in cards and checkpoints; plain training has no entry `adversary`."""
+        """The recipe as in cards and checkpoints, without the entries that are None."""
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
@@ -58,3 +68,48 @@ DIFFUSERS_SCORE = Recipe(
     epochs=64,
     rate=1e-3,
 )
+
+
+class Recipes(NamedTuple):
+    """The recipes for a data set."""
+
+    classifier: Recipe
+    adversarial: Recipe
+    score: Recipe
+
+
+GENERAL = Recipes(CLASSIFIER, ADVERSARIAL_CLASSIFIER, SCORE)
+"""The recipes of Fashion-MNIST, and of all data sets without their own."""
+NATURAL = Recipes(
+    classifier=Recipe(
+        architecture="small-resnet",
+        arguments={"widths": [32, 64, 128, 128], "blocks": 1},
+        epochs=40,
+        decay=0.05,
+        augmentation=Augmentation(shift=4),
+        precision="bfloat16",
+        storage="float16",
+    ),
+    adversarial=Recipe(
+        architecture="small-resnet",
+        arguments={"widths": [32, 64, 128, 128], "blocks": 1},
+        epochs=40,
+        decay=0.05,
+        adversary=Adversary(threat="linf:8/255", steps=3),
+        augmentation=Augmentation(shift=4),
+        precision="bfloat16",
+        storage="float16",
+    ),
+    score=Recipe(
+        architecture="small-unet",
+        arguments={"widths": [48, 160], "blocks": [2, 4], "low": 0.02, "high": 1.0},
+        epochs=80,
+        rate=1e-3,
+        augmentation=Augmentation(flip=True),
+        levels=(-1.9, 1.2),
+        precision="bfloat16",
+        storage="float16",
+    ),
+)
+"""Natural images, 32 x 32 in colour."""
+BY_DATASET = {"cifar10-jpeg": NATURAL}

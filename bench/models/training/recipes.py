@@ -16,7 +16,7 @@ from bench.models.figures import classifier_figures, score_figures
 from bench.models.hub import save_score_model
 from bench.models.training.adversarial import Adversary
 from bench.models.training.objectives import Loss, adversarial_loss, classification_loss, denoising_loss, noise_loss
-from bench.models.training.recipe import ADVERSARIAL_CLASSIFIER, CLASSIFIER, DIFFUSERS_SCORE, SCORE, Recipe
+from bench.models.training.recipe import BY_DATASET, DIFFUSERS_SCORE, GENERAL, Recipe
 from bench.models.training.training import Figures, train
 from bench.models.weights import write_model
 from bench.registry.arguments import takes
@@ -26,7 +26,7 @@ from bench.threat import ThreatModel
 Arrays = tuple[np.ndarray, np.ndarray]
 FIGURE_IMAGES = 1_000
 """Test images for the figures of a larger score model, which are computed on the CPU."""
-FORMATS = {"weights": SCORE, "diffusers": DIFFUSERS_SCORE}
+FORMATS = ("weights", "diffusers")
 
 
 def train_network(
@@ -65,12 +65,12 @@ def train_network(
         UserError: The data are missing or do not fit the architecture, or the threat cannot be trained against.
     """
     _check(epochs, form)
-    recipe = _recipe(kind, _adversary(adversarial, threat, dataset, registry), form)
+    recipe = _recipe(kind, _adversary(adversarial, threat, dataset, registry), form, dataset)
     recipe = replace(recipe, seed=seed, epochs=epochs or recipe.epochs)
     (images, labels), (test_images, test_labels), classes = _split(dataset, data_dir, registry)
     if dataset != "fashion-mnist" or form == "diffusers":
         recipe = replace(recipe, arguments={**recipe.arguments, **_fitted(recipe.architecture, images, classes)})
-    loss, figures = _objective(kind, form, recipe.adversary, test_images, test_labels)
+    loss, figures = _objective(kind, form, recipe, images, test_images, test_labels)
     save = save_score_model if form == "diffusers" else write_model
     fit = partial(train, recipe, loss, images, labels, out=out, figures=figures)
     return fit(dataset=dataset, device=pick_device(device), report=report, save=save)
@@ -80,25 +80,30 @@ def _check(epochs: int | None, form: str) -> None:
     if epochs is not None and epochs < 1:
         raise UserError("train-epochs", epochs=epochs)
     if form not in FORMATS:
-        raise UserError("train-format", formats=" or ".join(FORMATS), form=form)
+        raise UserError("train-format", formats=" or ".join(FORMATS), format=form)
 
 
 def _objective(
-    kind: str, form: str, adversary: Adversary | None, test_images: np.ndarray, test_labels: np.ndarray
+    kind: str, form: str, recipe: Recipe, images: np.ndarray, test_images: np.ndarray, test_labels: np.ndarray
 ) -> tuple[Loss, Figures]:
     """The loss to minimise, and the figures of the trained network."""
     if kind == "classifier":
-        loss = adversarial_loss(adversary) if adversary else classification_loss
-        return loss, classifier_figures(test_images, test_labels, adversary)
+        loss = adversarial_loss(recipe.adversary) if recipe.adversary else classification_loss
+        return loss, classifier_figures(test_images, test_labels, recipe.adversary)
     if form == "diffusers":
         return noise_loss, score_figures(test_images[:FIGURE_IMAGES])
-    return denoising_loss, score_figures(test_images)
+    loss = partial(denoising_loss, levels=recipe.levels) if recipe.levels else denoising_loss
+    return loss, score_figures(test_images, images)
 
 
-def _recipe(kind: str, adversary: Adversary | None, form: str) -> Recipe:
+def _recipe(kind: str, adversary: Adversary | None, form: str, dataset: str) -> Recipe:
+    recipes = BY_DATASET.get(dataset, GENERAL)
     if adversary:
-        return replace(ADVERSARIAL_CLASSIFIER, adversary=adversary)
-    return CLASSIFIER if kind == "classifier" else FORMATS[form]
+        steps = (recipes.adversarial.adversary or adversary).steps
+        return replace(recipes.adversarial, adversary=replace(adversary, steps=steps))
+    if kind == "classifier":
+        return recipes.classifier
+    return DIFFUSERS_SCORE if form == "diffusers" else recipes.score
 
 
 def _adversary(adversarial: bool, threat: ThreatModel | None, dataset: str, registry: Registry) -> Adversary | None:
@@ -108,7 +113,7 @@ def _adversary(adversarial: bool, threat: ThreatModel | None, dataset: str, regi
         return None
     boards = registry.find("datasets", dataset).entry.threats
     if threat is None and not boards:
-        raise UserError("train-threat-missing", dataset=dataset)
+        raise UserError("train-threat-required", dataset=dataset)
     return Adversary(threat=str(threat or boards[0]))
 
 
@@ -147,4 +152,5 @@ def _fitted(architecture: str, images: np.ndarray, classes: int) -> dict[str, fl
         "spread": round(float(images.std() / 255), 4),
         "channels": channels,
     }
-    return scale | ({"classes": classes, "size": height} if architecture == "small-convnet" else {})
+    sizes = {"small-convnet": {"classes": classes, "size": height}, "small-resnet": {"classes": classes}}
+    return scale | sizes.get(architecture, {})

@@ -18,13 +18,15 @@ from bench.files.atomic import replacing
 from bench.models.card import write_curve
 from bench.models.training.objectives import Loss
 from bench.models.training.recipe import Recipe
-from bench.models.weights import build, write_model
+from bench.models.weights import STORED, build, write_model
 
 CPU = torch.device("cpu")
 WARM_UP = 200
 """Steps until the largest learning rate, at most a tenth of all steps."""
 Figures = Callable[[nn.Module], dict[str, Any]]
 """Measures the quality of a trained model, for its card."""
+SAVED_EVERY = 120.0
+"""Seconds between checkpoints inside an epoch; each end of an epoch has one too."""
 Save = Callable[[nn.Module, Path, dict[str, Any]], Path]
 
 
@@ -52,8 +54,8 @@ def train(
         figures: Measures the quality of the trained model, on the CPU, for its card.
         dataset: Name of the images in the card.
         save: Writes the trained weights.
-        device: The device; a GPU runs under autocast to bfloat16. Weights, order and noise are drawn on the CPU, so they are
-            the same on every device.
+        device: The device; a GPU, or a recipe in bfloat16, runs under autocast to bfloat16. Weights, order and noise are drawn
+            on the CPU, so they are the same on every device.
         report: Receives one line per epoch.
 
     Raises:
@@ -103,32 +105,46 @@ class _Training:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), recipe.rate, weight_decay=recipe.decay)
         self.epoch, self.step = 0, 0
         self.curve: list[float] = []
+        self.total = 0.0  # of an epoch that was interrupted: the sum of its losses, the state of its generator
+        self.drawn: Tensor | None = None
+        self.saved = time.monotonic()
         if path.exists():
             self._restore(torch.load(path, map_location=device, weights_only=True))  # tensors and numbers only
 
     def run_epoch(self, loss: Loss, images: np.ndarray, labels: np.ndarray) -> float:
-        """One pass over the images; writes the checkpoint; returns the mean loss."""
+        """One pass over the images, or the rest of one; writes checkpoints; returns the mean loss of the pass."""
         generator = torch.Generator().manual_seed(1_000_003 * (self.recipe.seed + 1) + self.epoch)
         order = torch.randperm(len(images), generator=generator).numpy()
-        total, batch = 0.0, self.recipe.batch
+        if self.drawn is not None:
+            generator.set_state(self.drawn)
+        batch = self.recipe.batch
         batches = len(images) // batch
-        for k in range(batches):
+        for k in range(self.step - self.epoch * batches, batches):
             rows = order[k * batch : (k + 1) * batch]
             x = torch.from_numpy(images[rows].astype(np.float32) / 255).to(self.device)
             y = torch.from_numpy(labels[rows]).to(self.device)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                value = loss(self.model, x, y, generator)
-            total += self._update(value)
-        self.epoch += 1
-        self.curve.append(round(total / batches, 5))
+            self.total += self._update(self._loss(loss, x, y, generator))
+            if time.monotonic() - self.saved > SAVED_EVERY:
+                self.drawn = generator.get_state()
+                self._save()
+        mean = self.total / batches
+        self.epoch, self.total, self.drawn = self.epoch + 1, 0.0, None
+        self.curve.append(round(mean, 5))
         self._save()
-        return total / batches
+        return mean
+
+    def _loss(self, loss: Loss, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        recipe, kind = self.recipe, self.device.type
+        x = recipe.augmentation(x, generator) if recipe.augmentation else x
+        with torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda" or recipe.precision == "bfloat16"):
+            return loss(self.model, x, y, generator)
 
     def averaged(self) -> nn.Module:
-        """The model with its averaged weights, frozen and in inference mode."""
+        """The model with its averaged weights as they are stored, frozen and in inference mode."""
+        stored = STORED.get(self.recipe.storage)
         with torch.no_grad():
             for parameter, average in zip(self.model.parameters(), self.average, strict=True):
-                parameter.copy_(average)
+                parameter.copy_(average if stored is None else average.to(stored))
         return self.model.cpu().eval().requires_grad_(False)
 
     def _update(self, value: Tensor) -> float:
@@ -154,11 +170,14 @@ class _Training:
             "epoch": self.epoch,
             "step": self.step,
             "curve": self.curve,
+            "total": self.total,
+            "drawn": self.drawn,
             "recipe": self.recipe.as_dict(),
             "data": self.data,
         }
         with replacing(self.path) as file:
             torch.save(state, file)
+        self.saved = time.monotonic()
 
     def _restore(self, state: dict) -> None:
         if state.get("recipe", self.recipe.as_dict()) != self.recipe.as_dict():
@@ -169,6 +188,9 @@ class _Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.average, self.epoch = state["average"], state["epoch"]
         self.step, self.curve = state["step"], state["curve"]
+        self.total, self.drawn = state.get("total", 0.0), state.get("drawn")
+        if self.drawn is not None:
+            self.drawn = self.drawn.cpu()  # the generator is there
 
 
 def initialise(model: nn.Module, generator: torch.Generator) -> None:

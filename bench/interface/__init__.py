@@ -1,0 +1,1 @@
+"""The Python interface: functions that take names or objects, and what they return."""
