@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import string
 import sys
+from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from pathlib import Path
 
@@ -18,8 +20,8 @@ class BenchError(Exception):
     Arguments:
         code: Key of a sentence in `errors.toml`, such as `record-busy`. Callers compare this, since wording may change.
             A text that is no key is the sentence itself, and its code is empty.
-        values: Values of the placeholders in the sentence. Sequences of texts are joined by commas; an `OSError` is
-            printed by its reason alone.
+        values: Values of the placeholders in the sentence. Texts in a list, a tuple, a set or the keys of a table are
+            joined by commas; an `OSError` is printed by its reason alone. `{name!r}` prints a value as it is.
     """
 
     exit_code = 4
@@ -27,7 +29,7 @@ class BenchError(Exception):
     def __init__(self, code: str, **values: object) -> None:
         template = sentences().get(code)
         self.code = "" if template is None else code
-        self.message = code if template is None else template.format(**{k: _shown(v) for k, v in values.items()})
+        self.message = code if template is None else _Sentence().format(template, **values)
         super().__init__(self.message)  # an error is pickled by its message, and gets its code back from `__dict__`
 
     def __str__(self) -> str:
@@ -78,9 +80,14 @@ def sentences() -> dict[str, str]:
     return tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
-def _shown(value: object) -> object:
-    if isinstance(value, OSError):
-        return value.strerror or str(value)
-    if isinstance(value, (list, tuple, set, dict)) and value and all(isinstance(item, str) for item in value):
-        return ", ".join(value)
-    return value
+class _Sentence(string.Formatter):
+    """Formats sentences; values that `!r` or `!s` has made a text are printed as they are."""
+
+    def format_field(self, value: object, format_spec: str) -> str:
+        if isinstance(value, OSError):
+            return value.strerror or str(value)
+        if isinstance(value, (Sequence, Set, Mapping)) and not isinstance(value, str):
+            texts = [item for item in value if isinstance(item, str)]
+            if texts and len(texts) == len(value):
+                return ", ".join(texts)
+        return str(super().format_field(value, format_spec))

@@ -39,7 +39,7 @@ def logit_ratio(logits: Tensor, labels: Tensor) -> Tensor:
         UserError: There are fewer than three classes.
     """
     if logits.shape[1] < 3:
-        raise UserError("loss-dlr-classes", shape=logits.shape[1])
+        raise UserError("loss-dlr-classes", classes=logits.shape[1])
     largest = logits.topk(3, dim=1).values
     return -margin(logits, labels) / (largest[:, 0] - largest[:, 2] + TINY)
 

@@ -169,7 +169,7 @@ class ForbiddenNoise(Noise):
 
     def words(self, count: int, *, step: int = 0) -> Tensor:
         """Raises `DrawnError`."""
-        raise DrawnError("noise-drawn", who="a defense")
+        raise DrawnError("noise-drawn")
 
 
 def _unit(words: Tensor) -> Tensor:

@@ -64,7 +64,7 @@ class CountedClassifier(nn.Module):
         """
         logits = self.classifier(_watch(x, "classifier", self.tally))
         if not isinstance(logits, Tensor):
-            raise UserError("classifier-no-tensor", kind=type(logits).__name__)
+            raise UserError("classifier-not-tensor", kind=type(logits).__name__)
         return logits.to(x)
 
 

@@ -39,7 +39,7 @@ class ThreatModel:
             raise UserError("threat-norm", norms=NORMS, norm=self.norm)
         largest = NORMS[self.norm]
         if not SMALLEST <= self.eps <= largest:
-            raise UserError("threat-radius", largest=largest, norm=self.norm, short=_short(self.eps))
+            raise UserError("threat-radius", largest=largest, norm=self.norm, eps=_short(self.eps))
 
     @classmethod
     def parse(cls, text: str) -> ThreatModel:

@@ -24,7 +24,8 @@ def render(
     required: Sequence[str] = (),
     images: int | None = None,
     purifier: Callable[..., Any] | None = None,
-    brief: bool = False,
+    runs: bool = False,
+    commands: bool = False,
     width: int | None = None,
 ) -> str | bytes:
     """The leaderboard of all records below `results` in one of `FORMATS`: text, but for Parquet.
@@ -38,7 +39,8 @@ def render(
         required: Classes of attacks that a row needs to be ranked; all if empty.
         images: For the page: the number of images shown for each run that stores images; None fits it to their size.
         purifier: For the page: a function from a run and its evidence to the purified clean and adversarial images.
-        brief: For Markdown and LaTeX: omits the table of runs.
+        runs: For Markdown and LaTeX: adds tables of draws and of the runs.
+        commands: For Markdown and LaTeX: adds the commands that complete rows.
         width: For Markdown: the most characters in a line; no limit if None.
 
     Raises:
@@ -57,11 +59,13 @@ def render(
         from leaderboards.formats.frames import boards_as_frame
 
         return as_parquet(boards_as_frame(boards))
-    return as_text(boards, output, brief=brief, width=width)
+    return as_text(boards, output, runs=runs, commands=commands, width=width)
 
 
-def as_text(boards: Sequence[Board], output: str, *, brief: bool = False, width: int | None = None) -> str:
-    """Boards as text in one of `FORMATS` except `html` and `parquet`."""
+def as_text(
+    boards: Sequence[Board], output: str, *, runs: bool = False, commands: bool = False, width: int | None = None
+) -> str:
+    """Boards as text in one of `FORMATS` except `html` and `parquet`; the arguments are those of `render`."""
     if output == "json":
         from leaderboards.formats.documents import documents
 
@@ -72,27 +76,21 @@ def as_text(boards: Sequence[Board], output: str, *, brief: bool = False, width:
         return boards_as_csv(boards)
     from leaderboards.columns import tables
 
+    made = [table for board in boards for table in tables(board, runs=runs, commands=commands)]
     if output == "md":
-        from leaderboards.formats.markdown import as_markdown as form
-        from leaderboards.formats.markdown import fitted
-    else:
-        from leaderboards.formats.latex import as_latex as form
-    made = [table for board in boards for table in tables(board, runs=not brief)]
-    if output == "md" and width is not None:
-        made = [fitted(table, width) for table in made]
-    if output == "latex":  # with brackets the table would be too wide for a page
-        made = [
-            replace(
-                table,
-                interval="pm",
-                remarks=[
-                    text.replace("In brackets 95", "±: half of the 95").replace("intervals,", "interval,")
-                    for text in table.remarks
-                ],
-            )
-            for table in made
-        ]
-    return "\n\n".join(map(form, made))
+        from leaderboards.formats.markdown import as_markdown, fitted
+
+        shown = made if width is None else [fitted(table, width) for table in made]
+        return "\n\n".join(as_markdown(table, hints=not (runs and commands), width=width) for table in shown)
+    from leaderboards.formats.latex import as_latex
+
+    return "\n\n".join(as_latex(replace(table, interval="pm", explained=_halves(table.explained))) for table in made)
+
+
+def _halves(explained: Mapping[str, str]) -> dict[str, str]:
+    """The meaning of columns where half an interval is shown, since with brackets a table would be too wide for a page."""
+    words = ("In brackets 95 % intervals,", "±: half of the 95 % interval,")
+    return {title: text.replace(*words) for title, text in explained.items()}
 
 
 def paper(

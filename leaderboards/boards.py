@@ -105,7 +105,7 @@ def collect(
     """
     unknown = [kind for kind in required if kind not in REQUIRED]
     if unknown:
-        raise UserError("board-required", classes=REQUIRED, unknown=unknown[0])
+        raise UserError("board-class-unknown", classes=REQUIRED, got=unknown[0])
     folders = [results] if isinstance(results, Path) else list(results)
     runs = [run for folder in folders for run in _runs(folder)]
     groups = _groups(runs, dataset, threat)
@@ -117,7 +117,7 @@ def collect(
         raise UserError("board-empty", folders=", ".join(map(str, folders)))
     names = sorted({run.header.labels.defense for group in groups.values() for run in group})
     if against and against not in names:
-        raise UserError("board-against", names=names, against=against)
+        raise UserError("board-defense-unknown", names=names, against=against)
     keys = sorted({(name, level, "") for name, level in imports} | groups.keys())
     shown = [key for key in keys if key[2] or not any(other[:2] == key[:2] and other[2] for other in keys)]
     return [_board(key, groups.get(key, []), imports.get(key[:2], []), required, against) for key in shown]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
-from bench.audit.strength import FEW as FEW_EXAMINED
-from bench.audit.strength import PASSED
-from leaderboards.assembly import FEW
+from leaderboards import remarks
 from leaderboards.boards import Board
 from leaderboards.classes import KNOWN, REQUIRED
 from leaderboards.draw_tables import draw_tables
@@ -45,7 +44,6 @@ LEAST = (
 """Columns in the order in which a narrow terminal drops them."""
 DISTINGUISHING = ("classifier", "score model")
 """Columns that distinguish rows of the same defense."""
-COST = "Minutes to hours each: `--dry-run` says how many; `--attack autoattack-fast` takes less than the reference."
 TITLES = {kind: f"{kind} %" for kind in REQUIRED}
 
 
@@ -90,11 +88,20 @@ def columns(board: Board) -> list[Column]:
     ]
 
 
-def tables(board: Board, *, runs: bool = True) -> list[Table]:
-    """The tables of ranked, incomplete and imported rows and, if requested, of draws and runs; empty tables are omitted."""
+def tables(board: Board, *, runs: bool = False, commands: bool = False) -> list[Table]:
+    """The tables of ranked, incomplete and imported rows; empty tables are omitted.
+
+    Arguments:
+        board: The board.
+        runs: Whether tables of draws and of the runs follow.
+        commands: Whether the commands to run next stand below the rows.
+    """
     heading = f"{board.dataset}, {board.threat}"
     made = [_ranked(board)] if board.rows else []
     made += [_incomplete(board)] if board.incomplete else []
+    if made:
+        below = remarks.commands(board) if commands else []
+        made[-1] = replace(made[-1], remarks=[*made[-1].remarks, *below], hints=[remarks.following(board)])
     made += [_imported(board, heading)] if board.imported else []
     return made + ([*draw_tables(board), _runs(board, heading)] if board.every and runs else [])
 
@@ -116,21 +123,20 @@ def _undefended(row: Row) -> Cell:
 
 def _ranked(board: Board) -> Table:
     table, constant = _of_rows(board, board.title, board.rows)
-    return _with_remarks(table, constant, board, ranked=True)
+    return _claimed(table, constant, board, board.rows)
 
 
 def _incomplete(board: Board) -> Table:
     title = f"{board.title}: incomplete" if board.rows else board.title
-    why = f'Incomplete, so not ranked: a row needs attacks of the classes {", ".join(board.required)}, and {FEW} images. Other classes: --require, as in --require "full gradient".'
     table, constant = _of_rows(board, title, board.incomplete)
-    table = _with_remarks(table, constant, board, ranked=False)
-    commands = list(dict.fromkeys(command for row in board.incomplete for command in row.commands))
-    return Table(
-        title=table.title,
-        columns=table.columns,
-        groups=table.groups,
-        remarks=[why, *table.remarks, "What completes these rows:", "```sh\n" + "\n".join(commands) + "\n```", COST],
-    )
+    if board.rows:
+        return replace(table, remarks=[*remarks.constant(constant), remarks.unranked(board)])
+    table = _claimed(table, constant, board, board.incomplete)
+    return replace(table, remarks=[*table.remarks, remarks.unranked(board)])
+
+
+def _claimed(table: Table, constant: dict[str, str], board: Board, rows: Sequence[Row]) -> Table:
+    return replace(table, remarks=[*remarks.constant(constant), remarks.CLAIMED], explained=remarks.sure(board, rows))
 
 
 def _of_rows(board: Board, title: str, rows: Sequence[Row]) -> tuple[Table, dict[str, str]]:
@@ -138,43 +144,6 @@ def _of_rows(board: Board, title: str, rows: Sequence[Row]) -> tuple[Table, dict
     cells = [[cell(row) for _, cell in parts] for row in rows]
     table = without_empty(Table(title=title, columns=[name for name, _ in parts], groups=[("", cells)]))
     return without_constant(table, CONSTANT)
-
-
-def _with_remarks(table: Table, constant: dict[str, str], board: Board, *, ranked: bool) -> Table:
-    once = "; ".join(f"{title}: {text}" for title, text in constant.items())
-    notes = "In brackets 95 % intervals, in percent; Δ: the worst case minus the same without the defense, and without the attack, in points."
-    tied = (
-        " Rank: the position by the worst case; beside it the ranks that paired tests on common images leave open, all of them right at once with 95 %."
-        if ranked
-        else ""
-    )
-    rows = board.rows if ranked else board.incomplete
-    shared = next((row.shared.n for row in rows if row.shared), None)
-    tied += f" Shared images: the worst case on the {shared} images that all these rows have." if shared else ""
-    waiting = [f"{row.defense} (`{row.unaudited.audit}`)" for row in rows if row.unaudited]
-    unaudited = [f"Unchecked though a weaker attack on it was audited: {', '.join(waiting)}."] if waiting else []
-    sizes = sorted({part.audited for row in rows for part in row.runs if part.audited})
-    audits = (
-        [f"Believed: what an audit found ({'; '.join(sizes)}): it excludes large errors, not small ones."]
-        if sizes
-        else []
-    )
-    audits += (
-        [f"Passed: nothing spoke against it on fewer than {FEW_EXAMINED} images, too few to be believed."]
-        if any(row.verdict == PASSED for row in rows)
-        else []
-    )
-    against = (
-        f" p: two-sided paired test of the worst case against **{board.reference}** on the same images, Holm-corrected."
-        if "p" in table.columns
-        else ""
-    )
-    return Table(
-        title=table.title,
-        columns=table.columns,
-        groups=table.groups,
-        remarks=([f"All rows: {once}."] if once else []) + [notes + tied + against, *audits, *unaudited],
-    )
 
 
 def _imported(board: Board, heading: str) -> Table:
@@ -190,9 +159,9 @@ def _imported(board: Board, heading: str) -> Table:
         for row in board.imported
     ]
     names = ["defense", "clean %", "robust %", "imported from", "flags", "link"]
-    remarks = ["Imported as published, by other protocols and on other images; never ranked with the rows above."]
+    remark = "Imported as published, by other protocols and on other images; never ranked with the rows above."
     return without_empty(
-        Table(title=f"{heading}: imported for reference", columns=names, groups=[("", cells)], remarks=remarks)
+        Table(title=f"{heading}: imported for reference", columns=names, groups=[("", cells)], remarks=[remark])
     )
 
 

@@ -37,7 +37,7 @@ ROOT = Path(__file__).parent.parent
 RESULTS = "results/fashion-mnist-standard"
 RECORDS = f"--results {RESULTS}"
 FILES = {
-    "leaderboards/board.md": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient"',
+    "leaderboards/board.md": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient" --commands --runs',
     "leaderboards/site/index.html": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient" --format html',
     "results/tables/main.md": "bench table results/tables/main.toml --format md",
     "results/tables/main.tex": "bench table results/tables/main.toml --format latex",

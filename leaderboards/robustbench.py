@@ -12,6 +12,7 @@ from typing import Any
 from bench.errors import UserError
 from bench.figures.runs import read_run, read_runs
 from bench.records.lookup import find_record, results_of
+from bench.records.record import no_images
 from bench.threat import ThreatModel
 from leaderboards.assembly import rows_of
 from leaderboards.classes import AUTO
@@ -35,7 +36,7 @@ def model_info(results: Path, run: str, words: Mapping[str, str]) -> str:
     """
     strange = [key for key in words if key not in OWN_WORDS]
     if strange:
-        raise UserError("model-info-key", keys=OWN_WORDS, key=strange[0])
+        raise UserError("model-info-key-unknown", keys=OWN_WORDS, key=strange[0])
     row = _row_of(results, run)
     norm, eps = row.threat.split(":")
     if norm not in NORMS.values():
@@ -53,7 +54,7 @@ def _row_of(results: Path, run: str) -> Row:
     ]
     rows = [row for row in rows_of(board) if any(part.run_id == path.name for part in row.runs)]
     if not rows:
-        raise UserError("export-run-empty", path=path)
+        raise no_images(path)
     return rows[0]
 
 

@@ -38,6 +38,8 @@ class Table:
         groups: Heading (may be empty) and rows of each group; a row has one cell per column.
         notes: Notes, numbered from 1, that cells refer to.
         remarks: Sentences below the table.
+        explained: Sentences on columns by their titles; those of columns that are shown follow the first remarks, in one line.
+        hints: What to do next, for people at a terminal.
         label: Label for references in LaTeX.
         decimals: Decimals of percentages.
         interval: `brackets`, `pm` (half the width) or `none`.
@@ -48,6 +50,8 @@ class Table:
     groups: list[tuple[str, list[list[Cell]]]]
     notes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    explained: dict[str, str] = field(default_factory=dict)
+    hints: list[str] = field(default_factory=list)
     label: str = ""
     decimals: int = 1
     interval: str = "brackets"
@@ -56,6 +60,12 @@ class Table:
     def rows(self) -> list[list[Cell]]:
         """The rows of all groups."""
         return [row for _, rows in self.groups for row in rows]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The remarks, with what the columns that are shown mean."""
+        meanings = [text for title, text in self.explained.items() if title in self.columns]
+        return [*self.remarks, *([f"**How sure**: {' '.join(meanings)}"] if meanings else [])]
 
 
 def percent(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.claims.checks import REFUSED
 from bench.errors import sentences
 
 ROOT = Path(__file__).parent.parent
@@ -142,9 +143,46 @@ def test_each_error_gives_the_values_of_its_sentence():
     assert wrong == []
 
 
-def test_each_sentence_is_used_and_each_code_is_lower_case_with_hyphens():
-    assert {code for code, _, _ in error_calls()} == set(sentences())
+def test_each_code_is_raised_in_one_place():
+    """A code in two files, or twice in one, cannot tell which of them it was; a code in none is a leftover.
+
+    A table from checks to codes counts as one place, and a comparison with `error.code` as none.
+    """
+    places = {code: set() for code in sentences()}
+    for name, tree in TREES.items():
+        compared = {part for node in ast.walk(tree) if isinstance(node, ast.Compare) for part in node.comparators}
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Constant)
+                and isinstance(node.value, str)
+                and node.value in places
+                and node not in compared
+            ):
+                places[node.value].add(f"{name}:{node.lineno}")
+    assert {code: where for code, where in places.items() if len(where) != 1} == {}
+
+
+def test_the_catalogue_is_in_order():
+    """Each code is lower case with hyphens, stands under the room that raises it, and once, in alphabetical order."""
     assert [code for code in sentences() if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)+", code)] == []
+    rooms = {}
+    for line in filter(None, (ROOT / "bench" / "errors.toml").read_text().splitlines()):
+        if line.startswith("# "):
+            codes = rooms[line[2:]] = []
+        else:
+            codes.append(line.partition(" = ")[0])
+    assert {room: codes for room, codes in rooms.items() if codes != sorted(codes)} == {}
+    assert sorted(code for codes in rooms.values() for code in codes) == sorted(sentences())
+    misplaced = [(code, where) for code, _, where in error_calls() if code not in rooms[room_of(where)]]
+    assert misplaced == []
+
+
+def room_of(where):
+    """The room of a module, as headings of the catalogue name it."""
+    top, part, *_ = where.partition(":")[0].split(".")
+    if top != "bench":
+        return top
+    return part if (ROOT / "bench" / part).is_dir() and part != "defended" else "kernel"
 
 
 def test_user_errors_are_raised_by_their_code():
@@ -158,3 +196,4 @@ def test_user_errors_are_raised_by_their_code():
         and not (isinstance(node.args[0], ast.Constant) and node.args[0].value in sentences())
     ]
     assert loose == []
+    assert set(REFUSED.values()) <= set(sentences())

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from bench.errors import UserError
+from bench.registry.registry import suggest
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -57,3 +60,14 @@ TABLE: Mapping[str, Entry] = MappingProxyType(
         "binarization": Entry("bench.audit.checks.attack.binarization", "Does the attack find an adversarial image that was planted?", _ZIMMERMANN),
     }
 )  # fmt: skip
+
+
+def find_check(name: str) -> Entry:
+    """The check of this name.
+
+    Raises:
+        UserError: There is none.
+    """
+    if name not in TABLE:
+        raise UserError("check-unknown", name=name, near=suggest(name, list(TABLE)))
+    return TABLE[name]

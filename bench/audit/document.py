@@ -69,7 +69,7 @@ def findings_in(document: Mapping[str, Any] | None) -> list[Finding]:
     try:
         return [Finding(**check) for check in document["checks"]] if document else []
     except TypeError as error:
-        raise UserError("audit-release") from error
+        raise UserError("audit-other-release") from error
 
 
 def write_audit(

@@ -44,7 +44,7 @@ class ExaminedRun:
         batch = next((part.batch_size for part in run.header.environments.values()), None)
         self.worker = Worker(planned, pick_device(device.partition(",")[0]), batch, lambda *_: None)
         if not np.isin(self.ids, run.ids).all():
-            raise UserError("run-gaps", n=self.n, run_id=run.run_id)
+            raise UserError("audit-run-gaps", n=self.n, run_id=run.run_id)
 
     # The run's scores of these images
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.audit import TABLE
+from bench.audit import TABLE, find_check
 from bench.audit.examination import Examination, Listener
 from bench.audit.finding import FULL, QUICK
 from bench.audit.price import total
@@ -16,10 +16,10 @@ from bench.errors import UserError
 from bench.figures.runs import read_run
 from bench.plan.cache import Cache
 from bench.plan.plan import Plan
-from bench.records.spec import differences
-from bench.registry.registry import Registry, suggest
+from bench.records.record import no_images
+from bench.registry.registry import Registry
 from bench.run.options import Options
-from bench.run.replay import replan
+from bench.run.replay import check_unchanged, replan
 
 QUICK_IMAGES, FULL_IMAGES = 32, 128
 
@@ -42,10 +42,9 @@ class Scope:
 
     def __post_init__(self) -> None:
         for name in self.only:
-            if name not in TABLE:
-                raise UserError("audit-check-unknown", name=name, near=suggest(name, list(TABLE)))
+            find_check(name)
         if self.samples is not None and self.samples < 1:
-            raise UserError("audit-samples", samples=self.samples, usual=QUICK_IMAGES)
+            raise UserError("audit-samples", samples=self.samples, default=QUICK_IMAGES)
 
     @property
     def images(self) -> int:
@@ -130,12 +129,10 @@ def _subject(
 ) -> Subject:
     run = read_run(path)
     if not len(run):
-        raise UserError("audit-run-empty", path=path)
+        raise no_images(path)
     cache = cache or Cache()
     planned = planned or replan(run.header, registry, data_dir)
-    changed = differences(run.spec, planned.spec)
-    if changed:
-        raise UserError("audit-run-changed", run_id=run.run_id, changed="; ".join(changed))
+    check_unchanged(run, planned)
     subject = Subject(
         run,
         planned,

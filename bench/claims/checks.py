@@ -36,19 +36,21 @@ from bench.records.claim import FAILED, Claim
 __all__ = ["IMAGES", "REFUSED", "gradient_error", "interior", "measure_claims", "verify_claims"]
 
 IMAGES = 4
-_COUPLED = "to give an image the same at every batch size"
-COUPLED = {"batch size": _COUPLED, "batch size, float64": _COUPLED}
+COUPLED = ("batch size", "batch size, float64")
 REFUSED = {
-    "repeats": "to give the same logits twice for the same image and draw",
-    "other seed": "to give the same logits under another global seed",
-    "global state": "to leave the global random state alone",
-    "alone": "to give an image the same logits alone as in a batch",
-    "permuted": "to give an image the same logits in a batch of another order",
-    **COUPLED,
-    "modes": "to have every network in inference mode",
-    "not softmax": "to end in logits, not in probabilities",
+    "repeats": "defense-not-repeatable",
+    "other seed": "defense-global-seed",
+    "global state": "defense-global-state",
+    "alone": "defense-mixes-images",
+    "permuted": "defense-batch-order",
+    **dict.fromkeys(COUPLED, "defense-batch-size"),
+    "modes": "defense-train-mode",
+    "not softmax": "defense-probabilities",
 }
-"""Checks whose failure makes the robust accuracy meaningless, so that the run is refused; other failures are recorded and shown."""
+"""Codes of the errors of checks whose failure makes the robust accuracy meaningless, so that the run is refused.
+
+Other failures are recorded and shown.
+"""
 
 
 DRAWN = {"repeats", "other seed", "global state"}
@@ -76,7 +78,7 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
         logits = _first_logits(plan, model, scoring, x, noise)
     if not _fits(logits.shape[1], plan.dataset.classes):
         raise UserError(
-            "classifier-classes", count=len(plan.dataset.classes), dataset=plan.dataset.name, shape=logits.shape[1]
+            "classifier-classes", classes=len(plan.dataset.classes), dataset=plan.dataset.name, outputs=logits.shape[1]
         )
     inspect_classifier(plan.classifier, 0.1 + 0.8 * x, f"the classifier {plan.spec.classifier.name}")
     with restored():
@@ -87,7 +89,7 @@ def verify_claims(plan: Plan, model: DefendedClassifier, scoring: Scoring, x: Im
                 raise not_keyed(name)
             error = CoupledError if claim.check in COUPLED else UserError
             error = error if model.deterministic or claim.check not in _foreign(plan) else ForeignDrawsError
-            raise error(f"expected {name} {REFUSED[claim.check]}, {_got(claim)}")
+            raise error(REFUSED[claim.check], defense=name, got=_got(claim), advice=claim.meaning.rpartition("; ")[2])
     return checks | {"claims": [claim.as_dict() for claim in claims]}
 
 
@@ -183,15 +185,13 @@ def _counted(model: DefendedClassifier, evaluate: Callable[[], Tensor], noise: N
 
 
 def _got(claim: Claim) -> str:
-    """The measured value and the advice of a failed claim."""
+    """The measured value of a failed claim."""
     value = claim.value
     if isinstance(value, bool):
-        found = "probabilities" if value else "it changed"
-    elif isinstance(value, list):
-        found = ", ".join(value)
-    else:
-        found = f"a difference of {value:.1e}" if isinstance(value, float) else str(value)
-    return f"got {found}; {claim.meaning.rpartition('; ')[2]}"
+        return "probabilities" if value else "it changed"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return f"a difference of {value:.1e}" if isinstance(value, float) else str(value)
 
 
 def _fits(logits: int, classes: tuple[str, ...]) -> bool:

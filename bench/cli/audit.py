@@ -188,13 +188,10 @@ def _check_target(run: str | None, defense: str | None) -> None:
 
 def _check_names(only: list[str]) -> None:
     """Refuses unknown names of checks, before anything is loaded."""
-    from bench.audit import TABLE
-    from bench.registry.registry import suggest
+    from bench.audit import find_check
 
     for name in only:
-        if name not in TABLE:
-            near = suggest(name, list(TABLE))
-            raise UserError("check-name-unknown", name=name, near=near)
+        find_check(name)
 
 
 def _permit(registry: Registry, results: Path, run: str, allowed: bool) -> None:

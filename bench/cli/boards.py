@@ -43,7 +43,11 @@ def leaderboard_command(
         str,
         typer.Option("--format", help="md, latex, csv, json, parquet or html.", rich_help_panel="How they are written"),
     ] = "md",
-    brief: Annotated[bool, typer.Option("--brief", help="md, latex: omit the table of runs.")] = False,
+    commands: Annotated[
+        bool, typer.Option("--commands", help="md, latex: add the commands that complete the rows that are not ranked.")
+    ] = False,
+    runs: Annotated[bool, typer.Option("--runs", help="md, latex: add the rules over draws, and every run.")] = False,
+    brief: Annotated[bool, typer.Option("--brief", hidden=True)] = False,  # the default since 0.2
     width: Annotated[
         Optional[int],
         typer.Option(
@@ -88,7 +92,7 @@ def leaderboard_command(
     leaderboards = own_package("leaderboards", "FORMATS")
     wanted = "json" if as_json else output
     if wanted not in leaderboards.FORMATS:
-        raise UserError("leaderboard-format", formats=" or ".join(leaderboards.FORMATS), output=output)
+        raise UserError("leaderboard-format", formats=" or ".join(leaderboards.FORMATS), format=output)
     level = None if threat is None else str(ThreatModel.parse(threat))
     purifier = purify(allow_code=True) if purified and wanted == "html" else None
     text = leaderboards.render(
@@ -100,7 +104,8 @@ def leaderboard_command(
         required=require,
         images=images,
         purifier=purifier,
-        brief=brief,
+        runs=runs,
+        commands=commands,
         width=width or (terminal_width() if out is None else None),
     )
     page = out is not None and wanted == "html" and out.suffix.lower() not in (".html", ".htm")

@@ -123,13 +123,11 @@ def _members(registry: Registry, kind: str) -> set[str]:
 def _show_one(registry: Registry, kind: str, name: str, as_json: bool) -> None:
     """Prints one component or check."""
     if kind == CHECKS:
-        from bench.registry.registry import suggest
+        from bench.audit import find_check
         from bench.text.columns import folded
 
-        row = {row["name"]: row for row in _checks()}.get(name)
-        if row is None:
-            near = suggest(name, [row["name"] for row in _checks()])
-            raise UserError("show-check-unknown", name=name, near=near)
+        find_check(name)
+        row = next(row for row in _checks() if row["name"] == name)
         shown = row | {"arguments": []}
         summary = folded("  ", f"{row['summary']} {row['source']}")
         text = f"{name}  check\n{summary}\n\n  bench audit RUN --only {name}"

@@ -125,4 +125,4 @@ def deliver(text: str | bytes, out: Path | None, *, folder: bool = False) -> Non
         out.write_bytes(text if isinstance(text, bytes) else f"{text}\n".encode())
         say(str(out))
     except OSError as error:
-        raise UserError("output-unwritable", out=out, error=error) from error
+        raise UserError("output-unwritable", path=out, error=error) from error

@@ -10,7 +10,6 @@ import typer
 
 from bench.cli.help import Sectioned
 from bench.cli.options import DataDir, Device, Json, Quiet, Results, number_or, print_json, say
-from bench.errors import UserError
 from bench.files.documents import printable
 
 OBJECTS = "For a record whose parts were objects of a Python session"
@@ -52,13 +51,13 @@ def show_command(
     from bench.records.command import run_command
     from bench.records.lookup import find_record
     from bench.records.names import code_of
-    from bench.records.record import read_record
+    from bench.records.record import no_images, read_record
     from bench.registry.tables import make_registry
 
     record = read_record(find_record(results, run))
     audit = read_audit(record.path)
     if not record.lines:
-        raise UserError("show-run-empty", path=record.path)
+        raise no_images(record.path)
     header, summary = record.header, summarise(record, record.lines)
     if as_json:
         print_json(summary | ({"audit": audit} if audit else {}))

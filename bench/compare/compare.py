@@ -56,7 +56,7 @@ def compare(a: str, b: str, results: Path) -> list[Comparison]:
     else:
         pairs = [_one(*(read_run(find_record(results, side)) for side in (a, b)))]
     if not pairs:
-        raise UserError("compare-unmatched", a=a, b=b)
+        raise UserError("compare-unmatched", first=a, second=b)
     raw = [[paired_p(*reversed(pair.shares(which))) for which in PREDICTIONS] for pair in pairs]
     corrected = iter(holm([p for row in raw for p in row]))
     return [_comparison(pair, row, [next(corrected) for _ in row]) for pair, row in zip(pairs, raw, strict=True)]

@@ -64,4 +64,4 @@ def _load(name: str, data_dir: Path | None, *, train: bool) -> Any:
     try:
         return kind(root, train=train, download=True)  # unpacks the archive
     except (RuntimeError, OSError, EOFError) as error:
-        raise UserError("cifar-unpack", root=root / kind.filename, error=error) from error
+        raise UserError("cifar-unpack-failed", root=root / kind.filename, error=error) from error

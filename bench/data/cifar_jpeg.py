@@ -74,7 +74,7 @@ def _split(split: str, data_dir: Path | None) -> tuple[np.ndarray, np.ndarray]:
     except _UNREADABLE as error:
         raise UserError("cifar10-jpeg-unreadable", place=place, error=error) from error
     if not files:
-        raise UserError("cifar10-jpeg-missing", split=split, classes=CLASSES[0], place=place, source=SOURCE)
+        raise UserError("cifar10-jpeg-missing", split=split, first=CLASSES[0], place=place, source=SOURCE)
     if content_digest(files) != CHECKSUMS[split]:
         raise UserError("cifar10-jpeg-differs", split=split, place=place, count=len(files))
     labels = np.array([CLASSES.index(name.partition("/")[0]) for name, _ in files], dtype=np.int64)

@@ -111,15 +111,15 @@ def _check_images(name: str, images: np.ndarray) -> None:
         raise UserError("data-dtype", name=name, dtype=images.dtype)
     if not np.isfinite(images).all():
         bad = int(np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))[0])
-        raise UserError("data-not-finite", name=name, bad=bad)
+        raise UserError("data-not-finite", name=name, index=bad)
     if images.size and (images.min() < 0 or images.max() > 1):
         raise UserError("data-range", name=name, low=images.min(), high=images.max())
 
 
 def _check_labels(name: str, labels: np.ndarray, images: int, classes: int) -> None:
     if labels.shape != (images,) or labels.dtype.kind not in "iu":
-        raise UserError("data-labels", name=name, images=images, dtype=labels.dtype, shape=labels.shape)
+        raise UserError("data-labels", name=name, count=images, dtype=labels.dtype, shape=labels.shape)
     if not images:
         raise UserError("data-empty", name=name)
     if labels.min() < 0 or labels.max() >= classes:
-        raise UserError("data-label-range", name=name, classes=classes - 1, low=labels.min(), high=labels.max())
+        raise UserError("data-label-range", name=name, most=classes - 1, low=labels.min(), high=labels.max())

@@ -140,7 +140,7 @@ def _check_classes(found: _Found, path: str) -> None:
     empty = [name for name, files in found.classes.items() if not files]
     if empty:
         left = f" ({found.left})" if found.others else ""
-        raise UserError("folder-class-empty", path=path, empty=_shown(map(repr, empty)), left=left)
+        raise UserError("folder-class-empty", path=path, classes=_shown(map(repr, empty)), left=left)
 
 
 def _check_sizes(path: str, files: list[Path], pictures: list[Picture]) -> None:

@@ -65,5 +65,5 @@ def _read(folder: Path, name: str, checksums: dict[str, str]) -> bytes:
     hashed = content if algorithm == "sha256" else packed
     got = hashlib.new(algorithm, hashed, usedforsecurity=False).hexdigest()
     if got != expected:
-        raise UserError("idx-changed", path=path, algorithm=algorithm, expected=expected[:12])
+        raise UserError("idx-changed", path=path, algorithm=algorithm, digest=expected[:12])
     return content

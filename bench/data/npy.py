@@ -36,9 +36,7 @@ def _check(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Non
             raise UserError("npy-version", path=path, version=version)
         shape, _, dtype = HEADERS[version](stream)
         if dtype.hasobject:
-            raise UserError("npy-objects", path=path, filename=member.filename)
+            raise UserError("npy-objects", path=path, member=member.filename)
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if min(shape, default=0) < 0 or stream.tell() + size != member.file_size:
-            raise UserError(
-                "npy-size", size=size, filename=member.filename, shape=shape, path=path, file_size=member.file_size
-            )
+            raise UserError("npy-size", size=size, member=member.filename, shape=shape, path=path, got=member.file_size)

@@ -49,7 +49,7 @@ def purified(defense: Defense, x: Images, noise: Noise) -> Images:
         with blamed(f"{name}.purify to return images", "run it under --debug"):
             pure = defense.purify(x, noise)
     except DrawnError as error:
-        raise UserError("noise-drawn", who=f"{name}.purify") from error
+        raise UserError("defense-draws", name=name) from error
     if x._version != version:
         raise UserError("defense-writes-input", name=name, advice=LEAVE_X)
     _check_form(name, pure, x)

@@ -42,7 +42,7 @@ class EngineOptions:
 
     def _check_ray(self) -> None:
         if self.name != "ray" and (self.address is not None or self.gpus_per_worker is not None):
-            raise UserError("ray-options-without")
+            raise UserError("ray-options-unused")
         if self.name == "ray" and (len(self.devices) > 1 or ":" in self.devices[0]):
             raise UserError("ray-device", devices=",".join(self.devices))
 

@@ -85,7 +85,7 @@ class Session:
         if self.run != (order.run_id, order.device):
             planned = plan(order.request, self.registry, self.cache)
             if planned.spec.run_id != order.run_id:
-                raise WorkerError("worker-plan-differs", ordered=order.run_id, planned=planned.spec.run_id)
+                raise WorkerError("worker-plan-differs", wanted=order.run_id, got=planned.spec.run_id)
             self.worker = Worker(planned, pick_device(order.device), order.batch_size, self.working)
             if order.header is not None:
                 self.worker.adopt(order.header, order.path, mix=order.mix)

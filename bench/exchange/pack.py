@@ -43,7 +43,7 @@ def pack(path: Path, target: Path) -> Path:
         with replacing(target) as file:
             write_zip(path, file)
     except OSError as error:
-        raise UserError("pack-unwritable", target=target, error=error) from error
+        raise UserError("pack-unwritable", path=target, error=error) from error
     return target
 
 

@@ -61,7 +61,7 @@ def unpack(archive: Path, results: Path) -> Unpacked:
                 raise _conflict(archive, folder, target, results)
             return Unpacked(target, known=True)
     except OSError as error:
-        raise UserError("unpack-unwritable", results=results, error=error) from error
+        raise UserError("unpack-unwritable", path=results, error=error) from error
 
 
 def _place(archive: Path, folder: Path) -> Path:
@@ -92,7 +92,7 @@ def _conflict(archive: Path, theirs: Path, mine: Path, results: Path) -> UserErr
     differing = f"{own} here, {other} in {archive}" if own != other else f"{own} in both, by other lines or files"
     own_path, other_path = shlex.quote(str(mine)), shlex.quote(str(place))
     return UserError(
-        "unpack-conflict", path=mine, run=mine.name, difference=differing, own_path=own_path, other_path=other_path
+        "unpack-conflict", path=mine, run_id=mine.name, difference=differing, own_path=own_path, other_path=other_path
     )
 
 

@@ -37,21 +37,21 @@ def extract(archive: Path, target: Path, *, wanted: str = RECORD_FILES, most: in
             members = _checked(archive, opened, wanted, most)
             return [_unpack(opened, member, target) for member in members]
     except _BAD as error:
-        raise UserError("archive-no-zip", archive=archive, error=error) from error
+        raise UserError("archive-not-zip", archive=archive, error=error) from error
 
 
 def check_sizes(archive: Path, members: list[zipfile.ZipInfo], most: int = MOST_BYTES) -> None:
     """Raises `UserError` if a zip file holds too many files, or would unpack to far more than its size."""
     if len(members) > MOST_FILES or sum(member.file_size for member in members) > most:
-        raise UserError("archive-too-large", files=MOST_FILES, most=most >> 20, archive=archive)
+        raise UserError("archive-too-large", files=MOST_FILES, mebibytes=most >> 20, archive=archive)
     for member in members:
         if member.file_size > SUSPECT_BYTES and member.file_size > SUSPECT_RATIO * max(1, member.compress_size):
             raise UserError(
                 "archive-bomb",
                 archive=archive,
-                filename=member.filename,
-                file_size=member.file_size >> 20,
-                compress_size=member.compress_size >> 10,
+                member=member.filename,
+                unpacked=member.file_size >> 20,
+                packed=member.compress_size >> 10,
             )
 
 

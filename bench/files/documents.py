@@ -52,14 +52,14 @@ def bounded(file: Path, most: int = MOST_BYTES) -> bytes:
     """
     try:
         if file.exists() and not file.is_file():
-            raise UserError("file-special", file=file)
+            raise UserError("file-not-regular", file=file)
         with open(file, "rb") as stream:
             content = stream.read(most + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError("file-missing", file=file, reason=reason) from error
+        raise UserError("file-unreadable", file=file, reason=reason) from error
     if len(content) > most:
-        raise UserError("file-too-large", most=most >> 20, file=file)
+        raise UserError("file-too-large", mebibytes=most >> 20, file=file)
     return content
 
 

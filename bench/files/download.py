@@ -53,7 +53,7 @@ def fetch(addresses: Sequence[str], path: Path, *, checksum: str, advice: str = 
         part.parent.mkdir(parents=True, exist_ok=True)
         holder = _held(part)
     except OSError as error:
-        raise UserError("download-unwritable", path=path.name, parent=path.parent, error=error) from error
+        raise UserError("download-unwritable", file=path.name, folder=path.parent, error=error) from error
     with holder:
         if path.exists():  # another process has downloaded it
             part.unlink()
@@ -91,8 +91,8 @@ def _fetched(addresses: Sequence[str], part: Path, path: Path, *, checksum: str,
     kept = f"; {_megabytes(size)} are kept" if size else ""
     raise UserError(
         "download-failed",
-        path=path.name,
-        parent=path.parent,
+        file=path.name,
+        folder=path.parent,
         failures=" and ".join(failures),
         kept=kept,
         advice=advice and ", or " + advice,
@@ -149,7 +149,7 @@ def _check(path: Path, checksum: str, what: str) -> None:
     algorithm, _, expected = checksum.partition(":")
     got = digest(path, algorithm)
     if not got.startswith(expected):
-        raise UserError("download-changed", algorithm=algorithm, expected=expected[:12], got=got[:12], what=what)
+        raise UserError("download-changed", algorithm=algorithm, digest=expected[:12], got=got[:12], source=what)
 
 
 def _megabytes(count: int) -> str:

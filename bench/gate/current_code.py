@@ -56,5 +56,5 @@ def check_row(run: Run, registry: Registry, *, every: bool) -> None:
             complete(found.load(), {**found.entry.args, **args}, what=found.name, flag=FLAGS[found.kind])
         except UserError as error:
             raise UserError(
-                "gate-argument-removed", role=role, row_name=row_name(run), error=error, path=run.path
+                "gate-argument-removed", role=role, row=row_name(run), error=error, path=run.path
             ) from error

@@ -87,7 +87,7 @@ def publish(report: Report, *, junit: Path | None, summary: str | None) -> None:
         with open(summary, "a", encoding="utf-8") as file:
             file.write(as_step_summary(report))
     except OSError as error:
-        raise UserError("gate-summary-unwritable", summary=summary, error=error) from error
+        raise UserError("gate-summary-unwritable", path=summary, error=error) from error
 
 
 def as_junit(report: Report) -> str:

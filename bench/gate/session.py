@@ -82,7 +82,7 @@ class Session:
         after = [] if added else self._results(before, make=make and bool(before))
         old = [] if before else [run for run in after if self._other_code(run)]
         if old and len(old) == len(after):
-            raise UserError("gate-code-changed", old=", ".join(str(run.path) for run in old))
+            raise UserError("gate-code-changed", paths=", ".join(str(run.path) for run in old))
         after = [run for run in after if run not in old]
         changed = update(self.baseline, before, after, reason, added=added, samples=samples)
         notes = [note for run in read_baseline(self.baseline) for note in _on_the_floor(run)] if changed else []

@@ -65,7 +65,7 @@ def leaderboard(
     )
     return Report(
         own_package("leaderboards.formats.documents", "documents").documents(boards),
-        own_package("leaderboards", "as_text").as_text(boards, "md", brief=True, width=WIDTH),
+        own_package("leaderboards", "as_text").as_text(boards, "md", width=WIDTH),
         own_package("leaderboards.formats.frames", "boards_as_frame").boards_as_frame(boards),
     )
 

@@ -123,7 +123,7 @@ def _config(path: Path, place: str) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError("hub-file-missing", path=path.name, parent=path.parent, error=error, place=place) from error
+        raise UserError("hub-file-missing", file=path.name, folder=path.parent, error=error, place=place) from error
     if not isinstance(config, dict):
         raise UserError("hub-config-damaged", path=path, kind=type(config).__name__)
     return config

@@ -72,7 +72,7 @@ def _runs(network: nn.Module, x: Images) -> bool:
 def _check_mode(network: nn.Module, name: str) -> None:
     training = [path or "itself" for path, module in network.named_modules() if module.training]
     if training:
-        raise UserError("classifier-train-mode", name=name, count=len(training), training=training[0])
+        raise UserError("classifier-train-mode", name=name, count=len(training), module=training[0])
 
 
 def _check_input(network: nn.Module, x: Images, name: str) -> Tensor:

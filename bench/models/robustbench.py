@@ -87,11 +87,11 @@ def _resolve(model: str, data: Dataset | None, threat: ThreatModel | None) -> tu
     board, slash, name = model.rpartition("/")
     if slash:
         if board not in BOARDS:
-            raise UserError("robustbench-board", boards=BOARDS, board=board)
+            raise UserError("robustbench-board-unknown", boards=BOARDS, board=board)
         return board, name
     boards = boards_of(model) or [b for b in BOARDS if data is not None and b.startswith(f"{data.name}/")]
     if not boards:
-        raise UserError("robustbench-model", model=model, hint=_hint(model))
+        raise UserError("robustbench-model-unknown", model=model, hint=_hint(model))
     datasets = dict.fromkeys(b.partition("/")[0] for b in boards)
     wanted = next((d for d in datasets if data is not None and data.name.split("-")[0] == d), None)
     if wanted is None and len(datasets) > 1:
@@ -142,7 +142,7 @@ def _zoo() -> Any:
 def _entry(zoo: Any, dataset: str, kind: str, name: str) -> dict[str, Any]:
     models = {board.value: {k.value: v for k, v in threats.items()} for board, threats in zoo.items()}[dataset]
     if name not in models.get(kind, {}):
-        raise UserError("robustbench-model", model=name, hint=f"{_hint(name)} (board {dataset}/{kind})")
+        raise UserError("robustbench-model-off-board", model=name, board=f"{dataset}/{kind}", hint=_hint(name))
     return models[kind][name]
 
 

@@ -69,7 +69,7 @@ def _weights(name: str, weights: str) -> Any:
     if name not in names:
         close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(names)}"
-        raise UserError("torchvision-model", name=name, hint=hint)
+        raise UserError("torchvision-model-unknown", name=name, hint=hint)
     kinds = _models().get_model_weights(name)
     if weights not in kinds.__members__:
         choices = ", ".join(kinds.__members__)

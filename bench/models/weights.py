@@ -94,13 +94,13 @@ def read_weights(path: Path) -> nn.Module:
     """
     card, content = read_card(path), _read(path)
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
-        raise UserError("weights-changed", path=path, card=card["sha256"][:12])
+        raise UserError("weights-changed", path=path, digest=card["sha256"][:12])
     model: Any = build(card["recipe"]["architecture"], card["recipe"]["arguments"])
     try:
         model.load_state_dict(load(content))
     except (RuntimeError, SafetensorError, AttributeError, ValueError) as error:
         raise UserError(
-            "weights-other-architecture", card=card["recipe"]["architecture"], path=path, error=error
+            "weights-other-architecture", architecture=card["recipe"]["architecture"], path=path, error=error
         ) from error
     if "image_shape" in card:
         model.image_shape = tuple(card["image_shape"])

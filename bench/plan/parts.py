@@ -115,7 +115,7 @@ def check_weights(part: object, name: str) -> None:
         tensors = [*network.named_parameters(), *network.named_buffers()]
         empty = [path for path, tensor in tensors if is_lazy(tensor) or tensor.is_meta]
         if empty:
-            raise UserError("weights-missing", name=name, empty=empty[0])
+            raise UserError("component-weights-missing", name=name, parameter=empty[0])
 
 
 def make_defense(part: Part, score: ScoreModel | None) -> Defense:
@@ -154,7 +154,7 @@ def _build(part: Part, **roles: object) -> Any:
         raise
     except Exception as error:
         raise UserError(
-            "component-build", name=part.found.name, kind=type(error).__name__, error=error, flag=part.flag
+            "component-build-failed", name=part.found.name, kind=type(error).__name__, error=error, flag=part.flag
         ) from error
 
 

@@ -88,7 +88,7 @@ def scored_draws(request: Request, attack: Part, defense: Part) -> int:
     stochastic, prescribed = not defense.target.deterministic, attack.found.entry.draws
     most = MOST_DRAWS if stochastic else 1
     if request.draws is not None and not 1 <= request.draws <= most:
-        raise UserError("draws-number", most=MOST_DRAWS, draws=request.draws, defense=defense.found.name)
+        raise UserError("draws-range", most=MOST_DRAWS, draws=request.draws, defense=defense.found.name)
     if stochastic and prescribed and request.draws not in (None, prescribed):
         raise UserError("draws-prescribed", attack=attack.found.name, prescribed=prescribed, draws=request.draws)
     if not 0 <= request.seed < 1 << 64:
@@ -125,5 +125,5 @@ def name_of(request: Request, data: Found, role: str) -> str:
 def default_threat(data: Found) -> ThreatModel:
     """The first threat model of a data set."""
     if not data.entry.threats:
-        raise UserError("threat-required", data=data.name)
+        raise UserError("threat-required", dataset=data.name)
     return ThreatModel.parse(data.entry.threats[0])

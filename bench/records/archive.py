@@ -69,7 +69,7 @@ def _unpack(archive: Path, folder: Path) -> None:
             room.rename(folder)
     except OSError as error:
         if not folder.exists():
-            raise UserError("archive-unpack", archive=archive, error=error) from error
+            raise UserError("archive-unpack-failed", archive=archive, error=error) from error
     finally:
         shutil.rmtree(room, ignore_errors=True)
 

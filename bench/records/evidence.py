@@ -73,8 +73,8 @@ def read_shard(file: Path) -> tuple[np.ndarray, np.ndarray]:
             file=file,
             ids_dtype=ids.dtype,
             ids_shape=ids.shape,
-            dtype=images.dtype,
-            shape=images.shape,
+            images_dtype=images.dtype,
+            images_shape=images.shape,
         )
     return ids, images
 
@@ -102,5 +102,5 @@ def positions_of(ids: np.ndarray, dataset: Dataset) -> np.ndarray:
     position = {sample: place for place, sample in enumerate(dataset.ids.tolist())}
     strange = [sample for sample in ids.tolist() if sample not in position]
     if strange:
-        raise UserError("evidence-other-data", dataset=dataset.name, strange=strange[0])
+        raise UserError("evidence-other-data", dataset=dataset.name, id=strange[0])
     return np.array([position[sample] for sample in ids.tolist()], dtype=np.int64)

@@ -150,13 +150,13 @@ def read_header(path: Path) -> Header:
         raise UserError("record-format", format=FORMAT, path=path, got=got)
     missing = KEYS - document.keys()
     if missing:
-        raise UserError("record-keys", file=file, missing=sorted(missing))
+        raise UserError("record-keys-missing", file=file, missing=sorted(missing))
     try:
         return Header.of(document)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         raise UserError(
-            "record-header", file=file, key=".".join(map(str, first["loc"])), problem=first["msg"].lower()
+            "record-header-damaged", file=file, key=".".join(map(str, first["loc"])), problem=first["msg"].lower()
         ) from error
 
 

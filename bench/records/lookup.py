@@ -55,14 +55,14 @@ def results_of(path: Path) -> Path:
 
 def _none(results: Path, run: str, paths: Sequence[Path]) -> UserError:
     if run and Path(run).is_dir():
-        return UserError("record-folder", run=run)
+        return UserError("record-folder-without-run", run=run)
     if Path(run).suffix == ".zip" or any(separator in run for separator in (os.sep, os.altsep) if separator):
-        return UserError("record-path", run=run)
+        return UserError("record-path-missing", run=run)
     if not paths:
-        return UserError("record-none", results=results, run=run)
+        return UserError("record-results-empty", results=results, run=run)
     ids = [path.name for path in paths]
     if near := _near(run, ids):
-        return UserError("record-near", results=results, run=run, count=_count(ids), near=_named(near))
+        return UserError("record-misspelt", results=results, run=run, count=_count(ids), near=_named(near))
     return UserError("record-unknown", results=results, run=run, count=_count(ids), ids=_named(ids))
 
 

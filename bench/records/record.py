@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.errors import UserError
 from bench.files.links import check_links
 from bench.records.header import Header, read_header
 from bench.records.lines import SampleRecord, read_lines
@@ -56,3 +57,8 @@ def read_record(path: Path) -> Record:
     lines, size = read_lines(file)
     torn = file.exists() and file.stat().st_size != size
     return Record(path, header, lines, (path / SEAL).exists(), torn)
+
+
+def no_images(path: Path) -> UserError:
+    """The error of a command that needs finished images, for a record that has none yet."""
+    return UserError("record-empty", path=path)

@@ -47,9 +47,7 @@ class RecordWriter:
         if self._held.begun:
             self.header = read_header(self.path)
             if self.header.run_id != document["run_id"]:
-                raise UserError(
-                    "record-other-run", document=document["run_id"], path=self.path, run_id=self.header.run_id
-                )
+                raise UserError("record-other-run", wanted=document["run_id"], path=self.path, got=self.header.run_id)
         else:
             self._write_header(document)
         self.lines, size = read_lines(self.path / "samples.jsonl")

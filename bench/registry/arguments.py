@@ -49,13 +49,15 @@ def complete(function: Callable[..., Any], given: Mapping[str, Any], *, what: st
     for name in given:
         if name not in parameters:
             names = f"it takes {', '.join(parameters)}" if parameters else "it takes no arguments"
-            raise UserError("argument-unknown", what=what, name=name, near=suggest(name, list(parameters)), names=names)
+            raise UserError(
+                "argument-unknown", component=what, name=name, near=suggest(name, list(parameters)), accepted=names
+            )
     values = {}
     for name, parameter in parameters.items():
         if name in given:
             values[name] = _convert(given[name], parameter, f"{what} {flag} {name}=")
         elif parameter.default is inspect.Parameter.empty:
-            raise UserError("argument-missing", what=what, flag=flag, name=name)
+            raise UserError("argument-missing", component=what, flag=flag, name=name)
         else:
             values[name] = parameter.default
     return values

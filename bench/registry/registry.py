@@ -22,8 +22,6 @@ from bench.registry.sources import source_sha256
 
 PYTHON = "python"
 """Prefix of the names of objects that were given in Python: `python:MyPurifier`."""
-NOT_HERE = "object-not-here"
-"""The code of the error about such a name where nobody gave the object."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Found:
             raise
         except (Exception, SystemExit) as error:
             raise UserError(
-                "component-import",
+                "component-import-failed",
                 component=KINDS[self.kind],
                 name=self.name,
                 kind=type(error).__name__,
@@ -143,7 +141,7 @@ class Registry:
         known = [found.name for found in self.all(kind)]
         close = near(name, known + [found.name for found in self.members(kind)])
         if name.endswith(".py"):
-            return UserError("component-no-object", component=_one(kind), name=name)
+            return UserError("component-object-missing", component=_one(kind), name=name)
         hint = f"did you mean {' or '.join(close)}?" if close else f"the names are {', '.join(known)}"
         listed = kind.replace("_", "-")
         return UserError("component-unknown", component=_one(kind), name=name, hint=hint, kind=listed)
@@ -158,9 +156,9 @@ def _by_path(kind: str, name: str) -> Found:
     """The component `module:object` or `path/file.py:object`."""
     module, _, attribute = name.rpartition(":")
     if not attribute or not module:
-        raise UserError("component-path", component=_one(kind), name=name)
+        raise UserError("component-form", component=_one(kind), name=name)
     if module.endswith(".py") and not Path(module).is_file():
-        raise UserError("component-file", component=KINDS[kind], name=name, module=module)
+        raise UserError("component-file-missing", component=KINDS[kind], name=name, module=module)
     return Found(kind, name, Entry(name, "given by its path"), name)
 
 
@@ -171,7 +169,7 @@ def _member(owner: Any, name: str, wanted: str) -> Any:
     home = getattr(owner, "__name__", None)
     own = [word for word, value in getattr(owner, "__dict__", {}).items() if getattr(value, "__module__", "") == home]
     hint = f"{suggest(name, own)}; it has {', '.join(own[:10])}{', ...' if len(own) > 10 else ''}" if own else ""
-    raise UserError("component-object", wanted=wanted, name=name, hint=hint)
+    raise UserError("component-object-unknown", wanted=wanted, name=name, hint=hint)
 
 
 def _one(kind: str) -> str:

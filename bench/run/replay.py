@@ -28,6 +28,17 @@ def replan(header: Header, registry: Registry, data_dir: Path | None = None) -> 
     return plan(request_of(header, data_dir), registry)
 
 
+def check_unchanged(run: Run, planned: Plan) -> None:
+    """Checks that the parts of a recorded run are what they were.
+
+    Raises:
+        UserError: One is not.
+    """
+    changed = differences(run.spec, planned.spec)
+    if changed:
+        raise UserError("run-changed", run_id=run.run_id, changed="; ".join(changed))
+
+
 def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int | None = None) -> Worker:
     """The worker that scores the images of a run again.
 
@@ -45,7 +56,7 @@ def worker_of(run: Run, planned: Plan, *, device: str = "auto", batch_size: int 
     """
     alone = planned.spec.batch_size
     if alone and batch_size not in (None, alone):
-        raise UserError("batch-size-recorded", alone=alone, run_id=run.run_id, batch_size=batch_size)
+        raise UserError("batch-size-recorded", wanted=alone, run_id=run.run_id, batch_size=batch_size)
     worker = Worker(planned, pick_device(device), batch_size, lambda *_: None)
     kinds = {part.device for part in run.header.environments.values()}
     if planned.spec.keyed == ALONE and worker.device.type not in kinds:
@@ -74,9 +85,7 @@ def purified(
         device: As on the command line.
     """
     planned = replan(run.header, registry, data_dir)
-    changed = differences(run.spec, planned.spec)
-    if changed:
-        raise UserError("run-changed", run_id=run.run_id, changed="; ".join(changed))
+    check_unchanged(run, planned)
     worker = Worker(planned, pick_device(device), len(evidence), lambda *_: None)
     positions = positions_of(evidence.ids, planned.dataset)
     return worker.purify(positions, planned.dataset.floats(positions)), worker.purify(positions, evidence.images)

@@ -100,7 +100,7 @@ def patterns_of(only: list[str]) -> dict[str, str | list[str]]:
         axis, equals, pattern = text.partition("=")
         axis = axis.strip().replace("-", "_")
         if not equals or axis not in AXES:
-            raise UserError("suite-axis", axes=AXES, text=text)
+            raise UserError("suite-only-form", axes=AXES, text=text)
         patterns.setdefault(axis, []).append(pattern)
     return {**patterns}
 

@@ -114,6 +114,6 @@ def _first_mistake(file: Path, error: ValidationError) -> UserError:
     extra = first["type"] == "extra_forbidden"
     place = ".".join(str(part) for part in first["loc"] if isinstance(part, int) or part in keys or extra)
     if extra:
-        return UserError("suite-key", file=file, key=place, near=suggest(place, list(SuiteFile.model_fields)))
+        return UserError("suite-key-unknown", file=file, key=place, near=suggest(place, list(SuiteFile.model_fields)))
     got, problem = str(first["input"])[:80], first["msg"].lower()
-    return UserError("suite-value", file=file, key=place, got=got, problem=problem)
+    return UserError("suite-value-wrong", file=file, key=place, got=got, problem=problem)

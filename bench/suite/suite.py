@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -233,4 +234,8 @@ def figures_of(summary: dict[str, Any]) -> Figures:
 
 def named(cell: Cell, error: Exception) -> Exception:
     """The error of a cell, with the cell's name in front."""
-    return type(error)(f"cell {cell.label}: {error}") if isinstance(error, BenchError) else error
+    if isinstance(error, BenchError):
+        error = copy(error)  # with its code
+        error.message = f"cell {cell.label}: {error.message}"
+        error.args = (error.message,)
+    return error

@@ -167,7 +167,9 @@ def _check_is_defense(defense: object) -> None:
     try:
         taking_noise(defense)  # type: ignore[arg-type]
     except UserError as error:
-        raise ContractError(error.message) from error
+        broken = ContractError(error.message)
+        broken.code = error.code
+        raise broken from error
 
 
 def _check_are_images(images: Images) -> None:
@@ -187,7 +189,7 @@ def _verdict(name: str, rules: Rules) -> list[Check]:
     results = list(found.values())
     failed = [f"{result.name}: {result.problem}" for result in results if result.problem]
     if failed:
-        raise ContractError(f"{name} breaks its contract: {'; '.join(failed)}", results)
+        raise ContractError("contract-broken", results, name=name, failed="; ".join(failed))
     return results
 
 

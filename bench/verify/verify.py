@@ -20,7 +20,7 @@ from bench.records.lookup import find_record
 from bench.records.names import names_of
 from bench.records.seal import SEAL, broken_seal
 from bench.registry.entry import KINDS
-from bench.registry.registry import NOT_HERE, Registry
+from bench.registry.registry import Registry
 from bench.registry.trust import file_of, require_permission
 from bench.verify.verification import Options, Reporter, Verification
 
@@ -37,7 +37,7 @@ def opened(results: Path, run: str) -> Iterator[tuple[Path, list[str]]]:
         UserError: There is no such record.
     """
     if Path(run).is_dir() and not any((Path(run) / name).exists() for name in ("run.json", SEAL)):
-        raise UserError("verify-record", run=run)
+        raise UserError("verify-folder-without-run", run=run)
     if not Path(run).is_file():
         yield Path(run) if Path(run).is_dir() else find_record(results, run), []
         return
@@ -140,7 +140,7 @@ def _ask_permission(run: Run, registry: Registry, name: str, options: Options) -
         try:
             registry.find(*pair)
         except UserError as error:
-            if error.code == NOT_HERE:
+            if error.code == "object-not-here":
                 raise
             raise _lacking(*pair, name) from error
         require_permission(registry, [pair], asker=f"the record {printable(name)}", allowed=options.allow_code)

@@ -65,4 +65,4 @@ def check_quality(quality: int) -> None:
 def check_channels(x: Images) -> None:
     """Raises `UserError` if JPEG cannot store this number of channels."""
     if x.shape[1] not in MODES:
-        raise UserError("jpeg-channels", shape=x.shape[1])
+        raise UserError("jpeg-channels", channels=x.shape[1])

@@ -81,6 +81,6 @@ def _small_brackets(text: str) -> str:
 
 def _notes(table: Table) -> list[str]:
     numbered = [f"{sign(number)} {escape(note)}" for number, note in enumerate(table.notes, start=1)]
-    plain_remarks = [escape(remark) for remark in table.remarks if not remark.startswith("```")]
+    plain_remarks = [escape(remark) for remark in table.sentences if not remark.startswith("```")]
     lines = [*numbered, *(remark for remark in plain_remarks if not remark.endswith(":"))]
     return [r"\par\smallskip\parbox{\linewidth}{\footnotesize", r"\newline ".join(lines), "}"] if lines else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import replace
 
 from tabulate import tabulate
@@ -13,12 +14,25 @@ from leaderboards.tables import Cell, Table, distinct, narrowed, percent, plain
 SIGNS = "†‡§¶‖"
 
 
-def as_markdown(table: Table) -> str:
-    """A heading, the table, its notes and its remarks."""
+def as_markdown(table: Table, *, hints: bool = False, width: int | None = None) -> str:
+    """A heading, the table, its notes and its remarks.
+
+    Arguments:
+        table: The table.
+        hints: Whether what to do next stands below.
+        width: Most characters in a line of the remarks; None for one line each.
+    """
     body = _body(table)
     notes = [f"{sign(number)} {note}" for number, note in enumerate(table.notes, start=1)]
     below = ["  \n".join(notes)] if notes else []
-    return "\n\n".join([f"### {table.title}", body, *below, *table.remarks])
+    remarks = [_wrapped(text, width) for text in (*table.sentences, *(table.hints if hints else []))]
+    return "\n\n".join([f"### {table.title}", body, *below, *remarks])
+
+
+def _wrapped(text: str, width: int | None) -> str:
+    if width is None or text.startswith("```"):
+        return text
+    return "\n".join(textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False))
 
 
 def fitted(table: Table, width: int) -> Table:
@@ -32,9 +46,7 @@ def fitted(table: Table, width: int) -> Table:
     if gone:
         made, left = narrowed(distinct(table, "defense", gone), fits, LEAST)
     remark = (
-        [f"Left out to fit lines of {width} characters: {', '.join(left)}; a pipe or a file without --width gets them."]
-        if left
-        else []
+        [f"Not shown in {width} characters: {', '.join(left)}. A larger --width, or a file, has them."] if left else []
     )
     return replace(made, remarks=[*remark, *made.remarks])
 

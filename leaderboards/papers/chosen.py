@@ -30,7 +30,7 @@ def named_rows(wanted: Sequence[RowSpec], rows: Sequence[Row], board: str) -> li
         if not its_rows:
             names = list(dict.fromkeys(row.defense for row in rows))
             close = suggest(part.defense, names)
-            raise UserError("table-row", defense=part.defense, board=board, names=names, close=close)
+            raise UserError("table-row-unknown", defense=part.defense, board=board, names=names, close=close)
     return found
 
 

@@ -43,7 +43,7 @@ def make(
     spec = spec.model_copy(update={key: value for key, value in asked.items() if value is not None})
     formats = TABLES if spec.kind == "table" else FIGURES
     if output is not None and output not in formats:
-        raise UserError("figure-format", formats=" or ".join(formats), kind=spec.kind, output=output)
+        raise UserError("figure-format", formats=" or ".join(formats), kind=spec.kind, format=output)
     boards = _boards(spec, results or spec.results)
     if spec.kind == "table":
         return _table(spec, only_one(boards), output or "md"), False

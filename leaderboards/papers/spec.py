@@ -142,7 +142,7 @@ def read_spec(name: str) -> tuple[str, PaperSpec]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise UserError("paper-spec-key", path=path, where=where, problem=first["msg"].lower()) from error
+        raise UserError("paper-spec-value", path=path, where=where, problem=first["msg"].lower()) from error
     except ValueError as error:
         raise UserError("paper-spec-damaged", path=path, error=error) from error
     _check(path, spec)
@@ -165,4 +165,4 @@ def _check(path: Path, spec: PaperSpec) -> None:
         if len(given) != 1:
             raise UserError("paper-column-kind", title=column.title, path=path, count=len(given))
         if column.value is not None and column.value not in VALUES:
-            raise UserError("paper-column-value", values=VALUES, path=path, column=column.value)
+            raise UserError("paper-column-value", values=VALUES, path=path, value=column.value)

@@ -100,7 +100,7 @@ def _ablation(name: str, vary: Sequence[str], board: Board) -> Groups:
         raise UserError("table-ablation-default", name=name)
     strange = [argument for argument in vary if argument not in default.arguments]
     if strange:
-        raise UserError("table-ablation-argument", name=name, arguments=default.arguments, strange=strange[0])
+        raise UserError("table-ablation-argument", name=name, arguments=default.arguments, argument=strange[0])
     groups: Groups = [("default", [(name, default)])]
     for argument in vary:
         others = [row for row in rows if _changed(row, default) == {argument}]

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 from audited import PLANTS, REGISTRY, Heard, fired
+from refused import refused
 from torch.nn.functional import batch_norm, mse_loss
 
 from bench.audit.rival import Trusting
 from bench.audit.session import Scope, audit
 from bench.claims.batch import SINGLE, pixel_differences
-from bench.claims.checks import measure_claims
-from bench.errors import CoupledError, UserError
+from bench.claims.checks import REFUSED, measure_claims
+from bench.errors import CoupledError
 from bench.figures.runs import read_run
 from bench.gradient import GradientMode, clamp
 from bench.machine.device import pick_device
@@ -29,7 +30,7 @@ from bench.run.options import Options
 from bench.run.runner import Silent, run
 from bench.run.scoring import scored
 from bench.run.worker import Worker
-from bench.testing import ContractError, check_defense
+from bench.testing import check_defense
 from bench.threat import ThreatModel
 from bench.verify.verification import Options as VerifyOptions
 from bench.verify.verify import verify
@@ -192,7 +193,7 @@ def failed(claims):
 @pytest.mark.parametrize("defense", COUPLED)
 def test_what_depends_on_the_batch_is_refused_and_told_what_to_do(defense):
     worker = Worker(planned(defense), pick_device("cpu"), 16, lambda *_: None)
-    with pytest.raises(UserError, match="--batch-size 1"):
+    with refused(REFUSED[COUPLED[defense]], match="--batch-size 1"):
         worker.claims()
     assert failed(claims_of(planned(defense))[1])[0] == COUPLED[defense]
 
@@ -200,7 +201,7 @@ def test_what_depends_on_the_batch_is_refused_and_told_what_to_do(defense):
 @pytest.mark.parametrize("defense", [GuidedByMean, Sorts, InSingle, BatchNormalised])
 def test_one_image_in_a_call_does_not_hide_it(defense):
     worker = Worker(planned(defense), pick_device("cpu"), 1, lambda *_: None)
-    with pytest.raises(CoupledError):
+    with refused("defense-batch-size", kind=CoupledError):
         worker.claims()
 
 
@@ -263,7 +264,7 @@ def test_image_by_image_is_part_of_the_run_id_and_is_said(tmp_path):
     assert {part.batch_size for part in found.header.environments.values()} == {1}
     _, again = made(tmp_path, GuidedByMean, samples=30)  # resumed
     assert (again.path, len(again)) == (found.path, 30)
-    with pytest.raises(CoupledError):
+    with refused("defense-batch-size", kind=CoupledError):
         made(tmp_path, GuidedByMean, batch=None)
     assert len(list(tmp_path.glob("*/*/*/run.json"))) == 1
 
@@ -324,7 +325,7 @@ def test_an_audit_compares_two_batch_sizes(defense, batch, verdict, tmp_path):
 
 @pytest.mark.parametrize("defense", [OverLength, StrictlySingle, InSingle, BatchNormalised])
 def test_the_kit_finds_it_in_either_precision(defense):
-    with pytest.raises(ContractError, match="never over the batch"):
+    with refused("contract-broken", match="independent of batch size"):
         check_defense(defense())
 
 

@@ -104,98 +104,98 @@ ARCHIVES = {
 
 INPUTS = [
     # names
-    ("unknown defense", RUN + "--defense zzz", 2, "expected a defense, got 'zzz'; the names are|dpsam|bench list defenses"),
-    ("misspelt defense", RUN + "--defense dpsma", 2, "expected a defense, got 'dpsma'; did you mean dpsam"),
-    ("unknown attack", RUN + "--attack zzz", 2, "expected an attack, got 'zzz'|bench list attacks"),
-    ("misspelt attack", RUN + "--attack pgdfull", 2, "'pgdfull'; did you mean pgd-full"),
-    ("beginning of an attack", RUN + "--attack pgd", 2, "expected an attack, got 'pgd'; did you mean pgd-full or pgd-bpda or pgd-blind?"),
-    ("unknown data set", RUN + "--dataset zzz", 2, "expected a data set, got 'zzz'|bench list datasets"),
-    ("unknown classifier", RUN + "--classifier zzz", 2, "expected a classifier, got 'zzz'|bench list classifiers"),
-    ("unknown score model", RUN + "--score-model zzz", 2, "expected a score model, got 'zzz'|bench list score-models"),
-    ("module that does not exist", RUN + "--defense absent_module:X", 2, "to import the defense|No module named|check absent_module:X"),
-    ("object missing in its file", RUN + "--defense parts.py:Absent", 2, "the defense 'parts.py:Absent'|no 'Absent' in its file or module|it has |correct the name"),
-    ("file that does not exist", RUN + "--defense absent.py:X", 2, "expected the file of the defense|got no file absent.py|check the path"),
-    ("file with a syntax error", RUN + "--defense broken.py:X", 2, "to import the defense|SyntaxError|check broken.py:X"),
-    ("file without an object", RUN + "--defense parts.py:", 2, "expected a defense as module:object|name both parts"),
+    ("unknown defense", RUN + "--defense zzz", 2, "bench list defenses|[component-unknown]"),
+    ("misspelt defense", RUN + "--defense dpsma", 2, "did you mean dpsam|[component-unknown]"),
+    ("unknown attack", RUN + "--attack zzz", 2, "bench list attacks|[component-unknown]"),
+    ("misspelt attack", RUN + "--attack pgdfull", 2, "did you mean pgd-full|[component-unknown]"),
+    ("beginning of an attack", RUN + "--attack pgd", 2, "did you mean pgd-full|[component-unknown]"),
+    ("unknown data set", RUN + "--dataset zzz", 2, "bench list datasets|[component-unknown]"),
+    ("unknown classifier", RUN + "--classifier zzz", 2, "bench list classifiers|[component-unknown]"),
+    ("unknown score model", RUN + "--score-model zzz", 2, "bench list score-models|[component-unknown]"),
+    ("module that does not exist", RUN + "--defense absent_module:X", 2, "[component-import-failed]"),
+    ("object missing in its file", RUN + "--defense parts.py:Absent", 2, "[component-object-unknown]"),
+    ("file that does not exist", RUN + "--defense absent.py:X", 2, "[component-file-missing]"),
+    ("file with a syntax error", RUN + "--defense broken.py:X", 2, "[component-import-failed]"),
+    ("file without an object", RUN + "--defense parts.py:", 2, "[component-form]"),
     # threat
-    ("malformed threat", RUN + "--threat 8/255", 2, "expected a threat like linf:8/255 or l2:0.5, got '8/255'|give a norm"),
-    ("empty threat", RUN + "--threat ''", 2, "expected a threat like linf:8/255 or l2:0.5, got ''"),
-    ("unknown norm", RUN + "--threat l7:0.1", 2, "expected a threat norm among linf, l2, l1, got 'l7'; write"),
-    ("-S without a score model", RUN + "-S path=x", 2, "expected no -S for none|drop them"),
-    ("eps 0", RUN + "--threat linf:0", 2, "expected eps in [1e-6, 1]|got 0;"),
-    ("negative eps", RUN + "--threat linf:-8/255", 2, "expected eps in [1e-6, 1]|got -8/255;"),
-    ("eps above 1", RUN + "--threat linf:8", 2, "expected eps in [1e-6, 1]|got 8|write 8/255 and not 8"),
-    ("eps with a zero denominator", RUN + "--threat linf:1/0", 2, "expected a threat like"),
+    ("malformed threat", RUN + "--threat 8/255", 2, "[threat-form]"),
+    ("empty threat", RUN + "--threat ''", 2, "[threat-form]"),
+    ("unknown norm", RUN + "--threat l7:0.1", 2, "[threat-norm]"),
+    ("-S without a score model", RUN + "-S path=x", 2, "[score-arguments-unused]"),
+    ("eps 0", RUN + "--threat linf:0", 2, "[threat-radius]"),
+    ("negative eps", RUN + "--threat linf:-8/255", 2, "[threat-radius]"),
+    ("eps above 1", RUN + "--threat linf:8", 2, "[threat-radius]"),
+    ("eps with a zero denominator", RUN + "--threat linf:1/0", 2, "[threat-form]"),
     # numbers
-    ("n = 0", RUN + "-n 0", 2, "expected --samples in 1..10000 or all, got 0"),
-    ("n too large", RUN + "-n 10001", 2, "expected --samples in 1..10000 or all, got 10001"),
-    ("n no number", RUN + "-n many", 2, "expected --samples as a whole number or all, got 'many'; correct it"),
-    ("batch size 0", RUN + "--batch-size 0", 2, "expected --batch-size of at least 1, got 0; leave it out"),
-    ("batch size no number", RUN + "--batch-size big", 2, "expected --batch-size as a whole number or auto, got 'big'"),
-    ("unknown device", RUN + "--device abacus", 2, "expected --device auto, cpu, cuda|got 'abacus'; see: bench doctor"),
-    ("draws of a deterministic defense", RUN + "--draws 3", 2, "expected --draws|1 for a deterministic defense, got 3|leave it out"),
-    ("draws 0", RUN + "--draws 0", 2, "expected --draws of at least 1|got 0"),
-    ("negative seed", RUN + "--seed -1", 2, "expected --seed in [0, 2^64), got -1; choose"),
+    ("n = 0", RUN + "-n 0", 2, "[samples-range]"),
+    ("n too large", RUN + "-n 10001", 2, "[samples-range]"),
+    ("n no number", RUN + "-n many", 2, "[option-number]"),
+    ("batch size 0", RUN + "--batch-size 0", 2, "[batch-size-range]"),
+    ("batch size no number", RUN + "--batch-size big", 2, "[option-number]"),
+    ("unknown device", RUN + "--device abacus", 2, "[device-unknown]"),
+    ("draws of a deterministic defense", RUN + "--draws 3", 2, "[draws-range]"),
+    ("draws 0", RUN + "--draws 0", 2, "[draws-range]"),
+    ("negative seed", RUN + "--seed -1", 2, "[seed-range]"),
     ("seed no number", RUN + "--seed x", 2, "--seed|valid integer|see: bench run --help"),
     # arguments of components
-    ("misspelt argument", RUN + "--defense dpsam -D stpes=4", 2, "expected an argument of dpsam, got 'stpes' (did you mean steps?); it takes"),
-    ("argument of one that has none", RUN + "-D steps=4", 2, "expected an argument of none, got 'steps'; it takes no arguments"),
-    ("argument of the harness", RUN + "--defense tweedie -D score=x", 2, "expected an argument of tweedie, got 'score'"),
-    ("argument of the wrong type", RUN + "--defense dpsam -D steps=four", 2, "expected dpsam -D steps=int, got 'four'|correct the value"),
-    ("argument that is not finite", RUN + "--defense dpsam -D sigma=nan", 2, "sigma=a finite number, got 'nan'"),
-    ("argument without =", RUN + "--defense dpsam -D steps", 2, "expected -D key=value, got 'steps'; write for example -D steps=4"),
-    ("argument twice", RUN + "--defense dpsam -D steps=1 -D steps=2", 2, "expected each argument once, got -D steps= twice; drop one"),
-    ("odd bank", RUN + "--defense dpsam -D bank=3", 2, "expected bank to be an even number, got 3"),
-    ("sigma beyond the score model", RUN + "--defense tweedie -D sigma=5", 2, "expects sigma in [|got 5; choose another sigma"),
-    ("argument of the attack", RUN + "--attack pgd-full -A step=4", 2, "expected an argument of pgd-full, got 'step' (did you mean"),
+    ("misspelt argument", RUN + "--defense dpsam -D stpes=4", 2, "did you mean steps|[argument-unknown]"),
+    ("argument of one that has none", RUN + "-D steps=4", 2, "[argument-unknown]"),
+    ("argument of the harness", RUN + "--defense tweedie -D score=x", 2, "[argument-unknown]"),
+    ("argument of the wrong type", RUN + "--defense dpsam -D steps=four", 2, "[argument-value]"),
+    ("argument that is not finite", RUN + "--defense dpsam -D sigma=nan", 2, "[argument-not-finite]"),
+    ("argument without =", RUN + "--defense dpsam -D steps", 2, "[argument-form]"),
+    ("argument twice", RUN + "--defense dpsam -D steps=1 -D steps=2", 2, "[argument-repeated]"),
+    ("odd bank", RUN + "--defense dpsam -D bank=3", 2, "[dpsam-bank]"),
+    ("sigma beyond the score model", RUN + "--defense tweedie -D sigma=5", 2, "[score-sigma-range]"),
+    ("argument of the attack", RUN + "--attack pgd-full -A step=4", 2, "[argument-unknown]"),
     # the user's data
-    ("missing npz", OWN + "--dataset npz:absent.npz", 2, "expected an .npz file at absent.npz|No such file|check the path"),
-    ("npz that is text", OWN + "--dataset npz:parts.py", 2, "expected an .npz file at parts.py, got"),
-    ("npz that is empty", OWN + "--dataset npz:empty.npz", 2, "expected an .npz file at empty.npz, got"),
-    ("npz that is an npy", OWN + "--dataset npz:one.npy", 2, "expected an .npz file at one.npy, got"),
-    ("npz without the arrays", OWN + "--dataset npz:unnamed.npz", 2, "expected arrays named images and labels in unnamed.npz|save them"),
-    ("images of the wrong shape", OWN + "--dataset npz:flat.npz", 2, "expected images of shape (N, H, W)|got (6, 64); reshape"),
-    ("NaN in images", OWN + "--dataset npz:nan.npz", 2, "expected finite pixels, got NaN or infinity in image|drop it"),
-    ("pixels beyond [0, 1]", OWN + "--dataset npz:bright.npz", 2, "expected float pixels in [0, 1], got [0, 255]; divide by 255"),
-    ("images as int32", OWN + "--dataset npz:integers.npz", 2, "expected images as uint8 or floats, got int32; convert"),
-    ("negative label", OWN + "--dataset npz:negative.npz", 2, "expected labels in 0..|got -1..|renumber them from 0"),
-    ("huge label", OWN + "--dataset npz:huge.npz", 2, "expected labels in 0..|renumber them from 0"),
-    ("fewer labels than images", OWN + "--dataset npz:fewer.npz", 2, "expected 6 integer labels, got|(5,); give one per image"),
-    ("labels as fractions", OWN + "--dataset npz:fractions.npz", 2, "expected 6 integer labels, got float64"),
-    ("no images", OWN + "--dataset npz:none.npz", 2, "expected at least one image, got none; check the path"),
-    ("no threat for an npz", RUN + "--dataset npz:good.npz --classifier parts.py:right", 2, "expected --threat for the data set npz:good.npz, got none; write for example"),
-    ("no classifier for an npz", RUN + "--dataset npz:good.npz --threat linf:0.1", 2, "expected --classifier for the data set npz:good.npz, got none|bench list classifiers"),
-    ("data set that is no function", OWN + "--dataset parts.py:NUMBER", 2, "expected parts.py:NUMBER to be a class or a function, got int; name another"),
-    ("data set of another kind", OWN + "--dataset parts.py:right", 2, "expected parts.py:right to return a bench.data.dataset.Dataset, got Logits; correct"),
-    ("data set that fails", OWN + "--dataset parts.py:no_file", 2, "parts.py:no_file|got FileNotFoundError|absent.pt|correct"),
-    ("folder without images", OWN + "--dataset folder:absent", 2, "expected absent to hold one folder of images per class, got no images; check"),
+    ("missing npz", OWN + "--dataset npz:absent.npz", 2, "[npz-unreadable]"),
+    ("npz that is text", OWN + "--dataset npz:parts.py", 2, "[npz-unreadable]"),
+    ("npz that is empty", OWN + "--dataset npz:empty.npz", 2, "[npz-unreadable]"),
+    ("npz that is an npy", OWN + "--dataset npz:one.npy", 2, "[npz-unreadable]"),
+    ("npz without the arrays", OWN + "--dataset npz:unnamed.npz", 2, "[npz-arrays]"),
+    ("images of the wrong shape", OWN + "--dataset npz:flat.npz", 2, "[npz-shape]"),
+    ("NaN in images", OWN + "--dataset npz:nan.npz", 2, "[data-not-finite]"),
+    ("pixels beyond [0, 1]", OWN + "--dataset npz:bright.npz", 2, "[data-range]"),
+    ("images as int32", OWN + "--dataset npz:integers.npz", 2, "[data-dtype]"),
+    ("negative label", OWN + "--dataset npz:negative.npz", 2, "[data-label-range]"),
+    ("huge label", OWN + "--dataset npz:huge.npz", 2, "[npz-label-range]"),
+    ("fewer labels than images", OWN + "--dataset npz:fewer.npz", 2, "[npz-labels]"),
+    ("labels as fractions", OWN + "--dataset npz:fractions.npz", 2, "[npz-labels]"),
+    ("no images", OWN + "--dataset npz:none.npz", 2, "[data-empty]"),
+    ("no threat for an npz", RUN + "--dataset npz:good.npz --classifier parts.py:right", 2, "[threat-required]"),
+    ("no classifier for an npz", RUN + "--dataset npz:good.npz --threat linf:0.1", 2, "bench list classifiers|[component-required]"),
+    ("data set that is no function", OWN + "--dataset parts.py:NUMBER", 2, "[component-kind]"),
+    ("data set of another kind", OWN + "--dataset parts.py:right", 2, "[dataset-type]"),
+    ("data set that fails", OWN + "--dataset parts.py:no_file", 2, "absent.pt|[component-build-failed]"),
+    ("folder without images", OWN + "--dataset folder:absent", 2, "[folder-empty]"),
     # the user's classifier
-    ("logits of the wrong shape", OWN + "--classifier parts.py:wrong_shape", 2, "expected the classifier to return logits of shape (|got (|check --classifier"),
-    ("logits of other classes", OWN + "--classifier parts.py:wrong_classes", 2, "expected logits for the 3 classes of npz-good, got 2; choose another --classifier"),
-    ("NaN logits", OWN + "--classifier parts.py:nan_logits", 2, "expected finite logits, got NaN or infinity on samples [0, 1, 2, 3]; check the classifier"),
-    ("classifier of other images", OWN + "--classifier parts.py:picky", 2, "expected the classifier to take images of shape (1, 8, 8)|RuntimeError|choose another --classifier"),
-    ("factory of no classifier", OWN + "--classifier parts.py:no_module", 2, "to return a torch.nn.Module, got str; correct the factory"),
-    ("factory that fails", OWN + "--classifier parts.py:no_file", 2, "parts.py:no_file|got FileNotFoundError|absent.pt|correct"),
+    ("logits of the wrong shape", OWN + "--classifier parts.py:wrong_shape", 2, "[logits-shape]"),
+    ("logits of other classes", OWN + "--classifier parts.py:wrong_classes", 2, "[classifier-classes]"),
+    ("NaN logits", OWN + "--classifier parts.py:nan_logits", 2, "samples [0, 1, 2, 3]|[logits-not-finite]"),
+    ("classifier of other images", OWN + "--classifier parts.py:picky", 2, "[foreign-code-failed]"),
+    ("factory of no classifier", OWN + "--classifier parts.py:no_module", 2, "[classifier-type]"),
+    ("factory that fails", OWN + "--classifier parts.py:no_file", 2, "absent.pt|[component-build-failed]"),
     # the user's defense
-    ("defense without its claim", OWN + "--defense parts.py:NoClaim", 2, "a class with purify(x, noise) and `deterministic: ClassVar[bool]`, got|add what is missing"),
-    ("defense that cannot be made", OWN + "--defense parts.py:Refuses", 2, "parts.py:Refuses|ValueError: strength is too small|correct"),
-    ("defense that returns NaN", OWN + "--defense parts.py:NaN", 2, "expected NaN.purify to return finite pixels, got NaN or infinity on samples [0, 1, 2, 3]; lower"),
-    ("defense that changes the shape", OWN + "--defense parts.py:Crops", 2, "expected Crops.purify to return images of shape (|got (|keep the shape"),
-    ("defense that leaves [0, 1]", OWN + "--defense parts.py:Brightens", 2, "to return pixels in [0, 1], got [1,|clamp them"),
-    ("defense that draws against its claim", OWN + "--defense parts.py:Draws", 2, "expected Draws.purify not to draw, as `deterministic = True` says, got: it drew from its noise; set `deterministic = False`, or do not draw\n"),
-    ("defense of another dtype", OWN + "--defense parts.py:Widens", 2, "expected Widens.purify to return images of torch.float32, got torch.float64; keep the dtype, as .to(x.dtype) does\n"),
-    ("defense that writes into its input", OWN + "--defense parts.py:Writes", 2, "expected Writes.purify to leave x as it is, got it written into; do not write into x: x = x * 0.5, not x *= 0.5\n"),
-    ("defense that takes no images", OWN + "--defense parts.py:NoImages --dataset npz:good.npz", 2, "expected NoImages.purify to take (x, noise), got purify(); write def purify(self, x, noise), or purify(self, x)\n"),
-    ("defense that raises", OWN + "--defense parts.py:Raises", 2, "expected Raises.purify to return images, got ValueError: two lines; run it under --debug"),
-    ("defense that is not reproducible", OWN + "--defense parts.py:Drifts", 2, "to give the same logits twice|got a difference|draw from `noise` only"),
-    ("defense that loses the gradient", OWN + "--defense parts.py:Detaches", 2, "expected gradients through parts.py:Detaches|got RuntimeError|set `differentiable = False`"),
-    ("argument that is no text", OWN + "--defense parts.py:Holds -D network=x", 2, "expected parts.py:Holds -D network=|cannot be written as text, got 'x'; leave it"),
-    ("object without a signature", OWN + "--defense builtins:dict", 2, "expected|got|dict"),
-    ("attack that is none", OWN + "--attack parts.py:right", 2, "expected parts.py:right to be an attack, a function of model, x, y, threat, noise|got: too many positional|correct its signature"),
+    ("defense without its claim", OWN + "--defense parts.py:NoClaim", 2, "[defense-class]"),
+    ("defense that cannot be made", OWN + "--defense parts.py:Refuses", 2, "ValueError: strength is too small|[component-build-failed]"),
+    ("defense that returns NaN", OWN + "--defense parts.py:NaN", 2, "samples [0, 1, 2, 3]|[defense-not-finite]"),
+    ("defense that changes the shape", OWN + "--defense parts.py:Crops", 2, "[defense-shape]"),
+    ("defense that leaves [0, 1]", OWN + "--defense parts.py:Brightens", 2, "[defense-range]"),
+    ("defense that draws against its claim", OWN + "--defense parts.py:Draws", 2, "[defense-draws]"),
+    ("defense of another dtype", OWN + "--defense parts.py:Widens", 2, "[defense-dtype]"),
+    ("defense that writes into its input", OWN + "--defense parts.py:Writes", 2, "[defense-writes-input]"),
+    ("defense that takes no images", OWN + "--defense parts.py:NoImages --dataset npz:good.npz", 2, "[defense-signature]"),
+    ("defense that raises", OWN + "--defense parts.py:Raises", 2, "ValueError: two lines|[foreign-code-failed]"),
+    ("defense that is not reproducible", OWN + "--defense parts.py:Drifts", 2, "[defense-not-repeatable]"),
+    ("defense that loses the gradient", OWN + "--defense parts.py:Detaches", 2, "[defense-no-gradient]"),
+    ("argument that is no text", OWN + "--defense parts.py:Holds -D network=x", 2, "[argument-not-text]"),
+    ("object without a signature", OWN + "--defense builtins:dict", 2, "[component-signature]"),
+    ("attack that is none", OWN + "--attack parts.py:right", 2, "[attack-signature]"),
     # the user's attack: no wrong input, but a broken contract
-    ("attack that leaves the ball", OWN + "--attack parts.py:far", 4, "expected the attack parts.py:far to stay in the ball linf:0.1|violations on samples [0, 1]|correct the attack"),
-    ("attack that returns NaN", OWN + "--attack parts.py:nan", 4, "to stay in the ball|got violations on samples [0, 1]"),
-    ("attack that changes the shape", OWN + "--attack parts.py:crop", 4, "expected the attack parts.py:crop to return|of shape (2, 1, 8, 8), got"),
+    ("attack that leaves the ball", OWN + "--attack parts.py:far", 4, "samples [0, 1]|[attack-left-ball]"),
+    ("attack that returns NaN", OWN + "--attack parts.py:nan", 4, "samples [0, 1]|[attack-left-ball]"),
+    ("attack that changes the shape", OWN + "--attack parts.py:crop", 4, "[attack-output]"),
     ("Ctrl-C", OWN + "--attack parts.py:stop", 3, "stopped; finished work is kept; resume with: bench run --quiet --results results"),
     # the command line itself
     ("unknown option", RUN + "--frobnicate 1", 2, "No such option: --frobnicate|see: bench run --help"),
@@ -208,16 +208,16 @@ INPUTS = [
     ("unknown command", "frobnicate", 2, "No such command 'frobnicate'|see: bench --help"),
     ("unknown root option", "--frobnicate", 2, "No such option: --frobnicate|see: bench --help"),
     ("unknown thing to train", "train frobnicate", 2, "No such command 'frobnicate'|see: bench train --help"),
-    ("unknown kind to list", "list zzz", 2, "expected one of defenses, attacks|got 'zzz'; write"),
-    ("unknown name to list", "list defenses dpsma", 2, "expected a defense, got 'dpsma'; did you mean dpsam"),
-    ("unknown check to list", "list checks leek", 2, "expected the name of a check, got 'leek' (did you mean leak?); see: bench list checks"),
-    ("unknown run", "show 123abc --results results", 2, "expected the id|got '123abc', where no record is; check --results"),
-    ("report of an unknown run", "report 123abc --results results", 2, "expected the id|got '123abc', where no record is"),
+    ("unknown kind to list", "list zzz", 2, "[list-kind-unknown]"),
+    ("unknown name to list", "list defenses dpsma", 2, "did you mean dpsam|[component-unknown]"),
+    ("unknown check to list", "list checks leek", 2, "did you mean leak|bench list checks|[check-unknown]"),
+    ("unknown run", "show 123abc --results results", 2, "[record-results-empty]"),
+    ("report of an unknown run", "report 123abc --results results", 2, "[record-results-empty]"),
     ("no run named", "show --results results", 2, "Missing argument|see: bench show --help"),
-    ("leaderboard of an empty folder", "leaderboard --results results", 2, "expected finished runs below results, got none that fit; make one: bench run"),
-    ("unknown format", "leaderboard --format xml", 2, "expected --format md|got 'xml'; choose one"),
-    ("too few images to train on", "train classifier --quiet --dataset npz:good.npz --epochs 1", 2, "expected at least 128 training images|got 5; add images"),
-    ("no epochs", "train classifier --quiet --dataset npz:good.npz --epochs 0", 2, "expected --epochs of at least 1, got 0; leave it out"),
+    ("leaderboard of an empty folder", "leaderboard --results results", 2, "[board-empty]"),
+    ("unknown format", "leaderboard --format xml", 2, "[leaderboard-format]"),
+    ("too few images to train on", "train classifier --quiet --dataset npz:good.npz --epochs 1", 2, "[train-too-few-images]"),
+    ("no epochs", "train classifier --quiet --dataset npz:good.npz --epochs 0", 2, "[train-epochs]"),
 ]  # fmt: skip
 
 
@@ -295,19 +295,19 @@ def test_damaged_and_missing_weights(capsys):
     content[-1] ^= 1
     Path("copy.safetensors").write_bytes(content)
     assert main([*shlex.split(RUN), "--classifier", "weights:copy.safetensors"]) == 2
-    said(capsys, "expected copy.safetensors with sha256", "got another content", "reinstall or train them again")
+    said(capsys, "[weights-changed]")
     Path("copy.safetensors").unlink()
     assert main([*shlex.split(RUN), "--classifier", "weights:copy.safetensors"]) == 2
-    said(capsys, "expected the weights file copy.safetensors", "No such file", "check the path")
+    said(capsys, "[weights-unreadable]")
     Path("copy.json").write_text("{}")
     assert main([*shlex.split(RUN), "--classifier", "weights:copy.safetensors"]) == 2
-    said(capsys, "copy", "got")
+    said(capsys, "[weights-card-damaged]")
 
 
 def test_a_file_stands_where_the_results_go(capsys):
     Path("results").touch()
     assert run() == 2
-    said(capsys, "expected a folder that can be written at results", "got: ", "choose another --results")
+    said(capsys, "[record-unwritable]")
 
 
 def test_a_torn_last_line_is_made_again(capsys):
@@ -323,10 +323,14 @@ def test_a_torn_last_line_is_made_again(capsys):
 
 
 @pytest.mark.parametrize(
-    ("number", "text", "part"),
-    [(1, b"{", "got a damaged line 1"), (2, b"null", "got a damaged line 2"), (2, None, "got id 0 again in line 2")],
+    ("number", "text", "parts"),
+    [
+        (1, b"{", "line 1|[record-line-damaged]"),
+        (2, b"null", "line 2|[record-line-damaged]"),
+        (2, None, "line 2|[record-id-repeated]"),
+    ],
 )
-def test_a_damaged_line(number, text, part, capsys):
+def test_a_damaged_line(number, text, parts, capsys):
     assert run() == 0
     capsys.readouterr()
     file = record() / "samples.jsonl"
@@ -335,27 +339,27 @@ def test_a_damaged_line(number, text, part, capsys):
     file.write_bytes(b"\n".join(rows) + b"\n")
     for command in (OWN, f"show {record()}"):
         assert main(shlex.split(command)) == 2
-        said(capsys, "expected", "samples.jsonl", part, "move the record away")
+        said(capsys, *parts.split("|"))
 
 
 @pytest.mark.parametrize(
-    ("change", "parts"),
+    ("change", "code"),
     [
-        (lambda text: text.replace('"format": 1', '"format": 99'), ["expected a record of format 1", "got format 99; use"]),
-        (lambda text: text[:40], ["expected JSON in", "run.json, got: ", "restore the file"]),
-        (lambda text: "[]", ["expected a record of format 1", "got format list"]),
-        (lambda text: '{"format": 1}', ["expected", "run.json", "got", "restore the file"]),
+        (lambda text: text.replace('"format": 1', '"format": 99'), "record-format"),
+        (lambda text: text[:40], "document-damaged"),
+        (lambda text: "[]", "record-format"),
+        (lambda text: '{"format": 1}', "record-keys-missing"),
     ],
     ids=["another format", "no JSON", "a list", "keys missing"],
 )  # fmt: skip
-def test_a_damaged_header(change, parts, capsys):
+def test_a_damaged_header(change, code, capsys):
     assert run() == 0
     capsys.readouterr()
     file = record() / "run.json"
     file.write_text(change(file.read_text()))
     for command in (OWN, f"show {record()}", "leaderboard --results results"):
         assert main(shlex.split(command)) == 2
-        said(capsys, *parts)
+        said(capsys, f"[{code}]")
 
 
 @pytest.mark.parametrize("key", ["torch", "device", "purebench"])
@@ -368,7 +372,7 @@ def test_another_environment_is_refused_until_it_is_allowed(key, capsys):
     file.write_text(json.dumps({**header, "environments": {"earlier": {**environment, key: "other"}}}))
     samples.write_text(samples.read_text().replace(name, "earlier"))
     assert run("-n", "3") == 2
-    said(capsys, f"with {key} other", "pass --mix-environments")
+    said(capsys, f"with {key} other", "[record-environment]")
     assert run("-n", "3", "--mix-environments") == 0
     assert list(json.loads(file.read_text())["environments"]) == ["earlier", name]
     assert [line["environment"] for line in lines(record())] == ["earlier", "earlier", name]
@@ -380,7 +384,7 @@ def test_a_record_that_another_process_writes(capsys):
     with open(record() / "samples.jsonl", "rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         assert run("-n", "3") == 2
-        said(capsys, "expected the record", "to be free, got one that another process is writing; wait for it")
+        said(capsys, "[record-busy]")
 
 
 def test_a_full_disk_keeps_what_is_finished(capsys, monkeypatch):
@@ -397,7 +401,7 @@ def test_a_full_disk_keeps_what_is_finished(capsys, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", full)
         assert run("-n", "4") == 3
-    said(capsys, "expected space to write", "got a full disk; free some and repeat the same command")
+    said(capsys, "resume with: bench run", "[disk-full]")
     assert samples.read_bytes() == before
     assert run("-n", "4") == 0
     assert samples.read_bytes().startswith(before)
@@ -422,7 +426,7 @@ def test_a_prefix_that_fits_two_runs(capsys):
         shutil.copytree(record(), Path("other/data/threat") / name)
     capsys.readouterr()
     assert main(["show", "aa", "--results", "other"]) == 2
-    said(capsys, "expected the id, a unique prefix", "got 'aa', which fits 2 of them: aa1, aa2", "write more of it")
+    said(capsys, "aa1, aa2", "[record-ambiguous]")
     assert main(["show", "aa1", "--results", "other"]) == 0
 
 
@@ -430,16 +434,16 @@ def test_a_run_without_finished_images(capsys):
     assert run("--attack", "parts.py:stop") == 3
     capsys.readouterr()
     assert main(["show", str(record())]) == 2
-    said(capsys, "expected a run with finished images in", "got none yet; repeat the command that began it")
+    said(capsys, "[record-empty]")
 
 
 def test_a_leaderboard_that_cannot_be_written_or_compared(capsys):
     assert run() == 0
     capsys.readouterr()
     assert main(["leaderboard", "--results", "results", "--out", "absent/board.md"]) == 2
-    said(capsys, "expected to write absent/board.md, got: No such file or directory; choose another --out")
+    said(capsys, "[output-unwritable]")
     assert main(["leaderboard", "--results", "results", "--against", "zzz"]) == 2
-    said(capsys, "expected --against to name a defense of the table (none), got 'zzz'; copy its name")
+    said(capsys, "[board-defense-unknown]")
 
 
 def test_an_unexpected_error_is_one_sentence(capsys, monkeypatch):

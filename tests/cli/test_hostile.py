@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refused import refused
 from safetensors.numpy import save_file
 
 import bench.models.weights
 from bench.cli.main import main
 from bench.data.arrays import npz
-from bench.errors import UserError
 from bench.files.archive import extract
 from bench.files.documents import check_printable, printable, read_json, read_toml
 from bench.models.weights import read_weights
@@ -47,8 +47,8 @@ def record():
     return path
 
 
-def refused(function, *arguments, match):
-    with pytest.raises(UserError, match=match) as error:
+def blocked(code, function, *arguments):
+    with refused(code) as error:
         function(*arguments)
     assert "\x1b" not in str(error.value)
     return error.value
@@ -65,10 +65,8 @@ def test_printable_text_stays_as_it_is():
 @pytest.mark.parametrize("character", ["\x1b", "\x07", "\x9b", "\x00", "\r", "\x7f", "‮", "⁦", "‪", "\ud800"])
 def test_what_steers_a_terminal_is_escaped_and_refused(character):
     assert character not in printable(f"a{character}b")
-    refused(
-        check_printable, {"a": [f"x{character}"]}, Path("f"), match="expected printable text in f, got a control char"
-    )
-    refused(check_printable, {f"k{character}": 1}, Path("f"), match="expected printable text in f")
+    blocked("file-control-characters", check_printable, {"a": [f"x{character}"]}, Path("f"))
+    blocked("file-control-characters", check_printable, {f"k{character}": 1}, Path("f"))
 
 
 def header(record, change):
@@ -92,7 +90,7 @@ def test_a_header_with_terminal_escapes_is_refused(record, change, capsys):
     capsys.readouterr()
     assert main(["show", str(record)]) == 2
     out, err = capsys.readouterr()
-    assert "expected printable text in" in err
+    assert "[file-control-characters]" in err
     assert "\x1b" not in out + err
 
 
@@ -108,22 +106,19 @@ def test_what_an_attack_said_is_escaped_where_it_is_shown(record, capsys):
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "key"),
     [
-        (lambda h: h["spec"].pop("threat"), "expected the header of a run in .*, got spec.threat: field required"),
-        (lambda h: h["spec"].update(more=1), "got spec.more: extra inputs"),
-        (lambda h: h.update(run_id="../../../etc"), "got run_id: string should match"),
-        (lambda h: h["checks"].update(gradient_error="exact"), "got checks.gradient_error"),
-        (lambda h: h.update(environments=[1]), "got environments: input should be a valid dict"),
-        (
-            lambda h: h.update(labels={"defense": {"a": 1}, "attack": "b"}),
-            "got labels.defense: input should be a valid str",
-        ),
+        (lambda h: h["spec"].pop("threat"), "spec.threat"),
+        (lambda h: h["spec"].update(more=1), "spec.more"),
+        (lambda h: h.update(run_id="../../../etc"), "run_id"),
+        (lambda h: h["checks"].update(gradient_error="exact"), "checks.gradient_error"),
+        (lambda h: h.update(environments=[1]), "environments"),
+        (lambda h: h.update(labels={"defense": {"a": 1}, "attack": "b"}), "labels.defense"),
     ],
 )
-def test_a_header_of_another_shape_is_refused(record, change, sentence):
+def test_a_header_of_another_shape_is_refused(record, change, key):
     header(record, change)
-    refused(read_record, record, match=sentence)
+    assert f"got {key}: " in str(blocked("record-header-damaged", read_record, record))
 
 
 @pytest.mark.parametrize(
@@ -147,14 +142,14 @@ def test_lines_that_would_break_the_figures_are_damaged(record, change):
     file = record / "samples.jsonl"
     first, second = (json.loads(line) for line in file.read_text().splitlines())
     file.write_text(json.dumps(first) + "\n" + json.dumps({**second, **change}) + "\n")
-    refused(read_record, record, match="expected one JSON object per line in .*samples.jsonl, got a damaged line 2")
+    blocked("record-line-damaged", read_record, record)
 
 
 def test_a_line_without_an_end_does_not_fill_the_memory(record, monkeypatch):
     monkeypatch.setattr("bench.records.lines.LONGEST", 1000)
     with open(record / "samples.jsonl", "ab") as file:
         file.write(b" " * 5000)
-    refused(read_record, record, match="got a damaged line 3")
+    blocked("record-line-damaged", read_record, record)
 
 
 # --- depth and size
@@ -163,25 +158,25 @@ def test_a_line_without_an_end_does_not_fill_the_memory(record, monkeypatch):
 @pytest.mark.parametrize(("read", "text"), [(read_json, "[" * 100_000), (read_json, '{"a":' * 40 + "1" + "}" * 40), (read_toml, "a = " + "[" * 50_000), (read_toml, "a = " + "[" * 60 + "]" * 60)])  # fmt: skip
 def test_deep_nesting(read, text):
     Path("deep").write_text(text)
-    refused(read, Path("deep"), match="expected at most 32 levels in deep, got more|expected TOML in deep")
+    blocked("document-too-deep", read, Path("deep"))
 
 
 @pytest.mark.parametrize("name", ["run.json", "card"])
 def test_documents_of_many_megabytes_are_not_read(record, name):
     with open(record / "run.json", "r+b") as file:
         file.truncate((16 << 20) + 1)
-    refused(read_record, record, match="expected at most 16 MiB in .*run.json, got more")
+    blocked("file-too-large", read_record, record)
 
 
 def test_a_pipe_is_no_document():
     os.mkfifo("pipe")
-    refused(read_suite, Path("pipe"), match="expected a file at pipe, got something else")
+    blocked("file-not-regular", read_suite, Path("pipe"))
 
 
 def test_deep_lines(record):
     with open(record / "samples.jsonl", "ab") as file:
         file.write(b'{"said":' + b"[" * 200_000 + b"\n")
-    refused(read_record, record, match="got a damaged line 3")
+    blocked("record-line-damaged", read_record, record)
 
 
 # --- links
@@ -194,7 +189,7 @@ def test_a_record_does_not_reach_out_by_links(record, tmp_path):
         shutil.copy(record / name, outside / name)
         (record / name).unlink()
         (record / name).symlink_to(outside / name)
-        refused(read_record, record, match=f"got the link .*{name}, which leads out of it; remove the link")
+        blocked("link-leads-out", read_record, record)
         (record / name).unlink()
         shutil.copy(outside / name, record / name)
 
@@ -213,7 +208,7 @@ def test_nothing_is_written_through_a_link(record, tmp_path, capsys):
     (record / "adversarial").symlink_to(tmp_path / "elsewhere")
     assert main(words.split()) == 2
     assert list((tmp_path / "elsewhere").iterdir()) == []
-    assert "which leads out of it; remove the link" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("[link-leads-out]") == 2
 
 
 @pytest.mark.parametrize("level", [0, 1, 2])
@@ -222,8 +217,8 @@ def test_a_results_folder_with_links_out_of_it(record, level, tmp_path):
     moved = tmp_path / "moved"
     linked.rename(moved)
     linked.symlink_to(moved)
-    refused(record_paths, Path("results"), match="which leads out of it; remove the link")
-    refused(lambda: RecordWriter(record, json.loads((record / "run.json").read_text())), match="which leads out of it")
+    blocked("link-leads-out", record_paths, Path("results"))
+    blocked("link-leads-out", lambda: RecordWriter(record, json.loads((record / "run.json").read_text())))
 
 
 def test_links_inside_the_results_folder_and_to_it_are_fine(record):
@@ -260,24 +255,20 @@ def test_the_files_of_a_record_are_unpacked(record):
     ],
 )  # fmt: skip
 def test_names_that_are_not_a_records(name, tmp_path):
-    refused(
-        extract, packed((name, "x")), Path("target"), match="expected the files of a record in a.zip, each once, got"
-    )
+    blocked("archive-names", extract, packed((name, "x")), Path("target"))
     assert not Path("target").exists()
 
 
 def test_names_twice():
     with pytest.warns(UserWarning, match="Duplicate name"):
         archive = packed(("run.json", "a"), ("run.json", "b"))
-    refused(extract, archive, Path("target"), match="each once, got 'run.json'")
+    blocked("archive-names", extract, archive, Path("target"))
 
 
 def test_links_in_an_archive():
     link = zipfile.ZipInfo("run.json")
     link.external_attr = 0o120777 << 16
-    refused(
-        extract, packed((link, "/etc/passwd")), Path("target"), match="expected plain files in a.zip, got 'run.json', a"
-    )
+    blocked("archive-links", extract, packed((link, "/etc/passwd")), Path("target"))
 
 
 def test_encrypted_members():
@@ -286,14 +277,14 @@ def test_encrypted_members():
     for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         content[content.index(mark) + place] |= 1
     archive.write_bytes(content)
-    refused(extract, archive, Path("target"), match="expected plain files in a.zip")
+    blocked("archive-links", extract, archive, Path("target"))
 
 
 def test_nothing_is_replaced_and_no_link_followed():
     Path("target").mkdir()
     Path("precious").write_text("precious")
     Path("target/run.json").symlink_to(Path("precious").resolve())
-    refused(extract, packed(("run.json", "x")), Path("target"), match="expected a zip file at a.zip, got: ")
+    blocked("archive-not-zip", extract, packed(("run.json", "x")), Path("target"))
     assert Path("precious").read_text() == "precious"
 
 
@@ -315,14 +306,14 @@ def test_a_decompression_bomb_is_not_unpacked():
     assert archive.stat().st_size < 1 << 20
     for function, arguments in ((npz, ()), (extract, (Path("target"),))):
         started = time.monotonic()
-        with pytest.raises(UserError, match=r"which would unpack to 320 MiB from \d+ KiB; do not use it"):
+        with refused("archive-bomb", match="320 MiB"):
             function(path=str(archive)) if function is npz else function(archive, *arguments)
         assert time.monotonic() - started < 5
 
 
 def test_too_many_bytes_in_all():
     archive = packed(("run.json", "x" * 2000), ("samples.jsonl", "y" * 2000))
-    with pytest.raises(UserError, match="expected at most 100000 files and 0 MiB"):
+    with refused("archive-too-large"):
         extract(archive, Path("target"), most=3000)
 
 
@@ -330,12 +321,7 @@ def test_damaged_archives():
     content = packed(("run.json", "x" * 1000), compression=zipfile.ZIP_DEFLATED).read_bytes()
     for damaged in (content[:40], b"", content.replace(b"\x03\x04", b"\x03\x05", 1)):
         Path("b.zip").write_bytes(damaged)
-        refused(
-            extract,
-            Path("b.zip"),
-            Path("target"),
-            match="expected a zip file at b.zip, got: .*; check where it comes from",
-        )
+        blocked("archive-not-zip", extract, Path("b.zip"), Path("target"))
 
 
 class Evil:
@@ -345,12 +331,9 @@ class Evil:
 
 def test_a_pickle_inside_npz_is_never_loaded():
     np.savez("evil.npz", images=np.array([Evil()], dtype=object), labels=np.zeros(1, int))
-    refused(
-        lambda: npz(path="evil.npz"),
-        match="expected numbers in evil.npz, got Python objects in images.npy, which would",
-    )
+    blocked("npy-objects", lambda: npz(path="evil.npz"))
     Path("pickle.npz").write_bytes(b"\x80\x04cos\nmkdir\n(Vpwned\ntR.")
-    refused(lambda: npz(path="pickle.npz"), match="expected an .npz file at pickle.npz, got")
+    blocked("npz-unreadable", lambda: npz(path="pickle.npz"))
     assert not Path("pwned").exists()
 
 
@@ -364,16 +347,13 @@ def test_an_array_that_promises_more_than_there_is(shape):
     with zipfile.ZipFile("big.npz", "w") as archive:
         archive.writestr("images.npy", member(shape))
         archive.writestr("labels.npy", member((4,)))
-    refused(
-        lambda: npz(path="big.npz"),
-        match="expected -?[0-9]+ bytes for images.npy of shape|expected an .npz file at big",
-    )
+    blocked("npy-size", lambda: npz(path="big.npz"))
 
 
 def test_arrays_of_a_later_version():
     with zipfile.ZipFile("later.npz", "w") as archive:
         archive.writestr("images.npy", b"\x93NUMPY\x09\x00v\x00")
-    refused(lambda: npz(path="later.npz"), match=r"expected arrays of .npy version 1 or 2 in later.npz, got \(9, 0\)")
+    blocked("npy-version", lambda: npz(path="later.npz"))
 
 
 # --- weights and evidence
@@ -407,31 +387,28 @@ def resign(content):
 )  # fmt: skip
 def test_weights_with_a_header_that_lies(weights, content):
     resign(content)
-    refused(read_weights, weights, match="expected weights of small-convnet in w.safetensors, got others")
+    blocked("weights-other-architecture", read_weights, weights)
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("change", "code"),
     [
-        (lambda c: c["recipe"].update(architecture="os:system"), "expected an architecture among small-convnet, "),
-        (lambda c: c["recipe"]["arguments"].update(command="rm"), "expected arguments of small-convnet"),
-        (
-            lambda c: c.pop("recipe"),
-            "expected a card with recipe.architecture, recipe.arguments, sha256 and .* in w.json, got",
-        ),
-        (lambda c: c.update(recipe=3), "expected a card with recipe.architecture"),
-        (lambda c: c.update(sha256=None), "expected a card with"),
-        (lambda c: c.update(image_shape=3), "expected a card with"),
+        (lambda c: c["recipe"].update(architecture="os:system"), "weights-architecture"),
+        (lambda c: c["recipe"]["arguments"].update(command="rm"), "weights-arguments"),
+        (lambda c: c.pop("recipe"), "weights-card-damaged"),
+        (lambda c: c.update(recipe=3), "weights-card-damaged"),
+        (lambda c: c.update(sha256=None), "weights-card-damaged"),
+        (lambda c: c.update(image_shape=3), "weights-card-damaged"),
     ],
 )
-def test_cards_that_name_anything_else(weights, change, sentence):
+def test_cards_that_name_anything_else(weights, change, code):
     card(change)
-    refused(read_weights, weights, match=sentence)
+    blocked(code, read_weights, weights)
 
 
 def test_a_card_that_is_nested_too_deep(weights):
     Path("w.json").write_text("[" * 100_000)
-    refused(read_weights, weights, match="expected at most 32 levels in w.json")
+    blocked("document-too-deep", read_weights, weights)
 
 
 @pytest.mark.parametrize(
@@ -444,6 +421,6 @@ def test_a_card_that_is_nested_too_deep(weights):
 )  # fmt: skip
 def test_adversarial_images_of_another_shape(arrays):
     save_file(arrays, "e.safetensors")
-    refused(read_shard, Path("e.safetensors"), match="expected (adversarial images|ids) .*in e.safetensors, got")
+    blocked("evidence-shape" if "images" in arrays else "evidence-unreadable", read_shard, Path("e.safetensors"))
     Path("e.safetensors").write_bytes(io.BytesIO(b"junk").getvalue())
-    refused(read_shard, Path("e.safetensors"), match="expected adversarial images in e.safetensors, got: ")
+    blocked("evidence-unreadable", read_shard, Path("e.safetensors"))

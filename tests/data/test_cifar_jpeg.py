@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jpeg_images import checksums, grey, grey_files, zipped
+from refused import refused
 
 import bench.data.cifar_jpeg as module
 from bench.cli.main import main
 from bench.data.cifar_jpeg import CLASSES, cifar10_jpeg, cifar10_jpeg_training
-from bench.errors import UserError
 
 REAL = os.environ.get("PUREBENCH_CIFAR10_JPEG")
 """A folder with the real files."""
@@ -64,9 +64,8 @@ def test_classes_take_turns_in_the_order_of_the_names(tmp_path, pack):
 
 def test_the_zip_file_of_one_split(tmp_path):
     assert len(cifar10_jpeg(zips(tmp_path / "images") / "test.zip")) == 30
-    with pytest.raises(UserError) as error:
+    with refused("cifar10-jpeg-missing"):
         cifar10_jpeg_training(tmp_path / "images" / "test.zip")
-    assert error.value.code == "cifar10-jpeg-missing"
 
 
 def remove(place):
@@ -88,22 +87,20 @@ def swap(place):
 def test_other_images_are_refused(tmp_path, change):
     place = folders(tmp_path / "images")
     change(place)
-    with pytest.raises(UserError) as error:
+    with refused("cifar10-jpeg-differs"):
         cifar10_jpeg(place)
-    assert error.value.code == "cifar10-jpeg-differs"
 
 
 def test_a_file_that_is_no_zip(tmp_path):
     (tmp_path / "test.zip").write_bytes(b"PK no zip")
-    with pytest.raises(UserError) as error:
+    with refused("cifar10-jpeg-unreadable"):
         cifar10_jpeg(tmp_path)
-    assert error.value.code == "cifar10-jpeg-unreadable"
 
 
 def test_the_command_names_what_is_missing(tmp_path, capsys):
     words = ["run", "--dataset", "cifar10-jpeg", "--data-dir", str(tmp_path), "--classifier", "autoattack-resnet18"]
     assert main([*words, "--defense", "none", "--attack", "null"]) == 2
-    assert "expected test.zip, or test/airplane" in capsys.readouterr().err
+    assert "[cifar10-jpeg-missing]" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(REAL is None, reason="PUREBENCH_CIFAR10_JPEG does not name the folder of the images")

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from refused import refused
 
 from bench.cli.main import main
 from bench.data.arrays import npz
 from bench.data.folders import folder
-from bench.errors import UserError
 
 GREY = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
 COLOUR = np.dstack([GREY, GREY // 2, GREY // 4])
@@ -60,12 +60,10 @@ def test_system_files_are_skipped_by_name(tree, name):
 
 def test_a_class_without_images_is_refused_by_name(tree):
     (tree / "bird").mkdir()
-    with pytest.raises(
-        UserError, match=r"expected images in every class folder .*, got none in 'bird'; fill or remove"
-    ):
+    with refused("folder-class-empty"):
         read(tree)
     (tree / "bird" / "x.heic").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"none in 'bird' \(1 of 5 files left out: \.heic\)"):
+    with refused("folder-class-empty", match=r"bird.*1 of 5 .*\.heic"):
         read(tree)
 
 
@@ -97,7 +95,7 @@ def test_what_is_not_read_is_counted_by_its_suffix(tree):
 
 def test_only_other_files(tmp_path):
     put(tmp_path, "a.png")
-    with pytest.raises(UserError, match=r"got no images but 1 of 1 files left out: \.png; check the path"):
+    with refused("folder-empty", match=r"1 of 1 .*\.png"):
         read(tmp_path)
 
 
@@ -112,7 +110,7 @@ def test_images_may_lie_deeper(tmp_path):
 def test_parts_are_no_classes(tmp_path, names):
     for name in names:
         put(tmp_path, f"{name}/cat/a.png")
-    with pytest.raises(UserError, match=rf"got the parts .*{names[0]}.*; choose one: folder:"):
+    with refused("folder-parts", match=names[0]):
         read(tmp_path)
 
 
@@ -128,7 +126,7 @@ def test_links_are_followed_and_circles_are_not(tree, tmp_path_factory):
 
 def test_a_broken_link_is_named(tree):
     (tree / "dog" / "e.png").symlink_to(tree / "absent.png")
-    with pytest.raises(UserError, match=r"expected an image at .*e\.png, got: .*repair or remove"):
+    with refused("picture-unreadable"):
         read(tree)
 
 
@@ -176,10 +174,10 @@ def test_a_transparent_palette_is_told(tmp_path):
 
 def test_pixels_that_bytes_cannot_stand_for(tmp_path):
     put(tmp_path, "cat/a.tif", GREY.astype(np.float32))
-    with pytest.raises(UserError, match=r"expected pixels of 8 or 16 bits in .*a\.tif, got mode F"):
+    with refused("picture-mode", match="mode F"):
         read(tmp_path)
     put(tmp_path, "cat/a.tif", GREY.astype(np.int32) * 1000)
-    with pytest.raises(UserError, match=r"mode I in 0\.\.200000"):
+    with refused("picture-mode", match=r"mode I in 0\.\.200000"):
         read(tmp_path)
 
 
@@ -187,13 +185,13 @@ def test_several_pictures_in_one_file(tmp_path):
     first = Image.fromarray(GREY)
     (tmp_path / "cat").mkdir()
     first.save(tmp_path / "cat" / "a.tif", save_all=True, append_images=[Image.fromarray(255 - GREY)])
-    with pytest.raises(UserError, match=r"expected one picture in .*a\.tif, got 2; split"):
+    with refused("picture-frames", match=r"a\.tif, got 2"):
         read(tmp_path)
 
 
 def test_the_odd_size_is_named(tree):
     put(tree, "dog/c.png", np.zeros((3, 3), np.uint8))
-    with pytest.raises(UserError, match=r"got 2 x 3 in 3 of 4 and 3 x 3 in .*c\.png; resize"):
+    with refused("folder-sizes", match=r"2 x 3 in 3 of 4 and 3 x 3 in .*c\.png"):
         read(tree)
 
 
@@ -224,14 +222,14 @@ def test_one_class_is_told(tmp_path):
 )  # fmt: skip
 def test_labels_in_other_forms(tmp_path, arrays, sentence):
     np.savez(tmp_path / "own.npz", images=np.zeros((4, 2, 2), np.uint8), **arrays)
-    with pytest.raises(UserError, match=sentence):
+    with refused("npz-labels", match=sentence):
         npz(path=str(tmp_path / "own.npz"))
 
 
 @pytest.mark.parametrize("names", [("x_test", "y_test"), ("data", "labels"), ("arr_0", "arr_1")])
 def test_arrays_of_other_names(tmp_path, names):
     np.savez(tmp_path / "own.npz", **dict.fromkeys(names, np.zeros(4, int)))
-    with pytest.raises(UserError, match=f"expected arrays named images and labels .*, got {', '.join(names)}; save"):
+    with refused("npz-arrays", match=", ".join(names)):
         npz(path=str(tmp_path / "own.npz"))
 
 

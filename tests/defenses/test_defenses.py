@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from refused import refused
 
 from bench.data.fashion_mnist import fashion_mnist
-from bench.errors import UserError
 from bench.models.embedded import fashion_mnist_score_model
 from bench.noise import ForbiddenNoise, Noise
 from bench.passes import CountedScoreModel, Tally
@@ -69,7 +69,7 @@ def test_what_each_defense_claims():
 @pytest.mark.parametrize("name", sorted(FLAT))
 def test_full_gradients_of_a_flat_defense_are_refused_before_anything_is_loaded(name, registry, monkeypatch):
     monkeypatch.setattr("bench.plan.loaded.load_dataset", lambda *_: pytest.fail("loaded"))
-    with pytest.raises(UserError, match=rf"got {name}, which says it is not differentiable; use --attack pgd-bpda"):
+    with refused("defense-not-differentiable"):
         plan(Request(defense=name, attack="pgd-full"), registry)
 
 
@@ -97,9 +97,9 @@ def test_votes_of_one_are_left_out_of_a_spec_and_more_make_another_run(registry)
     assert many.spec.run_id != old.run_id
 
 
-@pytest.mark.parametrize("votes", ["0", "1001"])
-def test_votes_out_of_range_are_refused(votes, registry):
-    with pytest.raises(UserError, match="expected"):
+@pytest.mark.parametrize(("code", "votes"), [("denoise-once-votes", "0"), ("defense-votes", "1001")])
+def test_votes_out_of_range_are_refused(code, votes, registry):
+    with refused(code):
         plan(Request(defense="denoise-once", arguments={"defenses": {"votes": votes}}), registry)
 
 

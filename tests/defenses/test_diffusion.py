@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from refused import refused
 
-from bench.errors import UserError
 from bench.noise import Noise
 from defenses.diffusion.diffpure import END, DiffPure, interval
 from defenses.diffusion.diffpure_ddpm import DiffPureDDPM, posterior_deviation, posterior_mean
@@ -195,9 +195,9 @@ def test_one_ancestral_step_is_one_pass_of_the_denoiser():
 @pytest.mark.parametrize("make", [DiffPure, DiffPureODE, DiffPureDDPM])
 @pytest.mark.parametrize("arguments", [{"t": 0}, {"t": 1001}, {"steps": 0}, {"votes": 0}])
 def test_arguments_out_of_range_are_refused(make, arguments):
-    with pytest.raises(UserError, match="expected t in"):
+    with refused("diffusion-arguments"):
         make(score=GAUSSIAN, **arguments)
-    with pytest.raises(UserError, match=r"steps in 1\.\.50"):
+    with refused("diffusion-arguments", match=r"1\.\.50"):
         DiffPureDDPM(score=GAUSSIAN, t=50, steps=51)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from records_for_tables import header
+from refused import refused
 
 import bench
 import bench.engines.pool
@@ -235,21 +236,19 @@ def test_a_shard_that_hangs_is_given_to_a_fresh_worker(parts_file, tmp_path):
 
 @pytest.mark.slow
 def test_a_shard_that_always_hangs_ends_in_a_sentence(parts_file, tmp_path):
-    with pytest.raises(WorkerError, match=r"finish shard 0 of run \w+ within 9 s, got none in 2 attempts; raise --sh"):
+    with refused("worker-hung", kind=WorkerError, match="shard 0 .* within 9 s, got none in 2 attempts"):
         small("none", tmp_path, attack=f"{parts_file}:hangs", timeout=9.0)
 
 
 @pytest.mark.slow
 def test_a_worker_that_always_dies_ends_in_a_sentence(parts_file, tmp_path):
-    with pytest.raises(
-        WorkerError, match=r"finish shard 0 of run \w+, got one that was lost each time \(exit code 7\)"
-    ):
+    with refused("worker-lost", kind=WorkerError, match="shard 0 .*exit code 7"):
         small("none", tmp_path, attack=f"{parts_file}:dies", timeout=60.0)
 
 
 @pytest.mark.slow
 def test_errors_travel(parts_file, tmp_path):
-    with pytest.raises(UserError, match=r"expected Odd.purify to return images, got KeyError: 'odd'"):
+    with refused("foreign-code-failed", match="KeyError: 'odd'"):
         small(f"{parts_file}:Odd", tmp_path, timeout=60.0)
     assert not list((tmp_path / "r").rglob("samples.jsonl"))
 
@@ -335,35 +334,33 @@ def test_ray_says_what_the_cluster_lacks():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "ray", Cluster)
-        with pytest.raises(
-            UserError, match=r"expected 1 GPU for 1 workers of 1, got 0 in the Ray cluster; lower --workers"
-        ):
+        with refused("ray-resources"):
             crew._check_resources()
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UserError, match=r'expected Ray for --engine ray, got .*; run: pip install "purebench\[ray\]"'):
+    with refused("ray-missing"):
         make_engine(EngineOptions(name="ray"), make_registry())
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "code"),
     [
-        ({"name": "slurm"}, "expected --engine local or ray, got 'slurm'; choose one"),
-        ({"workers": 0}, r"expected --workers in 1..4096, got 0; leave it out"),
-        ({"shard_timeout": 0.0}, "expected --shard-timeout above 0 seconds, got 0; leave it out"),
+        ({"name": "slurm"}, "engine-unknown"),
+        ({"workers": 0}, "engine-workers"),
+        ({"shard_timeout": 0.0}, "engine-timeout"),
         (
             {"name": "ray", "gpus_per_worker": -1.0},
-            r"expected --gpus-per-worker in 0..64, got -1; write for example 0.5",
+            "engine-gpus",
         ),
-        ({"address": "auto"}, "expected --address and --gpus-per-worker with --engine ray only, got them without"),
-        ({"name": "ray", "devices": ("cuda:0",)}, "expected --device auto, cpu or cuda with --engine ray.*got cuda:0"),
-        ({"name": "ray", "devices": ("cuda", "cuda")}, "expected --device auto, cpu or cuda with --engine ray"),
+        ({"address": "auto"}, "ray-options-unused"),
+        ({"name": "ray", "devices": ("cuda:0",)}, "ray-device"),
+        ({"name": "ray", "devices": ("cuda", "cuda")}, "ray-device"),
     ],
 )
-def test_options_that_do_not_fit(options, sentence):
-    with pytest.raises(UserError, match=sentence):
+def test_options_that_do_not_fit(options, code):
+    with refused(code):
         EngineOptions(**options)
 
 
@@ -510,14 +507,14 @@ def test_a_session_loads_a_run_once():
 
 
 def test_a_worker_with_other_weights_says_so():
-    with pytest.raises(WorkerError, match=r"expected the run 123 on every worker, got \w{12} from the same names here"):
+    with refused("worker-plan-differs", kind=WorkerError):
         Session(make_registry(), lambda *_: None)(order(planned(), None, run_id="123"))
 
 
 def test_a_record_does_not_go_on_under_another_torch_on_a_worker():
     there = {"device": "cpu", "torch": "0.1", "purebench": bench.__version__, "batch_size": 4}
     begun = Header.of(header("r", "none", environments={"e": there}))
-    with pytest.raises(UserError, match=r"expected to resume .* with torch 0\.1"):
+    with refused("record-environment", match=r"torch 0\.1"):
         Session(make_registry(), lambda *_: None)(order(planned(), np.arange(2), header=begun))
 
 
@@ -527,7 +524,7 @@ def test_a_shard_from_a_worker_with_another_torch_is_not_stored(tmp_path):
         first, second = Local().execute(job.tasks, lambda *_: None)
         job.store(first)
         other = replace(second, key="other", environment={**second.environment, "torch": "0.1"})
-        with pytest.raises(UserError, match=r"expected .* with torch 2.*, got 0\.1; pass"):
+        with refused("record-environment", match=r"got 0\.1"):
             job.store(other)
         assert len(job.record.lines) == 50
 

@@ -63,7 +63,7 @@ def test_a_record_of_the_same_id_is_not_replaced(original, tmp_path, capsys):
     reseal(other)
     capsys.readouterr()
     assert main(["import", str(packed(other, tmp_path / "b.zip")), "--results", str(mine)]) == 2
-    assert " of 3 images in both, by other lines or files; import" in capsys.readouterr().err
+    assert "[unpack-conflict]" in capsys.readouterr().err
     assert files(mine.joinpath(*original.parts[-3:])) == files(original)
 
 
@@ -83,7 +83,7 @@ def test_two_records_that_claim_to_be_one_run_are_told_by_what_they_differ(origi
     assert capsys.readouterr().err == (
         f"bench: expected no other record in mine/{place}, got two that claim to be run {original.name}, "
         f"robust {100 * right / 3:.1f} % of 3 images here, robust 100.0 % of 3 images in b.zip; import it with --results OTHER, "
-        f"and bench compare mine/{place} OTHER/{place} shows the images that differ\n"
+        f"and bench compare mine/{place} OTHER/{place} shows the images that differ [unpack-conflict]\n"
     )
     assert main(["import", "b.zip", "--results", "OTHER"]) == 0
     capsys.readouterr()
@@ -174,7 +174,7 @@ def test_commands_that_read_records_send_files_to_import(command, original, tmp_
     archive = packed(original, tmp_path / "a.zip")
     capsys.readouterr()
     assert main([command, str(archive)]) == 2
-    assert f"put a packed record among your own first: bench import {archive}" in capsys.readouterr().err
+    assert f"bench import {archive} [record-packed]" in capsys.readouterr().err
 
 
 def write_audit(record):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from refused import refused
 
-from bench.errors import UserError
 from bench.figures.curve import curve
 from bench.records.lines import SampleRecord
 from bench.threat import ThreatModel, parse_threats
@@ -30,7 +30,7 @@ def test_threats_are_read_smallest_first_and_by_norm():
     "text", ["linf:8/255,linf:8/255", "linf:8/255,linf:16/510", ",".join(f"l2:{k}" for k in range(1, 52))]
 )
 def test_a_threat_named_twice_and_too_many_are_refused(text):
-    with pytest.raises(UserError, match="different threats"):
+    with refused("threat-list"):
         parse_threats(text)
 
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from notebook import Blur, classifier, images_and_labels
+from refused import refused
 
 import bench
 from bench.cli.main import main
-from bench.errors import UserError
 
 IMPORTS = """
 from dataclasses import dataclass
@@ -50,9 +50,8 @@ def test_this_session_verifies_and_audits_it(made):
 def test_another_session_gives_the_objects_again(made):
     parts = {"defense": Blur(steps=2), "classifier": classifier(), "data": images_and_labels(12)}
     assert bench.verify(made.path, **parts)["verified"]
-    with pytest.raises(UserError) as error:
+    with refused("object-not-here"):
         bench.verify(made.path, defense=Blur(steps=2), data=images_and_labels(12))
-    assert error.value.code == "object-not-here"
     for wrong in ({"defense": Blur(steps=3)}, {"data": (images_and_labels(12)[0] * 0.5, images_and_labels(12)[1])}):
         found = bench.verify(made.path, **(parts | wrong))
         assert not found["verified"]

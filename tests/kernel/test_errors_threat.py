@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from refused import refused
 
 from bench.errors import AttackError, BenchError, GateError, InterruptedRunError, UserError
 from bench.threat import ThreatModel
@@ -32,6 +33,24 @@ def test_a_sentence_of_a_third_party_has_no_code():
 def test_an_os_error_is_printed_by_its_reason():
     text = str(UserError("file-unwritable", path="a/b", error=OSError(13, "Permission denied", "a/b")))
     assert "got: Permission denied;" in text
+
+
+def test_an_error_of_foreign_code_is_printed_whole():
+    error = FileNotFoundError(2, "No such file or directory", "absent.pt")
+    text = str(UserError("component-build-failed", name="own.py:Own", kind="FileNotFoundError", error=error, flag="-D"))
+    assert "absent.pt" in text
+
+
+def test_tables_are_printed_by_their_keys_and_values_of_the_user_as_they_are():
+    text = str(UserError("weights-architecture", architectures={"a": 1, "b": 2}, architecture="c"))
+    assert "among a, b, got 'c'" in text
+    text = str(UserError("weights-arguments", architecture="a", arguments={"depth": 3}, error="no depth"))
+    assert "got {'depth': 3} (no depth)" in text
+
+
+def test_the_helper_of_tests_notices_another_code():
+    with pytest.raises(AssertionError, match="expected eps"), refused("threat-form"):
+        ThreatModel.parse("linf:8")
 
 
 @pytest.mark.parametrize(
@@ -72,24 +91,24 @@ def test_one_spelling(text, canonical, slug):
 
 @pytest.mark.parametrize("text", ["", "linf", "linf:", ":0.5", "linf:x", "linf:1/0", "linf:nan", "l2:inf", "l2:1e400"])
 def test_malformed(text):
-    with pytest.raises(UserError, match=r"expected a threat like linf:8/255 or l2:0\.5, got "):
+    with refused("threat-form"):
         ThreatModel.parse(text)
 
 
 @pytest.mark.parametrize("text", ["linf:8", "linf:0", "linf:-8/255", "linf:256/255"])
 def test_radius_out_of_range(text):
-    with pytest.raises(UserError, match=r"expected eps in \[1e-6, 1\] for linf, got .*; .* write 8/255 and not 8"):
+    with refused("threat-radius"):
         ThreatModel.parse(text)
 
 
 def test_l2_has_a_larger_range():
     assert ThreatModel.parse("l2:8").eps == 8
-    with pytest.raises(UserError, match=r"expected eps in \[1e-6, 100\] for l2, got 101"):
+    with refused("threat-radius", match=r"\[1e-6, 100\]"):
         ThreatModel.parse("l2:101")
 
 
 def test_another_norm():
-    with pytest.raises(UserError, match="expected a threat norm among linf, l2, l1, got 'l0'"):
+    with refused("threat-norm"):
         ThreatModel.parse("l0:0.5")
 
 

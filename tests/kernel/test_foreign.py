@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from refused import refused
 
-from bench.errors import AttackError, UserError
+from bench.errors import AttackError
 from bench.foreign import blamed
 
 
@@ -14,7 +15,7 @@ def fails(error):
 
 @pytest.mark.parametrize("error", [ValueError("no"), StopIteration("no"), RuntimeError("no")])
 def test_a_foreign_error_is_one_sentence(error):
-    with pytest.raises(UserError) as caught:
+    with refused("foreign-code-failed") as caught:
         fails(error)
     assert str(caught.value) == f"expected the thing to work, got {type(error).__name__}: no; mend it"
     assert caught.value.__cause__ is error

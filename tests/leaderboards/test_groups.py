@@ -90,12 +90,12 @@ def test_a_deterministic_row_has_one_number():
     assert (row.draw_figures, row.any_fail) == (None, None)
 
 
-def test_the_tables_of_draws_are_left_out_where_brief_or_without_need(tmp_path):
+def test_the_tables_of_draws_are_left_out_unless_asked_for_or_without_need(tmp_path):
     full_set(tmp_path, "a", "plain", "1" * 20)
-    assert "rules over draws" not in leaderboards.render(tmp_path, "md")
+    assert "rules over draws" not in leaderboards.render(tmp_path, "md", runs=True)
     full_set(tmp_path, "b", "noisy", "3" * 20, draws=4)
     for output in ("md", "latex"):
-        whole, brief = (leaderboards.render(tmp_path, output, brief=one) for one in (False, True))
+        whole, brief = (leaderboards.render(tmp_path, output, runs=one) for one in (True, False))
         assert [title in whole for title in ("rules over draws", "any of N submissions fails")] == [True, True]
         assert [title in brief for title in ("rules over draws", "any of N submissions fails")] == [False, False]
 
@@ -130,5 +130,5 @@ def test_what_p_and_the_undefended_classifier_are_compared_on_is_in_the_cell(tmp
     (board,) = collect(tmp_path, required=["full gradient"], against="none")
     own = board.rows[0]
     assert (own.n, own.paired_n, own.delta_undefended.n, own.shared.n) == (30, 20, 20, 20)
-    text = leaderboards.render(tmp_path, "md", required=["full gradient"], against="none", brief=True)
+    text = leaderboards.render(tmp_path, "md", required=["full gradient"], against="none")
     assert text.count("(n = 20)") == 2

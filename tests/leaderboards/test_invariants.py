@@ -119,7 +119,7 @@ def test_the_generated_sets_take_every_way():
 def test_every_format_names_the_requirement(output):
     """On the records where the requirement decides: 250 images with the exact gradient alone, 100 with all classes."""
     texts = [
-        leaderboards.render(REFERENCE, output, threat="linf:20/255", required=required, images=0, brief=True)
+        leaderboards.render(REFERENCE, output, threat="linf:20/255", required=required, images=0)
         for required in ((FULL,), (FULL, AUTO, BLACK))
     ]
     titles = [

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from records_for_tables import full_set, header, line, record
+from refused import refused
 
 import leaderboards
 from bench.cli.main import main
-from bench.errors import UserError
 from bench.records.spec import RunSpec
 from bench.records.writer import RecordWriter
 from bench.stats.intervals import mean_difference, mean_share, proportion
@@ -100,7 +101,7 @@ def test_an_attack_on_fewer_images_than_the_required_ones_enters_no_other_figure
     assert row.elsewhere["black box"].as_dict() == {**proportion(2, 4).as_dict(), "draws": 1}
     assert row.flags[0] == "square on 4 images only"
     assert row.counted == ["a1", "a2"]
-    whole = leaderboards.render(results, "md", required=["full gradient"], brief=True)
+    whole = leaderboards.render(results, "md", required=["full gradient"])
     assert "square on 4 images only" in whole
 
 
@@ -321,22 +322,22 @@ def test_a_row_is_as_bad_as_its_worst_run_else_as_believed_as_its_strongest():
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code"),
     [
-        ({"against": "x"}, r"--against to name a defense of the table \(strong, weak, weaker\), got 'x'; copy"),
-        ({"dataset": "other"}, r"expected finished runs below .*, got none that fit; make one: bench run"),
-        ({"threat": "l2:1"}, r"expected finished runs below .*, got none that fit"),
-        ({"required": ["magic"]}, r"expected --require among full gradient, AutoAttack, .* got 'magic'"),
+        ({"against": "x"}, "board-defense-unknown"),
+        ({"dataset": "other"}, "board-empty"),
+        ({"threat": "l2:1"}, "board-empty"),
+        ({"required": ["magic"]}, "board-class-unknown"),
     ],
 )
-def test_names_that_fit_nothing(options, message, results):
-    with pytest.raises(UserError, match=message):
+def test_names_that_fit_nothing(options, code, results):
+    with refused(code):
         collect(results, **options)
 
 
 def test_runs_without_images_are_left_out(tmp_path):
     RecordWriter(tmp_path / "toy" / "linf-8-255" / "a1", header("a1", "strong")).__exit__()
-    with pytest.raises(UserError, match="got none that fit"):
+    with refused("board-empty"):
         collect(tmp_path)
 
 
@@ -375,7 +376,7 @@ def cells(text, title):
 
 def test_markdown(results):
     full_set(results, "d", "ready", "111100000")
-    text = leaderboards.render(results, "md")
+    text = leaderboards.render(results, "md", runs=True, commands=True)
     title = "### toy, linf:8/255 (required: full gradient, AutoAttack, black box, transfer; n = 9)"
     ranked = cells(text, f"{title}\n")
     assert ranked[0] == [
@@ -391,20 +392,29 @@ def test_markdown(results):
     )
     assert "bench run --defense weak --attack square" in text
     assert [row[-1] for row in cells(text, "runs\n")[2:]][:4] == ["`d1`", "`d3`", "`d0`", "`d2`"]
+    short = leaderboards.render(results, "md")
+    assert "bench run" not in short
+    assert "`d1`" not in short
+    assert re.findall(r"^\*\*(.*?)\*\*", short, re.MULTILINE) == ["Claimed", "How sure", "Next"]
+    asked = len(text.partition("```sh\n")[2].partition("\n```")[0].splitlines())
+    assert f"`--commands` prints the commands of {asked} runs that complete 3 rows; `--runs` lists the 8 runs" in short
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_a_narrow_terminal_gets_the_columns_that_fit(width, results):
-    whole, narrow = (leaderboards.render(results, "md", brief=True, width=limit) for limit in (10_000, width))
-    assert whole == leaderboards.render(results, "md", brief=True)
+    whole, narrow = (leaderboards.render(results, "md", width=limit) for limit in (10_000, width))
+    assert whole == leaderboards.render(results, "md")
     table = [text for text in narrow.splitlines() if text.startswith("|")]
     assert max(map(len, table)) <= width < max(map(len, whole.splitlines()))
     titles, every = (
         [word.strip() for word in text.split("### ")[1].splitlines()[2].split("|")[1:-1]] for text in (narrow, whole)
     )
+    assert max(len(text) for text in narrow.splitlines() if not text.startswith("#")) <= width
     assert [title for title in every if title in titles] == titles
     assert {"defense", "worst case %"} <= set(titles)
-    left = narrow.partition(f"Left out to fit lines of {width} characters: ")[2].partition(";")[0].split(", ")
+    told = " ".join(narrow.split())
+    left = told.partition(f"Not shown in {width} characters: ")[2].partition(". A")[0].split(", ")
+    assert ("Δ null attack: " in told) == ("Δ null attack" in titles)
     assert sorted(left + titles) == sorted(every)
 
 
@@ -414,7 +424,7 @@ def test_rows_of_one_name_are_told_apart_where_their_columns_do_not_fit(tmp_path
         one["spec"]["classifier"]["name"] = name
         record(tmp_path, one, "111100000")
     whole, narrow = (
-        leaderboards.render(tmp_path, "md", brief=True, required=["full gradient"], width=width) for width in (999, 80)
+        leaderboards.render(tmp_path, "md", required=["full gradient"], width=width) for width in (999, 80)
     )
     assert [[row[place] for row in cells(text, "### toy")[2:]] for text, place in ((whole, 2), (narrow, 1))] == [
         ["median", "median"], ["median (cnn)", "median (other)"],
@@ -449,11 +459,11 @@ def test_a_gradient_that_is_not_exact_is_no_full_gradient(tmp_path):
 def test_a_stronger_attack_that_nobody_audited_is_named(tmp_path, name, option):
     weak = record(tmp_path, header("a", name, "pgd-full"), "111111110")
     (weak / "audit.json").write_text(json.dumps({"run_id": "a", "verdict": "believed"}))
-    assert "Unchecked though" not in leaderboards.render(tmp_path, "md", required=["full gradient"])
+    assert "deciding" not in leaderboards.render(tmp_path, "md", required=["full gradient"], commands=True)
     record(tmp_path, header("b", name, "square", gradient="none"), "111110000")
-    text = leaderboards.render(tmp_path, "md", required=["full gradient"])
-    command = f"bench audit b --results {tmp_path} --quick{option}"
-    assert f"Unchecked though a weaker attack on it was audited: {name} (`{command}`)." in text
+    text = leaderboards.render(tmp_path, "md", required=["full gradient"], commands=True)
+    assert f"What audits the deciding attacks:\n\n```sh\nbench audit b --results {tmp_path} --quick{option}\n" in text
+    assert "1 audit of deciding attacks" in leaderboards.render(tmp_path, "md", required=["full gradient"])
 
 
 def test_a_board_says_how_much_its_audits_examined(tmp_path):
@@ -481,7 +491,7 @@ def test_runs_of_several_folders_stand_side_by_side_once_each(tmp_path):
     (board,) = collect([mine, theirs], required=["full gradient"])
     assert [(row.defense, row.n) for row in board.rows] == [("own", 9), ("none", 9)]
     assert [len(row.runs) for row in board.rows] == [1, 1]
-    with pytest.raises(UserError, match=r"expected finished runs below .*/x, .*/y, got none"):
+    with refused("board-empty", match=".*/x, .*/y"):
         collect([tmp_path / "x", tmp_path / "y"])
 
 
@@ -498,7 +508,7 @@ def test_csv_has_every_interval_as_numbers(results):
 
 def test_latex_escapes_what_would_be_a_command(tmp_path):
     full_set(tmp_path, "a", "path/file_1.py:A&B", "1" * 9)
-    text = leaderboards.render(tmp_path, "latex")
+    text = leaderboards.render(tmp_path, "latex", runs=True)
     assert r"path/file\_1.py:A\&B" in text
     assert r"\toprule" in text
     assert text.count(r"\begin{table}") == 2
@@ -526,9 +536,9 @@ def test_the_command_writes_a_file_or_a_folder(results, tmp_path, capsys):
     assert (tmp_path / "site" / "index.html").read_text().startswith("<!doctype html>")
     assert main([*words, "--format", "csv", "--out", str(tmp_path / "board.csv")]) == 0
     assert (tmp_path / "board.csv").read_text().startswith("dataset,threat,status,rank")
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / "site" / "index.html"), str(tmp_path / "board.csv")]
     assert main([*words, "--out", str(results)]) == 2
-    assert "choose another --out" in capsys.readouterr().err
+    assert "[output-unwritable]" in capsys.readouterr().err
 
 
 def test_a_command_reproduces_its_run(tmp_path):
@@ -575,9 +585,7 @@ def test_rows_of_one_name_and_other_code_are_told_apart(tmp_path):
     assert [row.defense for row in board.rows] == ["own.py:Own @11112222", "own.py:Own @33334444", "other"]
     spec = tmp_path / "table.toml"
     spec.write_text('[[columns]]\ntitle = "Clean"\nvalue = "clean"\n[[rows]]\ndefense = "own.py:Own"\n')
-    with pytest.raises(
-        UserError, match=r"got only own.py:Own @11112222, own.py:Own @33334444, other \(did you mean own.py:Own @"
-    ):
+    with refused("table-row-unknown", match="did you mean own.py:Own @11112222"):
         papers.make(str(spec), results=tmp_path, output="md")
 
 

@@ -71,7 +71,7 @@ def tables_of(board, output):
 @pytest.mark.parametrize("output", ["md", "latex"])
 def test_boards(output, recomputed):
     results, asked, boards, _ = recomputed
-    text = leaderboards.render(results, output, **asked)
+    text = leaderboards.render(results, output, runs=True, **asked)
     wanted = [table for board in boards for table in tables_of(board, output)]
     for (title, columns, cells, below), (name, rows) in zip(READERS[output](text), wanted, strict=True):
         assert (title, len(cells)) == (name, len(rows))
@@ -82,7 +82,7 @@ def test_boards(output, recomputed):
         said = dict(
             re.findall(
                 r"\b(classifier|score model|n|draws|seeds|seed):? ([^;\n]+?)(?=; |\.\s|\.$)",
-                re.split("In |Each ", below)[0],
+                re.split("Claimed|Each ", below)[0],
             )
         )
         for column in set(chain(*rows)) - set(columns):
@@ -93,7 +93,7 @@ def test_boards(output, recomputed):
 def test_commands(recomputed):
     """What completes the rows asks for as many images as they have."""
     results, asked, boards, _ = recomputed
-    parts = leaderboards.render(results, "md", **asked).split("What completes these rows:")[1:]
+    parts = leaderboards.render(results, "md", commands=True, **asked).split("What completes these rows:")[1:]
     for board, part in zip([board for board in boards if board["incomplete"]], parts, strict=True):
         lines = part.partition("```sh\n")[2].partition("\n```")[0].splitlines()
         wanted = [

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from refused import refused
 from torch import nn
 
 from bench.cli.main import main
-from bench.errors import UserError
 from bench.models.inspection import inspect_classifier
 
 X = torch.linspace(0.1, 0.9, 4 * 3 * 8 * 8).view(4, 3, 8, 8)
@@ -62,24 +62,19 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"),
+    ("words", "code"),
     [
-        ("--classifier parts.py:Softmax",
-         "expected logits from the classifier parts.py:Softmax, got probabilities (no negative numbers, and they sum to 1); return what goes into its softmax"),
-        ("--classifier parts.py:Hidden", "to depend on its own image alone, got others in a batch than alone (by "),
-        ("--classifier parts.py:Stubborn",
-         "expected the classifier parts.py:Stubborn in inference mode after eval(), got 7 modules in train mode, such as itself; let its train() reach them"),
-        ("--classifier parts.py:Sized",
-         "expected images of shape (3, 32, 32), which parts.py:Sized was made for, got (3, 8, 8) as npz-own holds them; choose another --classifier"),
-        ("--classifier parts.py:network --defense tweedie --score-model parts.py:SizedScore",
-         "expected images of shape (3, 64, 64), which parts.py:SizedScore was made for, got (3, 8, 8) as npz-own holds them; choose another --score-model"),
-        ("--classifier autoattack-resnet18", "expected images of shape (3, 32, 32), which autoattack-resnet18 was made for, got (3, 8, 8)"),
-        ("--classifier fashion-mnist-cnn", "expected images of shape (1, 28, 28), which fashion-mnist-cnn was made for, got (3, 8, 8)"),
-        ("--classifier parts.py:network --defense tweedie --score-model fashion-mnist-unet",
-         "expected images of shape (1, 28, 28), which fashion-mnist-unet was made for, got (3, 8, 8)"),
+        ("--classifier parts.py:Softmax", "classifier-probabilities"),
+        ("--classifier parts.py:Hidden", "classifier-mixes-images"),
+        ("--classifier parts.py:Stubborn", "classifier-train-mode"),
+        ("--classifier parts.py:Sized", "component-image-shape"),
+        ("--classifier parts.py:network --defense tweedie --score-model parts.py:SizedScore", "component-image-shape"),
+        ("--classifier autoattack-resnet18", "component-image-shape"),
+        ("--classifier fashion-mnist-cnn", "component-image-shape"),
+        ("--classifier parts.py:network --defense tweedie --score-model fashion-mnist-unet", "component-image-shape"),
     ],
-)  # fmt: skip
-def test_what_is_caught_before_the_run(words, sentence, capsys):
+)
+def test_what_is_caught_before_the_run(words, code, capsys):
     assert (
         main(
             shlex.split(
@@ -90,7 +85,7 @@ def test_what_is_caught_before_the_run(words, sentence, capsys):
     )
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
-    assert sentence in err
+    assert f"[{code}]" in err
 
 
 def test_a_classifier_in_order_passes(capsys):
@@ -113,5 +108,5 @@ def test_outputs_that_only_look_like_probabilities_pass():
 
 def test_probabilities_of_one_image_are_noticed_too():
     network = nn.Sequential(nn.Flatten(), nn.Linear(192, 3), nn.Softmax(dim=1)).eval()
-    with pytest.raises(UserError, match="expected logits from it, got probabilities"):
+    with refused("classifier-probabilities"):
         inspect_classifier(network, X[:1], "it")

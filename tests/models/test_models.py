@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from refused import refused
 
 from bench.data.fashion_mnist import fashion_mnist
-from bench.errors import UserError
 from bench.models.embedded import fashion_mnist_at, fashion_mnist_classifier, fashion_mnist_score_model
 from bench.models.figures import classifier_figures, score_figures
 from bench.models.networks.preconditioning import PreconditionedDenoiser
@@ -92,7 +92,7 @@ def test_preconditioning_is_exact_for_gaussian_data():
 
 @pytest.mark.parametrize("sigma", [0.04, 1.1])
 def test_noise_levels_that_were_not_trained_are_refused(sigma):
-    with pytest.raises(UserError, match=r"sigma in \[0.05, 1\]"):
+    with refused("score-sigma-range", match=r"\[0\.05, 1\]"):
         fashion_mnist_score_model().denoise(torch.zeros(1, 1, 28, 28), sigma)
 
 

@@ -5,9 +5,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from refused import refused
 
 from bench.cli.main import main
-from bench.errors import UserError
 from bench.records.archive import pack_results, unpacked
 from bench.records.lookup import record_paths
 
@@ -51,7 +51,7 @@ def test_another_version_of_the_archive_is_noticed(archive):
     folder = unpacked(archive)
     with zipfile.ZipFile(archive, "a") as opened:
         opened.writestr("a/b/c/run.json", "{}")
-    with pytest.raises(UserError, match="another version"):
+    with refused("archive-other-version"):
         unpacked(folder)
 
 
@@ -59,7 +59,7 @@ def test_another_version_of_the_archive_is_noticed(archive):
 def test_other_files_are_refused_and_leave_nothing(archive, name):
     with zipfile.ZipFile(archive, "a") as opened:
         opened.writestr(name, "{}")
-    with pytest.raises(UserError):
+    with refused("archive-names"):
         unpacked(archive)
     assert not archive.with_name("some").exists()
     assert not list(archive.parent.glob("*.tmp"))

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from records_for_tables import header
+from refused import refused
 
-from bench.errors import UserError
 from bench.records.header import Header, read_header
 
 BASELINE = Path(__file__).parent.parent / "baseline"
@@ -40,5 +40,5 @@ def test_whether_a_defense_was_deterministic(checks, draws, expected):
 @pytest.mark.parametrize("environment", [{"instructions": []}, {"instructions": {"a": 1}}, {"device": 3}, {"git": [1]}])
 def test_environments_of_other_types_are_refused(environment, tmp_path):
     (tmp_path / "run.json").write_text(json.dumps(header("r", "none", environments={"e": environment})))
-    with pytest.raises(UserError, match="environments"):
+    with refused("record-header-damaged", match="environments"):
         read_header(tmp_path)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from records_for_tables import header
+from refused import refused
 
-from bench.errors import UserError
 from bench.figures.runs import read_run
 from bench.records.lines import SampleRecord, checked_line, encoded, read_fields, read_lines
 
@@ -74,7 +74,7 @@ def test_a_damaged_line_is_named_by_both_readers(damage, tmp_path):
     (path / "samples.jsonl").write_text(
         "".join(json.dumps(VALUES | {"id": 1} | more) + "\n" for more in ({}, {"id": 2} | damage))
     )
-    with pytest.raises(UserError, match="damaged line 2"):
+    with refused("record-line-damaged", match="line 2"):
         read_lines(path / "samples.jsonl")
-    with pytest.raises(UserError, match="damaged line 2"):
+    with refused("record-line-damaged", match="line 2"):
         read_run(path)

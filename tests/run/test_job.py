@@ -1,6 +1,7 @@
 """When a new record's claims are measured, and what is left where they are refused."""
 
 import pytest
+from refused import refused
 
 from bench.errors import BusyError, UserError
 from bench.plan.plan import plan
@@ -29,7 +30,7 @@ def planned():
 
 
 def held_and_empty(path):
-    with pytest.raises(BusyError):
+    with refused("record-busy", kind=BusyError):
         Held(path)
     assert not (path / "run.json").exists()
     return {"deterministic": True}
@@ -47,7 +48,7 @@ def test_claims_are_measured_once_while_the_folder_is_held_and_before_the_header
 def test_a_record_of_another_process_is_refused_before_anything_is_measured(planned, tmp_path):
     held = Held(record_path(planned, tmp_path))
     engine = Asked(lambda path: {})
-    with pytest.raises(BusyError):
+    with refused("record-busy", kind=BusyError):
         Job(planned, Options(samples=2, results=tmp_path), engine)
     assert engine.asked == 0
     held.release()

@@ -51,7 +51,7 @@ class ConvertedDenoiser(nn.Module):
         if isinstance(sigma, float | int) and not 0 < sigma <= self.high:
             raise UserError("score-sigma", high=self.high, sigma=sigma)
         if self.image_shape and tuple(y.shape[1:]) != tuple(self.image_shape):
-            raise UserError("score-image-shape", image_shape=tuple(self.image_shape), shape=tuple(y.shape[1:]))
+            raise UserError("score-image-shape", wanted=tuple(self.image_shape), got=tuple(y.shape[1:]))
         return self(y, levels_of(sigma, y, self.get_buffer(self.constants).dtype))
 
     def predict(self, x: Tensor, time: Tensor) -> Tensor:

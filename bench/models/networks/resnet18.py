@@ -35,7 +35,7 @@ def autoattack_resnet18(*, path: Path | None = None) -> nn.Module:
     if not file.exists():
         raise UserError("resnet18-missing", file=file)
     if digest(file, "sha256") != SHA256:
-        raise UserError("resnet18-changed", file=file, sha256=SHA256[:12])
+        raise UserError("resnet18-changed", file=file, digest=SHA256[:12])
     network = importlib.import_module("pyautoattack.examples.resnet").ResNet18()
     network.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
     network.image_shape = (3, 32, 32)

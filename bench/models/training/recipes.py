@@ -80,7 +80,7 @@ def _check(epochs: int | None, form: str) -> None:
     if epochs is not None and epochs < 1:
         raise UserError("train-epochs", epochs=epochs)
     if form not in FORMATS:
-        raise UserError("train-format", formats=" or ".join(FORMATS), form=form)
+        raise UserError("train-format", formats=" or ".join(FORMATS), format=form)
 
 
 def _objective(
@@ -113,7 +113,7 @@ def _adversary(adversarial: bool, threat: ThreatModel | None, dataset: str, regi
         return None
     boards = registry.find("datasets", dataset).entry.threats
     if threat is None and not boards:
-        raise UserError("train-threat-missing", dataset=dataset)
+        raise UserError("train-threat-required", dataset=dataset)
     return Adversary(threat=str(threat or boards[0]))
 
 
