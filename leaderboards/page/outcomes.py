@@ -78,7 +78,10 @@ class Outcomes:
         }
 
     def _pairs(self, parts: list[PerImage]) -> list[list[dict[str, Any] | None]]:
-        """For each row and each row before it: the difference, its interval and the paired p; null without common images."""
+        """For each row and each row before it: the difference, its interval and the paired p; null without common images.
+
+        Where a row has further images, its accuracy on the common ones is beside it: `row` of the later, `other` of the earlier.
+        """
         if not parts:
             return []
         shares = np.array([part.on(np.array(self.ids)) for part in parts])
@@ -90,7 +93,12 @@ def _pair(a: np.ndarray, b: np.ndarray, p: float) -> dict[str, Any] | None:
     both = ~np.isnan(a) & ~np.isnan(b)
     if not both.any():
         return None
-    return _ends(mean_difference(a[both], b[both])) | {"n": int(both.sum()), "p": short(p)}
+    of_both = {
+        name: _ends(mean_share(shares[both]))
+        for name, shares in (("row", a), ("other", b))
+        if both.sum() < (~np.isnan(shares)).sum()
+    }
+    return _ends(mean_difference(a[both], b[both])) | {"n": int(both.sum()), "p": short(p)} | of_both
 
 
 def _ends(interval: Interval) -> dict[str, float]:

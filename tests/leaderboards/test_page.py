@@ -5,6 +5,7 @@ import io
 import json
 import re
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,6 +99,11 @@ def test_it_is_one_file_that_names_no_address(board):
     assert not re.findall(r"(?:src|href)=\"(?!#|data:|\$)[^\"]+\"", own)
     assert "<b>lacking" not in re.sub(r"<script type=\"application/json\".*?</script>", "", text, flags=re.DOTALL)
     assert "\\u003cb>lacking" in text
+
+
+def test_the_committed_page_is_small():
+    page = Path(__file__).parent.parent.parent / "leaderboards" / "site" / "index.html"
+    assert 1_000_000 < page.stat().st_size < 2_500_000
 
 
 def test_a_badge_says_how_large_the_audit_was():

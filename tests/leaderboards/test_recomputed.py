@@ -128,7 +128,15 @@ def page_pair_of(a, b):
 
 def page_pair(mine, others):
     both = [sample for sample in mine if sample in others]
-    return page_pair_of(tuple(mine[one] for one in both), tuple(others[one] for one in both)) if both else None
+    if not both:
+        return None
+    parts = {"row": mine, "other": others}
+    of_both = {
+        name: {key: share_interval([part[one] for one in both])[key] for key in ON_PAGE}
+        for name, part in parts.items()
+        if len(part) > len(both)
+    }
+    return page_pair_of(tuple(mine[one] for one in both), tuple(others[one] for one in both)) | of_both
 
 
 def page_curve(curve, boards):

@@ -6,7 +6,7 @@ import re
 import pytest
 from recomputed_boards import ENDS, REQUIRED, rows_of
 from recomputed_cells import curves_of, percent, row_cells, says
-from recomputed_statistics import share_interval
+from recomputed_statistics import difference_interval, paired, share_interval
 
 import leaderboards
 
@@ -274,3 +274,34 @@ def _check_curves(chart, boards):
         assert near, f"not recomputed: {name} at {level}: {shown}"
         wanted.remove(near[0])
         says(told.partition(" %")[0], 100 * near[0][2], name)
+
+
+def test_comparisons(page, recomputed):
+    """Rows beside the first and the last of their board, in both orders: all on the images that both have."""
+    for board in recomputed[2]:
+        rows = [row for row in rows_of(board) if any(run["draws"] == row["draws"] for run in row["runs"])]
+        for a, b in [*zip(rows[:1] * 4, rows[1:], strict=False), *zip(rows[-1:] * 4, rows[:-1], strict=False)]:
+            both = [sample for sample in a["shares"] if sample in b["shares"]]
+            if both:
+                _check_pair(page, a, b, both)
+
+
+def _check_pair(page, a, b, both):
+    names = [next(run["id"] for run in row["runs"] if run["draws"] == row["draws"]) for row in (a, b)]
+    page.evaluate(f"location.hash = '#compare/{'/'.join(names)}'")
+    page.wait_for_function(
+        "(hash) => document.querySelector('.side a')?.getAttribute('href').includes(hash)", arg=a["runs"][0]["id"]
+    )
+    page.wait_for_function(
+        "(hash) => document.querySelectorAll('.side a')[1].getAttribute('href').includes(hash)", arg=b["runs"][0]["id"]
+    )
+    lines = page.evaluate(TABLE, "#view")[0][1]
+    for place, key in ((1, "shares"), (2, "clean_shares")):
+        first, second = ([row[key][sample] for sample in both] for row in (a, b))
+        wanted = [
+            percent(share_interval(first)), percent(share_interval(second)), percent(difference_interval(second, first)),
+            sum(x > y for x, y in zip(first, second, strict=True)), sum(x < y for x, y in zip(first, second, strict=True)),
+            len(both), paired(first, second),
+        ]  # fmt: skip
+        for line, value in zip(lines, wanted, strict=True):
+            says(line[place].replace(" to ", " "), value, f"{names}, {line[0]}")

@@ -11,11 +11,14 @@ const MEASURES = [
   { key: "clean", shares: "clean_shares", title: "Clean" },
 ];
 
-// B - A with its interval and p; the board lists each row minus those before it.
+// B - A with its interval and p, and both on their common images; the board lists each row minus those before it.
 function pairOf(a, b, measure) {
   const members = rows.filter((row) => row.board === a.board), [i, j] = [members.indexOf(a), members.indexOf(b)];
   const found = a.board.pairs[measure][Math.max(i, j)][Math.min(i, j)];
-  return found && i > j ? { ...found, value: -found.value, low: -found.high, high: -found.low } : found;
+  if (!found) return null;
+  const { row, other, value, low, high, ...rest } = found;
+  if (i < j) return { ...rest, value, low, high, of: [other ?? a[measure], row ?? b[measure]] };
+  return { ...rest, value: -value, low: -high, high: -low, of: [row ?? a[measure], other ?? b[measure]] };
 }
 
 // Images on which one of the rows is right in more draws than the other.
@@ -45,11 +48,10 @@ function side(letter, row, other, address) {
 }
 
 function figures(a, b) {
-  const parts = MEASURES.map(({ key, shares }) =>
-    ({ of: [a[key], b[key]], pair: pairOf(a, b, key), only: flips(a, b, shares) }));
+  const parts = MEASURES.map(({ key, shares }) => ({ pair: pairOf(a, b, key), only: flips(a, b, shares) }));
   const lines = [
-    [`A: ${a.title}, %`, ({ of }) => interval(of[0])],
-    [`B: ${b.title}, %`, ({ of }) => interval(of[1])],
+    [`A: ${a.title}`, ({ pair }) => interval(pair.of[0])],
+    [`B: ${b.title}`, ({ pair }) => interval(pair.of[1])],
     ["B − A, points", ({ pair }) => interval(pair, { text: signed })],
     ["Only A right", ({ only }) => only[0].length],
     ["Only B right", ({ only }) => only[1].length],
@@ -60,7 +62,7 @@ function figures(a, b) {
     ${parts.map((part) => html`<td>${part.pair ? cell(part) : "no common images"}</td>`)}</tr>`);
   const stochastic = a.draws > 1 || b.draws > 1 ? " Right: in more of its draws." : "";
   return html`${table("Comparison", ["", ...MEASURES.map(({ title }) => `${title} %`)], body)}
-    <p class="note">Paired on the same images, with 95 % intervals; p: exact, two-sided, of this pair alone,
+    <p class="note">All on the images of both, paired, with 95 % intervals; p: exact, two-sided, of this pair alone,
       while ranks correct for all pairs.${stochastic}</p>`;
 }
 
