@@ -27,7 +27,7 @@ from bench.verify.verification import Options as VerifyOptions
 from bench.verify.verify import verify
 from leaderboards.entries import flags
 
-FOREIGN = f"{PLANTS}/foreign.py:"
+FOREIGN = f"{PLANTS.parent}/support/foreign_purifiers.py:"
 SHORT = {"attacks": {"steps": 3, "losses": ("cw",), "eot": 2}}
 OPERATIONS, ALONE = "operations", "image by image"
 RAN = {
