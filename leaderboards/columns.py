@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from leaderboards import remarks
 from leaderboards.boards import Board
 from leaderboards.classes import KNOWN, REQUIRED
 from leaderboards.draw_tables import draw_tables
 from leaderboards.entries import BELIEVED, UNCHECKED
+from leaderboards.formats import remarks
 from leaderboards.rows import Row
 from leaderboards.tables import Cell, Table, p_text, without_constant, without_empty
 

@@ -12,7 +12,7 @@ from bench.audit.strength import PASSED
 from bench.errors import UserError
 from bench.records.header import read_header
 from bench.threat import ThreatModel
-from leaderboards.assembly import FEW
+from leaderboards import assembly
 from leaderboards.boards import Board
 from leaderboards.classes import REQUIRED
 from leaderboards.curves import Curve, curves
@@ -43,7 +43,7 @@ def page_data(boards: Sequence[Board], evidences: Evidences) -> dict[str, Any]:
         ],
         "runs": {run_id: _run(part, evidences) for run_id, part in parts.items()},
         "classes": list(REQUIRED),
-        "least": FEW,
+        "least": assembly.FEW,
         "datasets": evidences.datasets(),
         "purified": evidences.purifier is not None,
     }

@@ -11,7 +11,7 @@ from leaderboards.assembly import FEW
 from leaderboards.boards import Board
 from leaderboards.rows import Row
 
-CLAIMED = "**Claimed**: the worst case counts an image only if it survives every attack that was run on the row."
+CLAIMED = "**Claimed**: the worst case counts an image only if it is right without an attack and survives every attack that counts."
 COST = "Minutes to hours each: `--dry-run` says how many; `--attack autoattack-fast` takes less than the reference."
 
 
