@@ -22,7 +22,7 @@ def render(
     threat: str | None = None,
     against: str | None = None,
     required: Sequence[str] = (),
-    images: int = 8,
+    images: int | None = None,
     purifier: Callable[..., Any] | None = None,
     runs: bool = False,
     commands: bool = False,
@@ -37,7 +37,7 @@ def render(
         threat: Only this threat.
         against: The defense to test the others against; None for the first row.
         required: Classes of attacks that a row needs to be ranked; all if empty.
-        images: For the page: the number of images shown for each run that stores images.
+        images: For the page: the number of images shown for each run that stores images; None fits it to their size.
         purifier: For the page: a function from a run and its evidence to the purified clean and adversarial images.
         runs: For Markdown and LaTeX: adds tables of draws and of the runs.
         commands: For Markdown and LaTeX: adds the commands that complete rows.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from bench.figures.aggregate import PerImage
 from bench.figures.runs import CLEAN, Run
 from bench.records.command import run_command
 from bench.records.spec import canonical
+from bench.registry.entry import Citation
+from bench.registry.tables import make_registry
 from bench.stats.intervals import Interval, mean_difference, mean_share
 from bench.text.words import counted
 from leaderboards.classes import FULL, KNOWN, NULL, REQUIRED, attack_class, averages_draws, completing
@@ -18,7 +21,6 @@ from leaderboards.draws import draw_figures
 from leaderboards.entries import MANY, Entry, entry, exact, filled, row_verdict, score_passes
 from leaderboards.groups import Group, covers, over_attacks, shares_of, together
 from leaderboards.rows import Elsewhere, Row, deciding, nearest_draws
-from leaderboards.sources import source_of
 
 FEW, IMAGES = 20, "images"
 """The least images of a ranked row, since no test could separate one with fewer; and what such a row lacks."""
@@ -97,10 +99,17 @@ def _row(runs: list[Run], required: tuple[str, ...]) -> Row:
         commands=_commands(group, missing),
         runs=entries,
         counted=runs_counted,
-        source=source_of(spec.defense),
+        source=_sources().get(spec.defense.name) if spec.defense.content is None else None,
         shares=worst,
         clean_shares=clean,
     )
+
+
+@cache
+def _sources() -> dict[str, Citation]:
+    """The publications of built-in defenses, as their entries in the registry name them; other code of a name has none."""
+    entries = make_registry().tables["defenses"]
+    return {name: entry.source for name, entry in entries.items() if entry.source}
 
 
 def _interval(group: Group, runs: Sequence[Run]) -> Interval | None:

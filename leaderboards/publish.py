@@ -38,7 +38,7 @@ RESULTS = "results/fashion-mnist-standard"
 RECORDS = f"--results {RESULTS}"
 FILES = {
     "leaderboards/board.md": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient" --commands --runs',
-    "leaderboards/site/index.html": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient" --format html --images 4',
+    "leaderboards/site/index.html": f'bench leaderboard {RECORDS} --against dpsam --require "full gradient" --format html',
     "results/tables/main.md": "bench table results/tables/main.toml --format md",
     "results/tables/main.tex": "bench table results/tables/main.toml --format latex",
     "results/tables/ablation.md": "bench table results/tables/ablation.toml --format md",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.claims.checks import REFUSED
 from bench.errors import sentences
 
 ROOT = Path(__file__).parent.parent
@@ -195,3 +196,4 @@ def test_user_errors_are_raised_by_their_code():
         and not (isinstance(node.args[0], ast.Constant) and node.args[0].value in sentences())
     ]
     assert loose == []
+    assert set(REFUSED.values()) <= set(sentences())

@@ -55,7 +55,12 @@ def leaderboard_command(
             help="md: most characters in a line; the least important columns are left out. [default: the terminal's; no limit in a file]",
         ),
     ] = None,
-    images: Annotated[int, typer.Option(help="html: images shown for each run that stores them.")] = 8,
+    images: Annotated[
+        Optional[int],
+        typer.Option(
+            min=0, help="html: images shown for each run that stores them. [default: as many as 150,000 values hold]"
+        ),
+    ] = None,
     purified: Annotated[
         bool,
         typer.Option("--purified", help="html: also show the images purified, which needs torch and the defenses."),

@@ -1,4 +1,4 @@
-"""The data of the page's script: boards as short lists of numbers, and each run once."""
+"""The data of the page: boards, the JSON documents of their rows, and each run once."""
 
 from __future__ import annotations
 
@@ -8,50 +8,59 @@ from pathlib import Path
 from typing import Any
 
 from bench.audit.document import read_audit
+from bench.audit.strength import PASSED
 from bench.errors import UserError
 from bench.records.header import read_header
-from bench.stats.intervals import Interval
 from bench.threat import ThreatModel
+from leaderboards import assembly
 from leaderboards.boards import Board
-from leaderboards.classes import KNOWN, REQUIRED
+from leaderboards.classes import REQUIRED
 from leaderboards.curves import Curve, curves
-from leaderboards.entries import Entry
-from leaderboards.formats.documents import status
-from leaderboards.page.pictures import Pictures
+from leaderboards.entries import BELIEVED, Entry
+from leaderboards.formats.documents import board_document, row_document, status
+from leaderboards.page.evidence import Evidences
+from leaderboards.page.outcomes import Outcomes, short
 from leaderboards.rows import Row
 
-DIGITS = 9
-"""Digits of shares; with fewer, rounding twice could give another last digit than in the tables."""
 
-
-def page_data(boards: Sequence[Board], pictures: Pictures) -> dict[str, Any]:
+def page_data(boards: Sequence[Board], evidences: Evidences) -> dict[str, Any]:
     """All data of the page.
 
     Arguments:
         boards: The boards to show.
-        pictures: Makes the pictures of runs that store images.
+        evidences: Collects the stored images of the runs.
     """
-    rows: list[dict[str, Any]] = []
-    runs: dict[str, dict[str, Any]] = {}
-    for number, board in enumerate(boards):
-        for row in board.every:
-            runs |= {part.run_id: _run(part, len(rows), pictures) for part in row.runs}
-            rows.append(_row(row, number))
+    outcomes = [Outcomes(board) for board in boards]
+    place = {id(row): place for place, row in enumerate(row for board in boards for row in board.every)}
+    parts = {part.run_id: part for board in boards for row in board.every for part in row.runs}
     return {
-        "boards": [_board(board) for board in boards],
-        "curves": [_curve(curve) for curve in curves(boards)],
-        "rows": rows,
-        "runs": runs,
+        "boards": [_board(board) | images.of_board() for board, images in zip(boards, outcomes, strict=True)],
+        "curves": [[_rounded(point) for point in _points(curve, place)] for curve in curves(boards)],
+        "rows": [
+            _rounded(_row(row, number)) | images.of_row(row)
+            for number, (board, images) in enumerate(zip(boards, outcomes, strict=True))
+            for row in board.every
+        ],
+        "runs": {run_id: _run(part, evidences) for run_id, part in parts.items()},
         "classes": list(REQUIRED),
-        "images": pictures.shared,
-        "names": pictures.names,
-        "purified": pictures.purifier is not None,
+        "least": assembly.FEW,
+        "datasets": evidences.datasets(),
+        "purified": evidences.purifier is not None,
     }
 
 
-def interval(value: Interval | None) -> list[float] | None:
-    """Value, low and high, rounded."""
-    return None if value is None else [round(part, DIGITS) for part in (value.value, value.low, value.high)]
+def badge(verdict: str | None, audited: str) -> str:
+    """What an audit found, with its size, as `passed quick audit (32 images)`.
+
+    Arguments:
+        verdict: The verdict of a run or of a row.
+        audited: The extent of the audit, as `quick, 32 images`; empty if unknown.
+    """
+    if verdict is None:
+        return "not audited"
+    size, _, images = audited.partition(", ")
+    word = "passed" if verdict in (BELIEVED, PASSED) else f"{verdict}:"
+    return " ".join(filter(None, (word, size, "audit", images and f"({images})")))
 
 
 def _board(board: Board) -> dict[str, Any]:
@@ -61,107 +70,77 @@ def _board(board: Board) -> dict[str, Any]:
         "threat": board.threat,
         "norm": threat.norm,
         "eps": threat.radius,
-        "reference": board.reference,
-        "required": list(board.required),
-        "title": board.title,
-        "n": list(board.n),
+        **board_document(board),
         "imported": [asdict(row) for row in board.imported],
     }
 
 
 def _row(row: Row, board: int) -> dict[str, Any]:
+    audited = (part.audited for part in row.runs if part.verdict == row.verdict and part.audited)
     return {
         "board": board,
         "status": status(row),
-        "rank": row.rank,
-        "rank_low": row.rank_low,
-        "rank_high": row.rank_high,
         "defense": row.defense,
-        "classifier": row.classifier,
-        "score": row.score_model,
-        "kind": "deterministic" if row.deterministic else "stochastic",
-        "draws": row.draws,
-        "n": row.n,
-        "seeds": len(row.seeds),
-        "clean": interval(row.clean),
-        "under": {kind: interval(part) for kind, part in row.under.items()},
-        "elsewhere": {
-            kind: {"share": interval(other.accuracy), "n": other.accuracy.n, "draws": other.draws}
-            for kind, other in row.elsewhere.items()
-        },
-        "known": interval(row.under.get(KNOWN)),
-        "eot": interval(row.eot),
-        "worst": interval(row.worst_case),
-        "shared": interval(row.shared),
-        "draw_figures": _draws(row),
-        "any_fail": row.any_fail
-        and {part: [round(share, DIGITS) for share in curve] for part, curve in row.any_fail.items()},
-        "spread": round(row.spread, DIGITS),
-        "undefended": interval(row.delta_undefended),
-        "null": interval(row.delta_null),
-        "p": None if row.paired_p is None else float(f"{row.paired_p:.6g}"),
-        "p_n": row.paired_n,
-        "passes": row.passes,
-        "certified": row.certified,
-        "verdict": row.verdict,
-        "flags": row.flags,
-        "missing": row.missing,
-        "commands": row.commands,
+        **row_document(row),
+        "badge": badge(row.verdict, next(audited, "")),
         "runs": [part.run_id for part in row.runs],
-        "counted": row.counted,
-        "source": None if row.source is None else asdict(row.source),
     }
 
 
-def _draws(row: Row) -> dict[str, Any] | None:
-    if row.draw_figures is None:
-        return None
-    return {rule: {part: interval(share) for part, share in pair.items()} for rule, pair in row.draw_figures.items()}
+def _points(curve: Curve, place: dict[int, int]) -> list[dict[str, Any]]:
+    """A security curve: at each radius the number of its row (at 0 of the first), the radius in pixel units, and the accuracy."""
+    rows = [place[id(row)] for row in (curve.rows[0], *curve.rows)]
+    return [
+        {"row": row, "eps": radius, **share.as_dict()}
+        for row, (_, radius, share) in zip(rows, curve.points, strict=True)
+    ]
 
 
-def _curve(curve: Curve) -> dict[str, Any]:
-    """A security curve; `points` are threat (none at radius 0), radius in pixel units, and the accuracy with its interval."""
-    parts = {key: getattr(curve, key) for key in ("dataset", "norm", "defense", "classifier", "draws", "n")}
-    points = [{"threat": threat, "eps": radius, "share": interval(share)} for threat, radius, share in curve.points]
-    return parts | {"score": curve.score_model, "points": points}
-
-
-def _audit(part: Entry) -> dict[str, Any] | None:
-    """The findings of the run's audit, check by check; None without a readable audit."""
-    try:
-        found = read_audit(Path(part.path))
-    except UserError:
-        return None
-    if found is None:
-        return None
-    keys = ("name", "verdict", "meaning", "threshold", "command", "n", "size")
-    return {
-        "verdict": found.get("verdict"),
-        "n": found.get("n"),
-        "size": found.get("size"),
-        "checks": [{key: check.get(key) for key in keys} for check in found["checks"]],
-    }
-
-
-def _run(part: Entry, row: int, pictures: Pictures) -> dict[str, Any]:
+def _run(part: Entry, evidences: Evidences) -> dict[str, Any]:
     header = read_header(Path(part.path)).document
     return {
-        "row": row,
         "attack": part.attack,
         "class": part.attack_class,
         "n": part.n,
         "draws": part.draws,
         "seed": part.seed,
-        "clean": interval(part.clean),
-        "robust": interval(part.robust),
+        "clean": _rounded(part.clean.as_dict()),
+        "robust": _rounded(part.robust.as_dict()),
         "verdict": part.verdict,
+        "badge": badge(part.verdict, part.audited),
         "audit": _audit(part),
         "flags": part.flags,
-        "passes": round(part.passes, 6),
+        "passes": _rounded(part.passes),
         "command": part.command,
         "spec": header["spec"],
-        "checks": header["checks"],
+        "checks": _checks(header["checks"]),
         "notes": header.get("notes", []),
         "environments": list(header["environments"].values()),
-        "pictures": pictures.of_run(part),
+        "evidence": evidences.of_run(part),
     }
+
+
+def _checks(checks: dict[str, Any]) -> dict[str, Any]:
+    """The checks before the run: figures, the number of claims that passed, and those that did not."""
+    figures = {key: value for key, value in checks.items() if key != "claims"}
+    claims = checks.get("claims", [])
+    others = [claim for claim in claims if claim["verdict"] != "passed"]
+    return {"figures": figures, "passed": len(claims) - len(others), "others": others}
+
+
+def _audit(part: Entry) -> list[dict[str, Any]] | None:
+    """The findings of the run's audit, check by check; None without a readable audit."""
+    try:
+        found = read_audit(Path(part.path))
+    except UserError:
+        return None
+    keys = ("name", "verdict", "meaning", "command")
+    return [{key: check.get(key) for key in keys} for check in found["checks"]] if found else None
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    return short(value) if isinstance(value, float) else value

@@ -16,6 +16,7 @@ from bench.records.seal import OWN_HASH, SEAL, own_hash, seal_text
 
 HERE = Path(__file__).parent.parent
 PLANTS = f"{HERE}/plants"
+SUPPORT = f"{HERE}/support"
 WORLD = (
     f"--dataset {PLANTS}/world.py:images --classifier {PLANTS}/world.py:Network --threat linf:0.03 --device cpu --quiet"
 )
@@ -28,7 +29,7 @@ RECORDS = {
     "in turn": f"--defense none --attack autoattack-fast -A steps=2 -A queries=5 -n 6 {WORLD}",
     "trapped": f"--defense {__file__}:Trapped --attack pgd-full -A steps=1 -n 6 {WORLD}",
     "scores only": f"--defense {__file__}:Opaque --attack square -A queries=3 -n 3 {WORLD}",
-    "foreign draws": f"--defense {PLANTS}/foreign.py:Latent --attack null --draws 2 -n 3 {WORLD}",
+    "foreign draws": f"--defense {SUPPORT}/foreign_purifiers.py:Latent --attack null --draws 2 -n 3 {WORLD}",
     "score model": "--defense tweedie --attack null -n 2 --device cpu --quiet",
 }
 """Small records of every kind."""

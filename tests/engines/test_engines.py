@@ -236,7 +236,7 @@ def test_a_shard_that_hangs_is_given_to_a_fresh_worker(parts_file, tmp_path):
 
 @pytest.mark.slow
 def test_a_shard_that_always_hangs_ends_in_a_sentence(parts_file, tmp_path):
-    with refused("worker-hung", kind=WorkerError, match="shard 0 .* within 9 s, got none in 2 attempts"):
+    with refused("worker-hung", kind=WorkerError, match="within 9 s, got none in 2 attempts"):
         small("none", tmp_path, attack=f"{parts_file}:hangs", timeout=9.0)
 
 

@@ -93,8 +93,11 @@ def test_shown_packed_compared_and_ranked_like_any_other(made, tmp_path, capsys)
     board = bench.leaderboard([made, bare])
     assert set(board.table.defense) == {"Blur steps=2", "none"}
     assert set(bench.leaderboard(results).table.defense) == set(board.table.defense)
-    assert "--defense FILE.py:Blur -D steps=2" in str(board)
-    assert not re.search(r"--[\w-]+ python:", str(board))
+    capsys.readouterr()
+    assert main(["leaderboard", "--commands", "--results", results]) == 0
+    commands = capsys.readouterr().out
+    assert "--defense FILE.py:Blur -D steps=2" in " ".join(commands.replace("\\\n", " ").split())
+    assert not re.search(r"--[\w-]+ python:", commands)
     assert bench.show(made.run_id, results=results).robust == made.robust
 
 

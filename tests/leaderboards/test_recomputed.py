@@ -4,6 +4,7 @@ They are compared leaf by leaf: what is not recomputed fails, so that nothing ne
 """
 
 import csv
+import functools
 import io
 import json
 import re
@@ -12,7 +13,7 @@ from fractions import Fraction
 import pytest
 from recomputed_boards import ENDS, KNOWN, rows_of
 from recomputed_cells import curves_of, in_words
-from recomputed_statistics import share_interval
+from recomputed_statistics import difference_interval, paired, share_interval
 
 import leaderboards
 
@@ -35,7 +36,7 @@ def same(found, wanted, place="", **tolerance):
     elif isinstance(wanted, (bool, str, type(None))):
         assert found == wanted, place
     else:
-        limits = OF_TESTS if place.endswith("/p") and tolerance == UNROUNDED else tolerance
+        limits = OF_TESTS if place.endswith("/p") else tolerance
         assert found == pytest.approx(float(wanted), **limits), place
 
 
@@ -101,89 +102,132 @@ def test_json(recomputed):
     )
 
 
-def three(interval):
-    return interval and [interval[end] for end in ENDS]
+SHORT = {"rel": 6e-9, "abs": 1e-12}
+ON_PAGE = ("value", "low", "high")
 
 
-def page_row(row, board):
+def page_board(board):
+    """What the page has of a board: the images in the order of its largest row, and every two rows compared."""
+    rows = rows_of(board)
+    labels = {line["id"]: line["label"] for row in rows for run in row["runs"] for line in run["lines"]}
+    ids = list(dict.fromkeys(sample for row in sorted(rows, key=lambda row: -row["n"]) for sample in row["shares"]))
     return {
-        "board": board, "status": "incomplete" if row["missing"] else "ranked", "score": row["score_model"],
-        "kind": "deterministic" if row["deterministic"] else "stochastic", "seeds": len(row["seeds"]),
-        "clean": three(row["clean"]), "under": {kind: three(part) for kind, part in row["under"].items()},
-        "known": three(row["under"].get(KNOWN)), "eot": three(row["eot"]), "worst": three(row["worst"]), "shared": three(row["shared"]),
-        "undefended": three(row["undefended"]), "null": three(row["null"]), "runs": [run["id"] for run in row["runs"]],
-        "elsewhere": {
-            kind: {"share": three(part), "n": part["n"], "draws": part["draws"]} for kind, part in row["elsewhere"].items()
-        },
-        "draw_figures": row["draw_figures"] and {
-            rule: {part: three(share) for part, share in pair.items()} for rule, pair in row["draw_figures"].items()
-        },
-        "commands": [command(max(20, row["n"]), preset) for preset in row["presets"]],
-        **{key: row[key] for key in ("rank", "rank_low", "rank_high", "any_fail", "p_n", "counted", "source", "defense", "classifier", "draws", "n", "spread", "p", "passes", "certified",
-                                     "verdict", "flags", "missing")},
+        **board_document(board), **{key: board[key] for key in ("dataset", "threat")},
+        "norm": board["threat"].partition(":")[0], "eps": float(Fraction(board["threat"].partition(":")[2])),
+        "imported": [imported_document(board, row)["imported"] for row in board["imported"]],
+        "ids": ids, "labels": [labels[sample] for sample in ids],
+        "pairs": {name: [[page_pair(row[key], other[key]) for other in rows[:place]] for place, row in enumerate(rows)]
+                  for name, key in (("worst_case", "shares"), ("clean", "clean_shares"))},
     }  # fmt: skip
 
 
-def page_run(run, row):
-    clean, robust = (share_interval(list(run[which].values())) for which in ("clean", "adversarial"))
+@functools.cache
+def page_pair_of(a, b):
+    return {key: difference_interval(a, b)[key] for key in ON_PAGE} | {"n": len(a), "p": paired(a, b)}
+
+
+def page_pair(mine, others):
+    both = [sample for sample in mine if sample in others]
+    if not both:
+        return None
+    parts = {"row": mine, "other": others}
+    of_both = {
+        name: {key: share_interval([part[one] for one in both])[key] for key in ON_PAGE}
+        for name, part in parts.items()
+        if len(part) > len(both)
+    }
+    return page_pair_of(tuple(mine[one] for one in both), tuple(others[one] for one in both)) | of_both
+
+
+def page_curve(curve, boards):
+    """A point at each radius, with the place of its row among all rows of the page; radius 0 is of the first."""
+    key = [curve[name] for name in ("dataset", "defense", "classifier", "score", "draws")]
+    rows = [(board, row) for board in boards for row in rows_of(board)]
+    place = {
+        board["threat"]: k for k, (board, row) in enumerate(rows)
+        if [board["dataset"], *(row[name] for name in ("defense", "classifier", "score_model", "draws"))] == key
+    }  # fmt: skip
+    unit = 255 if curve["norm"] == "linf" else 1
+    first = curve["points"][1][0]
+    return [{"row": place[threat or first], "eps": level / unit, **share} for threat, level, share in curve["points"]]
+
+
+def page_row(row, number, board):
+    audits = [
+        badge_of(run["verdict"], run["audit"])
+        for run in row["runs"]
+        if run["verdict"] == row["verdict"] and "(" in badge_of(run["verdict"], run["audit"])
+    ]
+    labels = dict(zip(board["ids"], board["labels"], strict=True))
     return {
-        "row": row, "class": run["class"], "audit": page_audit(run["audit"]), "clean": three(clean), "robust": three(robust), "spec": run["spec"],
-        "checks": run["header"]["checks"], "notes": run["header"].get("notes", []), "pictures": [],
-        "environments": list(run["header"]["environments"].values()),
-        "command": command(run["n"], run["spec"]["attack"]["name"]),
+        "board": number, "status": "incomplete" if row["missing"] else "ranked", "defense": row["defense"], **row_document(row),
+        "badge": next(iter(audits), badge_of(row["verdict"], {})), "runs": [run["id"] for run in row["runs"]],
+        **{key: [row[key].get(sample) for sample in board["ids"]] for key in ("shares", "clean_shares")},
+        "by_class": [page_class(row, label, labels) for label in sorted(set(labels.values()))],
+    }  # fmt: skip
+
+
+def page_class(row, label, labels):
+    own = [sample for sample in row["shares"] if labels[sample] == label]
+    intervals = (
+        {
+            name: share_interval([row[key][one] for one in own])
+            for name, key in (("clean", "clean_shares"), ("worst_case", "shares"))
+        }
+        if own
+        else {}
+    )
+    return {
+        "label": label,
+        "n": len(own),
+        **{name: {key: part[key] for key in ON_PAGE} for name, part in intervals.items()},
+    }
+
+
+def badge_of(verdict, audit):
+    """The words of a verdict, and how large its audit was by its smallest check."""
+    if verdict is None:
+        return "not audited"
+    made = [check for check in audit.get("checks", []) if check["verdict"] != "skipped"]
+    small = [check["size"] for check in made if check["size"] != "full"] or ["full"]
+    extent = f" {small[0]} audit ({min(check['n'] for check in made)} images)" if made else " audit"
+    return ("passed" if verdict == "believed" else f"{verdict}:") + extent
+
+
+def page_run(run):
+    clean, robust = (share_interval(list(run[which].values())) for which in ("clean", "adversarial"))
+    checks = dict(run["header"]["checks"])
+    claims = checks.pop("claims", [])
+    others = [claim for claim in claims if claim["verdict"] != "passed"]
+    audit = run["audit"].get("checks")
+    return {
+        "class": run["class"], "clean": clean, "robust": robust, "spec": run["spec"], "badge": badge_of(run["verdict"], run["audit"]),
+        "audit": audit and [{key: check.get(key) for key in ("name", "verdict", "meaning", "command")} for check in audit],
+        "checks": {"figures": checks, "passed": len(claims) - len(others), "others": others}, "notes": run["header"].get("notes", []),
+        "environments": list(run["header"]["environments"].values()), "passes": float(run["passes"]),
+        "command": command(run["n"], run["spec"]["attack"]["name"]), "evidence": None,
         **{key: run[key] for key in ("attack", "n", "draws", "seed", "verdict", "flags")},
     }  # fmt: skip
 
 
-def page_audit(audit):
-    """Nothing of an audit that is not one of this version."""
-    if "checks" not in audit:
-        return None
-    keys = ("name", "verdict", "meaning", "threshold", "command", "n", "size")
-    checks = [{key: check.get(key) for key in keys} for check in audit["checks"]]
-    return {key: audit.get(key) for key in ("verdict", "n", "size")} | {"checks": checks}
-
-
-def page_curve(curve):
-    points = [{"threat": threat, "eps": level / (255 if curve["norm"] == "linf" else 1), "share": three(share)}
-              for threat, level, share in curve["points"]]  # fmt: skip
-    return {
-        **{key: curve[key] for key in ("dataset", "norm", "defense", "classifier", "score", "draws", "n")},
-        "points": points,
-    }
-
-
-def page_of(results, asked):
-    return leaderboards.render(results, "html", images=0, **asked)
-
-
 def test_page(recomputed):
-    """The data of the page: all of its rows and runs, shares rounded to nine digits, passes to six, p to six figures."""
+    """The data of the page: all of its boards, rows and runs, to nine significant digits."""
     results, asked, wanted, _ = recomputed
-    text = re.search(r'id="data">(.*?)</script>', page_of(results, asked), re.DOTALL).group(1)
-    found = json.loads(text)
+    text = re.search(r'id="data">(.*?)</script>', leaderboards.render(results, "html", images=0, **asked), re.DOTALL)
+    found = json.loads(text.group(1))
+    assert set(found) == {"boards", "curves", "rows", "runs", "classes", "least", "datasets", "purified", "version"}
+    assert (found["datasets"], found["purified"], found["least"]) == ({}, False, 20)
+    told = [page_board(board) for board in wanted]
+    for place, (one, board) in enumerate(zip(found["boards"], told, strict=True)):
+        same(one, board, f"boards/{place}", **SHORT)
+    same(found["curves"], [page_curve(curve, wanted) for curve in curves_of(wanted)], "curves", **SHORT)
     rows = [(row, number) for number, board in enumerate(wanted) for row in rows_of(board)]
-    runs = {run["id"]: (run, place) for place, (row, _) in enumerate(rows) for run in row["runs"]}
-    same(found["curves"], list(map(page_curve, curves_of(wanted))), "curves", abs=5.1e-10)
-    assert set(found) == {"boards", "curves", "rows", "runs", "classes", "images", "names", "purified", "version"}
-    assert (found["images"], found["names"], found["purified"]) == ({}, {}, False)
-    for board, (one, wanted_board) in enumerate(zip(found["boards"], wanted, strict=True)):
-        eps = wanted_board["threat"].partition(":")[2]
-        told = {"norm": wanted_board["threat"].partition(":")[0], "eps": float(Fraction(eps))}
-        told |= {key: wanted_board[key] for key in ("dataset", "threat", "reference")}
-        told |= {"required": list(wanted_board["required"]), "title": wanted_board["title"], "n": wanted_board["n"]}
-        told |= {"imported": [imported_document(wanted_board, row)["imported"] for row in wanted_board["imported"]]}
-        same(one, told, f"boards/{board}", **UNROUNDED)
-    for run, (one, place) in runs.items():
-        passes = found["runs"][run].pop("passes")
-        assert passes == pytest.approx(float(one["passes"]), abs=5.1e-7), run
-        same(found["runs"][run], page_run(one, place), f"runs/{run}", abs=5.1e-10)
+    for place, (one, (row, number)) in enumerate(zip(found["rows"], rows, strict=True)):
+        same(one, page_row(row, number, told[number]), f"rows/{place}", **SHORT)
+    runs = {run["id"]: run for row, _ in rows for run in row["runs"]}
     assert set(found["runs"]) == set(runs)
-    for place, (one, (row, board)) in enumerate(zip(found["rows"], rows, strict=True)):
-        same(one.pop("p"), row["p"], f"rows/{place}/p", rel=5.1e-6)
-        told = page_row(row, board)
-        del told["p"]
-        same(one, told, f"rows/{place}", abs=5.1e-10)
+    for name, run in runs.items():
+        same(found["runs"][name], page_run(run), f"runs/{name}", **SHORT)
 
 
 def test_csv(recomputed):

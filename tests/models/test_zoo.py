@@ -205,7 +205,10 @@ def test_an_environment_variable_of_the_users_stays(monkeypatch):
     assert __import__("os").environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] == "0"
 
 
-def test_a_run_with_a_model_of_the_zoo(placed, tmp_path, monkeypatch, capsys):
+def test_a_run_with_a_model_of_the_zoo(zoo, placed, tmp_path, monkeypatch, capsys):
+    """With a linear network in the place of the model's own, which would take most of the time to measure claims on."""
+    linear = lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 32 * 32, 10))  # noqa: E731
+    monkeypatch.setitem(zoo["cifar10/Linf"][SMALL], "model", linear)
     monkeypatch.chdir(tmp_path)
     placed()
     images = data()

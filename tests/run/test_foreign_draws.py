@@ -27,7 +27,8 @@ from bench.verify.verification import Options as VerifyOptions
 from bench.verify.verify import verify
 from leaderboards.entries import flags
 
-FOREIGN = f"{PLANTS}/foreign.py:"
+SUPPORT = PLANTS.parent / "support"
+FOREIGN = f"{SUPPORT}/foreign_purifiers.py:"
 SHORT = {"attacks": {"steps": 3, "losses": ("cw",), "eot": 2}}
 OPERATIONS, ALONE = "operations", "image by image"
 RAN = {
@@ -80,7 +81,9 @@ def test_a_run_keys_the_draws_and_records_the_means(defense, means, tmp_path):
 def test_a_diffusion_by_torchsde_runs(tmp_path):
     pytest.importorskip("torchsde")
     file = tmp_path / "sde.py"
-    file.write_text(f"import sys\nsys.path.insert(0, {str(PLANTS)!r})\nimport foreign\nSde = foreign.sde_purifier()\n")
+    file.write_text(
+        f"import sys\nsys.path.insert(0, {str(SUPPORT)!r})\nfrom foreign_purifiers import sde_purifier\nSde = sde_purifier()\n"
+    )
     found = made(tmp_path / "r", planned(f"{file}:Sde"))
     assert (found.spec.keyed, failed_checks(found.header.checks)) == (ALONE, [])
 

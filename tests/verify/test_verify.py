@@ -86,8 +86,8 @@ def test_packed_and_by_its_id(original, tmp_path, capsys):
     assert hashlib.sha256(archive.read_bytes()).hexdigest() in capsys.readouterr().out
     assert main(["verify", str(archive)]) == 0
     out = capsys.readouterr().out
-    assert out.splitlines()[-3:-1] == ["verified", "next"]
-    assert out.splitlines()[-1].startswith(f"  bench import {archive}  # ")
+    *_, verdict, title, remark, command = out.splitlines()
+    assert (verdict, title, command) == ("verified", "next", f"  bench import {archive}"), remark
     assert "  ok    margins: they differ by at most 0.0e+00" in out  # the record's own environment, bit by bit
     code, report = verified(capsys, original.name[:6], "--results", results)
     assert (code, report["run_id"]) == (0, original.name)
