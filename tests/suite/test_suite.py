@@ -337,7 +337,7 @@ def test_a_suite_that_asks_for_a_board_ends_with_it(capsys):
         assert main(["suite", "board.toml", "--only", "attack=pgd*", "--quiet"]) == 0
         made, _, board = capsys.readouterr().out.partition("###")
         assert "n = 20" in made
-        assert ranked(board) == [("1", "tweedie"), ("2", "none")]
+        assert ranked(board) == [("1", "median"), ("2", "none")]
     Path("board.toml").write_text(SUITE + 'board = ["full"]\n')
     assert main(["suite", "board.toml"]) == 2
     assert "'board.0'" in capsys.readouterr().err
