@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import random
-import sys
 import threading
-from pathlib import Path
 
+import foreign_purifiers as foreign
 import numpy as np
 import pytest
 import torch
@@ -21,9 +20,6 @@ from bench.keyed.draws import START, STEPS, KeyedDraws
 from bench.keyed.generators import forked, global_state, held_by, same_state, seed_all
 from bench.keyed.purifier import SEEDS
 from bench.noise import Noise
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "plants"))
-import foreign
 
 BATCH = 64
 X = Noise(1, torch.arange(BATCH)).uniform(torch.empty(BATCH, 1, 8, 8, dtype=torch.float64))
